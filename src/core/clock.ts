@@ -1,0 +1,4 @@
+/** Wall time, Unix ms. Handed in, so tests and replays set it. */
+export type Clock = () => number
+
+export const systemClock: Clock = () => Date.now()

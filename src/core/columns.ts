@@ -1,0 +1,134 @@
+import { ForeshockError } from './errors.ts'
+import type { SeriesTable } from './series.ts'
+import type { ColumnData, Snapshot } from './snapshot.ts'
+
+/** Rows in a chunk of state; a power of two. */
+export const CHUNK_ROWS = 65_536
+export const CHUNK_SHIFT = 16
+export const CHUNK_MASK = CHUNK_ROWS - 1
+
+const CONSTRUCTORS = {
+  f64: Float64Array,
+  f32: Float32Array,
+  u32: Uint32Array,
+  i32: Int32Array,
+  u16: Uint16Array,
+  i16: Int16Array,
+  u8: Uint8Array,
+  i8: Int8Array,
+} as const
+
+type TypeName = keyof typeof CONSTRUCTORS
+/** A column's type, or `[type, width]` for several values a row. */
+export type ColumnSpec = Readonly<Record<string, TypeName | readonly [TypeName, number]>>
+type Arrays = { [K in TypeName]: InstanceType<(typeof CONSTRUCTORS)[K]> }
+type NameOf<S> = S extends readonly [infer T, number] ? T : S
+export type Chunk<S extends ColumnSpec> = {
+  readonly [K in keyof S]: NameOf<S[K]> extends TypeName ? Arrays[NameOf<S[K]>] : never
+}
+
+function specOf(spec: TypeName | readonly [TypeName, number]): readonly [TypeName, number] {
+  return typeof spec === 'string' ? [spec, 1] : spec
+}
+
+/**
+ * State of many series: one typed array a field, in chunks of 64 k rows, so that it grows without copying and
+ * is snapshotted by plain copy. A row's place in chunk `row >> CHUNK_SHIFT` is `row & CHUNK_MASK`, times the
+ * field's width.
+ */
+export class ColumnStore<S extends ColumnSpec> {
+  readonly spec: S
+  readonly chunks: Chunk<S>[] = []
+  readonly #names: string[]
+
+  constructor(spec: S) {
+    this.spec = spec
+    this.#names = Object.keys(spec)
+  }
+
+  /** Rows there is room for. */
+  get rows(): number {
+    return this.chunks.length * CHUNK_ROWS
+  }
+
+  /** Grows to hold `rows` rows; new rows are all zero. */
+  ensure(rows: number): void {
+    while (this.rows < rows) {
+      const chunk: Record<string, ColumnData> = {}
+      for (const name of this.#names) {
+        const [type, width] = specOf(this.spec[name])
+        chunk[name] = new CONSTRUCTORS[type](CHUNK_ROWS * width)
+      }
+      this.chunks.push(chunk as Chunk<S>)
+    }
+  }
+
+  /** Sets every field of a row to zero. */
+  clear(row: number): void {
+    const chunk = this.chunks[row >> CHUNK_SHIFT] as Record<string, ColumnData> | undefined
+    if (!chunk) return
+    for (const name of this.#names) {
+      const width = specOf(this.spec[name])[1]
+      const at = (row & CHUNK_MASK) * width
+      chunk[name].fill(0, at, at + width)
+    }
+  }
+
+  bytes(): number {
+    let sum = 0
+    for (const name of this.#names) {
+      const [type, width] = specOf(this.spec[name])
+      sum += CONSTRUCTORS[type].BYTES_PER_ELEMENT * width * this.rows
+    }
+    return sum
+  }
+
+  /** A plain copy of the first `table.capacity` rows. */
+  snapshot(id: string, version: number, table: SeriesTable, meta: unknown = null): Snapshot {
+    const keys = table.keys()
+    const columns: Record<string, ColumnData> = {}
+    for (const name of this.#names) {
+      const [type, width] = specOf(this.spec[name])
+      const copy = new CONSTRUCTORS[type](keys.length * width)
+      for (let start = 0, c = 0; start < keys.length && c < this.chunks.length; start += CHUNK_ROWS, c++) {
+        const rows = Math.min(CHUNK_ROWS, keys.length - start)
+        const from = (this.chunks[c] as Record<string, ColumnData>)[name]
+        copy.set(from.subarray(0, rows * width) as never, start * width)
+      }
+      columns[name] = copy
+    }
+    return { id, version, keys, columns, meta }
+  }
+
+  /** Puts rows back under the rows that their keys have now. Throws FS_SNAPSHOT_INVALID on another layout. */
+  restore(from: Snapshot, id: string, version: number, table: SeriesTable): void {
+    if (from.id !== id || from.version !== version) {
+      throw new ForeshockError(
+        'FS_SNAPSHOT_INVALID',
+        `expected ${id} v${version}, got ${from.id} v${from.version}`,
+      )
+    }
+    for (const name of this.#names) {
+      const [type, width] = specOf(this.spec[name])
+      const column = from.columns[name]
+      if (!(column instanceof CONSTRUCTORS[type]) || column.length !== from.keys.length * width) {
+        throw new ForeshockError(
+          'FS_SNAPSHOT_INVALID',
+          `${id}: column ${name} is missing or of another shape`,
+        )
+      }
+    }
+    for (let i = 0; i < from.keys.length; i++) {
+      const row = from.keys[i] === '' ? -1 : table.row(from.keys[i])
+      if (row < 0) continue
+      this.ensure(row + 1)
+      const chunk = this.chunks[row >> CHUNK_SHIFT] as Record<string, ColumnData>
+      for (const name of this.#names) {
+        const width = specOf(this.spec[name])[1]
+        const at = (row & CHUNK_MASK) * width
+        const column = from.columns[name]
+        for (let j = 0; j < width; j++) chunk[name][at + j] = column[i * width + j]
+      }
+    }
+  }
+}

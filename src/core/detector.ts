@@ -1,0 +1,34 @@
+import type { FeatureBatch, ScoreBatch } from './batch.ts'
+import type { SeriesTable } from './series.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** What a detector is told at construction; options of its own come beside it. */
+export interface DetectorContext {
+  readonly series: SeriesTable
+  /** Window step, ms. */
+  readonly stepMs: number
+}
+
+/**
+ * Scores windows of many series. Score first, then learn: `score` changes no learned state (scratch that
+ * `learn` of the very same batch may reuse is allowed), so a window never explains itself.
+ */
+export interface Detector {
+  /** Name and version, such as `seasonal@1` or `onnx:service-ae@3`. */
+  readonly id: string
+  /** Features read per row; 0 when only `observed` is read. */
+  readonly width: number
+  /** Windows of a series before it has an opinion. */
+  readonly warmUpWindows: number
+  score(batch: FeatureBatch, out: ScoreBatch): Promise<void>
+  /** `weight` 0..1 per row keeps disruptions out of the baseline. */
+  learn(batch: FeatureBatch, weight: Float32Array): void
+  /** Drops all state of a series whose row may be reused. */
+  forget(series: number): void
+  snapshot(): Snapshot
+  /** Throws FS_SNAPSHOT_INVALID when the snapshot is not one of this detector's. */
+  restore(from: Snapshot): void
+  /** Bytes of learned state held. */
+  bytes(): number
+  close(): Promise<void>
+}

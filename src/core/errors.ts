@@ -1,0 +1,53 @@
+/** Every error code, what caused it and what to do about it. The one catalogue. */
+export const ERRORS = {
+  FS_ASSERTION: { cause: 'a programmer mistake', remedy: 'report it as a bug with the message' },
+  FS_CONFIG_INVALID: {
+    cause: 'a key of the configuration is unknown or of the wrong kind',
+    remedy: 'correct the key named in the message',
+  },
+  FS_AUTH_REQUIRED: {
+    cause: 'a non-loopback address would be bound without authentication',
+    remedy: 'configure auth.keys or bind 127.0.0.1',
+  },
+  FS_INPUT_INVALID: {
+    cause: 'a file or body cannot be read',
+    remedy: 'correct the file, row or field named in the message',
+  },
+  FS_INPUT_TOO_LARGE: {
+    cause: 'a body is larger than its limit, as sent or inflated',
+    remedy: 'send smaller batches or raise the limit',
+  },
+  FS_OVERLOADED: {
+    cause: 'more is arriving than can be scored',
+    remedy: 'wait as Retry-After says, or add capacity',
+  },
+  FS_SNAPSHOT_INVALID: {
+    cause: 'a saved state is of another layout',
+    remedy: 'start without it, or with the version that wrote it',
+  },
+  FS_LOG_CORRUPT: {
+    cause: 'the record log does not match its hash chain',
+    remedy: 'restore the segment named in the message from a backup',
+  },
+  FS_NOT_FOUND: { cause: 'there is no such thing', remedy: 'check the id' },
+  FS_EXPRESSION_INVALID: {
+    cause: 'an SLI expression uses something not allowed',
+    remedy: 'use the operators and functions listed in the message',
+  },
+  FS_IO: {
+    cause: 'a disk or network peer failed',
+    remedy: 'see the message; it is retried where that helps',
+  },
+} as const
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** An error with a code from the catalogue. */
+export class ForeshockError extends Error {
+  readonly code: ErrorCode
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ForeshockError'
+    this.code = code
+  }
+}

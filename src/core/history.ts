@@ -1,0 +1,34 @@
+/** The recent past of series, for charts and for finding causes. Bounded by a byte budget. */
+export interface SeriesHistory {
+  /** Windows kept per series. */
+  readonly depth: number
+  /** Window step, ms. */
+  readonly stepMs: number
+  /** End of the newest window, Unix ms; NaN before the first. */
+  readonly newestEndMs: number
+  /**
+   * Copies the last `out.observed.length` windows of a series, oldest first, NaN where nothing is known.
+   * Returns the windows copied, 0 for a series without history.
+   */
+  read(series: number, out: HistoryColumns): number
+  /** Observed only, the windows that end in (fromMs, toMs], into `out` from index 0; returns how many. */
+  observed(series: number, fromMs: number, toMs: number, out: Float64Array): number
+}
+
+export interface HistoryColumns {
+  readonly observed: Float64Array
+  readonly expected: Float64Array
+  readonly lower: Float64Array
+  readonly upper: Float64Array
+  readonly surprise: Float32Array
+}
+
+export function historyColumns(windows: number): HistoryColumns {
+  return {
+    observed: new Float64Array(windows),
+    expected: new Float64Array(windows),
+    lower: new Float64Array(windows),
+    upper: new Float64Array(windows),
+    surprise: new Float32Array(windows),
+  }
+}

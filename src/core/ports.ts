@@ -1,0 +1,96 @@
+import type { Anomaly } from './anomaly.ts'
+import type { Change } from './change.ts'
+import type { Disruption, DisruptionEvent } from './disruption.ts'
+import type { Envelope } from './envelope.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** Where an envelope stands in its source: monotonic; embedded it counts envelopes, on Kafka it is an offset. */
+export type Position = number
+
+/** The durable inbox of the pipeline. One contract suite, every adapter passes it. */
+export interface Journal {
+  /** Takes an envelope; it is in order from here on, but durable only after `sync`. */
+  append(envelope: Envelope): Position
+  /** Resolves when everything up to `position` would survive a power cut; concurrent calls share one fsync. */
+  sync(position: Position): Promise<void>
+  /** Envelopes after `position`, in order, to the end as it stands. A torn tail ends it without an error. */
+  read(after: Position): AsyncIterable<{ position: Position; envelope: Envelope }>
+  /** Everything up to `position` will not be read again. */
+  commit(position: Position): Promise<void>
+  /** Position of the last envelope; 0 when empty. */
+  readonly end: Position
+  close(): Promise<void>
+}
+
+/** Receives every disruption event once it is in the record. Delivery is at least once; ids repeat. */
+export interface DisruptionSink {
+  readonly name: string
+  publish(event: DisruptionEvent): Promise<void>
+  /** Events accepted but not yet delivered. */
+  readonly pending: number
+  close(): Promise<void>
+}
+
+export interface Checkpoint {
+  readonly position: Position
+  readonly savedMs: number
+  readonly parts: readonly Snapshot[]
+}
+
+/** Atomic: a reader sees the old checkpoint or the new one, never a mixture. */
+export interface CheckpointStore {
+  save(checkpoint: Checkpoint): Promise<void>
+  load(): Promise<Checkpoint | undefined>
+}
+
+export type RecordEntry =
+  | { readonly type: 'disruption'; readonly event: DisruptionEvent }
+  | { readonly type: 'anomaly'; readonly event: 'opened' | 'closed'; readonly anomaly: Anomaly }
+  | { readonly type: 'change'; readonly change: Change }
+  | { readonly type: 'audit'; readonly who: string; readonly action: string; readonly detail: unknown }
+
+export interface RecordLine {
+  readonly seq: number
+  readonly timeMs: number
+  /** Content-derived; appending a known id again changes nothing. */
+  readonly id: string
+  readonly entry: RecordEntry
+}
+
+/** Append-only, hash-chained. */
+export interface RecordLog {
+  /** Resolves when durable. False when the id is known already: replays append nothing twice. */
+  append(id: string, timeMs: number, entry: RecordEntry): Promise<boolean>
+  read(fromSeq?: number): AsyncIterable<RecordLine>
+  close(): Promise<void>
+}
+
+/** Answers queries over the record; built from it, rebuildable from it. */
+export interface RecordIndex {
+  disruption(id: string): Disruption | undefined
+  disruptions(query: DisruptionQuery): { items: Disruption[]; next: string | null }
+  anomalies(query: AnomalyQuery): { items: Anomaly[]; next: string | null }
+  apply(line: RecordLine): void
+}
+
+export interface DisruptionQuery {
+  readonly tenant?: string
+  readonly status?: Disruption['status']
+  readonly severity?: Disruption['severity']
+  readonly entity?: string
+  readonly fromMs?: number
+  readonly toMs?: number
+  readonly cursor?: string
+  readonly limit: number
+}
+
+export interface AnomalyQuery {
+  readonly tenant?: string
+  readonly status?: Anomaly['status']
+  readonly entity?: string
+  readonly series?: string
+  readonly fromMs?: number
+  readonly toMs?: number
+  readonly cursor?: string
+  readonly limit: number
+}

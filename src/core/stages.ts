@@ -1,0 +1,96 @@
+import type { Anomaly } from './anomaly.ts'
+import type { FeatureBatch, OpinionBatch, SampleBatch } from './batch.ts'
+import type { Change } from './change.ts'
+import type { Disruption, DisruptionEvent } from './disruption.ts'
+import type { Envelope, Receipt } from './envelope.ts'
+import type { Snapshot } from './snapshot.ts'
+import type { CallEdge } from './topology.ts'
+
+/**
+ * The stages of the pipeline, in the order of the data's path. Each is a pure function of what it was given in
+ * order (no wall clock, no randomness without a seed), so that replaying the journal repeats every id.
+ */
+interface Stage {
+  snapshot(): Snapshot[]
+  /** Takes the parts that are its own, ignores others, throws FS_SNAPSHOT_INVALID on a layout it cannot read. */
+  restore(parts: readonly Snapshot[]): void
+  /** Drops what is kept of a series whose row will be reused. */
+  forget(series: number): void
+  /** Bytes of state held. */
+  bytes(): number
+}
+
+/** Bytes → samples. */
+export interface Intake extends Stage {
+  /** Decodes one body and hands converted samples on in lent batches. Synchronous; never throws on bad input. */
+  decode(envelope: Envelope, take: (batch: SampleBatch) => void): Receipt
+}
+
+/** Samples → features. */
+export interface Windowing extends Stage {
+  add(batch: SampleBatch, arrivalMs: number): void
+  /** Wall time goes on without samples: idle sources must not hold windows open for ever. */
+  tick(arrivalMs: number): void
+  /**
+   * The next complete batch of rows, lent until the next call; undefined when none is complete. Batches of one
+   * window come one after the other; `last` marks the window's last (which may be empty).
+   */
+  next(): { readonly batch: FeatureBatch; readonly last: boolean } | undefined
+  /** Completes everything that is still open: the input has ended. */
+  finish(): void
+  /** Event time up to which windows are complete, Unix ms; NaN before the first sample. */
+  readonly watermarkMs: number
+  /** Series silent for longer than the retention, to be evicted; each is named once. */
+  expired(): readonly number[]
+}
+
+export interface AnomalyChange {
+  readonly event: 'opened' | 'updated' | 'closed'
+  readonly anomaly: Anomaly
+}
+
+/** Features → opinions → anomalies. */
+export interface Scoring extends Stage {
+  /** Fills one opinion per row. Changes no learned state. */
+  score(batch: FeatureBatch, out: OpinionBatch): Promise<void>
+  /** Opens, updates and closes anomalies with hysteresis. */
+  judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[]
+  /** Learns from the rows, `weight` 0..1 each. */
+  learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void
+  anomalies(): readonly Anomaly[]
+  readonly detectors: readonly {
+    readonly id: string
+    readonly warmUpWindows: number
+    readonly bytes: number
+  }[]
+}
+
+export interface ExplainedSuspect {
+  readonly rank: number
+  readonly entity: string
+  readonly metric: string
+  readonly score: number
+  /** Unix ms. */
+  readonly onsetMs: number
+  readonly direction: 'spike' | 'drop' | 'absent'
+  readonly observed: number
+  readonly expected: number
+  readonly why: readonly string[]
+}
+
+/** Opinions and anomalies → disruptions. */
+export interface DisruptionStage extends Stage {
+  /** Every row of every batch, after `judge`. */
+  observe(batch: FeatureBatch, opinions: OpinionBatch, changes: readonly AnomalyChange[]): void
+  /** How much each row may teach the baselines: small while its entity is part of an open disruption. */
+  weigh(batch: FeatureBatch, out: Float32Array): void
+  change(change: Change): void
+  addEdges(edges: readonly CallEdge[], timeMs: number): void
+  /** Called once when a window is complete; returns what happened, in a deterministic order. */
+  advance(windowEndMs: number): DisruptionEvent[]
+  /** Open disruptions (and lately resolved ones), highest rank first. */
+  board(): readonly Disruption[]
+  /** All entities with any evidence at a moment, strongest first, ties by name. */
+  explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[]
+  edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
+}

@@ -1,0 +1,110 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/**
+ * Foreshock's own metrics. The catalogue below is the only place that names one: name, type, help, labels.
+ */
+export const METRICS = {
+  foreshock_envelopes_total: { type: 'counter', help: 'Bodies taken in, by kind', labels: ['kind'] },
+  foreshock_samples_total: { type: 'counter', help: 'Samples taken in, by kind of body', labels: ['kind'] },
+  foreshock_rejects_total: {
+    type: 'counter',
+    help: 'Records refused, by reason; look at /api/rejects',
+    labels: ['reason'],
+  },
+  foreshock_windows_total: { type: 'counter', help: 'Windows scored', labels: [] },
+  foreshock_late_samples_total: {
+    type: 'counter',
+    help: 'Samples later than the allowed lateness; raise features.latenessMs if it grows',
+    labels: [],
+  },
+  foreshock_series: { type: 'gauge', help: 'Series held', labels: [] },
+  foreshock_series_limit: {
+    type: 'gauge',
+    help: 'Most series held; new ones are refused beyond it',
+    labels: [],
+  },
+  foreshock_state_bytes: { type: 'gauge', help: 'Learned state held, by part', labels: ['part'] },
+  foreshock_watermark_seconds: {
+    type: 'gauge',
+    help: 'Event time up to which windows are complete, Unix seconds',
+    labels: [],
+  },
+  foreshock_queue_bytes: {
+    type: 'gauge',
+    help: 'Bytes waiting to be processed; 429 is answered above the cap',
+    labels: [],
+  },
+  foreshock_stage_seconds: {
+    type: 'histogram',
+    help: 'Time spent per pipeline stage and batch',
+    labels: ['stage'],
+  },
+  foreshock_anomalies_total: { type: 'counter', help: 'Anomalies opened, by severity', labels: ['severity'] },
+  foreshock_anomalies_open: { type: 'gauge', help: 'Anomalies open now', labels: [] },
+  foreshock_disruptions_total: { type: 'counter', help: 'Disruption events, by type', labels: ['type'] },
+  foreshock_disruptions_open: { type: 'gauge', help: 'Disruptions open now', labels: [] },
+  foreshock_publish_total: {
+    type: 'counter',
+    help: 'Events delivered or failed, by sink; failed ones are retried',
+    labels: ['sink', 'outcome'],
+  },
+  foreshock_publish_pending: {
+    type: 'gauge',
+    help: 'Events waiting for delivery, by sink',
+    labels: ['sink'],
+  },
+  foreshock_checkpoint_seconds: { type: 'histogram', help: 'Time to save a checkpoint', labels: [] },
+  foreshock_checkpoint_position: { type: 'gauge', help: 'Position of the last checkpoint', labels: [] },
+  foreshock_http_seconds: {
+    type: 'histogram',
+    help: 'HTTP requests, by route and status',
+    labels: ['route', 'status'],
+  },
+} as const satisfies Record<
+  string,
+  { type: 'counter' | 'gauge' | 'histogram'; help: string; labels: readonly string[] }
+>
+
+export type MetricName = keyof typeof METRICS
+type LabelsOf<N extends MetricName> = (typeof METRICS)[N]['labels'][number] extends never
+  ? undefined
+  : Record<(typeof METRICS)[N]['labels'][number], string>
+
+/** Thin and in one place, because prom-client moves slowly. */
+export class Telemetry {
+  readonly #registry = new Registry()
+  readonly #metrics = new Map<string, Counter | Gauge | Histogram>()
+
+  constructor(options: { readonly process?: boolean } = {}) {
+    if (options.process) collectDefaultMetrics({ register: this.#registry })
+    for (const [name, { type, help, labels }] of Object.entries(METRICS)) {
+      const settings = { name, help, labelNames: [...labels], registers: [this.#registry] }
+      const buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
+      this.#metrics.set(
+        name,
+        type === 'counter'
+          ? new Counter(settings)
+          : type === 'gauge'
+            ? new Gauge(settings)
+            : new Histogram({ ...settings, buckets }),
+      )
+    }
+  }
+
+  count<N extends MetricName>(name: N, by: number, labels?: LabelsOf<N>): void {
+    ;(this.#metrics.get(name) as Counter).inc((labels ?? {}) as Record<string, string>, by)
+  }
+
+  set<N extends MetricName>(name: N, value: number, labels?: LabelsOf<N>): void {
+    ;(this.#metrics.get(name) as Gauge).set((labels ?? {}) as Record<string, string>, value)
+  }
+
+  observe<N extends MetricName>(name: N, value: number, labels?: LabelsOf<N>): void {
+    ;(this.#metrics.get(name) as Histogram).observe((labels ?? {}) as Record<string, string>, value)
+  }
+
+  /** Prometheus text exposition. */
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+}

@@ -1,0 +1,5 @@
+/** `source` calls `target`. */
+export interface CallEdge {
+  readonly source: string
+  readonly target: string
+}
