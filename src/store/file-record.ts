@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { DurableFile, GroupCommit, ioError, syncDirectory } from '../core/durable-file.ts'
 import { ForeshockError } from '../core/errors.ts'
@@ -35,6 +35,8 @@ interface Waiting {
 }
 
 export const HEAD_FILE = 'head.json'
+/** Of fixed length and within one sector, so that it is replaced in one write. */
+const HEAD_BYTES = 128
 
 /**
  * The record in files: JSON lines chained by SHA-256, in segments. An append resolves once it is on disk; those
@@ -47,6 +49,7 @@ export class FileRecord implements RecordLog {
   readonly #seen: SeenIds
   readonly #waiting = new Map<string, Promise<void>>()
   readonly #group = new GroupCommit(() => this.#flush())
+  readonly #headFile: FileHandle
   #file: DurableFile
   #head: RecordHead
   #queue: Waiting[] = []
@@ -54,12 +57,13 @@ export class FileRecord implements RecordLog {
 
   private constructor(
     options: FileRecordOptions,
-    parts: { segments: string[]; file: DurableFile; head: RecordHead; seen: SeenIds },
+    parts: { segments: string[]; file: DurableFile; headFile: FileHandle; head: RecordHead; seen: SeenIds },
   ) {
     this.#dir = options.dir
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
     this.#segments = parts.segments
     this.#file = parts.file
+    this.#headFile = parts.headFile
     this.#head = parts.head
     this.#seen = parts.seen
   }
@@ -74,8 +78,8 @@ export class FileRecord implements RecordLog {
     }
     const seen = new SeenIds(options.idsKept ?? IDS_KEPT)
     const segments = await recordSegments(dir)
-    const tail = await tailOf(dir, segments, seen)
     const anchor = await readHead(dir)
+    const tail = await tailOf(segments, seen, anchor)
     if (anchor && anchor.seq > tail.head.seq) {
       throw new ForeshockError(
         'FS_LOG_CORRUPT',
@@ -86,8 +90,15 @@ export class FileRecord implements RecordLog {
     const path = segments.at(-1) ?? join(dir, segmentName(1))
     if (segments.length === 0) segments.push(path)
     const file = await DurableFile.open(path, tail.size)
-    await syncDirectory(dir)
-    return new FileRecord(options, { segments, file, head: tail.head, seen })
+    try {
+      const headFile = await openHead(dir)
+      await syncDirectory(dir)
+      const record = new FileRecord(options, { segments, file, headFile, head: tail.head, seen })
+      await record.#writeHead()
+      return record
+    } catch (cause) {
+      throw ioError(dir, cause)
+    }
   }
 
   /** Sequence number and hash of the last entry on disk; seq 0 when empty. */
@@ -140,6 +151,7 @@ export class FileRecord implements RecordLog {
       await this.#group.commit()
     } finally {
       await this.#file.close()
+      await this.#headFile.close()
     }
   }
 
@@ -162,12 +174,17 @@ export class FileRecord implements RecordLog {
       for (const { failed } of batch) failed(cause)
       return
     }
-    // Best effort and never ahead of the log: an older head only proves less.
-    await writeFile(join(this.#dir, HEAD_FILE), `${JSON.stringify(this.#head)}\n`).catch(() => {})
+    await this.#writeHead()
     for (const { id, done } of batch) {
       this.#seen.add(id)
       done()
     }
+  }
+
+  /** Best effort and never ahead of the log: an older head only proves less. */
+  async #writeHead(): Promise<void> {
+    const text = JSON.stringify(this.#head).padEnd(HEAD_BYTES - 1)
+    await this.#headFile.write(`${text}\n`, 0).catch(() => {})
   }
 
   async #rotate(): Promise<void> {
@@ -204,24 +221,29 @@ export async function recordSegments(dir: string): Promise<string[]> {
   }
 }
 
+async function openHead(dir: string): Promise<FileHandle> {
+  const path = join(dir, HEAD_FILE)
+  return open(path, 'r+').catch(() => open(path, 'w+'))
+}
+
 /** The head file; undefined when there is none or a crash tore it. */
 export async function readHead(dir: string): Promise<RecordHead | undefined> {
   const text = await readFile(join(dir, HEAD_FILE), 'utf8').catch(() => '')
-  const match = /^\{"seq":(\d+),"hash":"([0-9a-f]{64})"\}\n$/.exec(text)
+  const match = /^\{"seq":(\d+),"hash":"([0-9a-f]{64})"\} *\n$/.exec(text)
   return match ? { seq: Number(match[1]), hash: match[2] } : undefined
 }
 
 /**
- * Reads as many segments from the end as hold the ids to remember, checks the last one's chain, and finds where
- * its good part ends. A bad last line is a torn tail; a bad line with a good one behind it is damage.
+ * Reads as many segments from the end as hold the ids to remember, checks their chain, and finds where the good
+ * part of the last one ends. A bad end that nobody was promised is a torn tail; anything else is damage.
  */
-async function tailOf(dir: string, segments: readonly string[], seen: SeenIds) {
-  let from = segments.length - 1
-  const last = from < 0 ? 1 : firstSeqOf(segments[from])
-  while (from > 0 && last - firstSeqOf(segments[from]) < seen.cap) from--
-  let head: RecordHead = { seq: 0, hash: FIRST_PREV }
+async function tailOf(segments: readonly string[], seen: SeenIds, anchor: RecordHead | undefined) {
+  let from = Math.max(0, segments.length - 1)
+  const last = segments.length === 0 ? 1 : firstSeqOf(segments[from])
+  while (from > 0 && last - firstSeqOf(segments[from]) < Math.max(1, seen.cap)) from--
+  let head: RecordHead | undefined = from === 0 ? { seq: 0, hash: FIRST_PREV } : undefined
   let size = 0
-  for (let i = Math.max(0, from); i < segments.length; i++) {
+  for (let i = from; i < segments.length; i++) {
     const path = segments[i]
     let number = 0
     let bad: { line: number; reason: string } | undefined
@@ -233,15 +255,18 @@ async function tailOf(dir: string, segments: readonly string[], seen: SeenIds) {
         bad ??= { line: number, reason: 'reason' in line ? line.reason : 'cut off' }
         continue
       }
-      if (bad) throw corrupt(path, bad.line, bad.reason)
-      const first = i === Math.max(0, from) && number === 1
-      if (!(first && i > 0) && line.prev !== head.hash)
-        throw corrupt(path, number, 'it does not follow the line before')
+      if (bad) {
+        // Lines of one unfinished write may reach the disk in any order: good ones then follow a bad one.
+        if (anchor && head && anchor.seq <= head.seq) break
+        throw corrupt(path, bad.line, bad.reason)
+      }
+      if (head && line.prev !== head.hash) throw corrupt(path, number, 'it does not follow the line before')
       head = { seq: line.seq, hash: line.hash }
       seen.add(line.id)
       size = endByte
     }
     if (bad && i < segments.length - 1) throw corrupt(path, bad.line, bad.reason)
   }
-  return { head, size }
+  // At least the last two segments were read, and only the last may be empty: the end is known.
+  return { head: head ?? { seq: 0, hash: FIRST_PREV }, size }
 }
