@@ -51,7 +51,7 @@ export class EventTimeWindows implements Windowing {
   readonly #extractor: FeatureExtractor | undefined
   readonly #batch: FeatureBatch
   readonly #spread: Float64Array
-  readonly #lent: { readonly batch: FeatureBatch; last: boolean }
+  readonly #lent: { readonly batch: FeatureBatch; last: boolean; windowEndMs: number }
   /** Windows of `#ready` already given out. */
   #readyAt = 0
   #range: EmitRange | undefined
@@ -69,7 +69,7 @@ export class EventTimeWindows implements Windowing {
     this.#extractor = features ? new FeatureExtractor(seasonMs, stepMs) : undefined
     this.#batch = featureBatch(batchRows, features ? FEATURES.length : 0)
     this.#spread = new Float64Array(batchRows)
-    this.#lent = { batch: this.#batch, last: false }
+    this.#lent = { batch: this.#batch, last: false, windowEndMs: Number.NaN }
   }
 
   get watermarkMs(): number {
@@ -97,7 +97,7 @@ export class EventTimeWindows implements Windowing {
     passTime(this.#clock, arrivalMs, this.settings)
   }
 
-  next(): { readonly batch: FeatureBatch; readonly last: boolean } | undefined {
+  next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined {
     const range = this.#range ?? this.#begin()
     if (!range) return undefined
     const batch = this.#batch
@@ -105,6 +105,7 @@ export class EventTimeWindows implements Windowing {
     emitRows(this.#groups, this.#panes.chunks, range, this.#derived, batch, this.#spread, this.#expired)
     this.#extractor?.fill(batch, this.#spread)
     this.#lent.last = range.series >= range.end
+    this.#lent.windowEndMs = range.windowEndMs
     this.#range = this.#lent.last ? undefined : range
     return this.#lent
   }
