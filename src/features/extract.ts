@@ -26,6 +26,8 @@ export const FEATURES = [
 ] as const
 
 const VERSION = 1
+/** Values beyond count as this much, so that differences and Float32 means stay finite. */
+const VALUE_MAX = 1e37
 
 /** The baselines behind the feature vectors. Each row is described first and learned from after. */
 export class FeatureExtractor {
@@ -54,7 +56,7 @@ export class FeatureExtractor {
     const cos = Math.cos(angle)
     const slot = seasonSlot(middleMs, this.#seasonMs)
     for (let i = 0; i < length; i++) {
-      const x = observed[i]
+      const x = Math.max(-VALUE_MAX, Math.min(VALUE_MAX, observed[i]))
       const chunk = series[i] >> CHUNK_SHIFT
       const at = series[i] & CHUNK_MASK
       const o = i * width

@@ -25,8 +25,8 @@ const VERSION = 1
 const ID = 'history'
 
 /**
- * Rings of the last windows of each series: a slot of FIELDS × depth Float32 per series, contiguous, so that a
- * chart reads one stretch of memory. A window's place is its number modulo depth, the same for all series; each
+ * Rings of the last windows of each series: a slot of depth × FIELDS Float32 per series, contiguous, so that a
+ * chart reads one stretch of memory and a window is written to one cache line. A window's place is its number modulo depth, the same for all series; each
  * slot knows its newest window, and what lies between is filled with NaN when the series comes back.
  */
 export class WindowHistory implements SeriesHistory {
@@ -89,12 +89,12 @@ export class WindowHistory implements SeriesHistory {
       const missed = window - this.#newest[slot] - 1
       if (missed > 0) blank(slab, base, depth, this.#newest[slot] + 1, Math.min(missed, depth))
       this.#newest[slot] = window
-      const at = base + place
+      const at = base + place * FIELDS
       slab[at] = batch.observed[i]
-      slab[at + depth] = opinions.expected[i]
-      slab[at + 2 * depth] = opinions.lower[i]
-      slab[at + 3 * depth] = opinions.upper[i]
-      slab[at + 4 * depth] = opinions.surprise[i]
+      slab[at + 1] = opinions.expected[i]
+      slab[at + 2] = opinions.lower[i]
+      slab[at + 3] = opinions.upper[i]
+      slab[at + 4] = opinions.surprise[i]
     }
   }
 
@@ -188,12 +188,12 @@ export class WindowHistory implements SeriesHistory {
   #copy(slot: number, field: number, first: number, count: number, out: Float64Array | Float32Array): void {
     const { depth } = this
     const slab = this.#slabs[Math.floor(slot / SLAB_SLOTS)]
-    const base = ((slot % SLAB_SLOTS) * FIELDS + field) * depth
+    const base = (slot % SLAB_SLOTS) * FIELDS * depth + field
     const newest = this.#newest[slot]
     for (let i = 0; i < count; i++) {
       const window = first + i
       const held = window <= newest && window > newest - depth
-      out[i] = held ? slab[base + modulo(window, depth)] : Number.NaN
+      out[i] = held ? slab[base + modulo(window, depth) * FIELDS] : Number.NaN
     }
   }
 
@@ -240,8 +240,8 @@ function modulo(window: number, depth: number): number {
 
 /** Sets `count` windows from number `first` on to NaN in every field. */
 function blank(slab: Float32Array, base: number, depth: number, first: number, count: number): void {
-  for (let f = 0; f < FIELDS; f++) {
-    const field = base + f * depth
-    for (let w = 0; w < count; w++) slab[field + modulo(first + w, depth)] = Number.NaN
+  for (let w = 0; w < count; w++) {
+    const at = base + modulo(first + w, depth) * FIELDS
+    slab.fill(Number.NaN, at, at + FIELDS)
   }
 }

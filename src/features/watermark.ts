@@ -8,7 +8,7 @@ import type { SampleLog } from './sample-log.ts'
 export interface EventClock {
   /** Newest event time, bounded by arrival when it came; −Infinity before the first. */
   eventMs: number
-  /** Arrival of the last accepted sample; −Infinity before the first. */
+  /** Arrival of the last accepted sample, plus time in which nobody listened; −Infinity before the first. */
   activeMs: number
   /** Newest arrival; −Infinity before the first. */
   arrivalMs: number
@@ -106,8 +106,16 @@ export function sift(
   clock.closedMs = closedMs
 }
 
-/** Arrival time goes on; pushes the watermark when the input has been idle. */
+/** Ticks come every second or so; a longer pause between two calls says that this process was away, ms. */
+const UNHEARD_MS = 10_000
+
+/**
+ * Arrival time goes on; pushes the watermark when the input has been idle. A long jump between two calls is time
+ * in which nobody listened, such as a restart: what the sources kept back then is not late.
+ */
 export function passTime(clock: EventClock, arrivalMs: number, limits: ClockLimits): void {
+  const passed = arrivalMs - clock.arrivalMs
+  if (passed > Math.max(limits.idleMs, UNHEARD_MS) && Number.isFinite(passed)) clock.activeMs += passed
   clock.arrivalMs = Math.max(clock.arrivalMs, arrivalMs)
   if (clock.activeMs === Number.NEGATIVE_INFINITY) return
   const idle = clock.arrivalMs - clock.activeMs - limits.idleMs
