@@ -8,6 +8,10 @@ import { visibleTenant } from './http.ts'
 
 /** What clients are told to wait before they come back, ms. */
 const RETRY_MS = 2000
+/** How long a client may stay behind by more than the buffer, ms: a burst is no reason to cut it. */
+const GRACE_MS = 1000
+/** At this many buffers behind, a client is cut at once. */
+const BUFFERS_MAX = 4
 
 /** One event on the wire (WHATWG HTML, section 9.2). JSON has no raw line ends, so one data line is enough. */
 function frame(event: DisruptionEvent): string {
@@ -19,6 +23,8 @@ function frame(event: DisruptionEvent): string {
 export class EventClients {
   readonly #open = new Map<ServerResponse, () => void>()
   readonly #settings: Settings
+  /** Clients over their buffer, each looked at again after the grace time. */
+  readonly #behind = new WeakSet<ServerResponse>()
   readonly #heart: NodeJS.Timeout
   /** An event goes to many clients: it is written out once. */
   readonly #frames = new WeakMap<DisruptionEvent, string>()
@@ -48,10 +54,14 @@ export class EventClients {
     response.on('error', leave)
     this.#open.set(response, leave)
     response.write(`retry: ${RETRY_MS}\n: welcome\n\n`)
+    // What a client missed comes all at once, and is bounded by what the feed keeps: that is not being slow.
+    let catchingUp = true
     unsubscribe = deps.events.subscribe(lastEventId, event => {
       if (tenant !== undefined && event.disruption.tenant !== tenant) return
-      this.#send(response, this.#frameOf(event))
+      if (catchingUp) response.write(this.#frameOf(event))
+      else this.#send(response, this.#frameOf(event))
     })
+    catchingUp = false
     if (response.destroyed) leave()
   }
 
@@ -73,8 +83,18 @@ export class EventClients {
 
   #send(response: ServerResponse, text: string): void {
     if (response.destroyed || response.writableEnded) return
+    const { sseBufferBytesMax } = this.#settings
+    if (response.writableLength > BUFFERS_MAX * sseBufferBytesMax) {
+      response.destroy()
+      return
+    }
     response.write(text)
-    if (response.writableLength > this.#settings.sseBufferBytesMax) response.destroy()
+    if (response.writableLength <= sseBufferBytesMax || this.#behind.has(response)) return
+    this.#behind.add(response)
+    setTimeout(() => {
+      this.#behind.delete(response)
+      if (response.writableLength > sseBufferBytesMax) response.destroy()
+    }, GRACE_MS).unref()
   }
 
   #beat(): void {
