@@ -15,6 +15,7 @@ const { values: args } = parseArgs({
     series: { type: 'string', default: '1000000' },
     windows: { type: 'string', default: '16' },
     batch: { type: 'string', default: '4096' },
+    warm: { type: 'string', default: '26' },
     seasonal: { type: 'boolean', default: false },
   },
 })
@@ -66,7 +67,7 @@ function fill(t: number, from: number): void {
     batch.coverage[j] = 1
   }
 }
-const WARM_UP = 26
+const WARM_UP = Number(args.warm)
 let heapBytes = 0
 for (let t = 0; t < WARM_UP + windows; t++) {
   if (t === WARM_UP) {

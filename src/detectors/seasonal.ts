@@ -119,7 +119,7 @@ export class SeasonalDetector implements Detector {
 
   #prepare(batch: FeatureBatch): void {
     this.#store.ensure(rowsNeeded(batch.series, batch.length))
-    this.#classes.resolve(batch.series, batch.length)
+    this.#classes.ensure(rowsNeeded(batch.series, batch.length))
   }
 
   forget(series: number): void {
@@ -188,7 +188,7 @@ function scoreRun(
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const end = windowEndMs[i]
-    const kind = classes[row]
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const ripe = n[row] >= warmUp && end - firstMs[row] >= season.seasonMs
     const usual = ripe ? seasonalLevel(state, row, phaseOf(season, end), season.slots) : Number.NaN
     const expected = usual + offset[row]
@@ -232,7 +232,7 @@ function learnRun(
     const usual = seasonalLevel(state, row, phase, season.slots)
     const at = row * SLOTS + Math.min(season.slots - 1, phase | 0)
     const w = weight[i] < LEARN_LEAST ? LEARN_LEAST : weight[i]
-    const kind = classes[row]
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const scale = scaleOf(spread[row], level[row], relative[kind], absolute[kind])
     const reach = CLIP_SCALES * scale
     const ripe = end - firstMs[row] >= season.seasonMs
