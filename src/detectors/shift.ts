@@ -94,7 +94,7 @@ export class ShiftDetector implements Detector {
 
   #prepare(batch: FeatureBatch): void {
     this.#store.ensure(rowsNeeded(batch.series, batch.length))
-    this.#classes.resolve(batch.series, batch.length)
+    this.#classes.ensure(rowsNeeded(batch.series, batch.length))
   }
 
   forget(series: number): void {
@@ -159,7 +159,7 @@ function scoreRun(
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const value = observed[i]
-    const kind = classes[row]
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const known = n[row] >= WARM_UP_WINDOWS
     const m = mean[row]
     const scale = scaleOf(spread[row], m, relative[kind], absolute[kind])
@@ -205,7 +205,7 @@ function learnRun(
       continue
     }
     recent[row] += RECENT_RATE * (value - recent[row])
-    const kind = classes[row]
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const m = mean[row]
     const scale = scaleOf(spread[row], m, relative[kind], absolute[kind])
     const z = clipped((value - m) / scale)
