@@ -31,7 +31,7 @@ const SORT_SAMPLES_MAX = 50_000_000
 /**
  * Recorded metrics of many entities → batches in time order (stable: equal times keep the file's order), one
  * batch never spanning more than it must. Wide: `timestamp`, then `entity|metric[|statistic]` columns; long:
- * `timestamp,entity,metric,value[,unit,dim.*]`. A folder is read file by file in name order and merged. Each
+ * `timestamp,entity,metric,value[,unit,dim.*]` (`service` is understood for `entity`). A folder is read file by file in name order and merged. Each
  * series carries `service` = its entity (the first entity label). `onBatch` may be asynchronous; the batch is
  * lent until it resolves. Throws FS_INPUT_INVALID naming file, row and reason.
  */
@@ -178,7 +178,9 @@ class ReplayReader {
     const names = header.map(name => name.trim())
     const time = names.findIndex(name => /^(timestamp|time|datetime|date)$/i.test(name))
     if (time < 0) throw invalid(file, 1, 'names no timestamp column')
-    return names.includes('entity') && names.includes('metric') && names.includes('value')
+    return (names.includes('entity') || names.includes('service')) &&
+      names.includes('metric') &&
+      names.includes('value')
       ? this.#long(file, names, time)
       : this.#wide(file, names, time)
   }
@@ -203,7 +205,7 @@ class ReplayReader {
   }
 
   #long(file: string, names: readonly string[], time: number): (fields: string[], row: number) => void {
-    const entity = names.indexOf('entity')
+    const entity = names.includes('entity') ? names.indexOf('entity') : names.indexOf('service')
     const metric = names.indexOf('metric')
     const value = names.indexOf('value')
     const unit = names.indexOf('unit')
