@@ -128,7 +128,7 @@ describe('GET /api/events', () => {
     const { port } = new URL(server.url)
     const stuck = connect(Number(port), '127.0.0.1')
     stuck.on('error', () => {})
-    stuck.write('GET /api/events HTTP/1.1\r\nhost: x\r\n\r\n')
+    stuck.write('GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n')
     stuck.pause()
     await until(() => here.feed.listeners.size === 1)
     const good = await client()
