@@ -10,7 +10,7 @@ import fastify, {
 } from 'fastify'
 import { validatorCompiler } from 'fastify-type-provider-zod'
 import { ForeshockError } from '../core/errors.ts'
-import { Keyring } from './auth.ts'
+import { isLoopback, Keyring } from './auth.ts'
 import { changeIntake, changeQueries } from './change-routes.ts'
 import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './deps.ts'
 import { disruptionRoutes } from './disruption-routes.ts'
@@ -173,6 +173,13 @@ function authenticate(app: FastifyInstance, keyring: Keyring): void {
   app.addHook('onRequest', async request => {
     const { scope } = request.routeOptions.config
     if (scope === undefined) return
+    // Without keys the only guard is that loopback is this machine; a name of another site that resolves to
+    // loopback (DNS rebinding) would let that site's pages in.
+    if (keyring.open && request.hostname !== '' && !isLoopback(request.hostname))
+      throw new ForeshockError(
+        'FS_FORBIDDEN',
+        'without API keys only localhost is answered; configure auth.keys to be reached by another name',
+      )
     const principal = await keyring.identify(request)
     if (principal === undefined)
       throw new ForeshockError('FS_UNAUTHORIZED', 'this needs an API key that is known here')

@@ -123,12 +123,12 @@ describe('GET /api/events', () => {
     expect((await client()).status).toBe(200)
   })
 
-  it('cuts a client that stops reading and goes on serving the others', async () => {
-    server = await listen(here.deps, { sseBufferBytesMax: 64 * 1024 })
+  it('cuts a client that is too far behind and goes on serving the others', async () => {
+    server = await listen(here.deps)
     const { port } = new URL(server.url)
     const stuck = connect(Number(port), '127.0.0.1')
     stuck.on('error', () => {})
-    stuck.write('GET /api/events HTTP/1.1\r\nhost: x\r\n\r\n')
+    stuck.write('GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n')
     stuck.pause()
     await until(() => here.feed.listeners.size === 1)
     const good = await client()
@@ -144,15 +144,34 @@ describe('GET /api/events', () => {
     stuck.destroy()
   })
 
+  it('cuts a client that reads nothing for too long, though little is sent', async () => {
+    server = await listen(here.deps, { heartbeatMs: 20, sseStuckMsMax: 60_000 })
+    const { port } = new URL(server.url)
+    const stuck = connect(Number(port), '127.0.0.1')
+    stuck.on('error', () => {})
+    stuck.write('GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n')
+    stuck.pause()
+    await until(() => here.feed.listeners.size === 1)
+    for (let i = 1; i <= 30; i++) publish(i, i + 1, { why: ['w'.repeat(1_000_000)] })
+    // The kernels' buffers fill first; after that nothing moves.
+    await sleep(500)
+    here.clockMs += 59_000
+    await sleep(100)
+    expect(here.feed.listeners.size).toBe(1)
+    here.clockMs += 2000
+    await until(() => here.feed.listeners.size === 0)
+    stuck.destroy()
+  })
+
   it('does not cut a client for a burst, nor for all it missed coming at once', async () => {
-    server = await listen(here.deps, { sseBufferBytesMax: 64 * 1024 })
+    server = await listen(here.deps)
     const good = await client()
     publish(1, 11, { why: ['w'.repeat(20_000)] })
     await until(() => idsOf(good.text).length === 10)
     publish(11, 61, { why: ['w'.repeat(20_000)] })
     const back = await client('/api/events', { 'last-event-id': 'dis_a.1' })
     await until(() => idsOf(back.text).length === 59)
-    await sleep(1200)
+    expect(here.feed.listeners.size).toBe(2)
     publish(61, 62)
     await until(() => idsOf(back.text).at(-1) === 'dis_a.61')
   })
