@@ -289,7 +289,7 @@ function emitChunk(
       expired.push(s)
       continue
     }
-    // A derived series has no opinion without its inputs, and their absence speaks for itself.
+    // Derived series never learn a pause: the absence of their inputs speaks for itself.
     const pause = pauseMs[at]
     if (pause === 0 || ((flag & STALE) === 0 && silence <= OVERDUE_PAUSES * pause)) continue
     rowSeries[n] = s

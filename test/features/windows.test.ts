@@ -97,7 +97,7 @@ describe('order of arrival', () => {
         const prefix = drain(windows)
         expect(all.slice(0, prefix.length)).toEqual(prefix)
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     )
   })
 
