@@ -21,6 +21,7 @@ export const FAMILIES = [
   'node',
   'other',
   'absence',
+  'front door',
 ] as const
 
 export const F = {
@@ -39,22 +40,23 @@ export const F = {
   node: 12,
   other: 13,
   absence: 14,
+  entry: 15,
 } as const
 
-/** Slots an entity has in the columns of evidence; one is spare. */
+/** Slots an entity has in the columns of evidence. */
 export const FAMILY_SLOTS = 16
 
 /** What a family's strength counts for when deciding that something is wrong (measured, one setting for all). */
 export const STREAM_WEIGHT: readonly number[] = [
-  1, 1, 1, 0.5, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 1,
+  1, 1, 1, 0.5, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 1, 1,
 ]
 /** What it counts for when looking for the cause: resources and clients follow trouble more than they start it. */
 export const CAUSE_WEIGHT: readonly number[] = [
-  1, 1, 1, 0.25, 1, 1, 1, 0.25, 0.25, 0.25, 0.25, 0.25, 0.12, 0.12, 1,
+  1, 1, 1, 0.25, 1, 1, 1, 0.25, 0.25, 0.25, 0.25, 0.25, 0.12, 0.12, 1, 1,
 ]
 
 /** Families in which users feel trouble; the others are what machines feel. */
-export const FELT: readonly boolean[] = FAMILIES.map((_, f) => f <= F.err)
+export const FELT: readonly boolean[] = FAMILIES.map((_, f) => f <= F.err || f === F.entry)
 /** Families that rise with traffic without anything being wrong. */
 export const DRIVEN: readonly boolean[] = FAMILIES.map(
   (_, f) => f === F.cpu || (f >= F.mem && f <= F.load) || f === F.sat || f === F.node,
@@ -116,6 +118,9 @@ export function placeOf(meta: SeriesMeta, known: (name: string) => boolean): Pla
     return { entity: labels.server, family, kind: meta.kind, caller: labels.client, instance: '' }
   }
   let family = BY_KIND[meta.kind]
+  if (meta.entity === FRONT_DOOR && FELT[family]) {
+    return { entity: FRONT_DOOR, family: F.entry, kind: meta.kind, caller: undefined, instance }
+  }
   if (NODE_METRIC.test(meta.metric)) family = F.node
   else if (family === F.server && CLIENT_METRIC.test(meta.metric)) family = F.client
   return { entity: meta.entity, family, kind: meta.kind, caller: undefined, instance }

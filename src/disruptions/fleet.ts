@@ -12,7 +12,7 @@ import {
   type RowColumns,
   rowColumns,
 } from './evidence.ts'
-import { placeOf } from './families.ts'
+import { FRONT_DOOR, placeOf } from './families.ts'
 import type { CallGraph } from './graph.ts'
 
 /** What is remembered of an entity from window to window. JSON-safe: NaN is null. */
@@ -56,6 +56,8 @@ export class Fleet {
   readonly #forgetAfterMs: number
   readonly #ids = new Map<string, number>()
   readonly #instanceIds = new Map<string, number>()
+  readonly #entryRows: number[] = []
+  #entryVersion = -1
   #edgeSeenMs = new Float64Array(64)
 
   constructor(table: SeriesTable, graph: CallGraph, limit: number, stepMs: number) {
@@ -73,6 +75,7 @@ export class Fleet {
     if (this.#table.capacity > this.rows.entity.length) {
       this.rows = rowColumns(grown(this.#table.capacity, this.rows.entity.length), this.rows)
     }
+    this.#placeEntryAnew()
     this.#placeNew(batch)
     if (this.#graph.size > this.#edgeSeenMs.length) {
       const longer = new Float64Array(grown(this.#graph.size, this.#edgeSeenMs.length))
@@ -132,6 +135,29 @@ export class Fleet {
     return row < this.rows.entity.length ? this.rows.entity[row] - 1 : -1
   }
 
+  /**
+   * The entity that users meet first: the only one that calls others, is called by none, and has series of its
+   * own. What is measured at the entry is its evidence. `__entry__` itself where that is not so.
+   */
+  frontDoor(tenant: string): string {
+    let found = ''
+    for (const { tenant: own, name } of this.entities) {
+      if (own !== tenant || this.#graph.callees(name).length === 0) continue
+      if (this.#graph.callers(name).some(caller => this.id(tenant, caller) >= 0)) continue
+      if (found !== '') return FRONT_DOOR
+      found = name
+    }
+    return found === '' ? FRONT_DOOR : found
+  }
+
+  /** A graph that has grown may have another front door: what is measured there is placed anew. */
+  #placeEntryAnew(): void {
+    if (this.#entryVersion === this.#graph.version) return
+    this.#entryVersion = this.#graph.version
+    for (const row of this.#entryRows) this.rows.entity[row] = 0
+    this.#entryRows.length = 0
+  }
+
   #placeNew(batch: FeatureBatch): void {
     for (let i = 0; i < batch.length; i++) {
       if (this.rows.entity[batch.series[i]] === 0) {
@@ -143,7 +169,9 @@ export class Fleet {
   #place(row: number, timeMs: number): void {
     const meta = this.#table.meta(row)
     const place = placeOf(meta, name => this.#ids.has(`${meta.tenant}\n${name}`))
-    const entity = this.#intern(meta, place.entity, timeMs)
+    if (place.entity === FRONT_DOOR) this.#entryRows.push(row)
+    const name = place.entity === FRONT_DOOR ? this.frontDoor(meta.tenant) : place.entity
+    const entity = this.#intern(meta, name, timeMs)
     this.rows.entity[row] = entity + 1
     this.rows.family[row] = place.family
     this.rows.instance[row] =

@@ -119,7 +119,7 @@ export class Ranker {
     const meta = this.#table.meta(row)
     const place = placeOf(meta, name => this.#fleet.id(meta.tenant, name) >= 0)
     const after = this.#after.subarray(all - m, all)
-    if (place.caller === undefined) hear(voices, place.entity, this.#past, past, after)
+    if (place.caller === undefined) hear(voices, this.#fleet.entities[this.#fleet.entityOf(row)].name, this.#past, past, after)
     const change = scoreChange(
       this.#before,
       n,
@@ -136,7 +136,7 @@ export class Ranker {
       key: meta.key,
       metric: meta.metric,
       unit: place.kind === 'latency' && meta.unit === '' ? 's' : meta.unit,
-      entity: place.entity,
+      entity: this.#fleet.entities[this.#fleet.entityOf(row)].name,
       family: place.family,
       onsetMs: change.onset < 0 ? Number.NaN : lastMs - (m - change.onset) * step,
       change,
