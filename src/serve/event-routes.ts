@@ -124,7 +124,9 @@ export function eventRoutes(app: FastifyInstance, deps: ServeDeps, settings: Set
     produces: ['text/event-stream'],
     querystring: eventsQuery,
   }
-  app.get('/api/events', { config: { scope: 'read', quiet: true }, schema }, (request, reply) => {
+  // A HEAD of an endless stream would never end either.
+  const options = { config: { scope: 'read', quiet: true }, schema, exposeHeadRoute: false } as const
+  app.get('/api/events', options, (request, reply) => {
     if (clients.size >= settings.sseClientsMax)
       throw new ForeshockError('FS_OVERLOADED', `${settings.sseClientsMax} clients are listening already`)
     const query = request.query as z.infer<typeof eventsQuery>

@@ -96,7 +96,7 @@ export function problemOfError(error: unknown, request: FastifyRequest): Problem
   const instance = request.url.split('?')[0].slice(0, 500)
   if (error instanceof ForeshockError) {
     const status = STATUS[error.code] ?? 500
-    return problemOf(error.code, status === 500 ? OURS : error.message, instance, status)
+    return problemOf(error.code, status >= 500 ? OURS : error.message, instance, status)
   }
   const thrown = error as FastifyError
   const errors = fieldErrors(thrown)
@@ -105,7 +105,7 @@ export function problemOfError(error: unknown, request: FastifyRequest): Problem
     return problemOf('FS_INPUT_INVALID', detail.slice(0, 1000), instance, 400, { errors })
   }
   const status = thrown?.statusCode ?? 500
-  const detail = status === 500 ? OURS : String(thrown.message).slice(0, 1000)
+  const detail = status >= 500 && status !== 503 ? OURS : String(thrown.message).slice(0, 1000)
   return problemOf(codeOfStatus(status), detail, instance, status)
 }
 

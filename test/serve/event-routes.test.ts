@@ -188,6 +188,13 @@ describe('GET /api/events', () => {
     expect((await fetch(`${server.url}/api/events`)).status).toBe(401)
   })
 
+  it('has no HEAD, which would never end', async () => {
+    server = await listen(here.deps)
+    const answer = await fetch(`${server.url}/api/events`, { method: 'HEAD' })
+    expect(answer.status).toBe(404)
+    expect(here.feed.listeners.size).toBe(0)
+  })
+
   it('ends its streams when the service stops', async () => {
     server = await listen(here.deps)
     const one = await client()

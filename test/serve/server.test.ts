@@ -192,6 +192,36 @@ describe('limits', () => {
   })
 })
 
+describe('stopping', () => {
+  it('answers what is running first', async () => {
+    await start()
+    let finish = () => {}
+    const running = new Promise<void>(resolve => {
+      finish = resolve
+    })
+    let begun = false
+    const { receipt } = here
+    here.deps.submit = async () => {
+      begun = true
+      await running
+      return receipt
+    }
+    const headers = { 'content-type': 'application/x-ndjson' }
+    const answer = fetch(`${server.url}/api/samples`, { method: 'POST', headers, body: '{}' })
+    while (!begun) await sleep(5)
+    let stopped = false
+    const stop = server.close().then(() => {
+      stopped = true
+    })
+    await sleep(100)
+    expect(stopped).toBe(false)
+    finish()
+    expect((await answer).status).toBe(200)
+    await stop
+    await expect(fetch(`${server.url}/livez`)).rejects.toThrow()
+  })
+})
+
 describe('the log', () => {
   it('has a line for what failed and for queries, none for hot routes that went well', async () => {
     let logged = ''
