@@ -119,7 +119,8 @@ export class Ranker {
     const meta = this.#table.meta(row)
     const place = placeOf(meta, name => this.#fleet.id(meta.tenant, name) >= 0)
     const after = this.#after.subarray(all - m, all)
-    if (place.caller === undefined) hear(voices, this.#fleet.entities[this.#fleet.entityOf(row)].name, this.#past, past, after)
+    if (place.caller === undefined)
+      hear(voices, this.#fleet.entities[this.#fleet.entityOf(row)].name, this.#past, past, after)
     const change = scoreChange(
       this.#before,
       n,

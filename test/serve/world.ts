@@ -1,5 +1,5 @@
 import type { Anomaly } from '../../src/core/anomaly.ts'
-import type { Change } from '../../src/core/change.ts'
+import { type Change, changeOf } from '../../src/core/change.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../../src/core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../../src/core/envelope.ts'
 import { ForeshockError } from '../../src/core/errors.ts'
@@ -129,7 +129,11 @@ export function world(): World {
       state.envelopes.push(envelope)
       if (envelope.kind !== 'change') return state.receipt
       const lines = Buffer.from(envelope.bytes).toString('utf8').split('\n')
-      state.changes.push(...lines.map(line => JSON.parse(line) as Change))
+      for (const line of lines) {
+        const change = changeOf(JSON.parse(line), parts => parts.join())
+        if (typeof change === 'string') throw new Error(change)
+        state.changes.push(change)
+      }
       return { ...EMPTY_RECEIPT, samples: lines.length }
     },
     index: memoryIndex(state),
