@@ -94,11 +94,8 @@ export class Effects {
   }
 
   #count(entry: RecordEntry): void {
-    if (entry.type === 'disruption') {
-      this.#telemetry.count('foreshock_disruptions_total', 1, { type: entry.event.type })
-    } else if (entry.type === 'anomaly' && entry.event === 'opened') {
-      this.#telemetry.count('foreshock_anomalies_total', 1, { severity: entry.anomaly.severity })
-    }
+    if (entry.type !== 'anomaly' || entry.event !== 'opened') return
+    this.#telemetry.count('foreshock_anomalies_total', 1, { severity: entry.anomaly.severity })
   }
 }
 

@@ -19,6 +19,7 @@ import { type ApiKey, assertBindable } from './serve/auth.ts'
 import { buildServer } from './serve/server.ts'
 import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
+import { lockFolder } from './store/folder-lock.ts'
 import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
 import { openSinks, serveDeps } from './wiring.ts'
@@ -33,6 +34,8 @@ export interface Service {
 
 /** How many of the newest changes are kept for queries. */
 const CHANGES_KEPT = 1000
+/** A checkpoint waits this long for sinks to take what was found, ms. */
+const SETTLE_MS = 5000
 /** Own gauges are read this often, ms. */
 const GAUGES_MS = 1000
 
@@ -54,6 +57,7 @@ export async function startService(
   })
   const folder = (name: string) => join(config.data.folder, name)
   await mkdir(config.data.folder, { recursive: true })
+  const lock = await lockFolder(config.data.folder)
 
   const record = await FileRecord.open({ dir: folder('record') })
   const index = new MemoryIndex()
@@ -93,6 +97,8 @@ export async function startService(
   }
   logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
 
+  await sinks.alertmanager?.restore(parts.disruptions.board().filter(one => one.status === 'open'))
+
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
   })
@@ -110,6 +116,7 @@ export async function startService(
     checkpoints,
     journal,
     effects,
+    settle: () => sinks.all.settled(SETTLE_MS),
     series: parts.series,
     stateful,
     telemetry,
@@ -119,7 +126,7 @@ export async function startService(
   const ticker = new Ticker(inbox, systemClock)
   const timers = [
     every(config.checkpoint.every, async () => void (await saver.save()), onError),
-    every(GAUGES_MS, async () => readGauges(telemetry, parts, inbox, sinks.all), onError),
+    every(GAUGES_MS, async () => readGauges(telemetry, parts, inbox), onError),
     every(config.features.step, () => ticker.tick(), onError),
   ]
   const host = config.sources.host
@@ -135,6 +142,7 @@ export async function startService(
       await sinks.all.close()
       await journal.close()
       await record.close()
+      await lock.release()
     },
   }
 }

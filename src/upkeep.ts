@@ -2,7 +2,7 @@ import type { Inbox } from './bus/inbox.ts'
 import { capture, type Stateful } from './checkpoint.ts'
 import type { Clock } from './core/clock.ts'
 import type { Logger } from './core/logger.ts'
-import type { CheckpointStore, DisruptionSink, Journal } from './core/ports.ts'
+import type { CheckpointStore, Journal } from './core/ports.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import type { Effects } from './effects.ts'
 import type { PipelineParts } from './pipeline.ts'
@@ -38,7 +38,8 @@ export class Saver {
 
   /** True when a checkpoint of the present position exists afterwards. */
   async save(): Promise<boolean> {
-    const { inbox, checkpoints, journal, effects, series, stateful, telemetry, logger, clock } = this.#parts
+    const { inbox, checkpoints, journal, effects, settle, series, stateful, telemetry, logger, clock } =
+      this.#parts
     const checkpoint = await inbox.between(async processed => {
       await effects.retry()
       // What is found but not recorded would be lost with the journal before it.
@@ -48,6 +49,8 @@ export class Saver {
     if (!checkpoint) return effects.settled
     const started = performance.now()
     try {
+      // A crash now must find in the journal what a sink has not taken yet.
+      await settle()
       await checkpoints.save(checkpoint)
       await journal.commit(checkpoint.position)
     } catch (error) {
@@ -69,6 +72,8 @@ interface SaverParts {
   readonly checkpoints: CheckpointStore
   readonly journal: Journal
   readonly effects: Effects
+  /** Waits, for a bounded time, until the sinks have taken what was found. */
+  readonly settle: () => Promise<unknown>
   readonly series: PipelineParts['series']
   readonly stateful: readonly Stateful[]
   readonly telemetry: Telemetry
@@ -105,17 +110,11 @@ export class Ticker {
 }
 
 /** Reads the gauges off the parts. */
-export function readGauges(
-  telemetry: Telemetry,
-  parts: PipelineParts,
-  inbox: Inbox,
-  sink: DisruptionSink,
-): void {
+export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: Inbox): void {
   const { series, windows, scoring, disruptions } = parts
   telemetry.set('foreshock_series', series.size)
   telemetry.set('foreshock_series_limit', series.limit)
   telemetry.set('foreshock_queue_bytes', inbox.queuedBytes)
-  telemetry.set('foreshock_publish_pending', sink.pending, { sink: 'all' })
   if (!Number.isNaN(windows.watermarkMs))
     telemetry.set('foreshock_watermark_seconds', windows.watermarkMs / 1000)
   telemetry.set('foreshock_anomalies_open', scoring.anomalies().length)

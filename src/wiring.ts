@@ -6,7 +6,7 @@ import type { Change } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
 import type { Disruption } from './core/disruption.ts'
 import type { Logger } from './core/logger.ts'
-import type { DisruptionSink, RecordIndex } from './core/ports.ts'
+import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import type { Effects } from './effects.ts'
@@ -17,7 +17,7 @@ import { WebhookSink } from './publish/webhook-sink.ts'
 import type { ServeDeps } from './serve/deps.ts'
 
 export interface Sinks {
-  readonly all: DisruptionSink
+  readonly all: FanOut
   readonly stream: EventStream
   readonly alertmanager: AlertmanagerSink | undefined
 }

@@ -30,6 +30,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   FS_LOG_CORRUPT: 500,
   FS_NOT_FOUND: 404,
   FS_EXPRESSION_INVALID: 400,
+  FS_FOLDER_IN_USE: 503,
   FS_IO: 503,
 }
 
