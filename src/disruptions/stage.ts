@@ -43,6 +43,8 @@ export interface DisruptionCounts {
 const RANK_AT: readonly number[] = [5, 10]
 /** Windows in which everything must be silent before the pipeline is blamed. */
 const MUTE_WINDOWS = 2
+/** Strength (logarithmic) from which an entity that is no member may be suspected: a shift of 1.7 usual tails. */
+const SUSPECT_AT = 1
 /** Entities named as counter-evidence. */
 const MOST_NORMAL = 5
 /** Smoothed evidence below which an entity counts as normal. */
@@ -398,8 +400,9 @@ export class Disruptions implements DisruptionStage {
       disrupted: this.#intervals(story.tenant, story),
       silentOf: story,
     })
+    // Who is no member and hardly moved is noise, however the others compare.
     story.suspects = causes
-      .filter(cause => cause.base > 0)
+      .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
       .slice(0, maxSuspects)
       .map((cause, i) => suspectOf(cause, i + 1, story.startedMs, this.#graph.has(cause.entity)))
     const named = new Set([...Object.keys(story.members), ...story.suspects.slice(0, 3).map(s => s.entity)])
