@@ -5,7 +5,16 @@ import { type CallGraph, compare } from './graph.ts'
 import { confidenceOf, rankParts, scoreOf } from './impact.ts'
 import type { DisruptionOptions } from './options.ts'
 import type { Story } from './story.ts'
-import { agoText, causeWhy, clockText, faultTitle, levelText, listText, silenceTitle } from './words.ts'
+import {
+  agoText,
+  causeWhy,
+  clockText,
+  faultTitle,
+  levelText,
+  listText,
+  ownEvidence,
+  silenceTitle,
+} from './words.ts'
 
 /** From stories to the event body of the outside contract. */
 
@@ -138,7 +147,7 @@ function whyOf(
     out.push('when everything is silent at once, the collector or the network to it is the common part')
     return out
   }
-  const own = anomalies.find(anomaly => anomaly.entity === felt)
+  const own = ownEvidence(felt, anomalies)
   if (own) {
     const unit = context.unitOf(own.metric, own.key)
     out.push(`${felt} ${levelText(own.metric, own.observed, own.expected, unit)}`)

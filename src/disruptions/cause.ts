@@ -169,7 +169,7 @@ function judge(
   if (entry.inferred || INFERRED_NAME.test(entity)) score -= INFERRED_PENALTY
   const order = [...entry.best.keys()]
     .filter(f => entry.best[f] !== undefined)
-    .sort((a, b) => entry.strengths[b] - entry.strengths[a] || a - b)
+    .sort((a, b) => entry.strengths[b] - entry.strengths[a] || first(a) - first(b))
   const findings = order.map(f => entry.best[f] as Finding)
   return {
     entity,
@@ -182,6 +182,11 @@ function judge(
     changeBonus,
     onsetMs: earliest(findings, order, entry.strengths),
   }
+}
+
+/** Of equally strong families silence is told first: it says more than what follows from it. */
+function first(family: number): number {
+  return family === F.absence ? -1 : family
 }
 
 /** The earliest onset among families at least half as strong as the strongest. */

@@ -18,8 +18,8 @@ export interface ChangeScore {
 
 /** Share of the samples after onset that make the level: short faults still fill it, single spikes do not. */
 const TOP_SHARE = 0.4
-/** Fewest past samples that can be called normal. */
-const FEWEST_BEFORE = 3
+/** Fewest past samples that can be called normal: the floors carry what so few cannot tell. */
+const FEWEST_BEFORE = 1
 
 /** Buffers for one series; as long as the longest baseline. */
 export interface ChangeScratch {

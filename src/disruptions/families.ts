@@ -1,4 +1,4 @@
-import { type MetricKind, unitFloor } from '../core/metric-kind.ts'
+import { type MetricKind, metricKind, unitFloor, unitOf } from '../core/metric-kind.ts'
 import type { SeriesMeta } from '../core/series.ts'
 
 /**
@@ -124,6 +124,11 @@ export function placeOf(meta: SeriesMeta, known: (name: string) => boolean): Pla
   if (NODE_METRIC.test(meta.metric)) family = F.node
   else if (family === F.server && CLIENT_METRIC.test(meta.metric)) family = F.client
   return { entity: meta.entity, family, kind: meta.kind, caller: undefined, instance }
+}
+
+/** Family of a metric of which only the name is known. */
+export function familyOfMetric(metric: string): number {
+  return BY_KIND[metricKind(metric, unitOf(metric))]
 }
 
 function edgeFamily(meta: SeriesMeta): number {

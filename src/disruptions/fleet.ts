@@ -37,6 +37,8 @@ export interface InstanceMemory {
   readonly firstSeenMs: number
 }
 
+/** Entity of everything beyond the limit. */
+const OVERFLOW = '(more)'
 /** Windows after which a silent series is no longer missed: an hour at ten seconds. */
 const MISSED_WINDOWS = 360
 /** Marks a row that measures a call for which the graph had no room; writes beyond a typed array do nothing. */
@@ -185,14 +187,14 @@ export class Fleet {
     }
   }
 
-  /** Beyond the limit all new entities share the last one, which is then no longer about anything in particular. */
+  /** Beyond the limit all new entities of all tenants share one, which is about nothing in particular. */
   #intern(meta: SeriesMeta, name: string, timeMs: number): number {
     const key = `${meta.tenant}\n${name}`
     const known = this.#ids.get(key)
     if (known !== undefined) return known
-    if (this.entities.length >= this.#limit) {
+    if (this.entities.length >= this.#limit - 1 && name !== OVERFLOW) {
       this.dropped++
-      return this.entities.length - 1
+      return this.#intern({ ...meta, tenant: 'default' }, OVERFLOW, timeMs)
     }
     const id = this.entities.length
     this.#ids.set(key, id)

@@ -17,12 +17,14 @@ export function severityOf(story: Story, openAt: number): Severity {
   const members = Object.values(story.members)
   const whole = members.some(member => member.silence === 'whole')
   let level = story.peak >= CRITICAL_AT * openAt ? 3 : story.peak >= MAJOR_AT * openAt ? 2 : 1
+  // One copy of several that is silent costs capacity, which is felt only when something else says so.
+  if (members.every(member => member.silence === 'instances')) level = Math.min(level, 1)
   if (whole && level < 2) level = 2
-  for (const anomaly of Object.values(story.evidence)) {
-    // A critical series counts where users feel it over many entities; alone it makes the story major.
-    const own = SEVERITIES.indexOf(anomaly.severity)
-    if (own === 3 && level < 2) level = 2
+  for (const { severity, direction } of Object.values(story.evidence)) {
+    if (severity === 'critical' && direction !== 'absent' && level < 2) level = 2
   }
+  // A disruption is as severe as it ever was: what ends it is its resolution.
+  level = Math.max(level, SEVERITIES.indexOf(story.publishedSeverity))
   return SEVERITIES[level]
 }
 

@@ -108,7 +108,9 @@ export class Ranker {
     const windows = Math.max(1, Math.ceil(baselineMs / step))
     const early = EARLIER_WINDOWS * step
     this.#ensure(windows + 8, Math.ceil((untilMs - onsetMs + early) / step) + 8)
-    const past = this.#history.observed(row, endMs - baselineMs, endMs, this.#past)
+    let past = this.#history.observed(row, endMs - baselineMs, endMs, this.#past)
+    // Where there is hardly a past, even the window next to the onset is needed.
+    if (past === 0) past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
     let n = keepNormal(this.#past, past, endMs, step, disrupted, this.#before)
     // Where trouble never ends, a troubled past is better than none.
     if (n < FEWEST_NORMAL) n = keepNormal(this.#past, past, endMs, step, [], this.#before)

@@ -10,11 +10,11 @@ import type { AnomalyChange, DisruptionStage, ExplainedSuspect } from '../core/s
 import type { CallEdge } from '../core/topology.ts'
 import { bodyOf, suspectOf } from './body.ts'
 import { StoryBook } from './book.ts'
-import { type Cause, rankCauses } from './cause.ts'
-import { FRONT_DOOR } from './families.ts'
+import { type Alert, type Cause, rankCauses } from './cause.ts'
+import { FRONT_DOOR, familyOfMetric } from './families.ts'
 import { Fleet } from './fleet.ts'
 import { CallGraph, compare } from './graph.ts'
-import { rankValue, severityOf } from './impact.ts'
+import { confidenceOf, rankParts, rankValue, severityOf } from './impact.ts'
 import { criticalOf, familiesSpeaking, type WindowLevels, windowLevels } from './levels.ts'
 import type { DisruptionOptions } from './options.ts'
 import { type Interval, Ranker } from './ranker.ts'
@@ -43,6 +43,8 @@ export interface DisruptionCounts {
 const RANK_AT: readonly number[] = [5, 10]
 /** Windows in which everything must be silent before the pipeline is blamed. */
 const MUTE_WINDOWS = 2
+/** Strength (logarithmic) from which an entity that is no member may be suspected: a shift of 1.7 usual tails. */
+const SUSPECT_AT = 1
 /** Entities named as counter-evidence. */
 const MOST_NORMAL = 5
 /** Smoothed evidence below which an entity counts as normal. */
@@ -145,7 +147,8 @@ export class Disruptions implements DisruptionStage {
       if (story.kind === 'fault' && !born.includes(story)) this.#follow(story, pending)
     }
     this.#settle(windowEndMs, pending)
-    for (const [story, type] of pending) this.#publish(story, type, events)
+    const order = pending.length > 0 ? this.#byRank() : []
+    for (const [story, type] of pending) this.#publish(story, type, order, events)
     this.#mark(levels)
     this.#fleet.endWindow()
     this.#closing.length = 0
@@ -162,7 +165,16 @@ export class Disruptions implements DisruptionStage {
     )
   }
 
-  explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[] {
+  /**
+   * Suspects for the moment at which something began. What happened is measured on the windows after `atMs`, up
+   * to `postWindows` of them, and normal on the `lookbackMs` before it (0: `baselineWindows`). Where an alert
+   * was raised, its entity and metric say which kind of trouble is looked for.
+   */
+  explain(
+    atMs: number,
+    lookbackMs: number,
+    alert?: { readonly entity: string; readonly metric: string },
+  ): readonly ExplainedSuspect[] {
     const { stepMs, postWindows, baselineWindows } = this.#options
     const newestMs = this.#history.newestEndMs
     if (Number.isNaN(newestMs)) return []
@@ -175,6 +187,7 @@ export class Disruptions implements DisruptionStage {
       untilMs: Math.min(newestMs, onsetMs + postWindows * stepMs),
       baselineMs: lookbackMs > 0 ? lookbackMs : baselineWindows * stepMs,
       disrupted: this.#intervals(undefined, undefined),
+      alert: alert && { entity: alert.entity, family: familyOfMetric(alert.metric) },
     })
     return causes
       .filter(cause => cause.base > 0)
@@ -387,8 +400,9 @@ export class Disruptions implements DisruptionStage {
       disrupted: this.#intervals(story.tenant, story),
       silentOf: story,
     })
+    // Who is no member and hardly moved is noise, however the others compare.
     story.suspects = causes
-      .filter(cause => cause.base > 0)
+      .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
       .slice(0, maxSuspects)
       .map((cause, i) => suspectOf(cause, i + 1, story.startedMs, this.#graph.has(cause.entity)))
     const named = new Set([...Object.keys(story.members), ...story.suspects.slice(0, 3).map(s => s.entity)])
@@ -416,6 +430,7 @@ export class Disruptions implements DisruptionStage {
     baselineMs: number
     disrupted: readonly Interval[]
     silentOf?: Story
+    alert?: Alert | undefined
   }): Cause[] {
     const members = question.silentOf ? Object.entries(question.silentOf.members) : []
     const silent = new Set(members.filter(([, m]) => m.silence !== 'none').map(([name]) => name))
@@ -427,6 +442,7 @@ export class Disruptions implements DisruptionStage {
       changes: this.#changes,
       onsetMs: question.onsetMs,
       changeDecayMs: this.#options.changeDecayMs,
+      alert: question.alert,
     })
   }
 
@@ -437,8 +453,12 @@ export class Disruptions implements DisruptionStage {
       .map(story => ({ fromMs: story.startedMs, toMs: story.resolvedMs ?? Number.POSITIVE_INFINITY }))
   }
 
-  #publish(story: Story, type: DisruptionEventType, events: DisruptionEvent[]): void {
-    const order = this.#byRank()
+  #publish(
+    story: Story,
+    type: DisruptionEventType,
+    order: readonly Story[],
+    events: DisruptionEvent[],
+  ): void {
     const at = order.indexOf(story)
     story.revision++
     story.publishedMs = this.#nowMs
@@ -453,13 +473,19 @@ export class Disruptions implements DisruptionStage {
     return bodyOf(story, {
       graph: this.#graph,
       options: this.#options,
-      entitiesKnown: this.#fleet.entities.filter(one => one.tenant === story.tenant).length,
+      entitiesKnown: this.#entitiesKnown().get(story.tenant) ?? 0,
       trafficShare: this.#trafficShare(story),
       unitOf: (metric, key) => this.#unitOf(metric, key),
       rank,
       severity: severityOf(story, this.#options.openAt),
       nowMs: this.#nowMs,
     })
+  }
+
+  #entitiesKnown(): Map<string, number> {
+    const out = new Map<string, number>()
+    for (const { tenant } of this.#fleet.entities) out.set(tenant, (out.get(tenant) ?? 0) + 1)
+    return out
   }
 
   #unitOf(metric: string, key?: string): string {
@@ -482,11 +508,14 @@ export class Disruptions implements DisruptionStage {
   }
 
   #byRank(): Story[] {
-    const value = (story: Story): number => {
-      const body = this.#body(story, 1)
-      return rankValue(body.rankParts)
-    }
-    const valued = this.#book.open.map(story => ({ story, value: value(story) }))
+    const known = this.#entitiesKnown()
+    const { openAt } = this.#options
+    const valued = this.#book.open.map(story => {
+      const count = known.get(story.tenant) ?? 0
+      const share = this.#trafficShare(story)
+      const parts = rankParts(story, severityOf(story, openAt), confidenceOf(story, openAt), count, share)
+      return { story, value: rankValue(parts) }
+    })
     valued.sort((a, b) => b.value - a.value || compare(a.story.id, b.story.id))
     return valued.map(({ story }) => story)
   }

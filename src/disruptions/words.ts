@@ -101,6 +101,12 @@ export function silenceTitle(story: Story, entity: string): string {
   return `${entity}: ${listText(member.instances, 2)} stopped reporting since ${since}, its other instances go on`
 }
 
+/** The strongest anomaly of an entity itself; of a call it makes only where there is none. */
+export function ownEvidence(entity: string, evidence: readonly Anomaly[]): Anomaly | undefined {
+  const own = evidence.filter(anomaly => anomaly.entity === entity && anomaly.direction !== 'absent')
+  return own.find(anomaly => anomaly.labels.client === undefined) ?? own[0]
+}
+
 /** The head of an event: what is felt, how much, since when, where it was first seen. */
 export function faultTitle(
   story: Story,
@@ -114,7 +120,7 @@ export function faultTitle(
   const tail = first === undefined || first === entity ? '' : `, first seen at ${first}`
   const member = story.members[entity]
   if (member && member.silence !== 'none') return silenceTitle(story, entity) + tail
-  const own = evidence.find(anomaly => anomaly.entity === entity)
+  const own = ownEvidence(entity, evidence)
   if (own) {
     const level = againstText(own.observed, own.expected, unitOf(own.metric, own.key))
     return `${entity} ${metricText(own.metric)} ${level} ${since}${tail}`
