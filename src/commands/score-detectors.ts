@@ -1,6 +1,7 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
+import { FullDetector } from '../detectors/full-detector.ts'
 import { SlotDetector } from '../detectors/slot-detector.ts'
 import { COMPACT_PROFILE, TINY_PROFILE } from '../detectors/slot-profile.ts'
 import type { AlertRule } from './score-alerts.ts'
@@ -25,6 +26,7 @@ const RULE: AlertRule = {
 }
 
 const CHOICES: readonly DetectorChoice[] = [
+  { id: 'full@1', make: c => new FullDetector(c), rule: { ...RULE, point: 2.3 }, scoreScale: 4 },
   { id: 'compact@1', make: c => new SlotDetector(c, COMPACT_PROFILE), rule: RULE, scoreScale: 4 },
   { id: 'tiny@1', make: c => new SlotDetector(c, TINY_PROFILE), rule: RULE, scoreScale: 4 },
 ]

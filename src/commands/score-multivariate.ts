@@ -7,8 +7,8 @@ import { publicScore } from './score-detectors.ts'
 import type { LineScorer, ScorerOptions } from './score-univariate.ts'
 
 const DEFAULT_STEP_MS = 60_000
-/** An entity opens at 4, and closes below 2.5. */
-const ENTER = 4
+/** A row is anomalous at `entity`; an entity opens at `open` and closes below LEAVE. */
+export const MULTIVARIATE_RULE = { entity: 3.25, open: 4 } as const
 const LEAVE = 2.5
 /** Score at which the public score is 50. */
 const SCORE_SCALE = 4
@@ -116,7 +116,7 @@ export class MultivariateScorer implements LineScorer {
     if (!opinion || !settled || Number.isNaN(opinion.score)) return `${time},${EMPTY}\n`
     const surprise = opinion.score
     const wasOpen = this.#isOpen
-    this.#isOpen = wasOpen ? surprise >= LEAVE : surprise >= ENTER
+    this.#isOpen = wasOpen ? surprise >= LEAVE : surprise >= MULTIVARIATE_RULE.open
     const alert = this.#isOpen ? (wasOpen ? 'point' : 'incident') : '0'
     const score = publicScore(surprise, SCORE_SCALE)
     const text = String(Number(surprise.toPrecision(7)))

@@ -1,10 +1,9 @@
-import { featureBatch, scoreBatch } from '../core/batch.ts'
 import { ForeshockError } from '../core/errors.ts'
-import { type SeriesMeta, SeriesTable } from '../core/series.ts'
 import { cellsOf, numberOf, quoteCell, timeOf } from './csv-rows.ts'
 import { Alerts, severityOf } from './score-alerts.ts'
-import { ForwardClock, StepFinder } from './score-clock.ts'
-import { publicScore, type ScoringDetector, univariateChoice } from './score-detectors.ts'
+import { StepFinder } from './score-clock.ts'
+import { publicScore, univariateChoice } from './score-detectors.ts'
+import { SeriesRun } from './series-run.ts'
 
 export interface ScorerOptions {
   readonly detector?: string | undefined
@@ -30,18 +29,6 @@ interface Held {
   readonly learnOnly: boolean
 }
 
-/** The one series of a file, as a detector knows it. */
-const SERIES: SeriesMeta = {
-  key: 'value',
-  tenant: 'default',
-  metric: 'value',
-  labels: {},
-  entity: 'value',
-  unit: '',
-  kind: 'other',
-  bad: 'both',
-}
-
 /** Digits kept of opinions: float32 carries no more than seven. */
 const text = (value: number) => (Number.isNaN(value) ? '' : String(Number(value.toPrecision(7))))
 const EMPTY = ',,,,,,,,'
@@ -51,14 +38,9 @@ export class UnivariateScorer implements LineScorer {
   readonly header = 'timestamp,value,score,surprise,point,incident,expected,lower,upper,alert,severity'
   readonly #options: ScorerOptions
   readonly #choice: ReturnType<typeof univariateChoice>
-  readonly #batch = featureBatch(1, 0)
-  readonly #out = scoreBatch(1)
-  readonly #weight = Float32Array.of(1)
-  readonly #clock = new ForwardClock()
   readonly #steps = new StepFinder()
   readonly #alerts: Alerts
-  #detector: ScoringDetector | undefined
-  #stepMs = NaN
+  #run: SeriesRun | undefined
   #timeColumn = -1
   #valueColumn = -1
   #named = false
@@ -69,9 +51,7 @@ export class UnivariateScorer implements LineScorer {
     this.#options = options
     this.#choice = univariateChoice(options.detector)
     this.#alerts = new Alerts(this.#choice.rule)
-    this.#batch.length = 1
-    this.#batch.coverage[0] = 1
-    if (options.stepMs !== undefined) this.#start(options.stepMs)
+    if (options.stepMs !== undefined) this.#run = new SeriesRun(this.#choice, options.stepMs)
   }
 
   begin(): void {
@@ -95,12 +75,12 @@ export class UnivariateScorer implements LineScorer {
       throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: cannot read the time '${time}'`)
     this.#rows++
     const held = { time: time ?? '', value: value ?? '', timeMs, learnOnly }
-    if (this.#detector) return this.#score(held, true)
+    if (this.#run) return this.#score(held, true)
     this.#held.push(held)
     if (Number.isNaN(timeMs)) return ''
     const stepMs = this.#steps.add(timeMs)
     if (Number.isNaN(stepMs)) return ''
-    this.#start(stepMs)
+    this.#run = new SeriesRun(this.#choice, stepMs)
     return this.end()
   }
 
@@ -108,13 +88,6 @@ export class UnivariateScorer implements LineScorer {
     const lines = this.#held.map(held => this.#score(held, false)).join('')
     this.#held = []
     return lines
-  }
-
-  #start(stepMs: number): void {
-    this.#stepMs = stepMs
-    const series = new SeriesTable(1)
-    series.intern(SERIES)
-    this.#detector = this.#choice.make({ series, stepMs })
   }
 
   #name(cells: readonly string[], row: number): void {
@@ -145,16 +118,11 @@ export class UnivariateScorer implements LineScorer {
     const prefix = held.learnOnly
       ? ''
       : `${quoteCell(held.time)},${Number.isNaN(observed) ? '' : held.value.trim()},`
-    const detector = this.#detector
-    if (!detector || Number.isNaN(observed) || Number.isNaN(held.timeMs))
+    const run = this.#run
+    if (!run || Number.isNaN(observed) || Number.isNaN(held.timeMs))
       return held.learnOnly ? '' : `${prefix}${EMPTY}\n`
-    const { stepMs, startMs } = this.#place(held.timeMs)
-    const batch = this.#batch
-    const out = this.#out
-    batch.windowEndMs[0] = startMs + stepMs
-    batch.observed[0] = observed
-    detector.scoreNow(batch, out)
-    detector.learn(batch, this.#weight)
+    const startMs = run.next(held.timeMs, observed)
+    const out = run.out
     if (held.learnOnly) return ''
     const surprise = out.score[0]
     if (!settled || Number.isNaN(surprise)) return `${prefix}${EMPTY}\n`
@@ -164,9 +132,5 @@ export class UnivariateScorer implements LineScorer {
     const alert = this.#alerts.next(startMs, point, incident)
     const opinions = [score, surprise, point, incident, out.expected[0], out.lower[0], out.upper[0]]
     return `${prefix}${opinions.map(text).join(',')},${alert},${alert === '0' ? '' : severityOf(score)}\n`
-  }
-
-  #place(timeMs: number): { stepMs: number; startMs: number } {
-    return { stepMs: this.#stepMs, startMs: this.#clock.at(timeMs) }
   }
 }

@@ -3,8 +3,8 @@ import { join, relative } from 'node:path'
 import cliProgress from 'cli-progress'
 import { type Command, Option } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
-import { runScoreTasks } from './file-pool.ts'
-import type { ScoreTask } from './score-file.ts'
+import { type ScoreTask, scoreFile } from './score-file.ts'
+import { resultsOf, runTasks } from './task-pool.ts'
 
 export interface ScoreOptions {
   readonly input: string
@@ -77,7 +77,7 @@ export async function scoreCommand(options: ScoreOptions): Promise<number> {
     const tasks = tasksOf(options)
     const bar = progressBar(tasks.length)
     try {
-      await runScoreTasks(tasks, () => bar?.increment())
+      resultsOf(await runTasks(tasks, 'score-worker', scoreFile, () => bar?.increment()))
     } finally {
       bar?.stop()
     }

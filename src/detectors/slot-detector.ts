@@ -31,6 +31,11 @@ export class SlotDetector implements Detector {
   /** What `score` worked out, for `learn` of the same batch. */
   #scratch = new Float64Array(0)
 
+  /** SCRATCH_WIDTH places a row of the batch scored last; see AT. For detectors built on this one. */
+  get scratch(): Float64Array {
+    return this.#scratch
+  }
+
   constructor(context: DetectorContext, profile: SlotProfile) {
     this.id = profile.id
     this.#context = context
@@ -90,6 +95,13 @@ export class SlotDetector implements Detector {
       const phase = phaseOf(startMs, stepMs, this.#rates.day)
       learnRow(chunk, i, this.#profile, this.#rates, x, window, phase, weight[row], w, o)
     }
+  }
+
+  /** Windows from the first learned one to this; NaN when there is none. For detectors built on this one. */
+  ageOf(series: number, window: number): number {
+    const chunk = this.#store.chunks[series >> CHUNK_SHIFT] as SlotChunk | undefined
+    const i = series & CHUNK_MASK
+    return chunk && chunk.n[i] > 0 ? Math.max(window - chunk.firstWindow[i], chunk.lastAge[i]) : NaN
   }
 
   /** Works one row out into the scratch; NaN opinion for a gap or a series not seen before. */

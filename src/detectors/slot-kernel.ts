@@ -1,6 +1,7 @@
 import type { Chunk } from '../core/columns.ts'
 import { roundStochastic } from '../math/hash-rounding.ts'
 import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
+import { nextScale } from './robust-scale.ts'
 import type { SlotColumns, SlotProfile, SlotRates } from './slot-profile.ts'
 import { pushShape, shapeCode, thirdNearest } from './slot-shapes.ts'
 
@@ -31,11 +32,17 @@ export const AT = {
   series: 13,
   windowEnd: 14,
   observed: 15,
+  /** The excess in its own usual size (P), the residual EWMA in its own (G), the value against the level (e). */
+  excessRatio: 16,
+  shiftRatio: 17,
+  offLevel: 18,
+  /** The third nearest shape over its own usual tail. */
+  shapeRatio: 19,
 } as const
-export const SCRATCH_WIDTH = 16
+export const SCRATCH_WIDTH = 20
 
 /** A residual of that many scales no longer says more; keeps squares inside float32. */
-const SCALES_MAX = 1e6
+export const SCALES_MAX = 1e6
 /** Code of a phase slot never visited: one below the smallest level code. */
 const emptyCode = (profile: SlotProfile) => -profile.levelMax - 1
 
@@ -152,9 +159,8 @@ export function scoreRow(
   const warm = age >= rates.day
   w[o + AT.surprise] = warm ? c.surprise[i] + (2 / 21) * (P - c.surprise[i]) : NaN
   w[o + AT.point] = warm ? joint / (tailQuantile99(c.pointTail, i * bins, bins, binsPerOctave) + 1) : NaN
-  w[o + AT.incident] = warm
-    ? G + shape / (tailQuantile99(c.shapeTail, i * bins, bins, binsPerOctave) + 0.5)
-    : NaN
+  w[o + AT.shapeRatio] = shape / (tailQuantile99(c.shapeTail, i * bins, bins, binsPerOctave) + 0.5)
+  w[o + AT.incident] = warm ? G + w[o + AT.shapeRatio] : NaN
   w[o + AT.expected] = p + c.offset[i]
   w[o + AT.band] = Math.max(h, 3) * sigma
   w[o + AT.residual] = r
@@ -165,6 +171,9 @@ export function scoreRow(
   w[o + AT.shape] = shape
   w[o + AT.floor] = floor
   w[o + AT.opensVisit] = opens ? 1 : 0
+  w[o + AT.excessRatio] = P
+  w[o + AT.shiftRatio] = G
+  w[o + AT.offLevel] = e
 }
 
 function levelOf(c: SlotChunk, i: number, at: number): number {
@@ -244,12 +253,6 @@ function tightenLevels(c: SlotChunk, i: number, profile: SlotProfile): void {
   }
   if (last >= 0 && high - low < 0.8 * profile.levelMax)
     recode(c, i, profile, last, levelOf(c, i, rowAt + last))
-}
-
-/** The next value of a scale that follows `value`, clipped at eight scales once settled. */
-function nextScale(scale: number, value: number, floor: number, n: number, rate: number, weight: number) {
-  const clipped = n > 20 ? Math.min(value, 8 * (scale + floor)) : value
-  return scale + weight * Math.max(1 / (n + 1), rate) * (clipped - scale)
 }
 
 /** Learns the value that `scoreRow` has just worked out into `w`; `weight` 0..1 slows everything it moves. */

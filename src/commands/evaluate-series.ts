@@ -1,0 +1,246 @@
+import { RidgeDetector } from '../detectors/ridge.ts'
+import { hitRate, interpretationsOf, ndcg } from '../evaluate/culprits.ts'
+import { type Counts, delayCounts } from '../evaluate/delay.ts'
+import { type EventCounts, eventCounts } from '../evaluate/events.ts'
+import { type NabSweep, nabSweep } from '../evaluate/nab.ts'
+import { alertRows } from '../evaluate/segments.ts'
+import { vusPr } from '../evaluate/vus.ts'
+import { mulberry32 } from '../math/mulberry32.ts'
+import { type LabelledSeries, loadEntity, loadSeries, type Suite } from './evaluate-data.ts'
+import { univariateChoice } from './score-detectors.ts'
+import { SeriesRun } from './series-run.ts'
+
+/** What is measured: the shipped detector, or one of the two controls every table carries. */
+export type Contestant = 'foreshock' | 'random' | 'difference'
+export const CONTESTANTS: readonly Contestant[] = ['foreshock', 'random', 'difference']
+
+export interface EvaluateTask {
+  readonly suite: Suite
+  readonly data: string
+  readonly name: string
+  readonly detector?: string | undefined
+}
+
+/** Thresholds at which counts are kept: steps of 4 % over the useful range of any evidence. */
+export const THRESHOLDS: readonly number[] = Array.from({ length: 160 }, (_, k) => 0.05 * 1.04 ** k)
+
+const MINUTE_MS = 60_000
+export const POINT_REFRACTORY_MS = 5 * MINUTE_MS
+export const INCIDENT_REFRACTORY_MS = 720 * MINUTE_MS
+const DELAY = 7
+
+export interface SeriesResult {
+  readonly contestant: Contestant
+  readonly vus100: number
+  readonly vus20: number
+  readonly days: number
+  readonly nab?: NabSweep
+  /** Counts at each of THRESHOLDS, of the history and of the test. */
+  readonly trainDelay?: readonly Counts[]
+  readonly testDelay?: readonly Counts[]
+  readonly trainEvents?: readonly EventCounts[]
+  readonly testEvents: readonly EventCounts[]
+  /** Rows at or above each threshold against labels (multivariate). */
+  readonly points?: readonly Counts[]
+  readonly culprits?: { readonly hit100: number; readonly hit150: number; readonly ndcg5: number }
+}
+
+export interface TaskResult {
+  readonly name: string
+  readonly results: readonly SeriesResult[]
+}
+
+interface Evidence {
+  readonly surprise: Float64Array
+  readonly point: Float64Array
+  readonly incident: Float64Array
+}
+
+export async function evaluateSeries(task: EvaluateTask): Promise<TaskResult> {
+  const { suite, data, name } = task
+  if (suite !== 'nab' && suite !== 'kpi') return evaluateEntity(task)
+  const series = await loadSeries(suite, data, name)
+  const all: Record<Contestant, Evidence> = {
+    foreshock: runDetector(series, task.detector),
+    random: same(randomScores(series.value.length, name)),
+    difference: same(differences(series)),
+  }
+  return { name, results: CONTESTANTS.map(who => univariateResult(suite, name, who, series, all[who])) }
+}
+
+function runDetector(series: LabelledSeries, id: string | undefined): Evidence {
+  const n = series.value.length
+  const evidence = {
+    surprise: new Float64Array(n).fill(NaN),
+    point: new Float64Array(n).fill(NaN),
+    incident: new Float64Array(n).fill(NaN),
+  }
+  const run = new SeriesRun(univariateChoice(id), series.stepMs)
+  for (let i = 0; i < n; i++) {
+    if (Number.isNaN(series.value[i])) continue
+    run.next(series.timeMs[i], series.value[i])
+    evidence.surprise[i] = run.out.score[0]
+    evidence.point[i] = run.out.point[0]
+    evidence.incident[i] = run.out.incident[0]
+  }
+  return evidence
+}
+
+const same = (score: Float64Array): Evidence => ({ surprise: score, point: score, incident: score })
+
+function randomScores(n: number, name: string): Float64Array {
+  let seed = 0
+  for (const char of name) seed = (Math.imul(seed, 31) + char.charCodeAt(0)) >>> 0
+  const random = mulberry32(seed)
+  return Float64Array.from({ length: n }, () => 20 * random())
+}
+
+/** |x − x₋₁| over its running mean: the simplest thing that could work, comparable across series. */
+function differences({ value }: LabelledSeries): Float64Array {
+  const score = new Float64Array(value.length)
+  let usual = 0
+  for (let i = 1; i < value.length; i++) {
+    const size = Math.abs(value[i] - value[i - 1])
+    score[i] = usual > 0 ? size / usual : 0
+    if (!Number.isNaN(size)) usual += (size - usual) / i
+  }
+  return score
+}
+
+function univariateResult(
+  suite: 'nab' | 'kpi',
+  name: string,
+  contestant: Contestant,
+  series: LabelledSeries,
+  evidence: Evidence,
+): SeriesResult {
+  const { timeMs, label, testFrom, windows } = series
+  const n = label.length
+  const surprise = evidence.surprise.subarray(testFrom)
+  const part = (from: number, to: number) => ({
+    label: label.subarray(from, to),
+    timeMs: timeMs.subarray(from, to),
+    place: gridOf(timeMs.subarray(from, to), series.stepMs),
+    point: evidence.point.subarray(from, to),
+  })
+  const test = part(testFrom, n)
+  const common = {
+    contestant,
+    vus100: vusPr(surprise, test.label, 100),
+    vus20: vusPr(surprise, test.label, 20),
+    days: (timeMs[n - 1] - timeMs[testFrom]) / 86_400_000,
+  }
+  if (suite === 'nab') {
+    const rows = THRESHOLDS.map(t => alertRows(evidence.incident, timeMs, t, INCIDENT_REFRACTORY_MS))
+    const nab = nabSweep({ name, timeMs, score: evidence.incident, windows }, INCIDENT_REFRACTORY_MS)
+    return { ...common, nab, testEvents: rows.map(r => eventCounts(label, timeMs, r)) }
+  }
+  const train = part(0, testFrom)
+  const rowsOf = ({ point, timeMs: t }: typeof test) =>
+    THRESHOLDS.map(threshold => alertRows(point, t, threshold, POINT_REFRACTORY_MS))
+  const [trainRows, testRows] = [rowsOf(train), rowsOf(test)]
+  return {
+    ...common,
+    trainDelay: trainRows.map(rows => delayCounts(train.label, train.place, rows, DELAY)),
+    testDelay: testRows.map(rows => delayCounts(test.label, test.place, rows, DELAY)),
+    trainEvents: trainRows.map(rows => eventCounts(train.label, train.timeMs, rows)),
+    testEvents: testRows.map(rows => eventCounts(test.label, test.timeMs, rows)),
+  }
+}
+
+function gridOf(timeMs: Float64Array, stepMs: number): Int32Array {
+  return Int32Array.from(timeMs, t => Math.round((t - timeMs[0]) / stepMs))
+}
+
+async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
+  const { suite, data, name } = task
+  if (suite === 'nab' || suite === 'kpi') throw new Error('not an entity')
+  const entity = await loadEntity(suite, data, name)
+  const { metrics, values, testFrom, label, stepMs } = entity
+  const rows = label.length
+  const detector = new RidgeDetector({ metrics, stepMs })
+  const surprise = new Float64Array(rows)
+  const shares = new Float64Array(rows * metrics)
+  for (let r = 0; r < testFrom + rows; r++) {
+    const opinion = detector.next(values.subarray(r * metrics, (r + 1) * metrics))
+    if (r < testFrom) continue
+    surprise[r - testFrom] = opinion.score
+    shares.set(opinion.share, (r - testFrom) * metrics)
+  }
+  const timeMs = Float64Array.from({ length: rows }, (_, r) => r * stepMs)
+  const changes = new Float64Array(rows)
+  for (let r = 1; r < rows; r++) changes[r] = meanChange(values, testFrom + r, metrics)
+  const all: Record<Contestant, Float64Array> = {
+    foreshock: surprise,
+    random: randomScores(rows, name),
+    difference: changes,
+  }
+  const results = CONTESTANTS.map(contestant => {
+    const score = all[contestant]
+    const culprits = contestant === 'foreshock' ? culpritScores(entity, shares) : undefined
+    return {
+      contestant,
+      vus100: vusPr(score, label, 100),
+      vus20: vusPr(score, label, 20),
+      days: (rows * stepMs) / 86_400_000,
+      points: THRESHOLDS.map(threshold => pointCounts(score, label, threshold)),
+      testEvents: THRESHOLDS.map(threshold => eventCounts(label, timeMs, openings(score, threshold))),
+      ...(culprits ? { culprits } : {}),
+    }
+  })
+  return { name, results }
+}
+
+function meanChange(values: Float64Array, row: number, metrics: number): number {
+  let sum = 0
+  for (let j = 0; j < metrics; j++) {
+    const [now, before] = [values[row * metrics + j], values[(row - 1) * metrics + j]]
+    const change = Math.abs(now - before) / (Math.abs(before) + 1e-3)
+    if (!Number.isNaN(change)) sum += Math.min(change, 10)
+  }
+  return sum / metrics
+}
+
+/** Rows where a score comes to the threshold from below .625 of it: hysteresis as shipped (enter 4, leave 2.5). */
+function openings(score: Float64Array, threshold: number): Int32Array {
+  const rows: number[] = []
+  let isOpen = false
+  for (let i = 0; i < score.length; i++) {
+    const wasOpen: boolean = isOpen
+    isOpen = wasOpen ? score[i] >= 0.625 * threshold : score[i] >= threshold
+    if (isOpen && !wasOpen) rows.push(i)
+  }
+  return Int32Array.from(rows)
+}
+
+function pointCounts(score: Float64Array, label: Uint8Array, threshold: number): Counts {
+  const counts = { truePositive: 0, falsePositive: 0, falseNegative: 0 }
+  for (let i = 0; i < score.length; i++) {
+    if (score[i] >= threshold) {
+      if (label[i] !== 0) counts.truePositive++
+      else counts.falsePositive++
+    } else if (label[i] !== 0) counts.falseNegative++
+  }
+  return counts
+}
+
+function culpritScores(
+  entity: { readonly metrics: number; readonly label: Uint8Array; readonly interpretation: string },
+  shares: Float64Array,
+): SeriesResult['culprits'] {
+  const { metrics, label } = entity
+  const anomalies = interpretationsOf(entity.interpretation)
+  if (anomalies.length === 0) return undefined
+  const sums = { hit100: 0, hit150: 0, ndcg5: 0 }
+  for (const { first, last, metrics: truth } of anomalies) {
+    const total = new Float64Array(metrics)
+    for (let r = first; r <= Math.min(last, label.length - 1); r++)
+      if (label[r] !== 0) for (let j = 0; j < metrics; j++) total[j] += shares[r * metrics + j]
+    const ranking = Array.from(total.keys()).sort((a, b) => total[b] - total[a] || a - b)
+    sums.hit100 += hitRate(ranking, truth, 1)
+    sums.hit150 += hitRate(ranking, truth, 1.5)
+    sums.ndcg5 += ndcg(ranking, truth, 5)
+  }
+  const n = anomalies.length
+  return { hit100: sums.hit100 / n, hit150: sums.hit150 / n, ndcg5: sums.ndcg5 / n }
+}

@@ -1,0 +1,74 @@
+import { writeFileSync } from 'node:fs'
+import cliProgress from 'cli-progress'
+import { Argument, type Command } from 'commander'
+import { ForeshockError } from '../core/errors.ts'
+import { namesOf, SUITES, type Suite } from './evaluate-data.ts'
+import { type EvaluateTask, evaluateSeries } from './evaluate-series.ts'
+import { type ContestantTable, renderTables, tablesOf } from './evaluate-table.ts'
+import { univariateChoice } from './score-detectors.ts'
+import { MULTIVARIATE_RULE } from './score-multivariate.ts'
+import { resultsOf, runTasks } from './task-pool.ts'
+
+export interface EvaluateOptions {
+  readonly suite: Suite | 'all'
+  readonly data: string
+  /** A path for all figures as JSON; `-` or `true` for stdout instead of the tables. */
+  readonly json?: string | boolean | undefined
+  readonly detector?: string | undefined
+}
+
+/** `foreshock evaluate`: 0 done, 1 failed, 2 bad input or usage. */
+export async function evaluateCommand(options: EvaluateOptions): Promise<number> {
+  try {
+    const suites = options.suite === 'all' ? SUITES : [options.suite]
+    const { rule } = univariateChoice(options.detector)
+    const tasks: EvaluateTask[] = suites.flatMap(suite =>
+      namesOf(suite, options.data).map(name => ({
+        suite,
+        data: options.data,
+        name,
+        detector: options.detector,
+      })),
+    )
+    const bar = progressBar(tasks.length)
+    const results = await runTasks(tasks, 'evaluate-worker', evaluateSeries, () => bar?.increment())
+    bar?.stop()
+    const found = resultsOf(results)
+    const tables: ContestantTable[][] = suites.map(suite => {
+      const own = found.filter((_, i) => tasks[i].suite === suite)
+      return tablesOf(suite, own, { point: rule.point, incident: rule.incident, ...MULTIVARIATE_RULE })
+    })
+    const json = JSON.stringify({ detector: options.detector ?? 'default', tables: tables.flat() }, null, 1)
+    if (typeof options.json === 'string' && options.json !== '-') writeFileSync(options.json, `${json}\n`)
+    if (options.json === true || options.json === '-') process.stdout.write(`${json}\n`)
+    else process.stdout.write(tables.map(renderTables).join('\n'))
+    return 0
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    process.stderr.write(`foreshock evaluate: ${message.replaceAll('\n', ' ')}\n`)
+    return error instanceof ForeshockError && error.code === 'FS_INPUT_INVALID' ? 2 : 1
+  }
+}
+
+function progressBar(total: number): cliProgress.SingleBar | undefined {
+  if (!process.stderr.isTTY) return undefined
+  const bar = new cliProgress.SingleBar(
+    { format: 'evaluating {bar} {value}/{total} series, {eta_formatted} left', stream: process.stderr },
+    cliProgress.Presets.rect,
+  )
+  bar.start(total, 0)
+  return bar
+}
+
+export function addEvaluateCommand(program: Command): void {
+  program
+    .command('evaluate')
+    .description("run a benchmark suite's series through the shipped detectors and print its table")
+    .addArgument(new Argument('<suite>', 'what to measure').choices([...SUITES, 'all']))
+    .requiredOption('--data <folder>', 'folder of the evaluation sets')
+    .option('--json [file]', 'all figures as JSON, to a file or in place of the tables')
+    .option('--detector <id>', 'univariate detector instead of the default')
+    .action(async (suite: Suite | 'all', options: Omit<EvaluateOptions, 'suite'>) => {
+      process.exitCode = await evaluateCommand({ ...options, suite })
+    })
+}

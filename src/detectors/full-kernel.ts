@@ -1,0 +1,113 @@
+import type { Chunk, ColumnSpec } from '../core/columns.ts'
+import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
+import { READ } from './full-rings.ts'
+import { nextScale } from './robust-scale.ts'
+import { AT, SCALES_MAX } from './slot-kernel.ts'
+
+/** What the rings add to a row of the phase-slot detector, and the evidence of both together. */
+const BINS = 32
+const BINS_PER_OCTAVE = 4
+/** Weight of a level shift in the surprise: long anomalies go on being strange after their onset. */
+const SHIFT_SHARE = 0.3
+/** The surprise is a root mean square over about that many windows. */
+const SURPRISE_WINDOWS = 14
+const SURPRISE_RATE = 2 / (SURPRISE_WINDOWS + 1)
+const SHIFT_RATE = 2 / 61
+
+export const FULL_COLUMNS = {
+  /** Scales of the four normalisers on the ring's residual. */
+  scale1: 'f32',
+  scale2: 'f32',
+  scale3: 'f32',
+  scale4: 'f32',
+  offset: 'f32',
+  shift: 'f32',
+  /** Mean square behind the surprise. */
+  strangeness: 'f32',
+  jointTail: ['u16', BINS],
+  n: 'u32',
+} as const satisfies ColumnSpec
+
+export type FullChunk = Chunk<typeof FULL_COLUMNS>
+
+/** Places in the scratch of a row of this detector. */
+export const FULL = {
+  surprise: 0,
+  point: 1,
+  incident: 2,
+  expected: 3,
+  residual: 4,
+  excess: 5,
+  joint: 6,
+  strangeness: 7,
+  shift: 8,
+} as const
+export const FULL_WIDTH = 9
+
+/**
+ * Scores one row. READ holds what its ring says; `s` (from `so`) what the phase slots worked out, `w` (from `o`)
+ * takes the result.
+ */
+export function scoreFull(
+  c: FullChunk,
+  i: number,
+  x: number,
+  s: Float64Array,
+  so: number,
+  w: Float64Array,
+  o: number,
+): void {
+  const floor = s[so + AT.floor]
+  const ready = c.n[i] >= 3
+  const level = x - s[so + AT.offLevel]
+  const usual = Number.isNaN(READ[0]) ? level : READ[0]
+  const r = x - usual
+  const L = ready ? ratio(r - c.offset[i], c.scale1[i] + floor) : 0
+  const P = ready ? ratio(READ[1], c.scale2[i] + floor) : 0
+  const Q = ready ? ratio(r, c.scale3[i] + floor) : 0
+  const shift = c.shift[i] + SHIFT_RATE * (r - c.shift[i])
+  const G = ready ? ratio(shift, c.scale4[i] + floor) : 0
+  // Geometric mean of both views: each vetoes what only the other finds strange.
+  const joint = Math.sqrt(s[so + AT.joint] * Math.sqrt(Math.sqrt(Q * L) * P))
+  const both = (s[so + AT.excessRatio] + P) / 2
+  const strangeness = c.strangeness[i] + SURPRISE_RATE * (Math.min(both, 1e3) ** 2 - c.strangeness[i])
+  const bothShift = (s[so + AT.shiftRatio] + G) / 2
+  const tail = tailQuantile99(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE)
+  const isWarm = !Number.isNaN(s[so + AT.surprise])
+  w[o + FULL.surprise] = isWarm ? Math.sqrt(strangeness) + SHIFT_SHARE * bothShift : NaN
+  w[o + FULL.point] = isWarm ? joint / (tail + 1) : NaN
+  w[o + FULL.incident] = isWarm ? bothShift + s[so + AT.shapeRatio] : NaN
+  w[o + FULL.expected] = usual + c.offset[i]
+  w[o + FULL.residual] = r
+  w[o + FULL.excess] = READ[1]
+  w[o + FULL.joint] = joint
+  w[o + FULL.strangeness] = strangeness
+  w[o + FULL.shift] = shift
+}
+
+function ratio(value: number, scale: number): number {
+  return Math.min(SCALES_MAX, Math.abs(value) / scale)
+}
+
+/** Learns what `scoreFull` worked out. */
+export function learnFull(
+  c: FullChunk,
+  i: number,
+  rates: { readonly level: number; readonly scale3: number; readonly scale7: number },
+  floor: number,
+  weight: number,
+  w: Float64Array,
+  o: number,
+): void {
+  const n = c.n[i]
+  const r = w[o + FULL.residual]
+  c.scale1[i] = nextScale(c.scale1[i], Math.abs(r - c.offset[i]), floor, n, rates.scale3, weight)
+  c.scale2[i] = nextScale(c.scale2[i], w[o + FULL.excess], floor, n, rates.scale3, weight)
+  c.scale3[i] = nextScale(c.scale3[i], Math.abs(r), floor, n, rates.scale3, weight)
+  c.scale4[i] = nextScale(c.scale4[i], Math.abs(w[o + FULL.shift]), floor, n, rates.scale7, weight)
+  c.offset[i] += weight * rates.level * (r - c.offset[i])
+  c.shift[i] += weight * (w[o + FULL.shift] - c.shift[i])
+  c.strangeness[i] += weight * (w[o + FULL.strangeness] - c.strangeness[i])
+  if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w[o + FULL.joint])
+  c.n[i] = n + 1
+}
