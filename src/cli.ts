@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { addEvaluateCommand } from './commands/evaluate.ts'
 import { addKeyCommand } from './commands/key.ts'
 import { addLabCommand } from './commands/lab.ts'
 import { startLabService } from './commands/lab-service.ts'
@@ -28,6 +29,7 @@ function program(): Command {
   addServeCommand(cli)
   addLabCommand(cli, startLabService)
   addScoreCommand(cli)
+  addEvaluateCommand(cli)
   addReplayCommand(cli)
   addLogCommand(cli)
   addKeyCommand(cli)
