@@ -3,7 +3,7 @@ import type { SeriesHistory } from '../core/history.ts'
 import type { ExplainedSuspect } from '../core/stages.ts'
 import { suspectOf } from './body.ts'
 import type { StoryBook } from './book.ts'
-import { type Alert, type Cause, rankCauses } from './cause.ts'
+import { type Alert, type Cause, type CauseRules, rankCauses } from './cause.ts'
 import { FRONT_DOOR, familyOfMetric } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
@@ -46,6 +46,7 @@ export class Investigator {
     atMs: number,
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
+    rules?: CauseRules,
   ): readonly ExplainedSuspect[] {
     const { stepMs, postWindows, baselineWindows } = this.#parts.options
     const newestMs = this.#parts.history.newestEndMs
@@ -60,6 +61,7 @@ export class Investigator {
       baselineMs: lookbackMs > 0 ? lookbackMs : baselineWindows * stepMs,
       disrupted: this.#intervals(undefined, undefined),
       alert: alert && { entity: alert.entity, family: familyOfMetric(alert.metric) },
+      rules,
     })
     return causes
       .filter(cause => cause.base > 0)
@@ -115,6 +117,7 @@ export class Investigator {
     disrupted: readonly Interval[]
     silentOf?: Story
     alert?: Alert | undefined
+    rules?: CauseRules | undefined
   }): Cause[] {
     const members = question.silentOf ? Object.entries(question.silentOf.members) : []
     const silent = new Set(members.filter(([, m]) => m.silence !== 'none').map(([name]) => name))
@@ -127,6 +130,7 @@ export class Investigator {
       onsetMs: question.onsetMs,
       changeDecayMs: this.#parts.options.changeDecayMs,
       alert: question.alert,
+      rules: question.rules,
     })
   }
 

@@ -10,6 +10,7 @@ import type { AnomalyChange, DisruptionStage, ExplainedSuspect } from '../core/s
 import type { CallEdge } from '../core/topology.ts'
 import { bodyOf } from './body.ts'
 import { StoryBook } from './book.ts'
+import type { CauseRules } from './cause.ts'
 import { Fleet } from './fleet.ts'
 import { CallGraph, compare } from './graph.ts'
 import { confidenceOf, rankParts, rankValue, severityOf } from './impact.ts'
@@ -172,8 +173,9 @@ export class Disruptions implements DisruptionStage {
     atMs: number,
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
+    rules?: CauseRules,
   ): readonly ExplainedSuspect[] {
-    return this.#investigator.explain(atMs, lookbackMs, alert)
+    return this.#investigator.explain(atMs, lookbackMs, alert, rules)
   }
 
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[] {
