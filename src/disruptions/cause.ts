@@ -1,4 +1,5 @@
 import type { Change } from '../core/change.ts'
+import type { Labels } from '../core/series.ts'
 import type { ChangeScore } from './change-score.ts'
 import { CAUSE_WEIGHT, F, FAMILY_SLOTS } from './families.ts'
 import { type CallGraph, compare } from './graph.ts'
@@ -13,8 +14,10 @@ export interface Finding {
   /** Unix ms, NaN when it never crossed. */
   readonly onsetMs: number
   readonly change: ChangeScore
-  /** Whether a caller measured it. */
+  /** Whether it measures a call, and whose. */
   readonly onEdge: boolean
+  readonly caller: string
+  readonly labels: Labels
   readonly absent: boolean
 }
 

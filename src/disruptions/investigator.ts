@@ -7,6 +7,7 @@ import { type Alert, type Cause, type CauseRules, rankCauses } from './cause.ts'
 import { FRONT_DOOR, familyOfMetric } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
+import { measuredEvidence } from './measured.ts'
 import type { DisruptionOptions } from './options.ts'
 import type { Interval, Ranker } from './ranker.ts'
 import type { Story } from './story.ts'
@@ -91,6 +92,12 @@ export class Investigator {
       .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
       .slice(0, maxSuspects)
       .map((cause, i) => suspectOf(cause, i + 1, story.startedMs, this.#parts.graph.has(cause.entity)))
+    story.measured = measuredEvidence(
+      causes,
+      new Set([...Object.keys(story.members), ...story.suspects.map(one => one.entity)]),
+      story.startedMs,
+      nowMs,
+    ).slice(0, this.#parts.options.maxEvidence)
     const named = new Set([...Object.keys(story.members), ...story.suspects.slice(0, 3).map(s => s.entity)])
     story.changes = this.#parts.changes
       .filter(change => named.has(change.entity) && change.timeMs <= nowMs)

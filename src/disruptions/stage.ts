@@ -16,6 +16,7 @@ import { CallGraph, compare } from './graph.ts'
 import { confidenceOf, rankParts, rankValue, severityOf } from './impact.ts'
 import { Investigator } from './investigator.ts'
 import { criticalOf, familiesSpeaking, type WindowLevels, windowLevels } from './levels.ts'
+import { silenceEvidence } from './measured.ts'
 import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
 import { restoreStage, type StageState, snapshotStage } from './state.ts'
@@ -260,6 +261,9 @@ export class Disruptions implements DisruptionStage {
       const { tenant: own, name } = this.#fleet.entities[e]
       if (own === tenant && this.#fleet.columns.recent[e] > 0) {
         join(story, name, startedMs, this.#options.openAt, nowMs).silence = 'whole'
+        if (story.measured.length < this.#options.maxEvidence) {
+          story.measured.push(silenceEvidence(name, this.#fleet.columns.recent[e], startedMs, nowMs))
+        }
       }
     }
     story.peak = 2 * this.#options.openAt
