@@ -206,6 +206,10 @@ export class Disruptions implements DisruptionStage {
     }
   }
 
+  explainedAway(): Readonly<Record<string, number>> {
+    return { announced: this.counts.suppressed, traffic: this.counts.driven }
+  }
+
   snapshot(): Snapshot[] {
     return [snapshotStage(this.#state(), this.#series)]
   }
