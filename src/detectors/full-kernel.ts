@@ -73,7 +73,7 @@ export function scoreFull(
   // Geometric mean of both views: each vetoes what only the other finds strange.
   const joint = Math.sqrt(s[so + AT.joint] * Math.sqrt(Math.sqrt(Q * L) * P))
   const both = (s[so + AT.excessRatio] + P) / 2
-  const bothShift = (s[so + AT.shiftRatio] + G) / 2
+  const bothShift = Math.sqrt(s[so + AT.shiftRatio] * G)
   const tail = tailQuantile99(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE)
   const isWarm = !Number.isNaN(s[so + AT.surprise])
   w[o + FULL.surprise] = isWarm
