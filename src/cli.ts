@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander'
+import { ForeshockError } from './core/errors.ts'
+import { VERSION } from './core/version.ts'
+
+/** What every command obeys: 0 done, 1 failed, 2 wrong usage or bad input with one clear line. */
+const USAGE_CODES: ReadonlySet<string> = new Set(['FS_INPUT_INVALID', 'FS_INPUT_TOO_LARGE', 'FS_CONFIG_INVALID', 'FS_AUTH_REQUIRED', 'FS_EXPRESSION_INVALID'])
+
+async function program(): Promise<Command> {
+  const cli = new Command('foreshock')
+    .description('Early warning for everything you run: metrics in, ranked disruptions out.')
+    .version(VERSION)
+    .showHelpAfterError('(foreshock --help lists the commands)')
+    .exitOverride()
+  // A command is loaded when it is run: start-up stays short and `score` needs no web server.
+  const { addServeCommand } = await import('./commands/serve.ts')
+  const { addReplayCommand } = await import('./commands/replay.ts')
+  const { addLogCommand } = await import('./commands/log.ts')
+  addServeCommand(cli)
+  addReplayCommand(cli)
+  addLogCommand(cli)
+  for (const command of cli.commands) command.exitOverride()
+  return cli
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  try {
+    await (await program()).parseAsync(argv)
+    return typeof process.exitCode === 'number' ? process.exitCode : 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (error instanceof ForeshockError) {
+      process.stderr.write(`foreshock: ${error.message}\n`)
+      return USAGE_CODES.has(error.code) ? 2 : 1
+    }
+    process.stderr.write(`foreshock: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    return 1
+  }
+}
+
+process.exitCode = await run(process.argv)

@@ -1,0 +1,45 @@
+import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
+import type { Detector, DetectorContext } from '../core/detector.ts'
+import { ForeshockError } from '../core/errors.ts'
+import { SlotDetector } from '../detectors/slot-detector.ts'
+import { COMPACT_PROFILE, TINY_PROFILE } from '../detectors/slot-profile.ts'
+import type { AlertRule } from './score-alerts.ts'
+
+/** A detector that can also score at once, without a promise a row. */
+export type ScoringDetector = Detector & { scoreNow(batch: FeatureBatch, out: ScoreBatch): void }
+
+export interface DetectorChoice {
+  readonly id: string
+  readonly make: (context: DetectorContext) => ScoringDetector
+  readonly rule: AlertRule
+  /** Surprise at which the public score is 50. */
+  readonly scoreScale: number
+}
+
+const MINUTE_MS = 60_000
+const RULE: AlertRule = {
+  point: 2.6,
+  pointRefractoryMs: 5 * MINUTE_MS,
+  incident: 3.2,
+  incidentRefractoryMs: 720 * MINUTE_MS,
+}
+
+const CHOICES: readonly DetectorChoice[] = [
+  { id: 'compact@1', make: c => new SlotDetector(c, COMPACT_PROFILE), rule: RULE, scoreScale: 4 },
+  { id: 'tiny@1', make: c => new SlotDetector(c, TINY_PROFILE), rule: RULE, scoreScale: 4 },
+]
+
+/** The detector of an id (its version may be left out); the default without one. */
+export function univariateChoice(id?: string): DetectorChoice {
+  if (id === undefined) return CHOICES[0]
+  const found = CHOICES.find(choice => choice.id === id || choice.id.replace(/@\d+$/, '') === id)
+  if (found) return found
+  const known = CHOICES.map(choice => choice.id).join(', ')
+  throw new ForeshockError('FS_INPUT_INVALID', `unknown detector '${id}': one of ${known}`)
+}
+
+/** 0..100, monotone in surprise, 50 at `scale`. */
+export function publicScore(surprise: number, scale: number): number {
+  const s = Math.max(0, surprise)
+  return (100 * s) / (s + scale)
+}

@@ -1,0 +1,105 @@
+import { once } from 'node:events'
+import { createWriteStream, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Writable } from 'node:stream'
+import { createGzip } from 'node:zlib'
+import { ForeshockError } from '../core/errors.ts'
+import { linesOf } from './csv-rows.ts'
+import { MultivariateScorer } from './score-multivariate.ts'
+import { type LineScorer, UnivariateScorer } from './score-univariate.ts'
+
+/** All that one file's scoring depends on; plain data, so that a worker can be handed it. */
+export interface ScoreTask {
+  readonly input: string
+  readonly train?: string | undefined
+  /** A path, or `-` for stdout. */
+  readonly out: string
+  readonly shape: 'univariate' | 'multivariate'
+  readonly detector?: string | undefined
+  readonly stepMs?: number | undefined
+  readonly header: boolean
+}
+
+/** Scores one file into another. Throws FS_INPUT_INVALID or FS_IO with file, row and reason. */
+export async function scoreFile(task: ScoreTask): Promise<{ rows: number }> {
+  const scorer: LineScorer =
+    task.shape === 'multivariate' ? new MultivariateScorer(task) : new UnivariateScorer(task)
+  if (task.train !== undefined) {
+    await eachLine(task.train, scorer, true, async () => {})
+  }
+  const sink = openSink(task.out)
+  try {
+    await write(sink.into, `${scorer.header}\n`)
+    const rows = await eachLine(task.input, scorer, false, async lines => write(sink.into, lines))
+    await write(sink.into, scorer.end())
+    return { rows }
+  } finally {
+    await sink.close()
+  }
+}
+
+async function eachLine(
+  path: string,
+  scorer: LineScorer,
+  learnOnly: boolean,
+  take: (lines: string) => Promise<void>,
+): Promise<number> {
+  let row = 0
+  let blank = 0
+  try {
+    scorer.begin()
+    for await (const lines of linesOf(path)) {
+      let out = ''
+      for (const line of lines) {
+        row++
+        // Blank lines are no rows; they are only looked past at the end of a file or a block.
+        if (line === '') {
+          blank++
+          continue
+        }
+        out += scorer.line(line, row, learnOnly)
+      }
+      await take(out)
+    }
+  } catch (error) {
+    throw inputError(path, row, error)
+  }
+  if (row - blank === 0) throw new ForeshockError('FS_INPUT_INVALID', `${path}: row 1: the file is empty`)
+  return row - blank
+}
+
+function inputError(path: string, row: number, error: unknown): ForeshockError {
+  if (error instanceof ForeshockError)
+    return new ForeshockError(
+      error.code,
+      `${path}: ${/^row /.test(error.message) ? '' : `row ${row}: `}${error.message}`,
+    )
+  const reason = error instanceof Error ? error.message : String(error)
+  return new ForeshockError('FS_INPUT_INVALID', `${path}: after row ${row}: ${reason}`, { cause: error })
+}
+
+interface Sink {
+  readonly into: Writable
+  readonly close: () => Promise<void>
+}
+
+function openSink(path: string): Sink {
+  if (path === '-') return { into: process.stdout, close: async () => {} }
+  mkdirSync(dirname(path), { recursive: true })
+  // Opened at once, so that a path that cannot be written is an error here and not an event later.
+  const file = createWriteStream(path, { fd: openSync(path, 'w') })
+  const into = path.endsWith('.gz') ? createGzip({ level: 6 }) : file
+  if (into !== file) into.pipe(file)
+  return {
+    into,
+    close: async () => {
+      const done = once(file, 'close')
+      into.end()
+      await done
+    },
+  }
+}
+
+async function write(into: Writable, text: string): Promise<void> {
+  if (text !== '' && !into.write(text)) await once(into, 'drain')
+}

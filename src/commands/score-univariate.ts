@@ -1,0 +1,172 @@
+import { featureBatch, scoreBatch } from '../core/batch.ts'
+import { ForeshockError } from '../core/errors.ts'
+import { type SeriesMeta, SeriesTable } from '../core/series.ts'
+import { cellsOf, numberOf, quoteCell, timeOf } from './csv-rows.ts'
+import { Alerts, severityOf } from './score-alerts.ts'
+import { ForwardClock, StepFinder } from './score-clock.ts'
+import { publicScore, type ScoringDetector, univariateChoice } from './score-detectors.ts'
+
+export interface ScorerOptions {
+  readonly detector?: string | undefined
+  readonly stepMs?: number | undefined
+  readonly header: boolean
+}
+
+/** Scores the lines of one file; the same for one metric or many. */
+export interface LineScorer {
+  readonly header: string
+  /** A new file of the same series begins: its header names the columns anew. */
+  begin(): void
+  /** Output lines for a line of input, joined by newlines; lines may be held back while the step is unknown. */
+  line(text: string, row: number, learnOnly: boolean): string
+  /** What was held back. */
+  end(): string
+}
+
+interface Held {
+  readonly time: string
+  readonly value: string
+  readonly timeMs: number
+  readonly learnOnly: boolean
+}
+
+/** The one series of a file, as a detector knows it. */
+const SERIES: SeriesMeta = {
+  key: 'value',
+  tenant: 'default',
+  metric: 'value',
+  labels: {},
+  entity: 'value',
+  unit: '',
+  kind: 'other',
+  bad: 'both',
+}
+
+/** Digits kept of opinions: float32 carries no more than seven. */
+const text = (value: number) => (Number.isNaN(value) ? '' : String(Number(value.toPrecision(7))))
+const EMPTY = ',,,,,,,,'
+
+/** One time column, one value column. See CONTRACTS 1.1. */
+export class UnivariateScorer implements LineScorer {
+  readonly header = 'timestamp,value,score,surprise,point,incident,expected,lower,upper,alert,severity'
+  readonly #options: ScorerOptions
+  readonly #choice: ReturnType<typeof univariateChoice>
+  readonly #batch = featureBatch(1, 0)
+  readonly #out = scoreBatch(1)
+  readonly #weight = Float32Array.of(1)
+  readonly #clock = new ForwardClock()
+  readonly #steps = new StepFinder()
+  readonly #alerts: Alerts
+  #detector: ScoringDetector | undefined
+  #stepMs = NaN
+  #timeColumn = -1
+  #valueColumn = -1
+  #named = false
+  #held: Held[] = []
+  #rows = 0
+
+  constructor(options: ScorerOptions) {
+    this.#options = options
+    this.#choice = univariateChoice(options.detector)
+    this.#alerts = new Alerts(this.#choice.rule)
+    this.#batch.length = 1
+    this.#batch.coverage[0] = 1
+    if (options.stepMs !== undefined) this.#start(options.stepMs)
+  }
+
+  begin(): void {
+    this.#named = false
+  }
+
+  line(line: string, row: number, learnOnly: boolean): string {
+    const cells = cellsOf(line)
+    if (!this.#named) {
+      this.#name(cells, row)
+      this.#named = true
+      if (this.#options.header) return ''
+    }
+    const value = this.#valueColumn < 0 ? undefined : cells[this.#valueColumn]
+    let time = this.#timeColumn < 0 ? undefined : cells[this.#timeColumn]
+    let timeMs = timeOf(time)
+    if (this.#timeColumn < 0) {
+      timeMs = this.#rows * (this.#options.stepMs ?? 60_000)
+      time = String(timeMs / 1000)
+    } else if (Number.isNaN(timeMs) && this.#rows === 0)
+      throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: cannot read the time '${time}'`)
+    this.#rows++
+    const held = { time: time ?? '', value: value ?? '', timeMs, learnOnly }
+    if (this.#detector) return this.#score(held, true)
+    this.#held.push(held)
+    if (Number.isNaN(timeMs)) return ''
+    const stepMs = this.#steps.add(timeMs)
+    if (Number.isNaN(stepMs)) return ''
+    this.#start(stepMs)
+    return this.end()
+  }
+
+  end(): string {
+    const lines = this.#held.map(held => this.#score(held, false)).join('')
+    this.#held = []
+    return lines
+  }
+
+  #start(stepMs: number): void {
+    this.#stepMs = stepMs
+    const series = new SeriesTable(1)
+    series.intern(SERIES)
+    this.#detector = this.#choice.make({ series, stepMs })
+  }
+
+  #name(cells: readonly string[], row: number): void {
+    if (!this.#options.header) {
+      this.#timeColumn = cells.length > 1 ? 0 : -1
+      this.#valueColumn = cells.length > 1 ? 1 : 0
+      return
+    }
+    const names = cells.map(cell => cell.trim().toLowerCase())
+    if (names.every(name => name === ''))
+      throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: no header`)
+    if (names.every(name => !Number.isNaN(numberOf(name))))
+      throw new ForeshockError(
+        'FS_INPUT_INVALID',
+        `row ${row}: a header row is expected, these are numbers (use --header none)`,
+      )
+    const named = names.findIndex(name => name === 'timestamp' || name === 'time')
+    const value = names.indexOf('value')
+    this.#timeColumn = named >= 0 ? named : 0
+    if (names.length === 1) this.#timeColumn = named === 0 ? 0 : -1
+    this.#valueColumn =
+      value >= 0 ? value : names.findIndex((name, i) => i !== this.#timeColumn && name !== 'label')
+    if (this.#valueColumn < 0) throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: no value column`)
+  }
+
+  #score(held: Held, settled: boolean): string {
+    const observed = numberOf(held.value)
+    const prefix = held.learnOnly
+      ? ''
+      : `${quoteCell(held.time)},${Number.isNaN(observed) ? '' : held.value.trim()},`
+    const detector = this.#detector
+    if (!detector || Number.isNaN(observed) || Number.isNaN(held.timeMs))
+      return held.learnOnly ? '' : `${prefix}${EMPTY}\n`
+    const { stepMs, startMs } = this.#place(held.timeMs)
+    const batch = this.#batch
+    const out = this.#out
+    batch.windowEndMs[0] = startMs + stepMs
+    batch.observed[0] = observed
+    detector.scoreNow(batch, out)
+    detector.learn(batch, this.#weight)
+    if (held.learnOnly) return ''
+    const surprise = out.score[0]
+    if (!settled || Number.isNaN(surprise)) return `${prefix}${EMPTY}\n`
+    const point = out.point[0]
+    const incident = out.incident[0]
+    const score = publicScore(surprise, this.#choice.scoreScale)
+    const alert = this.#alerts.next(startMs, point, incident)
+    const opinions = [score, surprise, point, incident, out.expected[0], out.lower[0], out.upper[0]]
+    return `${prefix}${opinions.map(text).join(',')},${alert},${alert === '0' ? '' : severityOf(score)}\n`
+  }
+
+  #place(timeMs: number): { stepMs: number; startMs: number } {
+    return { stepMs: this.#stepMs, startMs: this.#clock.at(timeMs) }
+  }
+}

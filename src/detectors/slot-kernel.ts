@@ -1,0 +1,325 @@
+import type { Chunk } from '../core/columns.ts'
+import { roundStochastic } from '../math/hash-rounding.ts'
+import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
+import type { SlotColumns, SlotProfile, SlotRates } from './slot-profile.ts'
+import { pushShape, shapeCode, thirdNearest } from './slot-shapes.ts'
+
+/**
+ * The phase-slot detector of one row: what `score` works out and what `learn` then does with it. A day is cut
+ * into 48–96 phase slots, each with a median-like level and an envelope of its usual largest residual.
+ */
+export type SlotChunk = Chunk<SlotColumns>
+
+/** Places in the scratch of a row. */
+export const AT = {
+  surprise: 0,
+  point: 1,
+  incident: 2,
+  expected: 3,
+  band: 4,
+  /** Residual against the daily shape, its level-corrected size in scales, and the two excesses over the envelope. */
+  residual: 5,
+  corrected: 6,
+  excess: 7,
+  softExcess: 8,
+  joint: 9,
+  shape: 10,
+  floor: 11,
+  /** 1 when the sample opens a new visit of a phase slot. */
+  opensVisit: 12,
+  /** What was worked out: row of the series, end of the window, value. */
+  series: 13,
+  windowEnd: 14,
+  observed: 15,
+} as const
+export const SCRATCH_WIDTH = 16
+
+/** A residual of that many scales no longer says more; keeps squares inside float32. */
+const SCALES_MAX = 1e6
+/** Code of a phase slot never visited: one below the smallest level code. */
+const emptyCode = (profile: SlotProfile) => -profile.levelMax - 1
+
+const ENVELOPE_GAIN = 46
+const ENVELOPE_KNEE = 0.25
+const ENVELOPES = new Float64Array(256)
+for (let code = 0; code < 256; code++) ENVELOPES[code] = ENVELOPE_KNEE * (Math.exp(code / ENVELOPE_GAIN) - 1)
+
+/** Makes a row ready for its first sample. */
+export function startRow(c: SlotChunk, i: number, profile: SlotProfile, x: number, window: number): void {
+  c.firstWindow[i] = window
+  c.level[i] = x
+  c.mean[i] = x
+  c.previous[i] = x
+  c.magnitude[i] = Math.abs(x)
+  c.levels.fill(emptyCode(profile), i * profile.slots, (i + 1) * profile.slots)
+}
+
+/** What the open visit makes of its slot's level, before any rounding. */
+function visitedLevel(c: SlotChunk, i: number, profile: SlotProfile, slot: number, day: number): number {
+  const mean = c.visitSum[i] / c.visitCount[i]
+  const code = c.levels[i * profile.slots + slot]
+  if (code === emptyCode(profile)) return mean
+  const days = Math.floor(c.lastAge[i] / day)
+  return c.codeBase[i] + code * c.codeStep[i] + Math.max(1 / (days + 1), 1 / 7) * mean
+}
+
+function visitedEnvelope(c: SlotChunk, i: number, profile: SlotProfile, slot: number, day: number): number {
+  const at = i * profile.slots + slot
+  if (c.levels[at] === emptyCode(profile)) return c.visitMax[i]
+  const known = ENVELOPES[c.envelopes[at]]
+  const change = Math.min(c.visitMax[i] - known, 4)
+  const early = Math.floor(c.lastAge[i] / day) < 4
+  if (change > 0) return known + change * (early ? 0.5 : 0.3)
+  return known + change * (early ? 0.25 : 0.1)
+}
+
+/**
+ * Scores one value; changes nothing but `w` (SCRATCH_WIDTH places from `o`). `window` is the window's number since
+ * 1970, `phase` its place in the day. The row must have been started.
+ */
+export function scoreRow(
+  c: SlotChunk,
+  i: number,
+  profile: SlotProfile,
+  rates: SlotRates,
+  x: number,
+  window: number,
+  phase: number,
+  w: Float64Array,
+  o: number,
+): void {
+  const n = c.n[i]
+  const age = Math.max(window - c.firstWindow[i], c.lastAge[i])
+  const floor = 0.05 * c.jump[i] + 0.05 * c.deviation[i] + 1e-6 * c.magnitude[i] + 1e-12
+  const slots = rates.slots
+  const current = Math.floor(phase / rates.width)
+  const lastPhase = (((phase - (age - c.lastAge[i])) % rates.day) + rates.day) % rates.day
+  const previousSlot = Math.floor(lastPhase / rates.width)
+  const opens = n > 0 && (current !== previousSlot || age - c.lastAge[i] >= rates.day)
+
+  const u = (phase + 0.5) / rates.width - 0.5
+  const below = Math.floor(u)
+  const f = u - below
+  const a = (below + slots) % slots
+  const b = (a + 1) % slots
+  const rowAt = i * profile.slots
+  const empty = emptyCode(profile)
+  const closing = opens && c.visitCount[i] > 0 ? previousSlot : -1
+  const hasA = c.levels[rowAt + a] !== empty || a === closing
+  const hasB = c.levels[rowAt + b] !== empty || b === closing
+  const levelA = a === closing ? visitedLevel(c, i, profile, a, rates.day) : levelOf(c, i, rowAt + a)
+  const levelB = b === closing ? visitedLevel(c, i, profile, b, rates.day) : levelOf(c, i, rowAt + b)
+  let p = c.level[i]
+  if (age >= rates.day) {
+    if (hasA && hasB) p = (1 - f) * levelA + f * levelB
+    else if (hasA && f < 0.5) p = levelA
+    else if (hasB && f >= 0.5) p = levelB
+  }
+  const r = x - p
+  const e = x - c.level[i]
+  const sigma = c.scale1[i] + floor
+  const ready = n >= 3
+  const corrected = Math.min(SCALES_MAX, Math.abs(r - c.offset[i]) / sigma)
+  const L = ready ? corrected : 0
+  const Q = ready ? Math.min(SCALES_MAX, Math.abs(r) / (c.scale3[i] + floor)) : 0
+  const envA =
+    a === closing ? visitedEnvelope(c, i, profile, a, rates.day) : ENVELOPES[c.envelopes[rowAt + a]]
+  const envB =
+    b === closing ? visitedEnvelope(c, i, profile, b, rates.day) : ENVELOPES[c.envelopes[rowAt + b]]
+  const h = Math.max(hasA ? envA : 0, hasB ? envB : 0)
+  let k = Math.abs(e)
+  let soft = k
+  if (hasA && hasB && age >= 2 * rates.day) {
+    k = Math.max(0, L - h) * sigma
+    soft = (sigma * L * L) / (L + 3 * h + 0.1)
+  }
+  const P = ready ? Math.min(SCALES_MAX, k / (c.scale2[i] + floor)) : 0
+  const P5 = ready ? Math.min(SCALES_MAX, soft / (c.scale5[i] + floor)) : 0
+  const joint = Math.sqrt(Math.sqrt(Q * L) * P5)
+  const g = c.shift[i] + (2 / 61) * (r - c.shift[i])
+  const G = ready ? Math.min(SCALES_MAX, Math.abs(g) / (c.scale4[i] + floor)) : 0
+  const code = shapeCode(profile, x, c.shapeMean[i], c.shapeDev[i])
+  const shape = thirdNearest(
+    profile,
+    c.shapes,
+    (c.shapes.length / c.n.length) * i,
+    c.distances,
+    (c.distances.length / c.n.length) * i,
+    n,
+    code,
+  )
+  const { bins, binsPerOctave } = profile
+  const warm = age >= rates.day
+  w[o + AT.surprise] = warm ? c.surprise[i] + (2 / 21) * (P - c.surprise[i]) : NaN
+  w[o + AT.point] = warm ? joint / (tailQuantile99(c.pointTail, i * bins, bins, binsPerOctave) + 1) : NaN
+  w[o + AT.incident] = warm
+    ? G + shape / (tailQuantile99(c.shapeTail, i * bins, bins, binsPerOctave) + 0.5)
+    : NaN
+  w[o + AT.expected] = p + c.offset[i]
+  w[o + AT.band] = Math.max(h, 3) * sigma
+  w[o + AT.residual] = r
+  w[o + AT.corrected] = corrected
+  w[o + AT.excess] = k
+  w[o + AT.softExcess] = soft
+  w[o + AT.joint] = joint
+  w[o + AT.shape] = shape
+  w[o + AT.floor] = floor
+  w[o + AT.opensVisit] = opens ? 1 : 0
+}
+
+function levelOf(c: SlotChunk, i: number, at: number): number {
+  return c.codeBase[i] + c.levels[at] * c.codeStep[i]
+}
+
+const levelScratch = new Float64Array(128)
+
+/** Writes a slot's level as a code; re-encodes the whole row around a new base and step when it does not fit. */
+function storeLevel(c: SlotChunk, i: number, profile: SlotProfile, slot: number, level: number): void {
+  const at = i * profile.slots + slot
+  if (c.codeStep[i] > 0) {
+    const code = roundStochastic((level - c.codeBase[i]) / c.codeStep[i], c.n[i])
+    if (Math.abs(code) <= profile.levelMax) {
+      c.levels[at] = code
+      return
+    }
+  }
+  recode(c, i, profile, slot, level)
+}
+
+/** Gives the row's levels, `level` of `slot` among them, a base and a step that leave room on both sides. */
+function recode(c: SlotChunk, i: number, profile: SlotProfile, slot: number, level: number): void {
+  const rowAt = i * profile.slots
+  const empty = emptyCode(profile)
+  let low = level
+  let high = level
+  for (let s = 0; s < profile.slots; s++) {
+    if (c.levels[rowAt + s] === empty || s === slot) continue
+    const value = levelOf(c, i, rowAt + s)
+    levelScratch[s] = value
+    if (value < low) low = value
+    if (value > high) high = value
+  }
+  const floor = 0.05 * c.jump[i] + 0.05 * c.deviation[i] + 1e-6 * c.magnitude[i] + 1e-12
+  levelScratch[slot] = level
+  c.codeBase[i] = low / 2 + high / 2
+  c.codeStep[i] = Math.max(
+    (0.625 * (high - low)) / profile.levelMax,
+    (2 * floor) / profile.levelMax,
+    (4e-7 * Math.max(Math.abs(low), Math.abs(high))) / profile.levelMax,
+    1e-30,
+  )
+  for (let s = 0; s < profile.slots; s++) {
+    if (c.levels[rowAt + s] === empty && s !== slot) continue
+    const code = roundStochastic((levelScratch[s] - c.codeBase[i]) / c.codeStep[i], c.n[i] + s)
+    c.levels[rowAt + s] = Math.max(-profile.levelMax, Math.min(profile.levelMax, code))
+  }
+}
+
+/** Ends the visit of a slot: its level and envelope take what the visit saw. */
+function closeVisit(c: SlotChunk, i: number, profile: SlotProfile, slot: number, day: number): void {
+  if (c.visitCount[i] === 0) return
+  const level = visitedLevel(c, i, profile, slot, day)
+  const envelope = visitedEnvelope(c, i, profile, slot, day)
+  const code = ENVELOPE_GAIN * Math.log(1 + Math.max(0, envelope) / ENVELOPE_KNEE)
+  c.envelopes[i * profile.slots + slot] = Math.min(255, roundStochastic(Math.min(255, code), c.n[i]))
+  storeLevel(c, i, profile, slot, level)
+  c.visitMax[i] = 0
+  c.visitSum[i] = 0
+  c.visitCount[i] = 0
+}
+
+/** At the end of a day the code step shrinks again when the levels use less than .4 of the codes. */
+function tightenLevels(c: SlotChunk, i: number, profile: SlotProfile): void {
+  const rowAt = i * profile.slots
+  const empty = emptyCode(profile)
+  let low = profile.levelMax
+  let high = -profile.levelMax
+  let last = -1
+  for (let s = 0; s < profile.slots; s++) {
+    const code = c.levels[rowAt + s]
+    if (code === empty) continue
+    last = s
+    if (code < low) low = code
+    if (code > high) high = code
+  }
+  if (last >= 0 && high - low < 0.8 * profile.levelMax)
+    recode(c, i, profile, last, levelOf(c, i, rowAt + last))
+}
+
+/** The next value of a scale that follows `value`, clipped at eight scales once settled. */
+function nextScale(scale: number, value: number, floor: number, n: number, rate: number, weight: number) {
+  const clipped = n > 20 ? Math.min(value, 8 * (scale + floor)) : value
+  return scale + weight * Math.max(1 / (n + 1), rate) * (clipped - scale)
+}
+
+/** Learns the value that `scoreRow` has just worked out into `w`; `weight` 0..1 slows everything it moves. */
+export function learnRow(
+  c: SlotChunk,
+  i: number,
+  profile: SlotProfile,
+  rates: SlotRates,
+  x: number,
+  window: number,
+  phase: number,
+  weight: number,
+  w: Float64Array,
+  o: number,
+): void {
+  const n = c.n[i]
+  const age = Math.max(window - c.firstWindow[i], c.lastAge[i])
+  const floor = w[o + AT.floor]
+  const r = w[o + AT.residual]
+  const slot = Math.floor(phase / rates.width)
+  if (w[o + AT.opensVisit] === 1) {
+    const lastPhase = (((phase - (age - c.lastAge[i])) % rates.day) + rates.day) % rates.day
+    const previousSlot = Math.floor(lastPhase / rates.width)
+    closeVisit(c, i, profile, previousSlot, rates.day)
+    if (slot <= previousSlot) tightenLevels(c, i, profile)
+  }
+  const reach = n <= rates.day ? Infinity : 2 * (c.scale3[i] + floor)
+  const clipped = Math.max(-reach, Math.min(reach, r))
+  const isEmpty = c.levels[i * profile.slots + slot] === emptyCode(profile)
+  if (c.visitCount[i] < 65_535) {
+    c.visitSum[i] += isEmpty ? x : weight * clipped
+    c.visitCount[i]++
+  }
+  const corrected = w[o + AT.corrected]
+  if (n >= 3 && corrected > c.visitMax[i]) c.visitMax[i] = corrected
+
+  const shift = c.shift[i] + weight * (2 / 61) * (r - c.shift[i])
+  const surprise = n >= 3 ? Math.min(SCALES_MAX, w[o + AT.excess] / (c.scale2[i] + floor)) : 0
+  c.surprise[i] += weight * (2 / 21) * (surprise - c.surprise[i])
+  c.scale1[i] = nextScale(c.scale1[i], Math.abs(r - c.offset[i]), floor, n, rates.scale3, weight)
+  c.scale2[i] = nextScale(c.scale2[i], w[o + AT.excess], floor, n, rates.scale3, weight)
+  c.scale3[i] = nextScale(c.scale3[i], Math.abs(r), floor, n, rates.scale3, weight)
+  c.scale4[i] = nextScale(c.scale4[i], Math.abs(shift), floor, n, rates.scale7, weight)
+  c.scale5[i] = nextScale(c.scale5[i], w[o + AT.softExcess], floor, n, rates.scale3, weight)
+  c.shift[i] = shift
+  if (weight > 0.5) {
+    const { bins, binsPerOctave } = profile
+    countTail(c.pointTail, i * bins, bins, binsPerOctave, w[o + AT.joint])
+    countTail(c.shapeTail, i * bins, bins, binsPerOctave, w[o + AT.shape])
+  }
+  pushShape(
+    profile,
+    c.shapes,
+    (c.shapes.length / c.n.length) * i,
+    c.distances,
+    (c.distances.length / c.n.length) * i,
+    n,
+    shapeCode(profile, x, c.shapeMean[i], c.shapeDev[i]),
+  )
+  c.shapeDev[i] += (Math.abs(x - c.shapeMean[i]) - c.shapeDev[i]) / (n + 1)
+  c.shapeMean[i] += (x - c.shapeMean[i]) / (n + 1)
+
+  const slow = weight * Math.max(1 / (n + 1), rates.slow)
+  c.offset[i] += weight * rates.level * (clipped - c.offset[i])
+  c.level[i] += weight * Math.max(1 / (n + 1), rates.level) * (x - c.level[i])
+  c.deviation[i] += slow * (Math.abs(x - c.mean[i]) - c.deviation[i])
+  c.mean[i] += slow * (x - c.mean[i])
+  c.jump[i] += slow * (Math.abs(x - c.previous[i]) - c.jump[i])
+  c.magnitude[i] += slow * (Math.abs(x) - c.magnitude[i])
+  c.previous[i] = x
+  c.lastAge[i] = age
+  c.n[i] = n + 1
+}

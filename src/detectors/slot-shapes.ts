@@ -1,0 +1,172 @@
+import { SHINGLE, type SlotProfile } from './slot-profile.ts'
+
+/**
+ * Shape term of the phase-slot detector: how far the latest eight normalised samples are from the third nearest
+ * eight that ended a while ago. Samples are kept as small codes in a ring; lag distances either running or redone.
+ */
+
+/** Normalised samples are clipped here: beyond it only "far away" matters. */
+const Z_CLIP = 30
+/** Log codes ±27·ln(1+|z|/.3): fine near 0, at most 125 at the clip. */
+const LOG_GAIN = 27
+const LOG_KNEE = 0.3
+/** Linear codes of the running distances: 8·(2·30·386)² still fits u32. */
+const LINEAR_GAIN = 386
+/** Samples before the shape term speaks. */
+const SHAPE_WARM_UP = 69
+
+const DECODED = new Float64Array(256)
+for (let code = -128; code < 128; code++) {
+  DECODED[code + 128] = Math.sign(code) * LOG_KNEE * (Math.exp(Math.abs(code) / LOG_GAIN) - 1)
+}
+
+const recent = new Float64Array(1024)
+
+/** The code of a value against the long-term mean and mean absolute deviation. */
+export function shapeCode(profile: SlotProfile, x: number, mean: number, dev: number): number {
+  const z = Math.max(-Z_CLIP, Math.min(Z_CLIP, (x - mean) / (dev + 1e-6 * Math.abs(mean) + 1e-12)))
+  if (profile.keptDistances) return Math.round(z * LINEAR_GAIN)
+  return Math.sign(z) * Math.round(LOG_GAIN * Math.log(1 + Math.abs(z) / LOG_KNEE))
+}
+
+/** Third smallest shingle distance with `code` as the newest sample; 0 while there are too few samples. */
+export function thirdNearest(
+  profile: SlotProfile,
+  ring: Int8Array | Int16Array,
+  at: number,
+  distances: Uint32Array,
+  distanceAt: number,
+  n: number,
+  code: number,
+): number {
+  if (n < SHAPE_WARM_UP) return 0
+  const lastLag = Math.min(profile.lastLag, n - SHINGLE + 1)
+  if (profile.keptDistances)
+    return nearestKept(profile, ring as Int16Array, at, distances, distanceAt, n, code, lastLag)
+  return nearestRedone(profile, ring as Int8Array, at, n, code, lastLag)
+}
+
+function nearestRedone(
+  profile: SlotProfile,
+  ring: Int8Array,
+  at: number,
+  n: number,
+  code: number,
+  lastLag: number,
+): number {
+  const size = profile.lastLag + SHINGLE - 1
+  // recent[j] is the sample j earlier: newest first, so that a lag is an offset.
+  recent[0] = DECODED[code + 128]
+  let position = n % size
+  for (let j = 1; j <= size; j++) {
+    position = position === 0 ? size - 1 : position - 1
+    recent[j] = DECODED[ring[at + position] + 128]
+  }
+  const a0 = recent[0]
+  const a1 = recent[1]
+  const a2 = recent[2]
+  const a3 = recent[3]
+  const a4 = recent[4]
+  const a5 = recent[5]
+  const a6 = recent[6]
+  const a7 = recent[7]
+  let first = Infinity
+  let second = Infinity
+  let third = Infinity
+  for (let lag = profile.firstLag; lag <= lastLag; lag++) {
+    let d = a0 - recent[lag]
+    let sum = d * d
+    d = a1 - recent[lag + 1]
+    sum += d * d
+    d = a2 - recent[lag + 2]
+    sum += d * d
+    d = a3 - recent[lag + 3]
+    sum += d * d
+    if (sum >= third) continue
+    d = a4 - recent[lag + 4]
+    sum += d * d
+    d = a5 - recent[lag + 5]
+    sum += d * d
+    d = a6 - recent[lag + 6]
+    sum += d * d
+    d = a7 - recent[lag + 7]
+    sum += d * d
+    if (sum >= third) continue
+    if (sum < first) {
+      third = second
+      second = first
+      first = sum
+    } else if (sum < second) {
+      third = second
+      second = sum
+    } else third = sum
+  }
+  return third === Infinity ? 0 : Math.sqrt(third)
+}
+
+function nearestKept(
+  profile: SlotProfile,
+  ring: Int16Array,
+  at: number,
+  distances: Uint32Array,
+  distanceAt: number,
+  n: number,
+  code: number,
+  lastLag: number,
+): number {
+  const size = profile.lastLag + SHINGLE
+  const head = n % size
+  const eighth = ring[at + ((head + size - SHINGLE) % size)]
+  let first = Infinity
+  let second = Infinity
+  let third = Infinity
+  let near = (head + size - profile.firstLag) % size
+  let far = (head + 2 * size - profile.firstLag - SHINGLE) % size
+  for (let lag = profile.firstLag; lag <= lastLag; lag++) {
+    const arriving = code - ring[at + near]
+    const leaving = eighth - ring[at + far]
+    const sum = distances[distanceAt + lag - profile.firstLag] + arriving * arriving - leaving * leaving
+    near = near === 0 ? size - 1 : near - 1
+    far = far === 0 ? size - 1 : far - 1
+    if (sum >= third) continue
+    if (sum < first) {
+      third = second
+      second = first
+      first = sum
+    } else if (sum < second) {
+      third = second
+      second = sum
+    } else third = sum
+  }
+  return third === Infinity ? 0 : Math.sqrt(third) / LINEAR_GAIN
+}
+
+/** Puts `code` into the ring as sample number `n` and brings the running distances up to it. */
+export function pushShape(
+  profile: SlotProfile,
+  ring: Int8Array | Int16Array,
+  at: number,
+  distances: Uint32Array,
+  distanceAt: number,
+  n: number,
+  code: number,
+): void {
+  if (!profile.keptDistances) {
+    ring[at + (n % (profile.lastLag + SHINGLE - 1))] = code
+    return
+  }
+  const size = profile.lastLag + SHINGLE
+  const head = n % size
+  const eighth = ring[at + ((head + size - SHINGLE) % size)]
+  let near = (head + size - profile.firstLag) % size
+  let far = (head + 2 * size - profile.firstLag - SHINGLE) % size
+  const count = profile.lastLag - profile.firstLag + 1
+  for (let lag = 0; lag < count; lag++) {
+    const arriving = code - ring[at + near]
+    const leaving = eighth - ring[at + far]
+    distances[distanceAt + lag] += arriving * arriving - leaving * leaving
+    near = near === 0 ? size - 1 : near - 1
+    far = far === 0 ? size - 1 : far - 1
+  }
+  ring[at + head] = code
+}

@@ -1,0 +1,24 @@
+/**
+ * Seedless stochastic rounding. Slow averages kept in small integers stall under plain rounding, because a step of
+ * less than half a code never arrives; rounding up with the probability of the fraction keeps the mean right. The
+ * "random" number is a hash of the value and a counter, so repeat runs give the same bytes in any row order.
+ */
+const FLOAT = new Float64Array(1)
+const WORDS = new Uint32Array(FLOAT.buffer)
+
+/** A number in [0, 1) from the bits of `value` and `counter` (murmur3's finaliser over both words). */
+export function hashUnit(value: number, counter: number): number {
+  FLOAT[0] = value
+  let h = Math.imul(WORDS[0] ^ 0x9e3779b9, 0x85ebca6b) ^ WORDS[1]
+  h = Math.imul(h ^ (h >>> 15) ^ counter, 0xc2b2ae35)
+  h = Math.imul(h ^ (h >>> 13), 0x27d4eb2f)
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h ^= h >>> 13
+  return (h >>> 0) / 4_294_967_296
+}
+
+/** `value` rounded down or up, up with the probability of its fraction. */
+export function roundStochastic(value: number, counter: number): number {
+  const down = Math.floor(value)
+  return hashUnit(value, counter) < value - down ? down + 1 : down
+}
