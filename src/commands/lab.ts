@@ -150,6 +150,7 @@ function shuffled(kinds: readonly FaultKind[], seed: number): FaultKind[] {
 const WAITING = {
   'run-in': 'running the fleet in',
   'warm-up': 'Foreshock learns what is normal',
+  quiet: 'waiting until nothing is open',
   fault: 'the fault lasts',
   settle: 'settling',
 } as const
