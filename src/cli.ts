@@ -1,31 +1,43 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { addKeyCommand } from './commands/key.ts'
+import { addLabCommand } from './commands/lab.ts'
+import { startLabService } from './commands/lab-service.ts'
+import { addLogCommand } from './commands/log.ts'
+import { addReplayCommand } from './commands/replay.ts'
+import { addScoreCommand } from './commands/score.ts'
+import { addServeCommand } from './commands/serve.ts'
 import { ForeshockError } from './core/errors.ts'
 import { VERSION } from './core/version.ts'
 
 /** What every command obeys: 0 done, 1 failed, 2 wrong usage or bad input with one clear line. */
-const USAGE_CODES: ReadonlySet<string> = new Set(['FS_INPUT_INVALID', 'FS_INPUT_TOO_LARGE', 'FS_CONFIG_INVALID', 'FS_AUTH_REQUIRED', 'FS_EXPRESSION_INVALID'])
+const USAGE_CODES: ReadonlySet<string> = new Set([
+  'FS_INPUT_INVALID',
+  'FS_INPUT_TOO_LARGE',
+  'FS_CONFIG_INVALID',
+  'FS_AUTH_REQUIRED',
+  'FS_EXPRESSION_INVALID',
+])
 
-async function program(): Promise<Command> {
+function program(): Command {
   const cli = new Command('foreshock')
     .description('Early warning for everything you run: metrics in, ranked disruptions out.')
     .version(VERSION)
     .showHelpAfterError('(foreshock --help lists the commands)')
     .exitOverride()
-  // A command is loaded when it is run: start-up stays short and `score` needs no web server.
-  const { addServeCommand } = await import('./commands/serve.ts')
-  const { addReplayCommand } = await import('./commands/replay.ts')
-  const { addLogCommand } = await import('./commands/log.ts')
   addServeCommand(cli)
+  addLabCommand(cli, startLabService)
+  addScoreCommand(cli)
   addReplayCommand(cli)
   addLogCommand(cli)
+  addKeyCommand(cli)
   for (const command of cli.commands) command.exitOverride()
   return cli
 }
 
 async function run(argv: readonly string[]): Promise<number> {
   try {
-    await (await program()).parseAsync(argv)
+    await program().parseAsync(argv)
     return typeof process.exitCode === 'number' ? process.exitCode : 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
@@ -33,7 +45,9 @@ async function run(argv: readonly string[]): Promise<number> {
       process.stderr.write(`foreshock: ${error.message}\n`)
       return USAGE_CODES.has(error.code) ? 2 : 1
     }
-    process.stderr.write(`foreshock: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.stderr.write(
+      `foreshock: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    )
     return 1
   }
 }

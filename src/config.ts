@@ -72,6 +72,14 @@ const expressionSchema = z.strictObject({
       'other',
     ])
     .optional(),
+  bad: z.enum(['up', 'down', 'both']).optional(),
+  /** Names of the expression that are not metric names: which metric, with which labels. */
+  where: z
+    .record(
+      z.string(),
+      z.strictObject({ metric: z.string(), labels: z.record(z.string(), z.string()).optional() }),
+    )
+    .optional(),
 })
 
 const overrideSchema = z.strictObject({
@@ -151,17 +159,19 @@ export type Config = z.output<typeof configSchema>
 interface Place {
   readonly file?: string | undefined
   readonly environment?: Readonly<Record<string, string | undefined>>
+  /** Variables that win over those of the environment, as a command's flags do. */
+  readonly flags?: Readonly<Record<string, string | undefined>>
 }
 
 /**
  * Reads `file`, or `foreshock.yaml` in the working folder when there is one, and the environment. Throws
  * FS_CONFIG_INVALID with one line a mistake.
  */
-export function loadConfig({ file, environment = process.env }: Place = {}): Config {
+export function loadConfig({ file, environment = process.env, flags }: Place = {}): Config {
   const path =
     file ?? environment.FORESHOCK_CONFIG ?? (existsSync('foreshock.yaml') ? 'foreshock.yaml' : undefined)
   const written = path === undefined ? {} : readYaml(path)
-  return parseConfig(written, { file: path, environment })
+  return parseConfig(written, { file: path, environment: { ...environment, ...flags } })
 }
 
 /** Checks a plain object, with the environment laid over it. */

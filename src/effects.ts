@@ -1,3 +1,4 @@
+import { contentId } from './core/identity.ts'
 import type { DisruptionSink, Journal, Position, RecordEntry, RecordIndex, RecordLog } from './core/ports.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import type { Outcome } from './pipeline.ts'
@@ -21,6 +22,7 @@ export class Effects {
   readonly #telemetry: Telemetry
   readonly #onError: (error: unknown) => void
   #waiting: { position: Position; outcome: Outcome }[] = []
+  #seq: number
 
   constructor(parts: {
     journal: Journal
@@ -29,6 +31,8 @@ export class Effects {
     sink: DisruptionSink
     telemetry: Telemetry
     onError: (error: unknown) => void
+    /** Sequence number of the record's last entry. */
+    lastSeq: number
   }) {
     this.#journal = parts.journal
     this.#record = parts.record
@@ -36,6 +40,7 @@ export class Effects {
     this.#sink = parts.sink
     this.#telemetry = parts.telemetry
     this.#onError = parts.onError
+    this.#seq = parts.lastSeq
   }
 
   /** True when everything found so far is in the record. */
@@ -64,23 +69,33 @@ export class Effects {
 
   async #settle(position: Position, outcome: Outcome): Promise<void> {
     await this.#journal.sync(position)
-    const lines = linesOf(outcome)
-    const fresh = await Promise.all(lines.map(line => this.#record.append(line.id, line.timeMs, line.entry)))
-    for (const [i, line] of lines.entries()) {
-      this.#index.apply({ seq: 0, ...line })
-      if (fresh[i]) this.#count(line.entry)
-    }
+    await this.#append(linesOf(outcome))
     for (const event of outcome.events) {
       this.#sink.publish(event).catch(this.#onError)
     }
   }
 
-  #count(entry: RecordEntry): void {
-    if (entry.type === 'disruption') {
-      this.#telemetry.count('foreshock_disruptions_total', 1, { type: entry.event.type })
-    } else if (entry.type === 'anomaly' && entry.event === 'opened') {
-      this.#telemetry.count('foreshock_anomalies_total', 1, { severity: entry.anomaly.severity })
+  /** Puts something that people or programs did into the record. */
+  async audit(timeMs: number, who: string, action: string, detail: unknown): Promise<void> {
+    const entry: RecordEntry = { type: 'audit', who, action, detail }
+    await this.#append([
+      { id: contentId('aud', timeMs, who, action, JSON.stringify(detail ?? null)), timeMs, entry },
+    ])
+  }
+
+  async #append(lines: readonly Line[]): Promise<void> {
+    const fresh = await Promise.all(lines.map(line => this.#record.append(line.id, line.timeMs, line.entry)))
+    for (const [i, line] of lines.entries()) {
+      // What a replay repeats is in the record and in the index already.
+      if (!fresh[i]) continue
+      this.#index.apply({ seq: ++this.#seq, ...line })
+      this.#count(line.entry)
     }
+  }
+
+  #count(entry: RecordEntry): void {
+    if (entry.type !== 'anomaly' || entry.event !== 'opened') return
+    this.#telemetry.count('foreshock_anomalies_total', 1, { severity: entry.anomaly.severity })
   }
 }
 
@@ -92,7 +107,11 @@ function linesOf({ anomalies, events, changes }: Outcome): Line[] {
   }))
   for (const { event, anomaly } of anomalies) {
     if (event === 'updated') continue
-    lines.push({ id: `${anomaly.id}.${event}`, timeMs: anomaly.endMs, entry: { type: 'anomaly', event, anomaly } })
+    lines.push({
+      id: `${anomaly.id}.${event}`,
+      timeMs: anomaly.endMs,
+      entry: { type: 'anomaly', event, anomaly },
+    })
   }
   for (const event of events) {
     lines.push({ id: event.id, timeMs: event.timeMs, entry: { type: 'disruption', event } })

@@ -6,15 +6,12 @@ import { EMPTY_RECEIPT, type Envelope, type Receipt } from './core/envelope.ts'
 import { contentId } from './core/identity.ts'
 import type { Position } from './core/ports.ts'
 import type { SeriesTable } from './core/series.ts'
-import type { Snapshot } from './core/snapshot.ts'
 import type { AnomalyChange, DisruptionStage, Intake, Scoring, Windowing } from './core/stages.ts'
 import type { Telemetry } from './core/telemetry.ts'
 
 /** The recent past, as the pipeline writes it. */
 export interface HistoryWriter {
   record(batch: FeatureBatch, opinions: OpinionBatch): void
-  snapshot(): Snapshot[]
-  restore(parts: readonly Snapshot[]): void
   forget(series: number): void
   bytes(): number
 }

@@ -13,10 +13,21 @@ export function addLogCommand(cli: Command): void {
     .option('--json', 'print JSON')
     .action(async (options: { dir?: string; config?: string; json?: boolean }) => {
       const dir = options.dir ?? join(loadConfig({ file: options.config }).data.folder, 'record')
-      const result = await verifyRecord(dir)
-      if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`)
-      else if (result.ok) process.stdout.write(`${dir}: ${result.entries} entries in ${result.segments} segments, chain unbroken\n`)
-      else process.stdout.write(`${dir}: broken at ${JSON.stringify(result.broken)}\n`)
-      if (!result.ok) process.exitCode = 1
+      const report = await verifyRecord(dir)
+      const broken = report.firstBreak
+      if (options.json) {
+        process.stdout.write(`${JSON.stringify({ ok: broken === undefined, dir, ...report })}\n`)
+      } else if (broken) {
+        process.stdout.write(
+          `${dir}: broken at ${broken.file}:${broken.line}: ${broken.reason} (expected ${broken.expected}, got ${broken.got})\n`,
+        )
+      } else {
+        const tail = report.tornTail ? '; an unfinished last line, never acknowledged, is passed over' : ''
+        const anchor = report.anchor === 'matches' ? '' : `; head file ${report.anchor}`
+        process.stdout.write(
+          `${dir}: ${report.entries} entries in ${report.segments} segments, chain unbroken${anchor}${tail}\n`,
+        )
+      }
+      if (broken) process.exitCode = 1
     })
 }

@@ -50,6 +50,10 @@ export const ERRORS = {
     cause: 'an SLI expression uses something not allowed',
     remedy: 'use the operators and functions listed in the message',
   },
+  FS_FOLDER_IN_USE: {
+    cause: 'another service works in this data folder',
+    remedy: 'stop it, or set data.folder to another',
+  },
   FS_IO: {
     cause: 'a disk or network peer failed',
     remedy: 'see the message; it is retried where that helps',

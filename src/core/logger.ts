@@ -10,7 +10,13 @@ export function createLogger(level: string): Logger {
       level,
       base: { service: 'foreshock' },
       redact: {
-        paths: ['req.headers.authorization', 'req.headers["x-api-key"]', 'req.headers.cookie', '*.secret', '*.hash'],
+        paths: [
+          'req.headers.authorization',
+          'req.headers["x-api-key"]',
+          'req.headers.cookie',
+          '*.secret',
+          '*.hash',
+        ],
         censor: '(hidden)',
       },
       timestamp: pino.stdTimeFunctions.isoTime,

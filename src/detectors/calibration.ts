@@ -159,7 +159,7 @@ function learnRun(
     hist[slot] += units
     const next = count + 1
     n[row] = next > COUNT_MAX ? COUNT_MAX - 127 : next
-    const due = next >= OFTEN_WINDOWS ? (next & 127) === 0 : next >= 64 ? (next & 31) === 0 : (next & 7) === 0
+    const due = (next & (next >= OFTEN_WINDOWS ? 127 : next >= 64 ? 63 : next >= 32 ? 15 : 7)) === 0
     if (due || next === OPINION_WINDOWS) refit(state, row)
   }
 }

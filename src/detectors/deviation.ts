@@ -81,7 +81,7 @@ export class DeviationDetector implements Detector, EvidenceSource {
     out.length = length
     if (this.evidence.length < length) this.evidence = new Float32Array(batch.capacity)
     this.#store.ensure(rowsNeeded(series, length))
-    this.#classes.resolve(series, length)
+    this.#classes.ensure(rowsNeeded(series, length))
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
       const chunk = series[from] >> CHUNK_SHIFT
@@ -95,7 +95,7 @@ export class DeviationDetector implements Detector, EvidenceSource {
   learn(batch: FeatureBatch, weight: Float32Array): void {
     const { length, series } = batch
     this.#store.ensure(rowsNeeded(series, length))
-    this.#classes.resolve(series, length)
+    this.#classes.ensure(rowsNeeded(series, length))
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
       const chunk = series[from] >> CHUNK_SHIFT
@@ -167,7 +167,7 @@ function scoreRun(
     const value = observed[i]
     const count = n[row]
     const known = count >= WARM_UP_WINDOWS
-    const kind = classes[row]
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const m = mean[row]
     const scale = scaleOf(spread[row], level[row], relative[kind], absolute[kind])
     let score = Number.NaN
@@ -216,7 +216,7 @@ function learnRun(
       q97[row] = 1
       continue
     }
-    const kind = classes[row]
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const m = mean[row]
     const scale = scaleOf(spread[row], level[row], relative[kind], absolute[kind])
     const r = value - m

@@ -8,7 +8,7 @@ import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
-import { publicScore } from './severity.ts'
+import { publicScores } from './severity.ts'
 
 /** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
 const BLOCK_ROWS = 1024
@@ -28,6 +28,14 @@ interface Voice {
   surprise: Float32Array
 }
 
+/** Who is heard for an opinion: surprises of the batch scored last, and whose they are. */
+interface Feed {
+  heard: Float32Array[]
+  by: Uint8Array
+}
+
+const FEEDS = ['point', 'incident', 'surprise'] as const
+
 const DEFAULT_VOICES = [
   { column: 'score', feeds: ['surprise'] },
   { column: 'point', feeds: ['point'] },
@@ -44,6 +52,7 @@ export class Ensemble implements Scoring {
   readonly #outputs: ScoreBatch[]
   #weight = new Float32Array(0)
   #capacity = 0
+  readonly #feeds: Record<(typeof FEEDS)[number], Feed>
 
   constructor(detectors: readonly Detector[], options: EnsembleOptions, context: DetectorContext) {
     this.#detectors = detectors
@@ -66,6 +75,9 @@ export class Ensemble implements Scoring {
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
     this.#hysteresis = new Hysteresis(options, context)
+    const feed = (): Feed => ({ heard: [], by: new Uint8Array(this.#voices.length + 1) })
+    this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
+    this.#reserve(1)
   }
 
   get detectors() {
@@ -105,20 +117,14 @@ export class Ensemble implements Scoring {
   /** Fuses the block and returns where its opinions are. */
   #opinions(out: OpinionBatch, from: number, length: number): OpinionBatch {
     const to = from + length
-    for (const feed of ['point', 'incident', 'surprise'] as const) {
-      const heard = this.#voices.filter(voice => voice.feeds.includes(feed))
-      fuse(
-        heard.map(voice => voice.surprise),
-        from,
-        to,
-        out[feed],
-        out.strongest,
-      )
-      if (feed === 'surprise') {
-        for (let i = from; i < to; i++) out.strongest[i] = heard[out.strongest[i]]?.detector ?? 0
-      }
+    const { strongest } = out
+    for (const feed of FEEDS) {
+      const { heard, by } = this.#feeds[feed]
+      fuse(heard, from, to, out[feed], strongest)
+      // Last comes surprise: the strongest voice in it names the strongest detector.
+      if (feed === 'surprise') for (let i = from; i < to; i++) strongest[i] = by[strongest[i]]
     }
-    for (let i = from; i < to; i++) out.score[i] = publicScore(out.surprise[i])
+    publicScores(out.surprise, out.score, from, to)
     return out
   }
 
@@ -157,6 +163,11 @@ export class Ensemble implements Scoring {
     for (const voice of this.#voices) {
       voice.raw = new Float32Array(this.#capacity)
       voice.surprise = new Float32Array(this.#capacity)
+    }
+    for (const name of FEEDS) {
+      const heard = this.#voices.filter(voice => voice.feeds.includes(name))
+      this.#feeds[name].heard = heard.map(voice => voice.surprise)
+      this.#feeds[name].by.set(heard.map(voice => voice.detector))
     }
   }
 

@@ -26,11 +26,99 @@ function relative(distance: number): number {
   return POWER[at] + (place - at) * (POWER[at + 1] - POWER[at])
 }
 
+/** Surprise of `speaking` voices of which the strongest says `best` and the sum of parts relative to it is `sum`. */
+function fused(best: number, sum: number, speaking: number): number {
+  const place = sum * SUM_STEPS
+  const at = place | 0
+  const log = LOG_SUM[at] + (place - at) * (LOG_SUM[at + 1] - LOG_SUM[at])
+  const value = best + log - LOG_COUNT[speaking]
+  return value > 0 ? value : 0
+}
+
 /**
  * Fuses rows from..to of up to 16 voices into `out`, and names the strongest voice per row in `strongest`. NaN
  * voices have no opinion; where none has, `out` is NaN.
  */
 export function fuse(
+  voices: readonly Float32Array[],
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  if (voices.length === 2) fuseTwo(voices[0], voices[1], from, to, out, strongest)
+  else if (voices.length === 3) fuseThree(voices[0], voices[1], voices[2], from, to, out, strongest)
+  else fuseMany(voices, from, to, out, strongest)
+}
+
+/** The usual cases are written out: the loop over voices costs more than the arithmetic in it. */
+function fuseTwo(
+  a: Float32Array,
+  b: Float32Array,
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  for (let i = from; i < to; i++) {
+    const x = a[i]
+    const y = b[i]
+    const second = y > x || Number.isNaN(x)
+    strongest[i] = second && !Number.isNaN(y) ? 1 : 0
+    const distance = second ? y - x : x - y
+    if (Number.isNaN(distance)) out[i] = Number.isNaN(x) ? y : x
+    else out[i] = fused(second ? y : x, 1 + relative(distance), 2)
+  }
+}
+
+function fuseThree(
+  a: Float32Array,
+  b: Float32Array,
+  c: Float32Array,
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  for (let i = from; i < to; i++) {
+    const x = a[i]
+    const y = b[i]
+    const z = c[i]
+    let best = -1
+    let which = 0
+    let speaking = 0
+    if (x >= 0) {
+      best = x
+      speaking = 1
+    }
+    if (y >= 0) {
+      speaking++
+      if (y > best) {
+        best = y
+        which = 1
+      }
+    }
+    if (z >= 0) {
+      speaking++
+      if (z > best) {
+        best = z
+        which = 2
+      }
+    }
+    strongest[i] = which
+    if (speaking === 0) out[i] = Number.NaN
+    else if (speaking === 1) out[i] = best
+    else {
+      const sum =
+        (x >= 0 ? relative(best - x) : 0) +
+        (y >= 0 ? relative(best - y) : 0) +
+        (z >= 0 ? relative(best - z) : 0)
+      out[i] = fused(best, sum, speaking)
+    }
+  }
+}
+
+function fuseMany(
   voices: readonly Float32Array[],
   from: number,
   to: number,
@@ -44,7 +132,7 @@ export function fuse(
     let speaking = 0
     for (let v = 0; v < count; v++) {
       const s = voices[v][i]
-      if (Number.isNaN(s)) continue
+      if (!(s >= 0)) continue
       speaking++
       if (s > best) {
         best = s
@@ -61,11 +149,7 @@ export function fuse(
       const s = voices[v][i]
       if (s >= 0) sum += relative(best - s)
     }
-    const place = sum * SUM_STEPS
-    const at = place | 0
-    const log = LOG_SUM[at] + (place - at) * (LOG_SUM[at + 1] - LOG_SUM[at])
-    const fused = best + log - LOG_COUNT[speaking]
-    out[i] = fused > 0 ? fused : 0
+    out[i] = fused(best, sum, speaking)
   }
 }
 

@@ -32,19 +32,19 @@ export class KindClasses {
     return this.#store.chunks
   }
 
-  /** Makes sure that every row of a batch has its class; 0 stands for not yet known. */
-  resolve(series: Uint32Array, length: number): void {
-    if (length === 0) return
-    this.#store.ensure(series[length - 1] + 1)
-    const chunks = this.#store.chunks
-    for (let i = 0; i < length; i++) {
-      const row = series[i]
-      const of = chunks[row >> CHUNK_SHIFT].of
-      if (of[row & CHUNK_MASK] === 0) of[row & CHUNK_MASK] = this.#classOf(row)
-    }
+  /** Makes room for rows 0..rows−1; a row holds 0 until `classOf` names its class. */
+  ensure(rows: number): void {
+    this.#store.ensure(rows)
   }
 
-  #classOf(row: number): number {
+  /** Looks the class of a row up in the series table and remembers it. */
+  classOf(row: number): number {
+    const found = this.#find(row)
+    this.#store.chunks[row >> CHUNK_SHIFT].of[row & CHUNK_MASK] = found
+    return found
+  }
+
+  #find(row: number): number {
     const { kind, unit, bad } = this.#table.meta(row)
     const sign: BadSign = bad === 'up' ? 1 : bad === 'down' ? -1 : 0
     const relative = KIND_TRAITS[kind].relativeFloor

@@ -24,6 +24,11 @@ export function publicScore(surprise: number): number {
   return SCORES[at] + (place - at) * (SCORES[Math.min(STEPS, at + 1)] - SCORES[at])
 }
 
+/** `publicScore` of rows from..to. */
+export function publicScores(surprise: Float32Array, out: Float32Array, from: number, to: number): void {
+  for (let i = from; i < to; i++) out[i] = publicScore(surprise[i])
+}
+
 const ORDER: readonly Severity[] = ['warning', 'minor', 'major', 'critical']
 /** Surprise at which each severity begins; warning begins where anomalies open. */
 const MINOR = 4.5

@@ -8,7 +8,7 @@ import { rowsNeeded, runEnd } from './runs.ts'
 /**
  * Level shift: two-sided CUSUM of clipped standardised residuals against a slow reference
  *   z = clip((x − m)/sc, ±4);  up = max(0, up + z − k);  down = max(0, down − z − k)
- * Source: Page 1954, "Continuous inspection schemes", Biometrika 41; k = ¾ is tuned for shifts of 1.5 scales
+ * Source: Page 1954, "Continuous inspection schemes", Biometrika 41; k = 1¼ is tuned for shifts of 2.5 scales
  * (Montgomery, Statistical Quality Control, §9.1: k = half the shift). Deviations: residuals are clipped, so one
  * wild window cannot signal alone; the reference drifts (half-life 240 windows); after a shift was held for a
  * while the reference jumps to the recent level and both sums start anew, so it is told once.
@@ -32,15 +32,20 @@ const RATE = 1 - 2 ** (-1 / 240)
 const RECENT_RATE = 1 - 2 ** (-1 / 4)
 const MAD_TO_SD = Math.sqrt(Math.PI / 2)
 const CLIP_SCALES = 4
-/** Slack per window, scales. */
-const SLACK = 0.75
+/**
+ * Slack per window, scales. A sine has its peak at 1.25 of the scale it teaches, so a load that swings faster than
+ * the reference follows adds nothing up; with .75 it was called a shift once a period.
+ */
+const SLACK = 1.25
 /** Sum at which a shift is taken as real. */
 const DECIDED = 12
 /** Windows a decided shift is told before the reference follows it. */
 const HELD_WINDOWS = 20
+/** A series that shifted will shift back: the jump widens the spread, or a slow swing is told twice a period. */
+const JUMP_TEACHES = 0.4
 const SUM_MAX = 60
 const GOOD_SHARE = 0.25
-const LEARN_LEAST = 0.25
+const LEARN_LEAST = 0.5
 const VALUE_MAX = 1e37
 const RESOLUTION = 1e-6
 const N_MAX = 65_535
@@ -94,7 +99,7 @@ export class ShiftDetector implements Detector {
 
   #prepare(batch: FeatureBatch): void {
     this.#store.ensure(rowsNeeded(batch.series, batch.length))
-    this.#classes.resolve(batch.series, batch.length)
+    this.#classes.ensure(rowsNeeded(batch.series, batch.length))
   }
 
   forget(series: number): void {
@@ -159,7 +164,7 @@ function scoreRun(
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const value = observed[i]
-    const kind = classes[row]
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const known = n[row] >= WARM_UP_WINDOWS
     const m = mean[row]
     const scale = scaleOf(spread[row], m, relative[kind], absolute[kind])
@@ -205,7 +210,7 @@ function learnRun(
       continue
     }
     recent[row] += RECENT_RATE * (value - recent[row])
-    const kind = classes[row]
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const m = mean[row]
     const scale = scaleOf(spread[row], m, relative[kind], absolute[kind])
     const z = clipped((value - m) / scale)
@@ -216,6 +221,8 @@ function learnRun(
     }
     if (up[row] > DECIDED || down[row] > DECIDED) {
       if (++held[row] > HELD_WINDOWS) {
+        const jump = Math.abs(recent[row] - m)
+        if (jump > spread[row]) spread[row] += JUMP_TEACHES * (jump - spread[row])
         mean[row] = recent[row]
         up[row] = 0
         down[row] = 0

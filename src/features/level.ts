@@ -42,7 +42,7 @@ export function deltaZ(c: LevelChunk, at: number, x: number): number {
   return c.windows[at] < 2 ? 0 : zScore(x - c.previous[at], c.change[at], c.level[at])
 }
 
-/** Mean absolute residual in the series' unit, 0 while unknown. */
+/** Learns one window, after it was described. */
 export function learnLevel(c: LevelChunk, at: number, x: number): void {
   const windows = c.windows[at]
   if (windows === 0) {

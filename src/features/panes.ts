@@ -3,14 +3,16 @@ import type { Chunk } from '../core/columns.ts'
 import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
 import { sortPairs } from '../math/sort-pairs.ts'
 import type { SampleLog } from './sample-log.ts'
-import { OVERDUE_INTERVALS } from './window-options.ts'
+import { OVERDUE_PAUSES } from './window-options.ts'
 
-/** What is kept of a series between windows: 13 bytes. */
+/** What is kept of a series between windows: 17 bytes. */
 export const PANE_COLUMNS = {
   /** Event time of the newest sample or stale marker, Unix ms. */
   lastSeenMs: 'f64',
-  /** Learned distance between samples, ms; 0 while unknown. */
+  /** Learned mean distance between samples, ms; 0 while unknown. Says how many to expect. */
   intervalMs: 'f32',
+  /** Learned pause between the samples of different windows, ms; 0 while unknown. Says when one is overdue. */
+  pauseMs: 'f32',
   flags: 'u8',
 } as const
 export type PaneChunk = Chunk<typeof PANE_COLUMNS>
@@ -24,8 +26,14 @@ export const EXPIRED = 4
 /** Its rows come from an expression. */
 export const DERIVED = 8
 
-/** Share by which one gap may move the learned interval: a lasting change is learned in some ten windows. */
-const INTERVAL_RATE = 0.125
+/** Bits of the flags that count the windows behind the learned interval, up to EARLY_WINDOWS. */
+const LEARNED_SHIFT = 4
+/** Until then the interval is the plain mean: the first windows may be a burst and say little. */
+const EARLY_WINDOWS = 4
+/** Weight of one window in the learned interval: a lasting change from 1 s to 60 s is learned in eight. */
+const INTERVAL_RATE = 1 / EARLY_WINDOWS
+/** A gap counts as at most this many intervals, so that one outage does not pass for the new rhythm. */
+const GAP_MAX = 4
 /** Slack on the number of samples expected, so that jitter does not count as loss. */
 const EXPECTED_SLACK = 1.05
 
@@ -147,11 +155,11 @@ export function meanOf(groups: PaneGroups, series: number): number {
   return meanScratch[MEAN]
 }
 
-/** The next interval after a mean gap of `gapMs`; an outage counts as at most two intervals. */
-function learnInterval(intervalMs: number, gapMs: number): number {
-  if (!(gapMs > 0)) return intervalMs
-  if (intervalMs === 0) return gapMs
-  return intervalMs + INTERVAL_RATE * (Math.min(gapMs, 2 * intervalMs) - intervalMs)
+/** The next interval after a window with a mean gap of `gapMs`, when `windows` have taught it before. */
+function learnInterval(intervalMs: number, gapMs: number, windows: number): number {
+  if (windows === 0) return gapMs
+  if (windows < EARLY_WINDOWS) return intervalMs + (gapMs - intervalMs) / (windows + 1)
+  return intervalMs + INTERVAL_RATE * (Math.min(gapMs, GAP_MAX * intervalMs) - intervalMs)
 }
 
 export interface EmitRange {
@@ -205,7 +213,7 @@ function emitChunk(
   scratch: Float64Array,
 ): void {
   const { ends, timeMs, value } = groups
-  const { lastSeenMs, intervalMs, flags } = chunk
+  const { lastSeenMs, intervalMs, pauseMs, flags } = chunk
   const { windowEndMs, stepMs, retentionMs, resumeMs } = range
   const { series: rowSeries, windowEndMs: rowEnd, observed, coverage, capacity } = batch
   let n = batch.length
@@ -234,15 +242,21 @@ function emitChunk(
       from = to
       const interval = intervalMs[at]
       const previous = lastSeenMs[at]
+      let windows = flag >> LEARNED_SHIFT
+      let gapMs = 0
+      if (count > 0 && (flag & (SEEN | STALE)) === SEEN && previous >= resumeMs) {
+        gapMs = (last - previous) / count
+        const pause = pauseMs[at]
+        pauseMs[at] = learnInterval(pause, first - previous, pause === 0 ? 0 : windows)
+      } else if (count > 1) gapMs = (last - first) / (count - 1)
       let learned = interval
-      if (count > 0) {
-        if ((flag & (SEEN | STALE)) === SEEN && previous >= resumeMs)
-          learned = learnInterval(interval, (last - previous) / count)
-        else if (count > 1) learned = learnInterval(interval, (last - first) / (count - 1))
+      if (gapMs > 0) {
+        learned = learnInterval(interval, gapMs, windows)
+        if (windows < EARLY_WINDOWS) windows++
       }
       intervalMs[at] = learned
       lastSeenMs[at] = last
-      flags[at] = gap ? SEEN | STALE : SEEN
+      flags[at] = (windows << LEARNED_SHIFT) | (gap ? SEEN | STALE : SEEN)
       const usual = interval > 0 ? interval : learned
       const due = usual > 0 ? Math.max(1, Math.floor((EXPECTED_SLACK * stepMs) / usual)) : 1
       rowSeries[n] = s
@@ -275,9 +289,9 @@ function emitChunk(
       expired.push(s)
       continue
     }
-    // A derived series has no opinion without its inputs, and their absence speaks for itself.
-    const interval = intervalMs[at]
-    if (interval === 0 || ((flag & STALE) === 0 && silence <= OVERDUE_INTERVALS * interval)) continue
+    // Derived series never learn a pause: the absence of their inputs speaks for itself.
+    const pause = pauseMs[at]
+    if (pause === 0 || ((flag & STALE) === 0 && silence <= OVERDUE_PAUSES * pause)) continue
     rowSeries[n] = s
     rowEnd[n] = windowEndMs
     observed[n] = Number.NaN

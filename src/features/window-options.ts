@@ -44,8 +44,8 @@ export const WINDOW_DEFAULTS = {
   seasonMs: 86_400_000,
 } as const
 
-/** A series is overdue when this many of its usual sample intervals have passed without a sample. */
-export const OVERDUE_INTERVALS = 2.5
+/** A series is overdue when this many of its usual pauses have passed without a sample. */
+export const OVERDUE_PAUSES = 2.5
 
 export type WindowSettings = Required<{ [K in keyof WindowOptions]: NonNullable<WindowOptions[K]> }>
 

@@ -42,6 +42,8 @@ export class Converter {
   readonly #options: IntakeOptions
   readonly #scratch: GroupScratch
 
+  /** One sample on its way: time (Unix ms), value, start of the count (Unix ms, 0 when not said). */
+  readonly io = new Float64Array(3)
   #arrivalS = 0
   #latestMs = 0
   #sweptS = 0
@@ -53,7 +55,7 @@ export class Converter {
     this.#tally = tally
     this.series = series
     this.table = new WireTable(options.wiresMax)
-    this.#out = new Emitter(this.table, series, tally, options)
+    this.#out = new Emitter(this.table, series, tally, options, this.io)
     this.#scratch = {
       bounds: new Float64Array(options.bucketsMax),
       cumulative: new Float64Array(options.bucketsMax),
@@ -101,17 +103,31 @@ export class Converter {
 
   /** Takes one scalar sample, cumulative since `startMs` when that is known; false when it was refused. */
   sample(wire: number, timeMs: number, value: number, startMs = 0): boolean {
-    const { table } = this
+    const { io } = this
+    io[0] = timeMs
+    io[1] = value
+    io[2] = startMs
+    return this.take(wire)
+  }
+
+  /** The same with the numbers in `io`: handed over in memory, since a number argument may be boxed. */
+  take(wire: number): boolean {
+    const { table, io } = this
     table.seenS[wire] = this.#arrivalS
+    const timeMs = io[0]
     if (!(timeMs > 0) || timeMs > this.#latestMs) return this.#refuseTime(wire, timeMs)
-    if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) {
-      return this.#refuse('not-finite', wire, value)
+    if (io[1] === Number.POSITIVE_INFINITY || io[1] === Number.NEGATIVE_INFINITY) {
+      return this.#refuse('not-finite', wire, io[1])
     }
-    switch (table.plan[wire]) {
-      case PLAN.gauge:
-        return this.#out.put(wire, timeMs, value)
-      case PLAN.counter:
-        return this.#counter(wire, timeMs, value, startMs)
+    const plan = table.plan[wire]
+    if (plan === PLAN.gauge) return this.#out.take(wire)
+    if (plan === PLAN.counter) return this.#counter(wire)
+    return this.#other(wire, plan, timeMs, io[1])
+  }
+
+  #other(wire: number, plan: number, timeMs: number, value: number): boolean {
+    const { table } = this
+    switch (plan) {
       case PLAN.delta:
         return this.#increment(wire, timeMs, value, 0)
       case PLAN.member: {
@@ -326,23 +342,24 @@ export class Converter {
     return this.#out.put(wire, timeMs, value) && held
   }
 
-  #counter(wire: number, timeMs: number, value: number, startMs: number): boolean {
-    const { table } = this
+  /** Reads `io`; leaves the rate in it. */
+  #counter(wire: number): boolean {
+    const { table, io } = this
+    const timeMs = io[0]
+    const value = io[1]
     const lastMs = table.lastMs[wire]
     // A stale marker is a gap of the rate; the count itself goes on when its source returns.
-    if (Number.isNaN(value)) return this.#out.put(wire, timeMs, value)
+    if (Number.isNaN(value)) return this.#out.take(wire)
     const sinceMs = timeMs - lastMs
     const gapMs = this.#options.counterGapMsMax
     if (lastMs > 0 && sinceMs <= 0 && sinceMs > -gapMs) return this.#refuse('out-of-order', wire, timeMs)
-    let taken = true
-    if (lastMs > 0 && sinceMs > 0 && sinceMs <= gapMs) {
-      const delta = value - table.last[wire]
-      const reset = delta < 0 || startMs > lastMs
-      taken = this.#out.put(wire, timeMs, ((reset ? Math.max(0, value) : delta) * 1000) / sinceMs)
-    }
+    const last = table.last[wire]
     table.last[wire] = value
     table.lastMs[wire] = timeMs
-    return taken
+    if (lastMs <= 0 || sinceMs <= 0 || sinceMs > gapMs) return true
+    const reset = value < last || io[2] > lastMs
+    io[1] = ((reset ? Math.max(0, value) : value - last) * 1000) / sinceMs
+    return this.#out.take(wire)
   }
 
   #increment(wire: number, timeMs: number, value: number, startMs: number): boolean {

@@ -16,11 +16,13 @@ export class Emitter {
   readonly #series: SeriesTable
   readonly #tally: Tally
   readonly #options: IntakeOptions
+  readonly #io: Float64Array
   readonly #batch = sampleBatch(BATCH_ROWS)
   #take: (batch: SampleBatch) => void = discard
 
-  constructor(table: WireTable, series: SeriesTable, tally: Tally, options: IntakeOptions) {
+  constructor(table: WireTable, series: SeriesTable, tally: Tally, options: IntakeOptions, io: Float64Array) {
     this.#table = table
+    this.#io = io
     this.#series = series
     this.#tally = tally
     this.#options = options
@@ -38,16 +40,23 @@ export class Emitter {
 
   /** One value of a wire's series; false when there is no room for the series. */
   put(wire: number, timeMs: number, value: number): boolean {
+    this.#io[0] = timeMs
+    this.#io[1] = value
+    return this.take(wire)
+  }
+
+  /** The same with time and value in `io`. */
+  take(wire: number): boolean {
     let row = this.#table.row[wire]
     if (row < 0) {
-      row = this.#intern(wire, value)
+      row = this.#intern(wire, this.#io[1])
       if (row < 0) return row === -1
     }
     const batch = this.#batch
     const at = batch.length
     batch.series[at] = row
-    batch.timeMs[at] = timeMs
-    batch.value[at] = value
+    batch.timeMs[at] = this.#io[0]
+    batch.value[at] = this.#io[1]
     batch.length = at + 1
     if (at + 1 === batch.capacity) this.#flush()
     return true

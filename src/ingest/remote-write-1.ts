@@ -59,16 +59,45 @@ function readMetadata(c: DecodeContext, end: number): void {
   r.bad = false
 }
 
+/** A series with one sample of a non-zero value at a time of this century: tag, 16, value, six bytes of time. */
+const PLAIN_SAMPLE_BYTES = 18
+
+function isPlainSample(bytes: Uint8Array, at: number): boolean {
+  return (
+    bytes[at] === 0x12 &&
+    bytes[at + 1] === 16 &&
+    bytes[at + 2] === 0x09 &&
+    bytes[at + 11] === 0x10 &&
+    (bytes[at + 12] & bytes[at + 13] & bytes[at + 14] & bytes[at + 15] & bytes[at + 16]) >= 0x80 &&
+    bytes[at + 17] < 0x80
+  )
+}
+
+/** A varint of exactly six bytes. */
+function plainTimeMs(bytes: Uint8Array, at: number): number {
+  const low =
+    (bytes[at] & 0x7f) |
+    ((bytes[at + 1] & 0x7f) << 7) |
+    ((bytes[at + 2] & 0x7f) << 14) |
+    ((bytes[at + 3] & 0x7f) << 21)
+  const high = (bytes[at + 4] & 0x7f) | (bytes[at + 5] << 7)
+  return high * 268_435_456 + low
+}
+
 function readSeries(c: DecodeContext, end: number): void {
   const r = c.reader
   const { bytes } = r
   const from = r.pos
   // Labels come first and without a break, which makes their bytes the identity of the series.
-  while (r.pos < end && bytes[r.pos] === 0x0a) {
-    r.pos++
-    r.pos = r.enter()
+  let to = from
+  while (to < end && bytes[to] === 0x0a) {
+    const length = bytes[to + 1]
+    if (length < 0x80) to += length + 2
+    else {
+      r.pos = to + 1
+      to = r.enter()
+    }
   }
-  const to = r.pos
   if (r.bad || to > end) {
     c.convert.reject('malformed', `labels at byte ${from} are cut short`)
     return
@@ -77,6 +106,16 @@ function readSeries(c: DecodeContext, end: number): void {
   const a = c.hash[0]
   const b = c.hash[1]
   let wire = c.convert.table.find(a, b, to - from)
+  r.pos = to
+  if (wire >= 0 && end - to === PLAIN_SAMPLE_BYTES && isPlainSample(bytes, to)) {
+    const { io } = c.convert
+    io[0] = plainTimeMs(bytes, to + 12)
+    io[1] = r.view.getFloat64(to + 3, true)
+    io[2] = 0
+    if (c.convert.take(wire)) c.tally.samples++
+    r.pos = end
+    return
+  }
   while (r.pos < end) {
     const tag = r.varint()
     if (tag === 0x12) {

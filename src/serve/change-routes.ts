@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { Change } from '../core/change.ts'
+import { type Change, changeLine } from '../core/change.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { changesOf } from './change-body.ts'
 import type { ServeDeps } from './deps.ts'
@@ -49,7 +49,7 @@ export function changeIntake(app: FastifyInstance, deps: ServeDeps): void {
 
 async function submit(deps: ServeDeps, changes: readonly Change[], tenant: string): Promise<void> {
   if (changes.length === 0) return
-  const lines = changes.map(change => JSON.stringify(change)).join('\n')
+  const lines = changes.map(changeLine).join('\n')
   const receipt = await deps.submit({
     kind: 'change',
     encoding: 'identity',

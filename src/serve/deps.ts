@@ -13,13 +13,26 @@ import type { Telemetry } from '../core/telemetry.ts'
 import type { CallEdge } from '../core/topology.ts'
 import type { ApiKey } from './auth.ts'
 
-/** Disruption events as they happen, with a bounded memory of the newest for clients that come back. */
+export interface EventListener {
+  /** Hands an event on; false when no more can be taken until `drained` of the subscription is called. */
+  readonly send: (event: DisruptionEvent) => boolean
+  /** It is over for this listener: it fell too far behind, or the service stops. */
+  readonly end: (reason: 'slow' | 'closed') => void
+}
+
+export interface EventSubscription {
+  /** More can be taken again. */
+  drained(): void
+  close(): void
+}
+
+/** Disruption events as they happen; `publish/event-stream.ts` is one. */
 export interface EventFeed {
   /**
-   * First hands on, before it returns, the kept events that follow `lastEventId` (none when it is undefined;
-   * all kept ones when it is no longer known), then every new one. Returns what ends the subscription.
+   * Hands on the events that followed `lastEventId` (none when it is undefined), then every new one, perhaps
+   * before it returns. Undefined when too many listen already.
    */
-  subscribe(lastEventId: string | undefined, listener: (event: DisruptionEvent) => void): () => void
+  subscribe(lastEventId: string | undefined, to: EventListener): EventSubscription | undefined
 }
 
 /** Everything the HTTP service reads from or hands on to; `main.ts` wires it. */
@@ -66,8 +79,8 @@ export interface ServeOptions {
   readonly heartbeatMs?: number
   /** Most SSE clients at once. Default 1000. */
   readonly sseClientsMax?: number
-  /** Unsent bytes at which a slow SSE client is cut. Default 1 MiB. */
-  readonly sseBufferBytesMax?: number
+  /** How long an SSE client may leave its events unread before it is cut, ms. Default 30000. */
+  readonly sseStuckMsMax?: number
   /** What senders are told to wait when overloaded, s. Default 5. */
   readonly retryAfterSeconds?: number
 }
@@ -84,7 +97,7 @@ export function settingsOf(options: ServeOptions): Settings {
     eventLoopDelayMsMax: 5000,
     heartbeatMs: 15_000,
     sseClientsMax: 1000,
-    sseBufferBytesMax: 1024 * 1024,
+    sseStuckMsMax: 30_000,
     retryAfterSeconds: 5,
     ...options,
   }

@@ -3,27 +3,38 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { DisruptionEvent } from '../core/disruption.ts'
 import { ForeshockError } from '../core/errors.ts'
-import type { ServeDeps, Settings } from './deps.ts'
+import type { EventSubscription, ServeDeps, Settings } from './deps.ts'
 import { visibleTenant } from './http.ts'
 
 /** What clients are told to wait before they come back, ms. */
 const RETRY_MS = 2000
-
 /** One event on the wire (WHATWG HTML, section 9.2). JSON has no raw line ends, so one data line is enough. */
 function frame(event: DisruptionEvent): string {
   const type = `io.foreshock.disruption.${event.type}.v1`
   return `id: ${event.id}\nevent: ${type}\ndata: ${JSON.stringify(event.disruption)}\n\n`
 }
 
-/** The clients of GET /api/events: each is cut when it does not keep up, and comes back where it left off. */
+interface Client {
+  readonly response: ServerResponse
+  subscription: EventSubscription | undefined
+  /** Since when it has left what was written unread, Unix ms; undefined while it keeps up. */
+  stuckSinceMs: number | undefined
+}
+
+/**
+ * The clients of GET /api/events. What a client has not read yet waits in the feed, not in a socket's buffer;
+ * one that reads nothing for too long is cut, and comes back where it left off.
+ */
 export class EventClients {
-  readonly #open = new Map<ServerResponse, () => void>()
+  readonly #open = new Set<Client>()
+  readonly #deps: Pick<ServeDeps, 'events' | 'clock'>
   readonly #settings: Settings
   readonly #heart: NodeJS.Timeout
   /** An event goes to many clients: it is written out once. */
   readonly #frames = new WeakMap<DisruptionEvent, string>()
 
-  constructor(settings: Settings) {
+  constructor(deps: Pick<ServeDeps, 'events' | 'clock'>, settings: Settings) {
+    this.#deps = deps
     this.#settings = settings
     this.#heart = setInterval(() => this.#beat(), settings.heartbeatMs)
     this.#heart.unref()
@@ -33,34 +44,43 @@ export class EventClients {
     return this.#open.size
   }
 
-  add(
-    response: ServerResponse,
-    deps: ServeDeps,
-    lastEventId: string | undefined,
-    tenant: string | undefined,
-  ): void {
-    let unsubscribe = () => {}
-    const leave = () => {
-      unsubscribe()
-      this.#open.delete(response)
-    }
-    response.on('close', leave)
-    response.on('error', leave)
-    this.#open.set(response, leave)
-    response.write(`retry: ${RETRY_MS}\n: welcome\n\n`)
-    unsubscribe = deps.events.subscribe(lastEventId, event => {
-      if (tenant !== undefined && event.disruption.tenant !== tenant) return
-      this.#send(response, this.#frameOf(event))
+  /** Takes over a response whose head is written. */
+  add(response: ServerResponse, lastEventId: string | undefined, tenant: string | undefined): void {
+    const client: Client = { response, subscription: undefined, stuckSinceMs: undefined }
+    this.#open.add(client)
+    response.on('close', () => this.#leave(client))
+    response.on('error', () => this.#leave(client))
+    response.on('drain', () => {
+      client.stuckSinceMs = undefined
+      client.subscription?.drained()
     })
-    if (response.destroyed) leave()
+    response.write(`retry: ${RETRY_MS}\n: welcome\n\n`)
+    client.subscription = this.#deps.events.subscribe(lastEventId, {
+      send: event => {
+        if (tenant !== undefined && event.disruption.tenant !== tenant) return true
+        return this.#write(client, this.#frameOf(event))
+      },
+      end: reason => {
+        if (reason === 'slow') response.destroy()
+        else response.end()
+      },
+    })
+    if (client.subscription === undefined || response.destroyed) {
+      this.#leave(client)
+      response.end()
+    }
   }
 
   close(): void {
     clearInterval(this.#heart)
-    for (const [response, leave] of [...this.#open]) {
-      leave()
-      response.end()
+    for (const client of [...this.#open]) {
+      this.#leave(client)
+      client.response.end()
     }
+  }
+
+  #leave(client: Client): void {
+    if (this.#open.delete(client)) client.subscription?.close()
   }
 
   #frameOf(event: DisruptionEvent): string {
@@ -71,14 +91,20 @@ export class EventClients {
     return made
   }
 
-  #send(response: ServerResponse, text: string): void {
-    if (response.destroyed || response.writableEnded) return
-    response.write(text)
-    if (response.writableLength > this.#settings.sseBufferBytesMax) response.destroy()
+  /** False when the client has to read first. */
+  #write(client: Client, text: string): boolean {
+    if (client.response.destroyed || client.response.writableEnded) return false
+    const more = client.response.write(text)
+    if (!more) client.stuckSinceMs ??= this.#deps.clock()
+    return more
   }
 
   #beat(): void {
-    for (const response of [...this.#open.keys()]) this.#send(response, ': still here\n\n')
+    const nowMs = this.#deps.clock()
+    for (const client of [...this.#open]) {
+      if (client.stuckSinceMs === undefined) this.#write(client, ': still here\n\n')
+      else if (nowMs - client.stuckSinceMs >= this.#settings.sseStuckMsMax) client.response.destroy()
+    }
   }
 }
 
@@ -87,7 +113,7 @@ const eventsQuery = z.object({
 })
 
 export function eventRoutes(app: FastifyInstance, deps: ServeDeps, settings: Settings): void {
-  const clients = new EventClients(settings)
+  const clients = new EventClients(deps, settings)
   app.addHook('preClose', done => {
     clients.close()
     done()
@@ -98,7 +124,9 @@ export function eventRoutes(app: FastifyInstance, deps: ServeDeps, settings: Set
     produces: ['text/event-stream'],
     querystring: eventsQuery,
   }
-  app.get('/api/events', { config: { scope: 'read', quiet: true }, schema }, (request, reply) => {
+  // A HEAD of an endless stream would never end either.
+  const options = { config: { scope: 'read', quiet: true }, schema, exposeHeadRoute: false } as const
+  app.get('/api/events', options, (request, reply) => {
     if (clients.size >= settings.sseClientsMax)
       throw new ForeshockError('FS_OVERLOADED', `${settings.sseClientsMax} clients are listening already`)
     const query = request.query as z.infer<typeof eventsQuery>
@@ -113,6 +141,6 @@ export function eventRoutes(app: FastifyInstance, deps: ServeDeps, settings: Set
       'cache-control': 'no-store, no-transform',
       'x-accel-buffering': 'no',
     })
-    clients.add(reply.raw, deps, lastEventId === '' ? undefined : lastEventId, visibleTenant(request))
+    clients.add(reply.raw, lastEventId === '' ? undefined : lastEventId, visibleTenant(request))
   })
 }

@@ -30,6 +30,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   FS_LOG_CORRUPT: 500,
   FS_NOT_FOUND: 404,
   FS_EXPRESSION_INVALID: 400,
+  FS_FOLDER_IN_USE: 503,
   FS_IO: 503,
 }
 
@@ -96,7 +97,7 @@ export function problemOfError(error: unknown, request: FastifyRequest): Problem
   const instance = request.url.split('?')[0].slice(0, 500)
   if (error instanceof ForeshockError) {
     const status = STATUS[error.code] ?? 500
-    return problemOf(error.code, status === 500 ? OURS : error.message, instance, status)
+    return problemOf(error.code, status >= 500 ? OURS : error.message, instance, status)
   }
   const thrown = error as FastifyError
   const errors = fieldErrors(thrown)
@@ -105,7 +106,7 @@ export function problemOfError(error: unknown, request: FastifyRequest): Problem
     return problemOf('FS_INPUT_INVALID', detail.slice(0, 1000), instance, 400, { errors })
   }
   const status = thrown?.statusCode ?? 500
-  const detail = status === 500 ? OURS : String(thrown.message).slice(0, 1000)
+  const detail = status >= 500 && status !== 503 ? OURS : String(thrown.message).slice(0, 1000)
   return problemOf(codeOfStatus(status), detail, instance, status)
 }
 

@@ -10,7 +10,7 @@ import fastify, {
 } from 'fastify'
 import { validatorCompiler } from 'fastify-type-provider-zod'
 import { ForeshockError } from '../core/errors.ts'
-import { Keyring } from './auth.ts'
+import { isLoopback, Keyring } from './auth.ts'
 import { changeIntake, changeQueries } from './change-routes.ts'
 import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './deps.ts'
 import { disruptionRoutes } from './disruption-routes.ts'
@@ -30,6 +30,8 @@ const CHANGES_BODY_BYTES_MAX = 1024 * 1024
 const PATH_PARAMETER_CHARS_MAX = 8192
 /** Time to send a whole request, ms; slower senders are cut. */
 const REQUEST_MS_MAX = 60_000
+/** How long running requests may take when the service stops, ms. */
+const STOP_MS_MAX = 10_000
 
 /**
  * The HTTP service: ingest, queries, events, the built-in page, operations. Listens to nothing yet; the caller
@@ -43,6 +45,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   app.setSerializerCompiler(() => data => JSON.stringify(data))
   answerErrors(app, settings)
   recordRequests(app, deps)
+  stopGently(app)
   await protect(app, settings)
   authenticate(app, new Keyring(settings.keys))
   await describeRoutes(app, settings.version)
@@ -85,7 +88,8 @@ function newServer(settings: Settings): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: QUERY_BODY_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
-    forceCloseConnections: true,
+    // A stop lets running requests end: what was sent is answered, and only then is the connection closed.
+    forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: PATH_PARAMETER_CHARS_MAX },
     clientErrorHandler,
     frameworkErrors: (error, request, reply) => {
@@ -119,6 +123,21 @@ function recordRequests(app: FastifyInstance, deps: ServeDeps): void {
     if (config.quiet && reply.statusCode < 400) request.log.debug(fields, 'request')
     else request.log.info(fields, 'request')
     done()
+  })
+}
+
+/** Answers what is running, then closes; whoever takes longer than `STOP_MS_MAX` is cut. */
+function stopGently(app: FastifyInstance): void {
+  let stopping = false
+  app.addHook('preClose', done => {
+    stopping = true
+    setTimeout(() => app.server.closeAllConnections(), STOP_MS_MAX).unref()
+    done()
+  })
+  app.addHook('onSend', async (_request, reply, payload) => {
+    // Otherwise the connection would be kept open for a next request, and the stop would wait for it.
+    if (stopping) reply.header('connection', 'close')
+    return payload
   })
 }
 
@@ -173,6 +192,13 @@ function authenticate(app: FastifyInstance, keyring: Keyring): void {
   app.addHook('onRequest', async request => {
     const { scope } = request.routeOptions.config
     if (scope === undefined) return
+    // Without keys the only guard is that loopback is this machine; a name of another site that resolves to
+    // loopback (DNS rebinding) would let that site's pages in.
+    if (keyring.open && request.hostname !== '' && !isLoopback(request.hostname))
+      throw new ForeshockError(
+        'FS_FORBIDDEN',
+        'without API keys only localhost is answered; configure auth.keys to be reached by another name',
+      )
     const principal = await keyring.identify(request)
     if (principal === undefined)
       throw new ForeshockError('FS_UNAUTHORIZED', 'this needs an API key that is known here')

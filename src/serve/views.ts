@@ -62,7 +62,7 @@ export function suspectView(suspect: ExplainedSuspect): Suspect {
   }
 }
 
-/** The newest `limit` windows that end in [fromMs, toMs], as columns. */
+/** The newest `limit` windows that end in [fromMs, toMs], as columns; from the first that knows anything. */
 export function scoresView(
   deps: Pick<ServeDeps, 'history' | 'series'>,
   row: number,
@@ -78,6 +78,9 @@ export function scoresView(
   while (end > 0 && timeAt(end - 1) > toMs) end--
   let start = end
   while (start > 0 && end - start < limit && timeAt(start - 1) >= fromMs) start--
+  // A young series has been there for less than the history is deep.
+  const { observed, expected } = columns
+  while (start < end && Number.isNaN(observed[start]) && Number.isNaN(expected[start])) start++
   const part = (from: Float64Array | Float32Array) => Array.from(from.subarray(start, end), finite)
   return {
     series: seriesView(deps.series.meta(row)),

@@ -3,9 +3,9 @@ import { basename, join } from 'node:path'
 import { DurableFile, GroupCommit, ioError, syncDirectory } from '../core/durable-file.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { RecordEntry, RecordLine, RecordLog } from '../core/ports.ts'
+import { SeenIds } from '../core/seen-ids.ts'
 import { readLines } from './lines.ts'
 import { FIRST_PREV, parseLine, sealLine } from './record-line.ts'
-import { SeenIds } from './seen-ids.ts'
 
 export interface FileRecordOptions {
   readonly dir: string

@@ -40,7 +40,9 @@ describe('inbox', () => {
     const gate = new Promise<void>(done => {
       release = done
     })
-    const inbox = new Inbox(new MemoryJournal(), () => gate.then(() => EMPTY_RECEIPT), { maxQueuedBytes: 100 })
+    const inbox = new Inbox(new MemoryJournal(), () => gate.then(() => EMPTY_RECEIPT), {
+      maxQueuedBytes: 100,
+    })
     const taken = inbox.submit(envelope(90))
     await expect(inbox.submit(envelope(20))).rejects.toMatchObject({ code: 'FS_OVERLOADED' })
     release()

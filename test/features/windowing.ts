@@ -76,14 +76,14 @@ export function copyRow(batch: FeatureBatch, i: number): Row {
   }
 }
 
-/** Takes everything that is complete; an empty window has the end that follows from its neighbours. */
+/** Takes everything that is complete. */
 export function drain(windows: EventTimeWindows): Window[] {
   const out: Window[] = []
   let open: Row[] = []
   for (let lent = windows.next(); lent; lent = windows.next()) {
     for (let i = 0; i < lent.batch.length; i++) open.push(copyRow(lent.batch, i))
     if (!lent.last) continue
-    out.push({ endMs: open[0]?.endMs ?? Number.NaN, rows: open })
+    out.push({ endMs: lent.windowEndMs, rows: open })
     open = []
   }
   if (open.length > 0) throw new Error('a window without an end')

@@ -218,6 +218,19 @@ describe('anomalies, series and the rest', () => {
     expect(last.columns.timeMs).toEqual([NOW_MS - 10_000, NOW_MS])
   })
 
+  it('begins where a young series begins', async () => {
+    const row = addSeries(here, 'young', { service: 'new' })
+    addHistory(here, row, 1, 1, 0)
+    const columns = here.history.rows.get(row)
+    for (const name of ['observed', 'expected', 'lower', 'upper', 'surprise'] as const)
+      columns?.[name].fill(Number.NaN, 0, 350)
+    const key = here.series.meta(row).key
+    const young = await read(schemas.scoresSchema, `/api/series/${encodeURIComponent(key)}/scores`)
+    expect(young.columns.timeMs).toHaveLength(10)
+    expect(young.columns.timeMs.at(-1)).toBe(NOW_MS)
+    here.series.evict(row)
+  })
+
   it('finds keys with slashes, quotes and question marks, and keys without history', async () => {
     const key = here.series.meta(1).key
     const { columns } = await read(schemas.scoresSchema, `/api/series/${encodeURIComponent(key)}/scores`)

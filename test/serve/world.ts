@@ -1,5 +1,5 @@
 import type { Anomaly } from '../../src/core/anomaly.ts'
-import type { Change } from '../../src/core/change.ts'
+import { type Change, changeOf } from '../../src/core/change.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../../src/core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../../src/core/envelope.ts'
 import { ForeshockError } from '../../src/core/errors.ts'
@@ -8,7 +8,13 @@ import type { RecordIndex } from '../../src/core/ports.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
-import type { EventFeed, ServeDeps, ServeOptions } from '../../src/serve/deps.ts'
+import type {
+  EventFeed,
+  EventListener,
+  EventSubscription,
+  ServeDeps,
+  ServeOptions,
+} from '../../src/serve/deps.ts'
 import { buildServer } from '../../src/serve/server.ts'
 
 /** A fixed moment: Friday 20 November 2026, 14:30 UTC. */
@@ -37,24 +43,46 @@ export class MemoryHistory implements SeriesHistory {
   }
 }
 
-/** A bounded feed: the last 100 events are there for those who come back. */
+/** Events that may wait for one listener of the feed below. */
+const QUEUE_MAX = 50
+
+/** A bounded feed: the last 100 events are there for those who come back, and a queue for each who is slow. */
 export class MemoryFeed implements EventFeed {
   readonly kept: DisruptionEvent[] = []
   readonly listeners = new Set<(event: DisruptionEvent) => void>()
 
-  subscribe(lastEventId: string | undefined, listener: (event: DisruptionEvent) => void): () => void {
+  subscribe(lastEventId: string | undefined, to: EventListener): EventSubscription {
+    const queue: DisruptionEvent[] = []
+    let ready = true
+    const push = () => {
+      while (ready && queue.length > 0) ready = to.send(queue.shift() as DisruptionEvent)
+    }
+    const take = (event: DisruptionEvent) => {
+      queue.push(event)
+      push()
+      if (queue.length <= QUEUE_MAX) return
+      this.listeners.delete(take)
+      to.end('slow')
+    }
     if (lastEventId !== undefined) {
       const at = this.kept.findIndex(event => event.id === lastEventId)
-      for (const event of this.kept.slice(at + 1)) listener(event)
+      queue.push(...this.kept.slice(at + 1))
     }
-    this.listeners.add(listener)
-    return () => this.listeners.delete(listener)
+    this.listeners.add(take)
+    push()
+    return {
+      drained: () => {
+        ready = true
+        push()
+      },
+      close: () => this.listeners.delete(take),
+    }
   }
 
   publish(event: DisruptionEvent): void {
     this.kept.push(event)
     if (this.kept.length > 100) this.kept.shift()
-    for (const listener of this.listeners) listener(event)
+    for (const listener of [...this.listeners]) listener(event)
   }
 }
 
@@ -101,7 +129,11 @@ export function world(): World {
       state.envelopes.push(envelope)
       if (envelope.kind !== 'change') return state.receipt
       const lines = Buffer.from(envelope.bytes).toString('utf8').split('\n')
-      state.changes.push(...lines.map(line => JSON.parse(line) as Change))
+      for (const line of lines) {
+        const change = changeOf(JSON.parse(line), parts => parts.join())
+        if (typeof change === 'string') throw new Error(change)
+        state.changes.push(change)
+      }
       return { ...EMPTY_RECEIPT, samples: lines.length }
     },
     index: memoryIndex(state),
