@@ -19,14 +19,14 @@ export interface DetectorChoice {
 
 const MINUTE_MS = 60_000
 const RULE: AlertRule = {
-  point: 2.6,
+  point: 2,
   pointRefractoryMs: 5 * MINUTE_MS,
   incident: 3.2,
   incidentRefractoryMs: 720 * MINUTE_MS,
 }
 
 const CHOICES: readonly DetectorChoice[] = [
-  { id: 'full@1', make: c => new FullDetector(c), rule: { ...RULE, point: 2.3 }, scoreScale: 4 },
+  { id: 'full@1', make: c => new FullDetector(c), rule: { ...RULE, incident: 3.4 }, scoreScale: 4 },
   { id: 'compact@1', make: c => new SlotDetector(c, COMPACT_PROFILE), rule: RULE, scoreScale: 4 },
   { id: 'tiny@1', make: c => new SlotDetector(c, TINY_PROFILE), rule: RULE, scoreScale: 4 },
 ]

@@ -1,5 +1,6 @@
 import type { Chunk, ColumnSpec } from '../core/columns.ts'
 import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
+import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
 import { READ } from './full-rings.ts'
 import { nextScale } from './robust-scale.ts'
 import { AT, SCALES_MAX } from './slot-kernel.ts'
@@ -26,6 +27,10 @@ export const FULL_COLUMNS = {
   strangeness: 'f32',
   jointTail: ['u16', BINS],
   n: 'u32',
+  /** Largest point evidence of the day so far, its usual daily maximum, and the daily maxima as codes. */
+  dayMax: 'f32',
+  usualMax: 'f32',
+  dayMaxima: ['u8', DAYS_KEPT],
 } as const satisfies ColumnSpec
 
 export type FullChunk = Chunk<typeof FULL_COLUMNS>
@@ -41,8 +46,9 @@ export const FULL = {
   joint: 6,
   strangeness: 7,
   shift: 8,
+  rawPoint: 9,
 } as const
-export const FULL_WIDTH = 9
+export const FULL_WIDTH = 10
 
 /**
  * Scores one row. READ holds what its ring says; `s` (from `so`) what the phase slots worked out, `w` (from `o`)
@@ -75,7 +81,9 @@ export function scoreFull(
   const tail = tailQuantile99(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE)
   const isWarm = !Number.isNaN(s[so + AT.surprise])
   w[o + FULL.surprise] = isWarm ? Math.sqrt(strangeness) + SHIFT_SHARE * bothShift : NaN
-  w[o + FULL.point] = isWarm ? joint / (tail + 1) : NaN
+  const raw = joint / (tail + 1)
+  w[o + FULL.rawPoint] = raw
+  w[o + FULL.point] = isWarm ? againstUsualDay(raw, c.usualMax[i]) : NaN
   w[o + FULL.incident] = isWarm ? bothShift + s[so + AT.shapeRatio] : NaN
   w[o + FULL.expected] = usual + c.offset[i]
   w[o + FULL.residual] = r
@@ -109,5 +117,13 @@ export function learnFull(
   c.shift[i] += weight * (w[o + FULL.shift] - c.shift[i])
   c.strangeness[i] += weight * (w[o + FULL.strangeness] - c.strangeness[i])
   if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w[o + FULL.joint])
+  if (weight > 0.5 && w[o + FULL.rawPoint] > c.dayMax[i]) c.dayMax[i] = w[o + FULL.rawPoint]
   c.n[i] = n + 1
+}
+
+/** A new day begins; `lastDay` counts from the series' first, and the first says nothing about what is usual. */
+export function closeFullDay(c: FullChunk, i: number, lastDay: number): void {
+  if (lastDay > 0 && c.dayMax[i] > 0)
+    c.usualMax[i] = closeDay(c.dayMaxima, i * DAYS_KEPT, lastDay, c.dayMax[i])
+  c.dayMax[i] = 0
 }

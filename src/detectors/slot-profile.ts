@@ -1,4 +1,5 @@
 import type { ColumnSpec } from '../core/columns.ts'
+import { DAYS_KEPT } from './day-maxima.ts'
 
 const DAY_MS = 86_400_000
 const LN2 = Math.log(2)
@@ -83,6 +84,10 @@ const COMMON = {
   visitMax: 'f32',
   visitSum: 'f32',
   visitCount: 'u16',
+  /** Largest point evidence of the day so far, its usual daily maximum, and the daily maxima as codes. */
+  dayMax: 'f32',
+  usualMax: 'f32',
+  dayMaxima: ['u8', DAYS_KEPT],
 } as const
 
 export function slotColumns(profile: SlotProfile) {
