@@ -51,10 +51,20 @@ const ALLOWED: Record<string, readonly string[]> = {
   evaluate: ['core', 'math'],
   lab: ['core'],
   checkpoint: ['core'],
+  effects: ['core'],
   pipeline: [...BASE, ...DOMAIN, 'checkpoint'],
 }
-const TYPES_OF_DOMAIN = ['serve', 'experiments', 'labels', 'evaluate', 'lab', 'pipeline', 'checkpoint']
-const TOP = ['main', 'cli', 'config', 'commands', 'bench']
+const TYPES_OF_DOMAIN = [
+  'serve',
+  'experiments',
+  'labels',
+  'evaluate',
+  'lab',
+  'pipeline',
+  'checkpoint',
+  'effects',
+]
+const TOP = ['main', 'cli', 'config', 'commands', 'assembly', 'wiring', 'upkeep']
 
 describe('dependency rules', () => {
   it('finds the source', () => {
@@ -67,7 +77,11 @@ describe('dependency rules', () => {
       if (!to.endsWith('.ts')) return false
       const [a, b] = [room(from), room(to)]
       if (a === b || TOP.includes(a)) return false
-      if (typeOnly && TYPES_OF_DOMAIN.includes(a) && [...DOMAIN, 'store', 'bus', 'publish'].includes(b))
+      if (
+        typeOnly &&
+        TYPES_OF_DOMAIN.includes(a) &&
+        [...DOMAIN, 'store', 'bus', 'publish', 'pipeline'].includes(b)
+      )
         return false
       return !(ALLOWED[a] ?? []).includes(b)
     })

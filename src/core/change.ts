@@ -10,3 +10,48 @@ export interface Change {
   readonly ref: string
   readonly untilMs?: number
 }
+
+const KIND = /^[a-z][a-z0-9_-]{0,31}$/
+
+/**
+ * Reads one change from a plain object: `{time, entity, kind, ref}` and optionally `id` and `until`, times as ISO
+ * 8601 or Unix ms. Returns the reason in words when it is not one.
+ */
+export function changeOf(
+  value: unknown,
+  idOf: (parts: readonly (string | number)[]) => string,
+): Change | string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'a change is a JSON object'
+  const { id, time, entity, kind, ref, until } = value as Record<string, unknown>
+  const timeMs = instantMs(time)
+  if (Number.isNaN(timeMs)) return '"time" must be ISO 8601 or Unix ms'
+  if (typeof entity !== 'string' || entity === '' || entity.length > 256)
+    return '"entity" must be a non-empty string'
+  if (typeof kind !== 'string' || !KIND.test(kind))
+    return '"kind" must be a word such as deploy, config, flag, traffic or restart'
+  if (ref !== undefined && (typeof ref !== 'string' || ref.length > 1024)) return '"ref" must be a string'
+  const untilMs = until === undefined || until === null ? undefined : instantMs(until)
+  if (untilMs !== undefined && Number.isNaN(untilMs)) return '"until" must be ISO 8601 or Unix ms'
+  if (id !== undefined && (typeof id !== 'string' || id === '' || id.length > 256))
+    return '"id" must be a string'
+  const change = { id: id ?? idOf([entity, kind, ref ?? '', timeMs]), timeMs, entity, kind, ref: ref ?? '' }
+  return untilMs === undefined ? change : { ...change, untilMs }
+}
+
+function instantMs(value: unknown): number {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : Number.NaN
+  return typeof value === 'string' ? Date.parse(value) : Number.NaN
+}
+
+/** The JSON that an envelope of kind `change` carries, one change a line. */
+export function changeLine(change: Change): string {
+  const { id, timeMs, entity, kind, ref, untilMs } = change
+  return JSON.stringify({
+    id,
+    time: timeMs,
+    entity,
+    kind,
+    ref,
+    ...(untilMs === undefined ? {} : { until: untilMs }),
+  })
+}

@@ -9,6 +9,14 @@ export interface DetectorContext {
   readonly stepMs: number
 }
 
+/** One voice of a detector: the column it speaks in and the opinions it is heard for. */
+export interface DetectorVoice {
+  readonly column: 'score' | 'point' | 'incident'
+  readonly feeds: readonly ('surprise' | 'point' | 'incident')[]
+  /** The column already holds −log10 of a tail probability: no calibration is learned. */
+  readonly calibrated?: boolean
+}
+
 /**
  * Scores windows of many series. Score first, then learn: `score` changes no learned state (scratch that
  * `learn` of the very same batch may reuse is allowed), so a window never explains itself.
@@ -20,6 +28,8 @@ export interface Detector {
   readonly width: number
   /** Windows of a series before it has an opinion. */
   readonly warmUpWindows: number
+  /** Left out: `score`, `point` and `incident` speak for surprise, point and incident, each calibrated. */
+  readonly voices?: readonly DetectorVoice[]
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void>
   /** `weight` 0..1 per row keeps disruptions out of the baseline. */
   learn(batch: FeatureBatch, weight: Float32Array): void

@@ -29,10 +29,30 @@ export const ERRORS = {
     cause: 'the record log does not match its hash chain',
     remedy: 'restore the segment named in the message from a backup',
   },
+  FS_UNAUTHORIZED: {
+    cause: 'no API key was sent, or one that is not known',
+    remedy: 'send a configured key as Authorization: Bearer or X-API-Key',
+  },
+  FS_FORBIDDEN: {
+    cause: 'the API key lacks the scope',
+    remedy: 'use a key with the scope named in the message',
+  },
+  FS_MEDIA_TYPE_UNSUPPORTED: {
+    cause: 'a body came with a content type or encoding that is not spoken here',
+    remedy: 'send one of those named in the message',
+  },
+  FS_IDEMPOTENCY_CONFLICT: {
+    cause: 'an Idempotency-Key was used again with another body',
+    remedy: 'use a new key for a new request',
+  },
   FS_NOT_FOUND: { cause: 'there is no such thing', remedy: 'check the id' },
   FS_EXPRESSION_INVALID: {
     cause: 'an SLI expression uses something not allowed',
     remedy: 'use the operators and functions listed in the message',
+  },
+  FS_FOLDER_IN_USE: {
+    cause: 'another service works in this data folder',
+    remedy: 'stop it, or set data.folder to another',
   },
   FS_IO: {
     cause: 'a disk or network peer failed',

@@ -37,45 +37,108 @@ export const KIND_TRAITS: Readonly<Record<MetricKind, KindTraits>> = {
   other: { bad: 'both', relativeFloor: 0.1 },
 }
 
+/** A derived suffix, such as `:rate`; it says how a value came to be, not what it measures. */
+const DERIVED = /:(rate|mean|p\d+(\.\d+)?|min|max|avg)$/
+
+/** In order: the first that matches decides, so words of meaning stand before words of place. */
 const PATTERNS: readonly (readonly [RegExp, MetricKind])[] = [
   [
-    /(^|[_:.])(err(or)?s?|fail(ure|ed|s)?|exception|5xx|4xx|timeout|reject(ed|s)?|drop(ped|s)?|retr(y|ies)|retrans)([_:.]|$)/i,
+    /(^|[_:.])(err(or)?s?|errs|fail(ure|ed|s|ures|ing)?|exceptions?|faults?|[45]xx|timeouts?|timedout|reject(ed|s|ions?)?|drop(ped|s)?|discard(s|ed)?|retr(y|ies)|retrans(\w*)?|restarts?|oom(_?kills?)?|unavailable|aborted|deadlocks?|panics?|evictions?|evicted|unhealthy)([_:.]|$)/i,
     'error',
   ],
-  [/avail|success|hit[_.]?(rate|ratio)|(^|[_:.])up$|healthy|apdex/i, 'availability'],
   [
-    /latenc|duration|response[_.]?time|(^|[_:.])(rt|p\d\d|ttfb)([_:.]|$)|elapsed|delay|lag([_:.]|$)|wait/i,
+    /(^|[_:.])(availability|success(es|ful)?|up|healthy|health|apdex|ready|alive|reachable)([_:.]|$)|hit[_.]?(rate|ratio)/i,
+    'availability',
+  ],
+  [/(^|[_:.])pressure([_:.]|$)|active_(requests|calls|sessions)|(requests|sessions)_active/i, 'saturation'],
+  [/throttl/i, 'cpu'],
+  [/(^|[_:.])gc([_:.]|$)/i, 'memory'],
+  [/(^|[_:.])(cpu|cpus|load\d*|loadavg|nice|steal)([_:.]|$)|cpu[_.]?(usage|time|util|load|seconds)/i, 'cpu'],
+  [
+    /(^|[_:.])(queue[ds]?|pools?|saturation|backlog|in[_.]?flight|pending|utili[sz]ation|pressure|conn(ection)?s?|connected|threads?|goroutines|fds?|filefd|sessions_active|waiting|blocked|procs_running|procs_blocked|conntrack|lag|sockets?|sockstat|slots)([_:.]|$)|queue[_.]?(length|size|depth)/i,
+    'saturation',
+  ],
+  // Filesystems fill up as memory does not: they are io, whatever word for free space follows.
+  [/(^|[_:.])(disks?|fs|filesystem|iops|volume|blkio|inodes?|nvme|block|kubelet_volume)([_:.]|$)/i, 'io'],
+  [
+    /(^|[_:.])(net(work)?|rx|tx|receive[ds]?|transmit(ted)?|sent|recv|packets?|bandwidth|ethernet|tcp|udp|ip|netstat)([_:.]|$)/i,
+    'network',
+  ],
+  [
+    /latenc|duration|(response|request|rq|processing|execution|service|load|elapsed|round[_.]?trip)[_.]?time([_:.]|$)|(^|[_:.])(rt|rtt|ttfb|p\d\d|elapsed|delay|wait)([_:.]|$)/i,
     'latency',
   ],
   [
-    /queue|pool|saturat|backlog|in[_.]?flight|pending|utili[sz]ation|pressure|(^|[_:.])(conn(ection)?s?)([_:.]|$)/i,
-    'saturation',
+    /(^|[_:.])(mem(ory)?|heap|nonheap|rss|swap|buffers?|cached|vss|pss|alloc(ated)?|working_set|maxmemory|pgpgin|pgfault|pgmajfault)([_:.]|$)|memory/i,
+    'memory',
   ],
-  [/cpu|load\d*([_:.]|$)|throttl/i, 'cpu'],
-  [/mem(ory)?([_:.]|$)|heap|rss|swap|(^|[_:.])gc([_:.]|$)/i, 'memory'],
-  [/disk|fs[_.]|filesystem|iops|(^|[_:.])(read|write)s?([_:.]|$)|io([_:.]|$)/i, 'io'],
-  [/net(work)?([_:.]|$)|receive|transmit|(^|[_:.])(rx|tx|packets?|bandwidth)([_:.]|$)/i, 'network'],
+  [/(^|[_:.])(reads?|writes?|written|io|fsync)([_:.]|$)/i, 'io'],
   [
-    /request|req([_:.]|$)|qps|rps|tps|throughput|traffic|calls?([_:.]|$)|count|rate([_:.]|$)|orders?|sessions?/i,
+    /(^|[_:.])(requests?|req|reqs|qps|rps|tps|throughput|traffic|calls?|queries|hits|operations?|ops|commands?|messages?|records?|events?|orders?|sessions?|visits?|logins?|transactions?|xact|commits?|workload|jobs?|rpcs?|handled|started|processed|count|rate|interrupts|intr|switches|forks|samples)([_:.]|$)/i,
     'traffic',
   ],
 ]
 
-/** Kind by name, then by unit. */
-export function metricKind(metric: string, unit: Unit): MetricKind {
-  for (const [pattern, kind] of PATTERNS) if (pattern.test(metric)) return kind
-  if (unit === 's' || unit === 'ms') return 'latency'
-  return 'other'
+/** Names of labels that tell the outcome of a request, and values of theirs that tell of a failure. */
+const OUTCOME =
+  /^(status|code|outcome|result|state|status_?code|response_?code|http(_response)?_status_?code|grpc_code|rpc_grpc_status_code|response_class|class|type|error|exception|level|severity)$/i
+const FAILED =
+  /^(5\d\d|5xx|err(or)?s?|fail(ed|ure|ures)?|exception|timeout|unavailable|internal|unknown|deadline_?exceeded|aborted|data_?loss|resource_?exhausted|server_error|critical|fatal|rejected|dropped)$/i
+
+/** Whether the labels of a count say that it counts failures. */
+export function countsFailures(labels: Readonly<Record<string, string>>): boolean {
+  for (const name of Object.keys(labels)) {
+    if (!OUTCOME.test(name)) continue
+    const value = labels[name]
+    if (FAILED.test(value)) return true
+    // `error="true"`, `exception="IOException"`: the label's own name is the failure.
+    if (/^error$/i.test(name) && /^(true|1)$/i.test(value)) return true
+    if (/^exception$/i.test(name) && !/^(none|false|)$/i.test(value)) return true
+  }
+  return false
+}
+
+/** Kind by name, then by unit. `labels` tell a count of failures from a count of requests. */
+export function metricKind(
+  metric: string,
+  unit: Unit,
+  labels: Readonly<Record<string, string>> = {},
+): MetricKind {
+  // How often something was observed, whatever was measured of it.
+  const counted = /:count$/.test(metric)
+  const base = metric.replace(/:count$/, '').replace(DERIVED, '')
+  if (counted) return PATTERNS[0][0].test(words(base)) || countsFailures(labels) ? 'error' : 'traffic'
+  const kind = kindOfName(words(base), unit)
+  return kind === 'traffic' && countsFailures(labels) ? 'error' : kind
+}
+
+/** `NodeCpuUsageRate(%)` and `cpu-usage` in the spelling of the patterns. */
+function words(name: string): string {
+  return name.replace(/([a-z\d])([A-Z])/g, '$1_$2').replace(/[^\w:.]+/g, '_')
+}
+
+function kindOfName(base: string, unit: Unit): MetricKind {
+  // Seconds count time: `http_requests_seconds` is how long, not how many.
+  const timed = unit === 's' || unit === 'ms' || unit === 'us' || unit === 'ns'
+  if (/(boot|start|creat(ion|ed))_time/i.test(base)) return 'other'
+  for (const [pattern, kind] of PATTERNS) {
+    if (pattern.test(base)) return timed && (kind === 'traffic' || kind === 'saturation') ? 'latency' : kind
+  }
+  return timed ? 'latency' : 'other'
 }
 
 /** Unit by name suffix, '' when the name says nothing. */
 export function unitOf(metric: string): Unit {
-  const base = metric.replace(/(_total)?(:\w+)?$/, '')
-  if (/_milliseconds$|_ms$/.test(base)) return 'ms'
-  if (/_seconds$|_s$/.test(base)) return 's'
+  const base = metric.replace(/:\w+(\.\d+)?$/, '').replace(/_total$/, '')
+  if (/_milliseconds$|_millis$|_ms$/.test(base)) return 'ms'
+  if (/_microseconds$|_us$/.test(base)) return 'us'
+  if (/_nanoseconds$|_ns$/.test(base)) return 'ns'
+  if (/_timestamp_seconds$|_time_seconds$/.test(base)) return 's'
+  if (/_seconds$|_secs$|_s$/.test(base)) return 's'
   if (/_bytes$/.test(base)) return 'By'
   if (/_ratio$/.test(base)) return 'ratio'
-  if (/_percent$|_pct$/.test(base)) return 'percent'
+  if (/_percent$|_pct$|_percentage$/.test(base)) return 'percent'
+  if (/_celsius$/.test(base)) return 'Cel'
   return ''
 }
 

@@ -35,7 +35,7 @@ export interface Windowing extends Stage {
    * The next complete batch of rows, lent until the next call; undefined when none is complete. Batches of one
    * window come one after the other; `last` marks the window's last (which may be empty).
    */
-  next(): { readonly batch: FeatureBatch; readonly last: boolean } | undefined
+  next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined
   /** Completes everything that is still open: the input has ended. */
   finish(): void
   /** Event time up to which windows are complete, Unix ms; NaN before the first sample. */

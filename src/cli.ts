@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander'
+import { addEvaluateCommand } from './commands/evaluate.ts'
+import { addKeyCommand } from './commands/key.ts'
+import { addLabCommand } from './commands/lab.ts'
+import { startLabService } from './commands/lab-service.ts'
+import { addLogCommand } from './commands/log.ts'
+import { addReplayCommand } from './commands/replay.ts'
+import { addScoreCommand } from './commands/score.ts'
+import { addServeCommand } from './commands/serve.ts'
+import { ForeshockError } from './core/errors.ts'
+import { VERSION } from './core/version.ts'
+
+/** What every command obeys: 0 done, 1 failed, 2 wrong usage or bad input with one clear line. */
+const USAGE_CODES: ReadonlySet<string> = new Set([
+  'FS_INPUT_INVALID',
+  'FS_INPUT_TOO_LARGE',
+  'FS_CONFIG_INVALID',
+  'FS_AUTH_REQUIRED',
+  'FS_EXPRESSION_INVALID',
+])
+
+function program(): Command {
+  const cli = new Command('foreshock')
+    .description('Early warning for everything you run: metrics in, ranked disruptions out.')
+    .version(VERSION)
+    .showHelpAfterError('(foreshock --help lists the commands)')
+    .exitOverride()
+  addServeCommand(cli)
+  addLabCommand(cli, startLabService)
+  addScoreCommand(cli)
+  addEvaluateCommand(cli)
+  addReplayCommand(cli)
+  addLogCommand(cli)
+  addKeyCommand(cli)
+  for (const command of cli.commands) command.exitOverride()
+  return cli
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync(argv)
+    return typeof process.exitCode === 'number' ? process.exitCode : 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (error instanceof ForeshockError) {
+      process.stderr.write(`foreshock: ${error.message}\n`)
+      return USAGE_CODES.has(error.code) ? 2 : 1
+    }
+    process.stderr.write(
+      `foreshock: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    )
+    return 1
+  }
+}
+
+process.exitCode = await run(process.argv)

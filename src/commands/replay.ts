@@ -1,0 +1,241 @@
+import { createWriteStream, readFileSync } from 'node:fs'
+import { finished } from 'node:stream/promises'
+import { SingleBar } from 'cli-progress'
+import type { Command } from 'commander'
+import { type Assembled, assemble } from '../assembly.ts'
+import { loadConfig } from '../config.ts'
+import type { SampleBatch } from '../core/batch.ts'
+import { type Change, changeLine, changeOf } from '../core/change.ts'
+import type { DisruptionEvent } from '../core/disruption.ts'
+import { ForeshockError } from '../core/errors.ts'
+import { contentId } from '../core/identity.ts'
+import { Rejects } from '../core/rejects.ts'
+import { Telemetry } from '../core/telemetry.ts'
+import type { CallEdge } from '../core/topology.ts'
+import { openInput, readCsv } from '../ingest/csv.ts'
+import { replayFiles, replayRows } from '../ingest/csv-replay.ts'
+import { parseTime } from '../ingest/time.ts'
+import { Pipeline } from '../pipeline.ts'
+
+interface ReplayFlags {
+  readonly input: string
+  readonly topology?: string
+  readonly changes?: string
+  readonly speed: string
+  readonly out?: string
+  readonly step?: string
+  readonly config?: string
+  readonly json?: boolean
+}
+
+/** Rows looked at to find how far apart the samples of a recording are. */
+const STEP_ROWS = 400
+
+export function addReplayCommand(cli: Command): void {
+  cli
+    .command('replay')
+    .description(
+      'runs recorded metrics of many entities through the whole pipeline; writes disruption events',
+    )
+    .requiredOption('--input <file|dir>', 'CSV, wide (timestamp, entity|metric…) or long; .gz and - as well')
+    .option('--topology <file>', 'CSV with the columns source,target: source calls target')
+    .option('--changes <file>', 'JSON lines of {time, entity, kind, ref}')
+    .option('--speed <max|n>', 'max, or n times as fast as it was recorded', 'max')
+    .option('--out <file>', 'write the events here instead of to standard output')
+    .option('--step <duration>', 'window length; default: as far apart as the first samples are')
+    .option('--config <file>', 'configuration file')
+    .option('--json', 'print a summary as JSON on standard error')
+    .action(replay)
+}
+
+async function replay(flags: ReplayFlags): Promise<void> {
+  const speed = speedOf(flags.speed)
+  const edges = flags.topology === undefined ? [] : await readTopology(flags.topology)
+  const changes = flags.changes === undefined ? [] : readChanges(flags.changes)
+  if (flags.input === '-' && flags.step === undefined) {
+    throw new ForeshockError(
+      'FS_INPUT_INVALID',
+      'standard input cannot be looked at twice: say --step, such as --step 1m',
+    )
+  }
+  const step = flags.step ?? `${await inferStepMs(replayFiles(flags.input)[0])}ms`
+  const config = loadConfig({
+    file: flags.config,
+    flags: { FORESHOCK_FEATURES_STEP: step, FORESHOCK_FEATURES_LATENESS: '1ms' },
+  })
+  const rejects = new Rejects()
+  const parts = assemble(config, rejects)
+  parts.disruptions.addEdges(edges, 0)
+  const out = flags.out === undefined || flags.out === '-' ? process.stdout : createWriteStream(flags.out)
+  const run = new Run(parts, changes, speed, out)
+  const bar = progressBar(flags)
+  const summary = await replayRows(flags.input, { series: parts.series, rejects }, async batch => {
+    await run.take(batch)
+    bar?.update(run.samples)
+  })
+  await run.end(summary.lastMs)
+  bar?.stop()
+  if (out !== process.stdout) {
+    out.end()
+    await finished(out)
+  }
+  if (flags.json) {
+    process.stderr.write(
+      `${JSON.stringify({ ...summary, stepMs: config.features.step, series: parts.series.size, ...run.counts, rejects: rejects.counts() })}\n`,
+    )
+  }
+}
+
+/** Feeds samples and changes in time order and writes the events. */
+class Run {
+  readonly counts = { opened: 0, updated: 0, resolved: 0, retracted: 0 }
+  samples = 0
+  readonly #parts: Assembled
+  readonly #pipeline: Pipeline
+  readonly #changes: Change[]
+  readonly #speed: number
+  #startedMs = Number.NaN
+  #firstMs = Number.NaN
+  #position = 0
+
+  constructor(parts: Assembled, changes: readonly Change[], speed: number, out: NodeJS.WritableStream) {
+    this.#parts = parts
+    this.#changes = [...changes].sort((a, b) => a.timeMs - b.timeMs)
+    this.#speed = speed
+    const write = async (events: readonly DisruptionEvent[]) => {
+      for (const event of events) {
+        this.counts[event.type]++
+        const type = `io.foreshock.disruption.${event.type}.v1`
+        const line = { type, time: new Date(event.timeMs).toISOString(), ...event.disruption }
+        if (!out.write(`${JSON.stringify(line)}\n`)) {
+          await new Promise(done => out.once('drain', done))
+        }
+      }
+    }
+    this.#pipeline = new Pipeline(parts, (_, outcome) => write(outcome.events), new Telemetry())
+  }
+
+  async take(batch: SampleBatch): Promise<void> {
+    if (batch.length === 0) return
+    const lastMs = batch.timeMs[batch.length - 1]
+    await this.#changesUntil(batch.timeMs[0])
+    await this.#pace(lastMs)
+    this.#parts.windows.add(batch, lastMs)
+    this.samples += batch.length
+    await this.#pipeline.drain(++this.#position)
+  }
+
+  async end(lastMs: number): Promise<void> {
+    await this.#changesUntil(lastMs)
+    await this.#pipeline.finish(++this.#position)
+  }
+
+  async #changesUntil(timeMs: number): Promise<void> {
+    while (this.#changes.length > 0 && this.#changes[0].timeMs <= timeMs) {
+      const change = this.#changes.shift() as Change
+      const bytes = new TextEncoder().encode(changeLine(change))
+      const envelope = {
+        kind: 'change',
+        encoding: 'identity',
+        arrivalMs: change.timeMs,
+        tenant: 'default',
+        bytes,
+      } as const
+      await this.#pipeline.process(++this.#position, envelope)
+    }
+  }
+
+  /** Waits until as much real time has passed as the recording says, divided by the speed. */
+  async #pace(timeMs: number): Promise<void> {
+    if (!Number.isFinite(this.#speed)) return
+    if (Number.isNaN(this.#firstMs)) {
+      this.#firstMs = timeMs
+      this.#startedMs = performance.now()
+    }
+    const waitMs = (timeMs - this.#firstMs) / this.#speed - (performance.now() - this.#startedMs)
+    if (waitMs > 0) await new Promise(done => setTimeout(done, waitMs))
+  }
+}
+
+function speedOf(text: string): number {
+  if (text === 'max') return Number.POSITIVE_INFINITY
+  const speed = Number(text)
+  if (speed > 0 && Number.isFinite(speed)) return speed
+  throw new ForeshockError('FS_INPUT_INVALID', `--speed ${text}: write max, or a number such as 60`)
+}
+
+function progressBar(flags: ReplayFlags): SingleBar | undefined {
+  if (!process.stderr.isTTY || flags.json) return undefined
+  const bar = new SingleBar({ format: 'replay {value} samples, {duration} s', stream: process.stderr })
+  bar.start(0, 0)
+  return bar
+}
+
+/** The median distance of the first distinct times of a file, ms. */
+async function inferStepMs(file: string): Promise<number> {
+  const times = new Set<number>()
+  let rows = 0
+  for await (const { fields, row } of readCsv(openInput(file))) {
+    if (row === 1) continue
+    const timeMs = parseTime(fields[0])
+    if (timeMs !== undefined && !Number.isNaN(timeMs)) times.add(timeMs)
+    if (++rows >= STEP_ROWS && times.size > 1) break
+    if (rows >= 100 * STEP_ROWS) break
+  }
+  const sorted = [...times].sort((a, b) => a - b)
+  const gaps = sorted.slice(1).map((timeMs, i) => timeMs - sorted[i])
+  gaps.sort((a, b) => a - b)
+  const step = gaps[gaps.length >> 1]
+  if (step === undefined)
+    throw new ForeshockError('FS_INPUT_INVALID', `${file}: needs two different times, or --step`)
+  return step
+}
+
+/** Call edges of a CSV with the columns source and target, in any case and order. */
+export async function readTopology(file: string): Promise<CallEdge[]> {
+  const edges: CallEdge[] = []
+  let at: [number, number] | undefined
+  for await (const { row, fields } of readCsv(openInput(file))) {
+    if (!at) {
+      const names = fields.map(name => name.trim().toLowerCase())
+      at = [names.indexOf('source'), names.indexOf('target')]
+      if (at[0] < 0 || at[1] < 0) {
+        throw new ForeshockError(
+          'FS_INPUT_INVALID',
+          `${file}: row ${row}: the header needs the columns source,target`,
+        )
+      }
+      continue
+    }
+    const [source, target] = [fields[at[0]]?.trim(), fields[at[1]]?.trim()]
+    if (!source || !target)
+      throw new ForeshockError('FS_INPUT_INVALID', `${file}: row ${row}: source or target is empty`)
+    edges.push({ source, target })
+  }
+  return edges
+}
+
+/** Changes of a file of JSON lines. */
+export function readChanges(file: string): Change[] {
+  let text: string
+  try {
+    text = readFileSync(file === '-' ? 0 : file, 'utf8')
+  } catch (error) {
+    throw new ForeshockError('FS_INPUT_INVALID', `${file}: cannot be read (${(error as Error).message})`)
+  }
+  const changes: Change[] = []
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue
+    let value: unknown
+    try {
+      value = JSON.parse(line)
+    } catch {
+      throw new ForeshockError('FS_INPUT_INVALID', `${file}: row ${index + 1}: not JSON`)
+    }
+    const change = changeOf(value, parts => contentId('chg', ...parts))
+    if (typeof change === 'string')
+      throw new ForeshockError('FS_INPUT_INVALID', `${file}: row ${index + 1}: ${change}`)
+    changes.push(change)
+  }
+  return changes
+}

@@ -1,0 +1,146 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { ForeshockError } from './errors.ts'
+
+/** Bytes handed to one write call, so that a large batch does not need one more buffer of its own size. */
+const WRITE_BYTES = 4_194_304
+
+/** Makes the creation, renaming or removal of files in a directory survive a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The FS_IO error that stands for a failure of the operating system. */
+export function ioError(path: string, cause: unknown): ForeshockError {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  return new ForeshockError('FS_IO', `${path}: ${text}`, { cause })
+}
+
+/**
+ * A file that only grows, by whole appends: after a failed one (disk full, I/O error) the file is cut back to
+ * its last good length before anything else is written, so nothing good ever follows something half-written.
+ * Writing anew after a failed sync is also what makes the retry true: the kernel forgets pages it could not
+ * write, and a second bare fsync would report success (PostgreSQL's "fsyncgate" of 2018).
+ * One append at a time; the caller queues.
+ */
+export class DurableFile {
+  readonly path: string
+  readonly #handle: FileHandle
+  #size: number
+  #dirty = false
+
+  private constructor(path: string, handle: FileHandle, size: number) {
+    this.path = path
+    this.#handle = handle
+    this.#size = size
+  }
+
+  /** Opens or creates; what stands beyond `size` bytes is cut off. Throws FS_IO. */
+  static async open(path: string, size: number): Promise<DurableFile> {
+    try {
+      const handle = await open(path, size === 0 ? 'w+' : 'r+')
+      const { size: held } = await handle.stat()
+      if (held > size) {
+        await handle.truncate(size)
+        await handle.datasync()
+      }
+      return new DurableFile(path, handle, size)
+    } catch (cause) {
+      throw ioError(path, cause)
+    }
+  }
+
+  /** Good bytes. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Appends all buffers and syncs, or appends nothing and throws FS_IO. */
+  async append(buffers: readonly Uint8Array[]): Promise<void> {
+    try {
+      if (this.#dirty) await this.#handle.truncate(this.#size)
+      this.#dirty = true
+      let at = this.#size
+      for (const block of blocksOf(buffers)) at += await writeFully(this.#handle, block, at)
+      await this.#handle.datasync()
+      this.#size = at
+      this.#dirty = false
+    } catch (cause) {
+      await this.#handle.truncate(this.#size).then(
+        () => {
+          this.#dirty = false
+        },
+        () => {}, // tried again before the next append
+      )
+      throw ioError(this.path, cause)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close()
+  }
+}
+
+function* blocksOf(buffers: readonly Uint8Array[]): IterableIterator<Uint8Array> {
+  let group: Uint8Array[] = []
+  let bytes = 0
+  for (const buffer of buffers) {
+    if (bytes > 0 && bytes + buffer.length > WRITE_BYTES) {
+      yield Buffer.concat(group, bytes)
+      group = []
+      bytes = 0
+    }
+    group.push(buffer)
+    bytes += buffer.length
+  }
+  if (bytes > 0) yield group.length === 1 ? group[0] : Buffer.concat(group, bytes)
+}
+
+/** Writes every byte at an offset; returns how many. */
+export async function writeFully(handle: FileHandle, block: Uint8Array, at: number): Promise<number> {
+  let done = 0
+  while (done < block.length) {
+    const { bytesWritten } = await handle.write(block, done, block.length - done, at + done)
+    if (bytesWritten === 0) throw new Error('ENOSPC: a write took no byte')
+    done += bytesWritten
+  }
+  return done
+}
+
+/**
+ * Lets callers that ask at the same time share one run: each gets a run that starts after it asked, and at most
+ * one run is under way.
+ */
+export class GroupCommit {
+  readonly #run: () => Promise<void>
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor(run: () => Promise<void>) {
+    this.#run = run
+  }
+
+  commit(): Promise<void> {
+    if (this.#next) return this.#next
+    if (!this.#running) return this.#start()
+    this.#next = this.#running
+      .catch(() => {}) // its own callers hear of it
+      .then(() => {
+        this.#next = undefined
+        return this.#start()
+      })
+    return this.#next
+  }
+
+  #start(): Promise<void> {
+    const run = this.#run().finally(() => {
+      this.#running = undefined
+    })
+    this.#running = run
+    return run
+  }
+}

@@ -1,0 +1,178 @@
+import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
+import type { SeriesTable } from '../core/series.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import { fastLog2 } from '../math/fast-log.ts'
+import { excessSurprise, fitTail, type TailFit } from '../math/tail-fit.ts'
+import { rowsNeeded, runEnd } from './runs.ts'
+
+/**
+ * Raw scores → surprise (−log10 of a tail probability), per series, for one voice of one detector. Scores are
+ * counted in 40 log bins of integers; now and then a generalised Pareto tail is fitted above their 95 % point by
+ * moments (math/tail-fit.ts), with a heavy-tailed prior mixed in as pseudo-windows: so there is an opinion after a
+ * few windows, cautious at first, and the data take over as they come. Per row only the fit is read.
+ */
+const BINS = 40
+/** Eight bins an octave over .5…16: a bin is 9 % of the score. Below .5 nothing is strange. */
+const PER_UNIT = 8
+const LOWEST = -1
+const SPEC = {
+  threshold: 'f32',
+  surprise: 'f32',
+  scale: 'f32',
+  shape: 'f32',
+  slope: 'f32',
+  n: 'u16',
+  hist: ['u16', BINS],
+} as const
+type State = Chunk<typeof SPEC>
+
+const VERSION = 1
+/** Beyond 10^-12 no window of any length could tell. */
+export const SURPRISE_MAX = 12
+/** Windows counted before there is an opinion. */
+const OPINION_WINDOWS = 10
+/** Pseudo-windows of the prior: as much say as half a minute of one-second windows. */
+const PRIOR_WINDOWS = 30
+/** Histogram units of a whole window, so that a down-weighted one still counts. */
+const UNITS = 8
+const COUNT_MAX = 65_535
+/** From here on a fit each 128 windows is enough; before, often. */
+const OFTEN_WINDOWS = 256
+/** A new octave of a score that is this surprising teaches the tail an eighth: one event must not be its rule. */
+const WILD_SURPRISE = 5
+const WILD_SHARE = 1 / 8
+
+/** Two-sided tail of Student's t with 4 degrees of freedom: standardised residuals with a rough scale. */
+function priorTail(z: number): number {
+  const sin = z / Math.sqrt(z * z + 4)
+  return 1 - sin * (1 + (1 - sin * sin) / 2)
+}
+
+const PRIOR = Float64Array.from({ length: BINS }, (_, b) => {
+  const edge = (at: number) => (at <= 0 ? 1 : at >= BINS ? 0 : priorTail(2 ** (LOWEST + at / PER_UNIT)))
+  return PRIOR_WINDOWS * (edge(b) - edge(b + 1))
+})
+
+export class Calibration {
+  readonly #id: string
+  readonly #table: SeriesTable
+  readonly #store = new ColumnStore(SPEC)
+
+  /** `id` names the voice in snapshots, such as `calibration:deviation@1:score`. */
+  constructor(id: string, table: SeriesTable) {
+    this.#id = id
+    this.#table = table
+  }
+
+  /** Fills `out[i]` for the raw score of row i: 0..12, NaN without an opinion. */
+  surprise(series: Uint32Array, length: number, raw: Float32Array, out: Float32Array): void {
+    this.#store.ensure(rowsNeeded(series, length))
+    for (let from = 0; from < length; ) {
+      const to = runEnd(series, from, length)
+      surpriseRun(this.#store.chunks[series[from] >> CHUNK_SHIFT], series, raw, out, from, to)
+      from = to
+    }
+  }
+
+  /** Counts the raw scores, `weight` 0..1 each. */
+  learn(series: Uint32Array, length: number, raw: Float32Array, weight: Float32Array): void {
+    this.#store.ensure(rowsNeeded(series, length))
+    for (let from = 0; from < length; ) {
+      const to = runEnd(series, from, length)
+      learnRun(this.#store.chunks[series[from] >> CHUNK_SHIFT], series, raw, weight, from, to)
+      from = to
+    }
+  }
+
+  forget(series: number): void {
+    this.#store.clear(series)
+  }
+
+  snapshot(): Snapshot {
+    return this.#store.snapshot(this.#id, VERSION, this.#table)
+  }
+
+  restore(from: Snapshot): void {
+    this.#store.restore(from, this.#id, VERSION, this.#table)
+  }
+
+  get id(): string {
+    return this.#id
+  }
+
+  bytes(): number {
+    return this.#store.bytes()
+  }
+}
+
+function surpriseAt(state: State, row: number, y: number): number {
+  const excess = y - state.threshold[row]
+  const base = state.surprise[row]
+  if (excess <= 0) {
+    const body = base + excess * state.slope[row]
+    return body > 0 ? body : 0
+  }
+  const all = base + excessSurprise(excess, state.scale[row], state.shape[row])
+  return all < SURPRISE_MAX ? all : SURPRISE_MAX
+}
+
+function surpriseRun(
+  state: State,
+  series: Uint32Array,
+  raw: Float32Array,
+  out: Float32Array,
+  from: number,
+  to: number,
+): void {
+  const { n } = state
+  for (let i = from; i < to; i++) {
+    const row = series[i] & CHUNK_MASK
+    const score = raw[i]
+    if (n[row] < OPINION_WINDOWS || Number.isNaN(score)) out[i] = Number.NaN
+    else out[i] = score > 0.5 ? surpriseAt(state, row, fastLog2(score)) : surpriseAt(state, row, LOWEST)
+  }
+}
+
+const FIT: TailFit = { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 }
+
+function learnRun(
+  state: State,
+  series: Uint32Array,
+  raw: Float32Array,
+  weight: Float32Array,
+  from: number,
+  to: number,
+): void {
+  const { n, hist } = state
+  for (let i = from; i < to; i++) {
+    const score = raw[i]
+    if (Number.isNaN(score)) continue
+    const row = series[i] & CHUNK_MASK
+    const y = score > 0.5 ? fastLog2(score) : LOWEST
+    const place = (y - LOWEST) * PER_UNIT
+    const bin = place >= BINS ? BINS - 1 : place | 0
+    const count = n[row]
+    const wild = count >= OPINION_WINDOWS && y > 1 && surpriseAt(state, row, y) > WILD_SURPRISE
+    const units = Math.round(weight[i] * UNITS * (wild ? WILD_SHARE : 1))
+    const slot = row * BINS + bin
+    if (hist[slot] > COUNT_MAX - UNITS) halve(hist, row * BINS)
+    hist[slot] += units
+    const next = count + 1
+    n[row] = next > COUNT_MAX ? COUNT_MAX - 127 : next
+    const due = (next & (next >= OFTEN_WINDOWS ? 127 : next >= 64 ? 63 : next >= 32 ? 15 : 7)) === 0
+    if (due || next === OPINION_WINDOWS) refit(state, row)
+  }
+}
+
+function halve(hist: Uint16Array, from: number): void {
+  for (let b = 0; b < BINS; b++) hist[from + b] = (hist[from + b] + 1) >> 1
+}
+
+function refit(state: State, row: number): void {
+  fitTail(state.hist, row * BINS, BINS, 1 / UNITS, PRIOR, LOWEST, PER_UNIT, FIT)
+  state.threshold[row] = FIT.threshold
+  state.surprise[row] = FIT.surprise
+  state.scale[row] = FIT.scale
+  state.shape[row] = FIT.shape
+  state.slope[row] = FIT.slope
+}

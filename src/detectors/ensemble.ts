@@ -1,0 +1,241 @@
+import type { Anomaly } from '../core/anomaly.ts'
+import { type FeatureBatch, type OpinionBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
+import type { Detector, DetectorContext } from '../core/detector.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import type { AnomalyChange, Scoring } from '../core/stages.ts'
+import { Calibration } from './calibration.ts'
+import type { EvidenceSource } from './deviation.ts'
+import type { EnsembleOptions } from './ensemble-options.ts'
+import { fuse } from './fusion.ts'
+import { Hysteresis } from './hysteresis.ts'
+import { publicScores } from './severity.ts'
+
+/** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
+const BLOCK_ROWS = 1024
+/** From this surprise on the strongest detector's expectation is shown, below it the first detector's. */
+const SPEAKS_FOR_ITSELF = 2
+const EVIDENCE_ABSENT = 8
+/** A hot window of a series without an open anomaly teaches this much. */
+const HOT_WEIGHT = 0.25
+
+/** One voice: its calibration, and for the batch scored last its raw scores and surprises. */
+interface Voice {
+  readonly detector: number
+  readonly column: 'score' | 'point' | 'incident'
+  readonly calibration: Calibration | undefined
+  readonly feeds: readonly string[]
+  raw: Float32Array
+  surprise: Float32Array
+}
+
+/** Who is heard for an opinion: surprises of the batch scored last, and whose they are. */
+interface Feed {
+  heard: Float32Array[]
+  by: Uint8Array
+}
+
+const FEEDS = ['point', 'incident', 'surprise'] as const
+
+const DEFAULT_VOICES = [
+  { column: 'score', feeds: ['surprise'] },
+  { column: 'point', feeds: ['point'] },
+  { column: 'incident', feeds: ['incident'] },
+] as const
+
+/** The scoring stage: detectors, their calibrations, fusion, and hysteresis over the result. */
+export class Ensemble implements Scoring {
+  readonly #detectors: readonly Detector[]
+  readonly #options: EnsembleOptions
+  readonly #voices: Voice[] = []
+  readonly #hysteresis: Hysteresis
+  readonly #grader: (Detector & EvidenceSource) | undefined
+  readonly #outputs: ScoreBatch[]
+  #weight = new Float32Array(0)
+  #capacity = 0
+  readonly #feeds: Record<(typeof FEEDS)[number], Feed>
+
+  constructor(detectors: readonly Detector[], options: EnsembleOptions, context: DetectorContext) {
+    this.#detectors = detectors
+    this.#options = options
+    for (const [at, detector] of detectors.entries()) {
+      for (const voice of detector.voices ?? DEFAULT_VOICES) {
+        const calibrated = 'calibrated' in voice && voice.calibrated === true
+        this.#voices.push({
+          detector: at,
+          column: voice.column,
+          feeds: voice.feeds,
+          calibration: calibrated
+            ? undefined
+            : new Calibration(`calibration:${detector.id}:${voice.column}`, context.series),
+          raw: new Float32Array(0),
+          surprise: new Float32Array(0),
+        })
+      }
+    }
+    this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
+    this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
+    this.#hysteresis = new Hysteresis(options, context)
+    const feed = (): Feed => ({ heard: [], by: new Uint8Array(this.#voices.length + 1) })
+    this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
+    this.#reserve(1)
+  }
+
+  get detectors() {
+    return this.#detectors.map(d => ({ id: d.id, warmUpWindows: d.warmUpWindows, bytes: d.bytes() }))
+  }
+
+  async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
+    this.#reserve(batch.length)
+    out.length = batch.length
+    for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
+      const block = blockOf(batch, from)
+      for (let d = 0; d < this.#detectors.length; d++) {
+        await this.#detectors[d].score(block, this.#outputs[d])
+      }
+      this.#calibrate(block, from)
+      explainRows(block, this.#outputs, this.#grader?.evidence, this.#opinions(out, from, block.length), from)
+    }
+    for (let i = 0; i < batch.length; i++) {
+      if (Number.isNaN(batch.observed[i]) && out.point[i] >= this.#options.openAt)
+        out.evidence[i] = EVIDENCE_ABSENT
+    }
+  }
+
+  /** Raw scores of a block into the voices, and their surprises. */
+  #calibrate(block: FeatureBatch, from: number): void {
+    const { length, series } = block
+    for (const voice of this.#voices) {
+      const raw = voice.raw.subarray(from, from + length)
+      const surprise = voice.surprise.subarray(from, from + length)
+      const column = this.#outputs[voice.detector][voice.column]
+      raw.set(length === column.length ? column : column.subarray(0, length))
+      if (voice.calibration) voice.calibration.surprise(series, length, raw, surprise)
+      else surprise.set(raw)
+    }
+  }
+
+  /** Fuses the block and returns where its opinions are. */
+  #opinions(out: OpinionBatch, from: number, length: number): OpinionBatch {
+    const to = from + length
+    const { strongest } = out
+    for (const feed of FEEDS) {
+      const { heard, by } = this.#feeds[feed]
+      fuse(heard, from, to, out[feed], strongest)
+      // Last comes surprise: the strongest voice in it names the strongest detector.
+      if (feed === 'surprise') for (let i = from; i < to; i++) strongest[i] = by[strongest[i]]
+    }
+    publicScores(out.surprise, out.score, from, to)
+    return out
+  }
+
+  judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[] {
+    return this.#hysteresis.judge(batch, opinions, this.#voices, this.#detectors)
+  }
+
+  learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void {
+    const { length } = batch
+    const own = this.#weight
+    const open = this.#hysteresis.openFlags(batch)
+    const { openAt, anomalousWeight } = this.#options
+    for (let i = 0; i < length; i++) {
+      const hot = opinions.point[i] >= openAt || opinions.incident[i] >= openAt
+      own[i] = weight[i] * (open[i] === 1 ? anomalousWeight : hot ? HOT_WEIGHT : 1)
+    }
+    for (let from = 0; from < length; from += BLOCK_ROWS) {
+      const block = blockOf(batch, from)
+      const to = from + block.length
+      const weights = own.subarray(from, to)
+      for (const detector of this.#detectors) detector.learn(block, weights)
+      for (const voice of this.#voices) {
+        voice.calibration?.learn(block.series, block.length, voice.raw.subarray(from, to), weights)
+      }
+    }
+  }
+
+  anomalies(): readonly Anomaly[] {
+    return this.#hysteresis.anomalies()
+  }
+
+  #reserve(rows: number): void {
+    if (rows <= this.#capacity) return
+    this.#capacity = Math.max(rows, 2 * this.#capacity, BLOCK_ROWS)
+    this.#weight = new Float32Array(this.#capacity)
+    for (const voice of this.#voices) {
+      voice.raw = new Float32Array(this.#capacity)
+      voice.surprise = new Float32Array(this.#capacity)
+    }
+    for (const name of FEEDS) {
+      const heard = this.#voices.filter(voice => voice.feeds.includes(name))
+      this.#feeds[name].heard = heard.map(voice => voice.surprise)
+      this.#feeds[name].by.set(heard.map(voice => voice.detector))
+    }
+  }
+
+  #parts(): { readonly id: string; snapshot(): Snapshot; restore(from: Snapshot): void }[] {
+    const calibrations = this.#voices.flatMap(voice => voice.calibration ?? [])
+    return [...this.#detectors, ...calibrations, this.#hysteresis]
+  }
+
+  snapshot(): Snapshot[] {
+    return this.#parts().map(part => part.snapshot())
+  }
+
+  restore(parts: readonly Snapshot[]): void {
+    for (const part of this.#parts()) {
+      const own = parts.find(snapshot => snapshot.id === part.id)
+      if (own) part.restore(own)
+    }
+  }
+
+  forget(series: number): void {
+    for (const detector of this.#detectors) detector.forget(series)
+    for (const voice of this.#voices) voice.calibration?.forget(series)
+    this.#hysteresis.forget(series)
+  }
+
+  bytes(): number {
+    let sum = this.#hysteresis.bytes() + this.#capacity * 4 * (2 * this.#voices.length + 1)
+    for (const detector of this.#detectors) sum += detector.bytes()
+    for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
+    return sum
+  }
+}
+
+/** Up to BLOCK_ROWS rows from `from`, as a view; the batch itself when it is no longer than that. */
+function blockOf(batch: FeatureBatch, from: number): FeatureBatch {
+  if (batch.length <= BLOCK_ROWS) return batch
+  const to = Math.min(batch.length, from + BLOCK_ROWS)
+  return {
+    length: to - from,
+    capacity: to - from,
+    width: batch.width,
+    series: batch.series.subarray(from, to),
+    windowEndMs: batch.windowEndMs.subarray(from, to),
+    observed: batch.observed.subarray(from, to),
+    coverage: batch.coverage.subarray(from, to),
+    features: batch.features.subarray(from * batch.width, to * batch.width),
+  }
+}
+
+/** Expectation, band, direction and evidence of a block's rows. */
+function explainRows(
+  block: FeatureBatch,
+  outputs: readonly ScoreBatch[],
+  evidence: Float32Array | undefined,
+  out: OpinionBatch,
+  from: number,
+): void {
+  for (let j = 0; j < block.length; j++) {
+    const i = from + j
+    let by = out.surprise[i] >= SPEAKS_FOR_ITSELF ? out.strongest[i] : 0
+    for (let d = 0; d < outputs.length && Number.isNaN(outputs[by].expected[j]); d++) by = d
+    const chosen = outputs[by]
+    const expected = chosen.expected[j]
+    const observed = block.observed[j]
+    out.expected[i] = expected
+    out.lower[i] = chosen.lower[j]
+    out.upper[i] = chosen.upper[j]
+    out.direction[i] = observed > expected ? 1 : observed < expected ? -1 : 0
+    out.evidence[i] = evidence === undefined ? 0 : evidence[j]
+  }
+}

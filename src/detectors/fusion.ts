@@ -1,0 +1,163 @@
+/**
+ * Several tail probabilities of one window → one, by their harmonic mean: p = k / Σ 1/p_i, in surprise
+ * s = log10(Σ 10^s_i) − log10 k. Source: Wilson 2019, "The harmonic mean p-value for combining dependent tests",
+ * PNAS 116(4), which in the tail equals the Cauchy combination (ACAT, Liu & Xie 2020) without its tangents.
+ * Why: our detectors look at one residual from several sides, so they are strongly correlated. Fisher's sum takes
+ * them for independent and overstates (test/detectors/fusion.test.ts measures both); min-p pays the full price of k
+ * looks however alike they are. The harmonic mean stays honest under any dependence and rewards agreement a little.
+ */
+const PER_UNIT = 32
+const REACH = 4
+/** 10^−d by distance d below the strongest; beyond four orders a voice adds nothing. */
+const POWER = Float64Array.from({ length: REACH * PER_UNIT + 1 }, (_, i) => 10 ** (-i / PER_UNIT))
+/** log10 of the sum, which lies in 1..voices, in steps of 1/64. */
+const SUM_STEPS = 64
+const VOICES_MAX = 16
+const LOG_SUM = Float64Array.from({ length: SUM_STEPS * VOICES_MAX + 1 }, (_, i) =>
+  Math.log10(Math.max(i, 1) / SUM_STEPS),
+)
+const LOG_COUNT = Float64Array.from({ length: VOICES_MAX + 1 }, (_, k) => Math.log10(Math.max(k, 1)))
+
+/** A voice's contribution to the sum of inverse probabilities, relative to the strongest voice. */
+function relative(distance: number): number {
+  const place = distance * PER_UNIT
+  if (place >= REACH * PER_UNIT) return 0
+  const at = place | 0
+  return POWER[at] + (place - at) * (POWER[at + 1] - POWER[at])
+}
+
+/** Surprise of `speaking` voices of which the strongest says `best` and the sum of parts relative to it is `sum`. */
+function fused(best: number, sum: number, speaking: number): number {
+  const place = sum * SUM_STEPS
+  const at = place | 0
+  const log = LOG_SUM[at] + (place - at) * (LOG_SUM[at + 1] - LOG_SUM[at])
+  const value = best + log - LOG_COUNT[speaking]
+  return value > 0 ? value : 0
+}
+
+/**
+ * Fuses rows from..to of up to 16 voices into `out`, and names the strongest voice per row in `strongest`. NaN
+ * voices have no opinion; where none has, `out` is NaN.
+ */
+export function fuse(
+  voices: readonly Float32Array[],
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  if (voices.length === 2) fuseTwo(voices[0], voices[1], from, to, out, strongest)
+  else if (voices.length === 3) fuseThree(voices[0], voices[1], voices[2], from, to, out, strongest)
+  else fuseMany(voices, from, to, out, strongest)
+}
+
+/** The usual cases are written out: the loop over voices costs more than the arithmetic in it. */
+function fuseTwo(
+  a: Float32Array,
+  b: Float32Array,
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  for (let i = from; i < to; i++) {
+    const x = a[i]
+    const y = b[i]
+    const second = y > x || Number.isNaN(x)
+    strongest[i] = second && !Number.isNaN(y) ? 1 : 0
+    const distance = second ? y - x : x - y
+    if (Number.isNaN(distance)) out[i] = Number.isNaN(x) ? y : x
+    else out[i] = fused(second ? y : x, 1 + relative(distance), 2)
+  }
+}
+
+function fuseThree(
+  a: Float32Array,
+  b: Float32Array,
+  c: Float32Array,
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  for (let i = from; i < to; i++) {
+    const x = a[i]
+    const y = b[i]
+    const z = c[i]
+    let best = -1
+    let which = 0
+    let speaking = 0
+    if (x >= 0) {
+      best = x
+      speaking = 1
+    }
+    if (y >= 0) {
+      speaking++
+      if (y > best) {
+        best = y
+        which = 1
+      }
+    }
+    if (z >= 0) {
+      speaking++
+      if (z > best) {
+        best = z
+        which = 2
+      }
+    }
+    strongest[i] = which
+    if (speaking === 0) out[i] = Number.NaN
+    else if (speaking === 1) out[i] = best
+    else {
+      const sum =
+        (x >= 0 ? relative(best - x) : 0) +
+        (y >= 0 ? relative(best - y) : 0) +
+        (z >= 0 ? relative(best - z) : 0)
+      out[i] = fused(best, sum, speaking)
+    }
+  }
+}
+
+function fuseMany(
+  voices: readonly Float32Array[],
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  const count = voices.length
+  for (let i = from; i < to; i++) {
+    let best = -1
+    let which = 0
+    let speaking = 0
+    for (let v = 0; v < count; v++) {
+      const s = voices[v][i]
+      if (!(s >= 0)) continue
+      speaking++
+      if (s > best) {
+        best = s
+        which = v
+      }
+    }
+    strongest[i] = which
+    if (speaking <= 1) {
+      out[i] = speaking === 0 ? Number.NaN : best
+      continue
+    }
+    let sum = 0
+    for (let v = 0; v < count; v++) {
+      const s = voices[v][i]
+      if (s >= 0) sum += relative(best - s)
+    }
+    out[i] = fused(best, sum, speaking)
+  }
+}
+
+/** Shares of the voices in one row, summing to 1: their parts of Σ 1/p. */
+export function shares(voices: readonly Float32Array[], at: number): number[] {
+  let best = 0
+  for (const voice of voices) if (voice[at] > best) best = voice[at]
+  const parts = voices.map(voice => (Number.isNaN(voice[at]) ? 0 : relative(best - voice[at])))
+  const sum = parts.reduce((total, part) => total + part, 0)
+  return parts.map(part => (sum > 0 ? part / sum : 0))
+}

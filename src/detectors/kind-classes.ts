@@ -1,0 +1,73 @@
+import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
+import { KIND_TRAITS, unitFloor } from '../core/metric-kind.ts'
+import type { SeriesTable } from '../core/series.ts'
+
+/** Distinct (kind, unit floor, direction) triples told apart; later ones count as the first seen class. */
+const CLASSES_MAX = 255
+const SPEC = { of: 'u8' } as const
+export type ClassChunk = Chunk<typeof SPEC>
+
+/** Which way is bad, as columns hold it: 1 up, −1 down, 0 both. */
+export type BadSign = -1 | 0 | 1
+
+/**
+ * Kind traits of a row as one byte into three small tables, looked up once per series instead of once per row.
+ * Derived from the series table, so it is rebuilt and never saved.
+ */
+export class KindClasses {
+  readonly relative = new Float64Array(CLASSES_MAX + 1)
+  readonly absolute = new Float64Array(CLASSES_MAX + 1)
+  readonly bad = new Int8Array(CLASSES_MAX + 1)
+  /** Least value there can be: a latency is never negative, of kind `other` nothing is known. */
+  readonly least = new Float64Array(CLASSES_MAX + 1)
+  readonly #table: SeriesTable
+  readonly #index = new Map<string, number>()
+  readonly #store = new ColumnStore(SPEC)
+
+  constructor(table: SeriesTable) {
+    this.#table = table
+  }
+
+  get chunks(): readonly ClassChunk[] {
+    return this.#store.chunks
+  }
+
+  /** Makes room for rows 0..rows−1; a row holds 0 until `classOf` names its class. */
+  ensure(rows: number): void {
+    this.#store.ensure(rows)
+  }
+
+  /** Looks the class of a row up in the series table and remembers it. */
+  classOf(row: number): number {
+    const found = this.#find(row)
+    this.#store.chunks[row >> CHUNK_SHIFT].of[row & CHUNK_MASK] = found
+    return found
+  }
+
+  #find(row: number): number {
+    const { kind, unit, bad } = this.#table.meta(row)
+    const sign: BadSign = bad === 'up' ? 1 : bad === 'down' ? -1 : 0
+    const relative = KIND_TRAITS[kind].relativeFloor
+    const absolute = unitFloor(kind, unit)
+    const least = kind === 'other' ? Number.NEGATIVE_INFINITY : 0
+    const key = `${relative} ${absolute} ${sign} ${least}`
+    let found = this.#index.get(key)
+    if (found === undefined) {
+      found = Math.min(this.#index.size + 1, CLASSES_MAX)
+      this.#index.set(key, found)
+      this.relative[found] = relative
+      this.absolute[found] = absolute
+      this.bad[found] = sign
+      this.least[found] = least
+    }
+    return found
+  }
+
+  forget(row: number): void {
+    this.#store.clear(row)
+  }
+
+  bytes(): number {
+    return this.#store.bytes()
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * The 97 % point of a series' own scores: 80 log bins over .05…2000 with forgetting, held as columns. The bin of
+ * the 97 % point and the mass above it move along with each addition, so reading it costs nothing.
+ */
+import { fastLog2 } from '../math/fast-log.ts'
+
+export const TAIL_BINS = 80
+const LOWEST = 0.05
+const HIGHEST = 2000
+const BINS_PER_OCTAVE = TAIL_BINS / Math.log2(HIGHEST / LOWEST)
+const LOG2_LOWEST = Math.log2(LOWEST)
+/** Share of the mass above the point. */
+const SHARE = 0.03
+/** Half-life of 720 windows in ten steps of 72. */
+const DECAY = 2 ** (-1 / 10)
+const EDGES = Float64Array.from({ length: TAIL_BINS + 1 }, (_, b) => LOWEST * 2 ** (b / BINS_PER_OCTAVE))
+const COUNT_MAX = 65_535
+
+export interface TailColumns {
+  readonly hist: Uint16Array
+  readonly total: Uint32Array
+  /** Mass in bins higher than `at`. */
+  readonly above: Uint32Array
+  readonly at: Uint8Array
+}
+
+export function tailAdd(state: TailColumns, row: number, value: number, units: number): void {
+  if (units <= 0) return
+  let bin = value > LOWEST ? ((fastLog2(value) - LOG2_LOWEST) * BINS_PER_OCTAVE) | 0 : 0
+  if (bin >= TAIL_BINS) bin = TAIL_BINS - 1
+  const slot = row * TAIL_BINS + bin
+  if (state.hist[slot] + units > COUNT_MAX) tailDecay(state, row)
+  state.hist[slot] += units
+  state.total[row] += units
+  if (bin > state.at[row]) state.above[row] += units
+  seek(state, row)
+}
+
+/** Moves the point's bin until at most SHARE of the mass lies above it, and no lower bin would do. */
+function seek(state: TailColumns, row: number): void {
+  const { hist } = state
+  const from = row * TAIL_BINS
+  const allowed = SHARE * state.total[row]
+  let at = state.at[row]
+  let above = state.above[row]
+  while (above > allowed) above -= hist[from + ++at]
+  while (at > 0 && above + hist[from + at] <= allowed) above += hist[from + at--]
+  state.at[row] = at
+  state.above[row] = above
+}
+
+export function tailDecay(state: TailColumns, row: number): void {
+  const { hist } = state
+  const from = row * TAIL_BINS
+  const at = state.at[row]
+  let total = 0
+  let above = 0
+  for (let b = 0; b < TAIL_BINS; b++) {
+    const kept = (hist[from + b] * DECAY) | 0
+    hist[from + b] = kept
+    total += kept
+    if (b > at) above += kept
+  }
+  state.total[row] = total
+  state.above[row] = above
+  seek(state, row)
+}
+
+/** The 97 % point, linear inside its bin; 0 where nothing was added. */
+export function tailValue(state: TailColumns, row: number): number {
+  const at = state.at[row]
+  const count = state.hist[row * TAIL_BINS + at]
+  if (count === 0) return 0
+  const inside = 1 - (SHARE * state.total[row] - state.above[row]) / count
+  const low = at === 0 ? 0 : EDGES[at]
+  return low + (inside < 0 ? 0 : inside > 1 ? 1 : inside) * (EDGES[at + 1] - low)
+}

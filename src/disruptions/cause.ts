@@ -1,0 +1,219 @@
+import type { Change } from '../core/change.ts'
+import type { ChangeScore } from './change-score.ts'
+import { CAUSE_WEIGHT, F, FAMILY_SLOTS } from './families.ts'
+import { type CallGraph, compare } from './graph.ts'
+
+/** One scored series of an entity; the finding of the scorers, before entities are compared. */
+export interface Finding {
+  readonly key: string
+  readonly metric: string
+  readonly unit: string
+  readonly entity: string
+  readonly family: number
+  /** Unix ms, NaN when it never crossed. */
+  readonly onsetMs: number
+  readonly change: ChangeScore
+  /** Whether a caller measured it. */
+  readonly onEdge: boolean
+  readonly absent: boolean
+}
+
+export interface Cause {
+  readonly entity: string
+  /** With all bonuses; orders suspects. */
+  readonly score: number
+  /** From its own evidence alone. */
+  readonly base: number
+  /** Strongest finding of each family that has any, strongest first. */
+  readonly findings: readonly Finding[]
+  /** 0..ln 31 per finding, the same order. */
+  readonly strengths: readonly number[]
+  /** The callee that is as strong, '' when nothing it calls explains it. */
+  readonly explainedBy: string
+  readonly change: Change | undefined
+  readonly changeBonus: number
+  readonly onsetMs: number
+}
+
+/** Settings measured to hold for five data sets at once; strengths are logarithmic, so 1.5 is a score of 3.5. */
+const SCORE_CAP = 30
+const SECOND_FAMILY = 0.3
+const ANOMALOUS = 1.5
+const UNEXPLAINED_BONUS = 1
+const CHANGE_BONUS = 2
+const CHANGE_CALLER_SHARE = 0.6
+const ALERTING_BONUS = 0.5
+const INFERRED_PENALTY = 2
+const OTHER_TYPE = 0.2
+
+/**
+ * Names that tracing systems give to peers they only know from the caller's side (`*_remote`, `*_client`,
+ * `S3_AWS::S3`): a symptom is seen there, a cause hardly ever is.
+ */
+const INFERRED_NAME = /_(remote|client)$|^([^_]+)_AWS::\2$/
+
+export interface Alert {
+  readonly entity: string
+  readonly family: number
+}
+
+export interface CauseContext {
+  readonly graph: CallGraph
+  readonly changes: readonly Change[]
+  readonly onsetMs: number
+  readonly changeDecayMs: number
+  readonly alert?: Alert | undefined
+}
+
+/** `ok` and `err` are two names of one thing, and latency is latency wherever it is measured. */
+function typeOf(family: number): number {
+  if (family === F.err) return F.ok
+  return family === F.edgeSource || family === F.edgeTarget || family === F.client ? F.server : family
+}
+
+function strengthOf(score: number, family: number, alert: Alert | undefined): number {
+  const other = alert !== undefined && family !== F.absence && typeOf(family) !== typeOf(alert.family)
+  return Math.log(1 + Math.min(score, SCORE_CAP)) * CAUSE_WEIGHT[family] * (other ? OTHER_TYPE : 1)
+}
+
+interface Entry {
+  tails: Float64Array
+  sigmas: Float64Array
+  best: (Finding | undefined)[]
+  strengths: Float64Array
+  inferred: boolean
+}
+
+/** Orders entities by how likely they started it: strongest first, ties by name. */
+export function rankCauses(findings: readonly Finding[], context: CauseContext): Cause[] {
+  const entries = collect(findings, context.alert)
+  const base = new Map<string, number>()
+  for (const [entity, entry] of entries) {
+    base.set(entity, (twoLargest(entry.tails) + twoLargest(entry.sigmas)) / 2)
+  }
+  const causes: Cause[] = []
+  for (const [entity, entry] of entries) causes.push(judge(entity, entry, base, context))
+  return causes.sort((a, b) => b.score - a.score || compare(a.entity, b.entity))
+}
+
+function collect(findings: readonly Finding[], alert: Alert | undefined): Map<string, Entry> {
+  const entries = new Map<string, Entry>()
+  for (const finding of findings) {
+    let entry = entries.get(finding.entity)
+    if (!entry) {
+      entry = {
+        tails: new Float64Array(FAMILY_SLOTS),
+        sigmas: new Float64Array(FAMILY_SLOTS),
+        strengths: new Float64Array(FAMILY_SLOTS),
+        best: new Array(FAMILY_SLOTS).fill(undefined),
+        inferred: true,
+      }
+      entries.set(finding.entity, entry)
+    }
+    if (!finding.onEdge) entry.inferred = false
+    const f = finding.family
+    const tail = strengthOf(finding.change.tail, f, alert)
+    const sigma = strengthOf(finding.change.sigma, f, alert)
+    if (tail > entry.tails[f]) entry.tails[f] = tail
+    if (sigma > entry.sigmas[f]) entry.sigmas[f] = sigma
+    const mean = (tail + sigma) / 2
+    const best = entry.best[f]
+    const better = mean > entry.strengths[f]
+    if (!best || better || (mean === entry.strengths[f] && compare(finding.key, best.key) < 0)) {
+      entry.best[f] = finding
+      entry.strengths[f] = mean
+    }
+  }
+  return entries
+}
+
+function twoLargest(values: Float64Array): number {
+  let first = 0
+  let second = 0
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] > first) {
+      second = first
+      first = values[i]
+    } else if (values[i] > second) second = values[i]
+  }
+  return first + SECOND_FAMILY * second
+}
+
+function judge(
+  entity: string,
+  entry: Entry,
+  base: ReadonlyMap<string, number>,
+  { graph, changes, onsetMs, changeDecayMs, alert }: CauseContext,
+): Cause {
+  const own = base.get(entity) ?? 0
+  let callee = 0
+  let explainedBy = ''
+  for (const name of graph.callees(entity)) {
+    const strength = base.get(name) ?? 0
+    if (strength > callee || (strength === callee && strength > 0 && compare(name, explainedBy) < 0)) {
+      callee = strength
+      explainedBy = name
+    }
+  }
+  let score = own
+  if (own >= ANOMALOUS && callee < ANOMALOUS) score += UNEXPLAINED_BONUS
+  const guilty = guiltiest(entity, changes, onsetMs, changeDecayMs)
+  let changeBonus = 0
+  if (guilty) {
+    let caller = 0
+    for (const name of graph.callers(entity)) caller = Math.max(caller, base.get(name) ?? 0)
+    changeBonus = guilty.weight * (CHANGE_BONUS + CHANGE_CALLER_SHARE * caller)
+    score += changeBonus
+  }
+  if (alert?.entity === entity && own > 0) score += ALERTING_BONUS * Math.max(0, 1 - callee / own)
+  if (entry.inferred || INFERRED_NAME.test(entity)) score -= INFERRED_PENALTY
+  const order = [...entry.best.keys()]
+    .filter(f => entry.best[f] !== undefined)
+    .sort((a, b) => entry.strengths[b] - entry.strengths[a] || first(a) - first(b))
+  const findings = order.map(f => entry.best[f] as Finding)
+  return {
+    entity,
+    score,
+    base: own,
+    findings,
+    strengths: order.map(f => entry.strengths[f]),
+    explainedBy: callee >= ANOMALOUS ? explainedBy : '',
+    change: changeBonus > 0 ? guilty?.change : undefined,
+    changeBonus,
+    onsetMs: earliest(findings, order, entry.strengths),
+  }
+}
+
+/** Of equally strong families silence is told first: it says more than what follows from it. */
+function first(family: number): number {
+  return family === F.absence ? -1 : family
+}
+
+/** The earliest onset among families at least half as strong as the strongest. */
+function earliest(findings: readonly Finding[], order: readonly number[], strengths: Float64Array): number {
+  let onset = Number.NaN
+  for (const [i, finding] of findings.entries()) {
+    if (strengths[order[i]] < strengths[order[0]] / 2) continue
+    if (finding.onsetMs < onset || Number.isNaN(onset)) onset = finding.onsetMs
+  }
+  return onset
+}
+
+/** The change before the onset whose guilt has decayed least. Changes in the future explain nothing. */
+function guiltiest(
+  entity: string,
+  changes: readonly Change[],
+  onsetMs: number,
+  decayMs: number,
+): { change: Change; weight: number } | undefined {
+  let found: { change: Change; weight: number } | undefined
+  for (const change of changes) {
+    if (change.entity !== entity || change.timeMs > onsetMs) continue
+    const weight = Math.exp(-(onsetMs - change.timeMs) / decayMs)
+    const better = !found || weight > found.weight
+    if (better || (weight === found?.weight && compare(change.id, found.change.id) < 0)) {
+      found = { change, weight }
+    }
+  }
+  return found && found.weight > 0.01 ? found : undefined
+}

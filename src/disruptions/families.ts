@@ -1,0 +1,167 @@
+import { type MetricKind, metricKind, unitFloor, unitOf } from '../core/metric-kind.ts'
+import type { SeriesMeta } from '../core/series.ts'
+
+/**
+ * Families of evidence. Each entity has one value a family: its largest series, so p90, p95 and p99 of one
+ * histogram count once. The order is fixed: a family's index is part of saved state.
+ */
+export const FAMILIES = [
+  'server latency',
+  'latency seen by callers',
+  'latency seen by itself',
+  'client latency',
+  'availability',
+  'errors',
+  'cpu',
+  'memory',
+  'io',
+  'network',
+  'traffic',
+  'saturation',
+  'node',
+  'other',
+  'absence',
+  'front door',
+] as const
+
+export const F = {
+  server: 0,
+  edgeSource: 1,
+  edgeTarget: 2,
+  client: 3,
+  ok: 4,
+  err: 5,
+  cpu: 6,
+  mem: 7,
+  io: 8,
+  net: 9,
+  load: 10,
+  sat: 11,
+  node: 12,
+  other: 13,
+  absence: 14,
+  entry: 15,
+} as const
+
+/** Slots an entity has in the columns of evidence. */
+export const FAMILY_SLOTS = 16
+
+/** What a family's strength counts for when deciding that something is wrong (measured, one setting for all). */
+export const STREAM_WEIGHT: readonly number[] = [
+  1, 1, 1, 0.5, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 1, 1,
+]
+/** What it counts for when looking for the cause: resources and clients follow trouble more than they start it. */
+export const CAUSE_WEIGHT: readonly number[] = [
+  1, 1, 1, 0.25, 1, 1, 1, 0.25, 0.25, 0.25, 0.25, 0.25, 0.12, 0.12, 1, 1,
+]
+
+/** Families in which users feel trouble; the others are what machines feel. */
+export const FELT: readonly boolean[] = FAMILIES.map((_, f) => f <= F.err || f === F.entry)
+/** Families that rise with traffic without anything being wrong. */
+export const DRIVEN: readonly boolean[] = FAMILIES.map(
+  (_, f) => f === F.cpu || (f >= F.mem && f <= F.load) || f === F.sat || f === F.node,
+)
+
+const BY_KIND: Readonly<Record<MetricKind, number>> = {
+  latency: F.server,
+  availability: F.ok,
+  error: F.err,
+  traffic: F.load,
+  cpu: F.cpu,
+  memory: F.mem,
+  io: F.io,
+  network: F.net,
+  saturation: F.sat,
+  other: F.other,
+}
+
+/** Where a series belongs: whose evidence it is, in which family, and which call it measures, if any. */
+export interface Place {
+  readonly entity: string
+  readonly family: number
+  /** Kind after correction by place: a call edge without a telling name measures latency. */
+  readonly kind: MetricKind
+  readonly caller: string | undefined
+  readonly instance: string
+}
+
+/** Labels that name one of several running copies of an entity, in order of preference. */
+const INSTANCE_LABELS = [
+  'service_instance_id',
+  'service.instance.id',
+  'instance',
+  'pod',
+  'k8s_pod_name',
+  'host',
+  'host_name',
+]
+export const FRONT_DOOR = '__entry__'
+const EDGE_ENTITY = /^__edge_(src|dst)/
+const NODE_METRIC = /^Node[A-Z]|^(kube|k8s)[_.]node[_.]/
+const CLIENT_METRIC = /client|outbound|upstream/i
+
+/**
+ * `known` tells whether a name is an entity: it decides where `a_b_c` splits into caller and callee.
+ * Evidence measured on a call belongs to the callee, whoever measured it.
+ */
+export function placeOf(meta: SeriesMeta, known: (name: string) => boolean): Place {
+  const instance = instanceOf(meta)
+  const labels = meta.labels
+  const edge = EDGE_ENTITY.exec(meta.entity)
+  if (edge) {
+    const [caller, callee] = splitEdge(meta.metric, known)
+    const family = edge[1] === 'src' ? F.edgeSource : F.edgeTarget
+    return { entity: callee, family, kind: 'latency', caller, instance: '' }
+  }
+  if (labels.client && labels.server) {
+    const family = edgeFamily(meta)
+    return { entity: labels.server, family, kind: meta.kind, caller: labels.client, instance: '' }
+  }
+  let family = BY_KIND[meta.kind]
+  if (meta.entity === FRONT_DOOR && FELT[family]) {
+    return { entity: FRONT_DOOR, family: F.entry, kind: meta.kind, caller: undefined, instance }
+  }
+  if (NODE_METRIC.test(meta.metric)) family = F.node
+  else if (family === F.server && CLIENT_METRIC.test(meta.metric)) family = F.client
+  return { entity: meta.entity, family, kind: meta.kind, caller: undefined, instance }
+}
+
+/** Family of a metric of which only the name is known. */
+export function familyOfMetric(metric: string): number {
+  return BY_KIND[metricKind(metric, unitOf(metric))]
+}
+
+function edgeFamily(meta: SeriesMeta): number {
+  if (meta.kind !== 'latency') return BY_KIND[meta.kind]
+  return /server|dst|target/i.test(meta.metric) ? F.edgeTarget : F.edgeSource
+}
+
+function splitEdge(name: string, known: (name: string) => boolean): [caller: string, callee: string] {
+  let first: [string, string] | undefined
+  for (let at = name.indexOf('_'); at > 0; at = name.indexOf('_', at + 1)) {
+    const pair: [string, string] = [name.slice(0, at), name.slice(at + 1)]
+    if (known(pair[0]) && known(pair[1])) return pair
+    first ??= pair
+  }
+  return first ?? ['', name]
+}
+
+function instanceOf(meta: SeriesMeta): string {
+  for (const label of INSTANCE_LABELS) {
+    const value = meta.labels[label]
+    if (value !== undefined && value !== '') return value
+  }
+  return ''
+}
+
+/** Absolute floor in the series' unit; units of the container world come beside those of `unitFloor`. */
+export function floorOf(kind: MetricKind, unit: string): number {
+  if (kind === 'cpu' && unit === 'm') return 2
+  if (kind === 'memory' && (unit === 'Mi' || unit === 'MiB' || unit === 'MiBy')) return 1
+  return unitFloor(kind, unit)
+}
+
+/** Which way is bad for a placed series: the kind decides where the series itself says nothing. */
+export function badOf(meta: SeriesMeta, place: Place): 'up' | 'down' | 'both' {
+  return place.kind === meta.kind ? meta.bad : 'up'
+}

@@ -1,0 +1,239 @@
+import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import {
+  clearEntities,
+  clearInstances,
+  type EntityColumns,
+  entityColumns,
+  gather,
+  grown,
+  type InstanceColumns,
+  instanceColumns,
+  type RowColumns,
+  rowColumns,
+} from './evidence.ts'
+import { FRONT_DOOR, placeOf } from './families.ts'
+import type { CallGraph } from './graph.ts'
+
+/** What is remembered of an entity from window to window. JSON-safe: NaN is null. */
+export interface EntityMemory {
+  readonly tenant: string
+  readonly name: string
+  readonly namespace: string
+  readonly firstSeenMs: number
+  /** Evidence of the last three windows, newest first. */
+  recent: [number, number, number]
+  /** Start of the present run of strange windows, Unix ms; null when there is none. */
+  onsetMs: number | null
+  lastStrangeMs: number
+  /** Traffic per window, slowly averaged, for shares of impact. */
+  traffic: number | null
+}
+
+export interface InstanceMemory {
+  readonly entity: number
+  readonly name: string
+  /** A newcomer replaces an instance that left at about the same time. */
+  readonly firstSeenMs: number
+}
+
+/** Entity of everything beyond the limit. */
+const OVERFLOW = '(more)'
+/** Windows after which a silent series is no longer missed: an hour at ten seconds. */
+const MISSED_WINDOWS = 360
+/** Marks a row that measures a call for which the graph had no room; writes beyond a typed array do nothing. */
+const NO_EDGE = 0xffff_ffff
+
+/** Entities, their instances, and which series belongs to which: everything that turns rows into evidence. */
+export class Fleet {
+  readonly entities: EntityMemory[] = []
+  readonly instances: InstanceMemory[] = []
+  columns: EntityColumns = entityColumns(64)
+  instanceColumns: InstanceColumns = instanceColumns(64)
+  rows: RowColumns = rowColumns(64)
+  dropped = 0
+  readonly #table: SeriesTable
+  readonly #graph: CallGraph
+  readonly #limit: number
+  readonly #forgetAfterMs: number
+  readonly #ids = new Map<string, number>()
+  readonly #instanceIds = new Map<string, number>()
+  readonly #entryRows: number[] = []
+  #entryVersion = -1
+  #edgeSeenMs = new Float64Array(64)
+
+  constructor(table: SeriesTable, graph: CallGraph, limit: number, stepMs: number) {
+    this.#table = table
+    this.#graph = graph
+    this.#limit = limit
+    this.#forgetAfterMs = MISSED_WINDOWS * stepMs
+  }
+
+  id(tenant: string, name: string): number {
+    return this.#ids.get(`${tenant}\n${name}`) ?? -1
+  }
+
+  observe(batch: FeatureBatch, opinions: OpinionBatch): void {
+    if (this.#table.capacity > this.rows.entity.length) {
+      this.rows = rowColumns(grown(this.#table.capacity, this.rows.entity.length), this.rows)
+    }
+    this.#placeEntryAnew()
+    this.#placeNew(batch)
+    if (this.#graph.size > this.#edgeSeenMs.length) {
+      const longer = new Float64Array(grown(this.#graph.size, this.#edgeSeenMs.length))
+      longer.set(this.#edgeSeenMs)
+      this.#edgeSeenMs = longer
+    }
+    gather(
+      batch,
+      opinions,
+      this.rows,
+      this.columns,
+      this.instanceColumns,
+      this.#edgeSeenMs,
+      this.#forgetAfterMs,
+    )
+  }
+
+  /** Ends a window: sums go back to zero, last-seen times to the graph. */
+  endWindow(): void {
+    clearEntities(this.columns)
+    clearInstances(this.instanceColumns)
+    for (let edge = 0; edge < this.#graph.size && edge < this.#edgeSeenMs.length; edge++) {
+      if (this.#edgeSeenMs[edge] > 0) this.#graph.seen(edge, this.#edgeSeenMs[edge])
+    }
+  }
+
+  forget(row: number): void {
+    if (row >= this.rows.entity.length) return
+    this.rows.entity[row] = 0
+    this.rows.instance[row] = 0
+    this.rows.edge[row] = 0
+    this.rows.lastLiveMs[row] = Number.NEGATIVE_INFINITY
+  }
+
+  /** All entities of saved state, in their old order; the rows find them again by name. */
+  restore(entities: readonly EntityMemory[], instances: readonly InstanceMemory[]): void {
+    this.entities.length = 0
+    this.instances.length = 0
+    this.#ids.clear()
+    this.#instanceIds.clear()
+    this.rows.entity.fill(0)
+    for (const memory of entities) {
+      this.#ids.set(`${memory.tenant}\n${memory.name}`, this.entities.length)
+      this.entities.push({ ...memory, recent: [...memory.recent] })
+    }
+    this.#growEntities()
+    for (const { entity, name, firstSeenMs } of instances) this.#internInstance(entity, name, firstSeenMs)
+  }
+
+  bytes(): number {
+    const arrays = [this.rows, this.columns, this.instanceColumns].flatMap(part => Object.values(part))
+    return arrays.reduce((sum, array) => sum + array.byteLength, this.entities.length * 250)
+  }
+
+  /** Entity index of a row, −1 when the row was never seen. */
+  entityOf(row: number): number {
+    return row < this.rows.entity.length ? this.rows.entity[row] - 1 : -1
+  }
+
+  /**
+   * The entity that users meet first: the only one that calls others, is called by none, and has series of its
+   * own. What is measured at the entry is its evidence. `__entry__` itself where that is not so.
+   */
+  frontDoor(tenant: string): string {
+    let found = ''
+    for (const { tenant: own, name } of this.entities) {
+      if (own !== tenant || this.#graph.callees(name).length === 0) continue
+      if (this.#graph.callers(name).some(caller => this.id(tenant, caller) >= 0)) continue
+      if (found !== '') return FRONT_DOOR
+      found = name
+    }
+    return found === '' ? FRONT_DOOR : found
+  }
+
+  /** A graph that has grown may have another front door: what is measured there is placed anew. */
+  #placeEntryAnew(): void {
+    if (this.#entryVersion === this.#graph.version) return
+    this.#entryVersion = this.#graph.version
+    for (const row of this.#entryRows) this.rows.entity[row] = 0
+    this.#entryRows.length = 0
+  }
+
+  #placeNew(batch: FeatureBatch): void {
+    for (let i = 0; i < batch.length; i++) {
+      if (this.rows.entity[batch.series[i]] === 0) {
+        this.#place(batch.series[i], batch.windowEndMs[i])
+      }
+    }
+  }
+
+  #place(row: number, timeMs: number): void {
+    const meta = this.#table.meta(row)
+    const place = placeOf(meta, name => this.#ids.has(`${meta.tenant}\n${name}`))
+    if (place.entity === FRONT_DOOR) this.#entryRows.push(row)
+    const name = place.entity === FRONT_DOOR ? this.frontDoor(meta.tenant) : place.entity
+    const entity = this.#intern(meta, name, timeMs)
+    this.rows.entity[row] = entity + 1
+    this.rows.family[row] = place.family
+    this.rows.instance[row] =
+      place.instance === '' ? 0 : this.#internInstance(entity, place.instance, timeMs) + 1
+    this.rows.edge[row] = 0
+    if (place.caller !== undefined) {
+      this.#intern(meta, place.caller, timeMs)
+      const edge = this.#graph.add(place.caller, place.entity, timeMs)
+      // A call that the full graph does not hold must still not count as a sign of life of the callee.
+      this.rows.edge[row] = edge < 0 ? NO_EDGE : edge + 1
+    }
+  }
+
+  /** Beyond the limit all new entities of all tenants share one, which is about nothing in particular. */
+  #intern(meta: SeriesMeta, name: string, timeMs: number): number {
+    const key = `${meta.tenant}\n${name}`
+    const known = this.#ids.get(key)
+    if (known !== undefined) return known
+    if (this.entities.length >= this.#limit - 1 && name !== OVERFLOW) {
+      this.dropped++
+      return this.#intern({ ...meta, tenant: 'default' }, OVERFLOW, timeMs)
+    }
+    const id = this.entities.length
+    this.#ids.set(key, id)
+    this.entities.push({
+      tenant: meta.tenant,
+      name,
+      namespace: meta.labels.namespace ?? meta.labels.service_namespace ?? '',
+      firstSeenMs: timeMs,
+      recent: [0, 0, 0],
+      onsetMs: null,
+      lastStrangeMs: 0,
+      traffic: null,
+    })
+    this.#growEntities()
+    return id
+  }
+
+  #growEntities(): void {
+    const have = this.columns.recent.length
+    if (this.entities.length > have) {
+      this.columns = entityColumns(grown(this.entities.length, have), this.columns)
+    }
+  }
+
+  #internInstance(entity: number, name: string, timeMs: number): number {
+    const key = `${entity}\n${name}`
+    const known = this.#instanceIds.get(key)
+    if (known !== undefined) return known
+    if (this.instances.length >= this.#limit * 4) {
+      this.dropped++
+      return -1
+    }
+    const id = this.instances.length
+    this.#instanceIds.set(key, id)
+    this.instances.push({ entity, name, firstSeenMs: timeMs })
+    const have = this.instanceColumns.recent.length
+    if (this.instances.length > have) {
+      this.instanceColumns = instanceColumns(grown(this.instances.length, have), this.instanceColumns)
+    }
+    return id
+  }
+}

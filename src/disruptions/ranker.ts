@@ -1,0 +1,231 @@
+import type { SeriesHistory } from '../core/history.ts'
+import { KIND_TRAITS } from '../core/metric-kind.ts'
+import type { SeriesTable } from '../core/series.ts'
+import type { Finding } from './cause.ts'
+import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
+import { badOf, F, floorOf, placeOf } from './families.ts'
+import type { Fleet } from './fleet.ts'
+import { compare } from './graph.ts'
+import type { DisruptionOptions } from './options.ts'
+
+/** A stretch of event time, Unix ms: windows that end in (fromMs, toMs]. */
+export interface Interval {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+export interface Question {
+  /** Undefined is all tenants. */
+  readonly tenant: string | undefined
+  /** Entities to look at; undefined is all of the tenant. */
+  readonly scope: ReadonlySet<string> | undefined
+  /** Start of the first strange window, Unix ms. */
+  readonly onsetMs: number
+  /** What happened is measured on windows that end in (onsetMs, untilMs]. */
+  readonly untilMs: number
+  /** How far back normal is looked for, ms. */
+  readonly baselineMs: number
+  /** Stretches that are not normal. */
+  readonly disrupted: readonly Interval[]
+  /** Entities found silent, by name. */
+  readonly silent: ReadonlySet<string>
+}
+
+/** Windows left out between baseline and onset: an onset is often noticed late. */
+const GAP_WINDOWS = 1
+/** Windows before the onset that are looked through for a series' own, earlier onset. */
+const EARLIER_WINDOWS = 3
+const FEWEST_NORMAL = 10
+/** Windows before the onset in which a series must have been heard, nearly always, to be missed after it. */
+const HEARD_WINDOWS = 10
+const HEARD_SHARE = 0.8
+/** A silent entity is as strange as a series can be. */
+const SILENT_SCORE = 30
+
+/** Reads the past of series and scores what each did after an onset. */
+export class Ranker {
+  /** Series not looked at because there were more than the limit. */
+  dropped = 0
+  readonly #table: SeriesTable
+  readonly #history: SeriesHistory
+  readonly #fleet: Fleet
+  readonly #options: DisruptionOptions
+  #before = new Float64Array(0)
+  #past = new Float64Array(0)
+  #after = new Float64Array(0)
+  #scratch: ChangeScratch = changeScratch(0)
+
+  constructor(table: SeriesTable, history: SeriesHistory, fleet: Fleet, options: DisruptionOptions) {
+    this.#table = table
+    this.#history = history
+    this.#fleet = fleet
+    this.#options = options
+  }
+
+  findings(question: Question): Finding[] {
+    const rows = this.#rowsOf(question)
+    const found: Finding[] = []
+    const voices = new Map<string, Voices>()
+    for (const row of rows) {
+      const finding = this.#finding(row, question, voices)
+      if (finding) found.push(finding)
+    }
+    const silent = new Set(question.silent)
+    for (const [entity, { live, lost }] of voices) if (live === 0 && lost > 0) silent.add(entity)
+    for (const entity of [...silent].sort(compare)) {
+      if (question.scope && !question.scope.has(entity)) continue
+      found.push(silentFinding(entity, question.onsetMs))
+    }
+    return found
+  }
+
+  /** In order of keys, so that neither rows nor their order matter. */
+  #rowsOf({ tenant, scope }: Question): number[] {
+    const rows: number[] = []
+    const keys = this.#table.keys()
+    for (let row = 0; row < keys.length; row++) {
+      const entity = this.#fleet.entityOf(row)
+      if (entity < 0) continue
+      const memory = this.#fleet.entities[entity]
+      if (
+        (tenant === undefined || memory.tenant === tenant) &&
+        (scope === undefined || scope.has(memory.name))
+      )
+        rows.push(row)
+    }
+    rows.sort((a, b) => compare(keys[a], keys[b]))
+    if (rows.length > this.#options.maxRanked) {
+      this.dropped += rows.length - this.#options.maxRanked
+      rows.length = this.#options.maxRanked
+    }
+    return rows
+  }
+
+  #finding(row: number, question: Question, voices: Map<string, Voices>): Finding | undefined {
+    const { onsetMs, untilMs, baselineMs, disrupted } = question
+    const step = this.#options.stepMs
+    const endMs = onsetMs - GAP_WINDOWS * step
+    const windows = Math.max(1, Math.ceil(baselineMs / step))
+    const early = EARLIER_WINDOWS * step
+    this.#ensure(windows + 8, Math.ceil((untilMs - onsetMs + early) / step) + 8)
+    let past = this.#history.observed(row, endMs - baselineMs, endMs, this.#past)
+    // Where there is hardly a past, even the window next to the onset is needed.
+    if (past === 0) past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
+    let n = keepNormal(this.#past, past, endMs, step, disrupted, this.#before)
+    // Where trouble never ends, a troubled past is better than none.
+    if (n < FEWEST_NORMAL) n = keepNormal(this.#past, past, endMs, step, [], this.#before)
+    const all = this.#history.observed(row, onsetMs - early, untilMs, this.#after)
+    if (all === 0) return undefined
+    const lastMs = Math.min(untilMs, this.#history.newestEndMs)
+    const m = Math.min(all, Math.max(0, Math.round((lastMs - onsetMs) / step)))
+    const meta = this.#table.meta(row)
+    const place = placeOf(meta, name => this.#fleet.id(meta.tenant, name) >= 0)
+    const after = this.#after.subarray(all - m, all)
+    if (place.caller === undefined)
+      hear(voices, this.#fleet.entities[this.#fleet.entityOf(row)].name, this.#past, past, after)
+    const change = scoreChange(
+      this.#before,
+      n,
+      after,
+      m,
+      badOf(meta, place),
+      KIND_TRAITS[place.kind].relativeFloor,
+      floorOf(place.kind, meta.unit),
+      place.family === F.err,
+      this.#scratch,
+    )
+    if (!change) return undefined
+    return {
+      key: meta.key,
+      metric: meta.metric,
+      unit: place.kind === 'latency' && meta.unit === '' ? 's' : meta.unit,
+      entity: this.#fleet.entities[this.#fleet.entityOf(row)].name,
+      family: place.family,
+      onsetMs: change.onset < 0 ? Number.NaN : lastMs - (m - change.onset) * step,
+      change,
+      onEdge: place.caller !== undefined,
+      absent: false,
+    }
+  }
+
+  #ensure(before: number, after: number): void {
+    if (this.#before.length < before) {
+      this.#before = new Float64Array(before)
+      this.#past = new Float64Array(before)
+    }
+    if (this.#after.length < after) this.#after = new Float64Array(after)
+    const longest = Math.max(this.#before.length, this.#after.length)
+    if (this.#scratch.sorted.length < longest) this.#scratch = changeScratch(longest)
+  }
+}
+
+interface Voices {
+  live: number
+  lost: number
+}
+
+/** Counts whether a series that was heard before the onset is still heard after it. */
+function hear(
+  voices: Map<string, Voices>,
+  entity: string,
+  past: Float64Array,
+  n: number,
+  after: Float64Array,
+): void {
+  let seen = voices.get(entity)
+  if (!seen) {
+    seen = { live: 0, lost: 0 }
+    voices.set(entity, seen)
+  }
+  const from = Math.max(0, n - HEARD_WINDOWS)
+  let heard = 0
+  for (let i = from; i < n; i++) if (Number.isFinite(past[i])) heard++
+  // The last windows decide: what was heard just after the onset may be gone since.
+  let live = false
+  for (let i = Math.max(0, after.length - 2); i < after.length; i++)
+    if (Number.isFinite(after[i])) live = true
+  if (live) seen.live++
+  else if (after.length >= 2 && heard >= HEARD_SHARE * (n - from) && n - from >= 3) seen.lost++
+}
+
+/** Copies `past[0..n)`, whose last window ends at `endMs`, without the disrupted stretches. */
+function keepNormal(
+  past: Float64Array,
+  n: number,
+  endMs: number,
+  stepMs: number,
+  disrupted: readonly Interval[],
+  out: Float64Array,
+): number {
+  let kept = 0
+  for (let i = 0; i < n; i++) {
+    const end = endMs - (n - 1 - i) * stepMs
+    let strange = false
+    for (let j = 0; j < disrupted.length && !strange; j++) {
+      strange = end > disrupted[j].fromMs && end <= disrupted[j].toMs
+    }
+    if (!strange) out[kept++] = past[i]
+  }
+  return kept
+}
+
+function silentFinding(entity: string, onsetMs: number): Finding {
+  return {
+    key: `absent ${entity}`,
+    metric: 'reporting',
+    unit: '',
+    entity,
+    family: F.absence,
+    onsetMs,
+    change: {
+      tail: SILENT_SCORE,
+      sigma: SILENT_SCORE,
+      observed: Number.NaN,
+      expected: Number.NaN,
+      direction: 'drop',
+      onset: 0,
+    },
+    onEdge: false,
+    absent: true,
+  }
+}

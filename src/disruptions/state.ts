@@ -1,0 +1,96 @@
+import type { Change } from '../core/change.ts'
+import { ForeshockError } from '../core/errors.ts'
+import type { SeriesTable } from '../core/series.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import { rowColumns } from './evidence.ts'
+import type { EntityMemory, Fleet, InstanceMemory } from './fleet.ts'
+import type { CallGraph } from './graph.ts'
+import type { DisruptionCounts, OpenAnomaly } from './stage.ts'
+import { dictionary, type Story } from './story.ts'
+
+/** Saving and restoring the stage between two windows: stories and memories as JSON, last signs of life as a column. */
+const ID = 'disruptions'
+const VERSION = 1
+
+export interface StageState {
+  readonly nowMs: number
+  readonly fleet: Fleet
+  readonly graph: CallGraph
+  readonly open: Story[]
+  readonly resolved: Story[]
+  readonly changes: Change[]
+  readonly anomalies: Map<string, OpenAnomaly>
+  readonly muteWindows: Map<string, number>
+  readonly counts: DisruptionCounts
+}
+
+interface SavedMeta {
+  readonly nowMs: number
+  readonly entities: readonly EntityMemory[]
+  readonly instances: readonly InstanceMemory[]
+  readonly edges: readonly (readonly [source: string, target: string, lastSeenMs: number])[]
+  readonly open: readonly Story[]
+  readonly resolved: readonly Story[]
+  readonly changes: readonly Change[]
+  readonly anomalies: readonly OpenAnomaly[]
+  readonly muteWindows: readonly (readonly [tenant: string, windows: number])[]
+  readonly counts: DisruptionCounts
+}
+
+export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
+  const keys = table.keys()
+  const lastLiveMs = new Float64Array(keys.length).fill(Number.NEGATIVE_INFINITY)
+  lastLiveMs.set(state.fleet.rows.lastLiveMs.subarray(0, keys.length))
+  const meta: SavedMeta = {
+    nowMs: state.nowMs,
+    entities: state.fleet.entities,
+    instances: state.fleet.instances,
+    edges: state.graph.edges().map(({ source, target, lastSeenMs }) => [source, target, lastSeenMs]),
+    open: state.open,
+    resolved: state.resolved,
+    changes: state.changes,
+    anomalies: [...state.anomalies.values()],
+    muteWindows: [...state.muteWindows],
+    counts: state.counts,
+  }
+  // A copy, as every snapshot: the stage goes on changing its own.
+  return { id: ID, version: VERSION, keys, columns: { lastLiveMs }, meta: JSON.parse(JSON.stringify(meta)) }
+}
+
+/** Fills `state` from its own part; returns the time of the last window, undefined when there is no such part. */
+export function restoreStage(
+  parts: readonly Snapshot[],
+  state: StageState,
+  table: SeriesTable,
+): number | undefined {
+  const part = parts.find(one => one.id === ID)
+  if (!part) return undefined
+  const saved = part.meta as SavedMeta
+  const lastLiveMs = part.columns.lastLiveMs
+  if (part.version !== VERSION || !(lastLiveMs instanceof Float64Array) || !Array.isArray(saved?.entities)) {
+    throw new ForeshockError('FS_SNAPSHOT_INVALID', `expected ${ID} v${VERSION}, got v${part.version}`)
+  }
+  for (const [source, target, lastSeenMs] of saved.edges) state.graph.add(source, target, lastSeenMs)
+  state.fleet.restore(saved.entities, saved.instances)
+  const rows = rowColumns(Math.max(64, table.capacity))
+  for (let i = 0; i < part.keys.length; i++) {
+    const row = part.keys[i] === '' ? -1 : table.row(part.keys[i])
+    if (row >= 0) rows.lastLiveMs[row] = lastLiveMs[i]
+  }
+  state.fleet.rows = rows
+  state.open.splice(0, Number.POSITIVE_INFINITY, ...saved.open.map(revive))
+  state.resolved.splice(0, Number.POSITIVE_INFINITY, ...saved.resolved.map(revive))
+  state.changes.splice(0, Number.POSITIVE_INFINITY, ...saved.changes)
+  state.anomalies.clear()
+  for (const open of saved.anomalies) state.anomalies.set(open.anomaly.id, open)
+  state.muteWindows.clear()
+  for (const [tenant, windows] of saved.muteWindows) state.muteWindows.set(tenant, windows)
+  Object.assign(state.counts, saved.counts)
+  return saved.nowMs
+}
+
+function revive(story: Story): Story {
+  const members = dictionary(story.members)
+  for (const name of Object.keys(members)) members[name] = { ...members[name] }
+  return { ...story, members, evidence: dictionary(story.evidence) }
+}

@@ -1,0 +1,124 @@
+import type { Anomaly, Severity } from '../core/anomaly.ts'
+import type { Change } from '../core/change.ts'
+import type { Disruption, Suspect } from '../core/disruption.ts'
+
+export interface Member {
+  onsetMs: number
+  /** Strongest smoothed evidence so far. */
+  peak: number
+  lastMs: number
+  /** Which share of the entity is silent: none, some instances, or all of it. */
+  silence: 'none' | 'instances' | 'whole'
+  /** Silent instances by name, sorted. */
+  instances: string[]
+}
+
+/**
+ * A disruption in the making: what the stage remembers of it between windows. JSON-safe, so that saving it is
+ * plain; times are Unix ms.
+ */
+export interface Story {
+  id: string
+  readonly tenant: string
+  /** `pipeline`: everything fell silent at once, which is the collector's fault and not one service's. */
+  readonly kind: 'fault' | 'pipeline'
+  component: string
+  startedMs: number
+  openedMs: number
+  readonly members: Record<string, Member>
+  /** Onset of the member that joined last: later ones must begin near it, or lie on the cause's call path. */
+  lastOnsetMs: number
+  windows: number
+  quiet: number
+  /** Strongest smoothed evidence of any member so far. */
+  peak: number
+  families: number
+  status: 'open' | 'resolved' | 'retracted'
+  resolvedMs: number | null
+  revision: number
+  publishedMs: number
+  publishedSeverity: Severity
+  publishedShape: string
+  suspects: Suspect[]
+  /** Strongest anomalies of its members, by id. */
+  readonly evidence: Record<string, Anomaly>
+  normal: string[]
+  changes: Change[]
+  /** Earlier disruptions with the same cause. */
+  recurrences: number
+  rankedAt: number
+  published: Disruption | null
+}
+
+/** A record without inherited names: entities may be called anything, even `__proto__`. */
+export function dictionary<T>(from?: Readonly<Record<string, T>>): Record<string, T> {
+  const out: Record<string, T> = Object.create(null)
+  if (from) for (const key of Object.keys(from)) out[key] = from[key]
+  return out
+}
+
+export function newStory(
+  kind: Story['kind'],
+  tenant: string,
+  component: string,
+  startedMs: number,
+  nowMs: number,
+): Story {
+  return {
+    id: '',
+    tenant,
+    kind,
+    component,
+    startedMs,
+    openedMs: nowMs,
+    members: dictionary(),
+    lastOnsetMs: startedMs,
+    windows: 0,
+    quiet: 0,
+    peak: 0,
+    families: 1,
+    status: 'open',
+    resolvedMs: null,
+    revision: 0,
+    publishedMs: 0,
+    publishedSeverity: 'warning',
+    publishedShape: '',
+    suspects: [],
+    evidence: dictionary(),
+    normal: [],
+    changes: [],
+    recurrences: 0,
+    rankedAt: -1,
+    published: null,
+  }
+}
+
+/** Adds or refreshes a member; the disruption begins with its earliest one. */
+export function join(story: Story, entity: string, onsetMs: number, level: number, nowMs: number): Member {
+  let member = story.members[entity]
+  if (!member) {
+    member = { onsetMs, peak: level, lastMs: nowMs, silence: 'none', instances: [] }
+    story.members[entity] = member
+    if (onsetMs > story.lastOnsetMs) story.lastOnsetMs = onsetMs
+  }
+  member.lastMs = nowMs
+  if (level > member.peak) member.peak = level
+  return member
+}
+
+/** Most anomalies kept per story; the weakest goes first. */
+const MOST_EVIDENCE = 200
+
+/** Keeps an anomaly, or its newer state. Returns how many were dropped for it. */
+export function keepEvidence(story: Story, anomaly: Anomaly): number {
+  story.evidence[anomaly.id] = anomaly
+  const all = Object.values(story.evidence)
+  if (all.length <= MOST_EVIDENCE) return 0
+  let weakest = all[0]
+  for (const other of all) {
+    const weaker = other.surprise < weakest.surprise
+    if (weaker || (other.surprise === weakest.surprise && other.id < weakest.id)) weakest = other
+  }
+  delete story.evidence[weakest.id]
+  return 1
+}

@@ -1,0 +1,120 @@
+import { contentId } from './core/identity.ts'
+import type { DisruptionSink, Journal, Position, RecordEntry, RecordIndex, RecordLog } from './core/ports.ts'
+import type { Telemetry } from './core/telemetry.ts'
+import type { Outcome } from './pipeline.ts'
+
+interface Line {
+  readonly id: string
+  readonly timeMs: number
+  readonly entry: RecordEntry
+}
+
+/**
+ * What the pipeline found goes out in one order: the samples it rests on are durable, then it is in the record,
+ * then it is published. What cannot be recorded (a full disk) waits, in order and bounded by the checkpoint: no
+ * checkpoint is taken while anything waits, so a restart finds it again.
+ */
+export class Effects {
+  readonly #journal: Journal
+  readonly #record: RecordLog
+  readonly #index: RecordIndex
+  readonly #sink: DisruptionSink
+  readonly #telemetry: Telemetry
+  readonly #onError: (error: unknown) => void
+  #waiting: { position: Position; outcome: Outcome }[] = []
+  #seq: number
+
+  constructor(parts: {
+    journal: Journal
+    record: RecordLog
+    index: RecordIndex
+    sink: DisruptionSink
+    telemetry: Telemetry
+    onError: (error: unknown) => void
+    /** Sequence number of the record's last entry. */
+    lastSeq: number
+  }) {
+    this.#journal = parts.journal
+    this.#record = parts.record
+    this.#index = parts.index
+    this.#sink = parts.sink
+    this.#telemetry = parts.telemetry
+    this.#onError = parts.onError
+    this.#seq = parts.lastSeq
+  }
+
+  /** True when everything found so far is in the record. */
+  get settled(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  async apply(position: Position, outcome: Outcome): Promise<void> {
+    this.#waiting.push({ position, outcome })
+    await this.retry()
+  }
+
+  /** Tries again what waits; called with every outcome and before every checkpoint. */
+  async retry(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const { position, outcome } = this.#waiting[0]
+      try {
+        await this.#settle(position, outcome)
+      } catch (error) {
+        this.#onError(error)
+        return
+      }
+      this.#waiting.shift()
+    }
+  }
+
+  async #settle(position: Position, outcome: Outcome): Promise<void> {
+    await this.#journal.sync(position)
+    await this.#append(linesOf(outcome))
+    for (const event of outcome.events) {
+      this.#sink.publish(event).catch(this.#onError)
+    }
+  }
+
+  /** Puts something that people or programs did into the record. */
+  async audit(timeMs: number, who: string, action: string, detail: unknown): Promise<void> {
+    const entry: RecordEntry = { type: 'audit', who, action, detail }
+    await this.#append([
+      { id: contentId('aud', timeMs, who, action, JSON.stringify(detail ?? null)), timeMs, entry },
+    ])
+  }
+
+  async #append(lines: readonly Line[]): Promise<void> {
+    const fresh = await Promise.all(lines.map(line => this.#record.append(line.id, line.timeMs, line.entry)))
+    for (const [i, line] of lines.entries()) {
+      // What a replay repeats is in the record and in the index already.
+      if (!fresh[i]) continue
+      this.#index.apply({ seq: ++this.#seq, ...line })
+      this.#count(line.entry)
+    }
+  }
+
+  #count(entry: RecordEntry): void {
+    if (entry.type !== 'anomaly' || entry.event !== 'opened') return
+    this.#telemetry.count('foreshock_anomalies_total', 1, { severity: entry.anomaly.severity })
+  }
+}
+
+function linesOf({ anomalies, events, changes }: Outcome): Line[] {
+  const lines: Line[] = changes.map(change => ({
+    id: change.id,
+    timeMs: change.timeMs,
+    entry: { type: 'change', change },
+  }))
+  for (const { event, anomaly } of anomalies) {
+    if (event === 'updated') continue
+    lines.push({
+      id: `${anomaly.id}.${event}`,
+      timeMs: anomaly.endMs,
+      entry: { type: 'anomaly', event, anomaly },
+    })
+  }
+  for (const event of events) {
+    lines.push({ id: event.id, timeMs: event.timeMs, entry: { type: 'disruption', event } })
+  }
+  return lines
+}

@@ -1,0 +1,304 @@
+import type { FeatureBatch } from '../core/batch.ts'
+import type { Chunk } from '../core/columns.ts'
+import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
+import { sortPairs } from '../math/sort-pairs.ts'
+import type { SampleLog } from './sample-log.ts'
+import { OVERDUE_PAUSES } from './window-options.ts'
+
+/** What is kept of a series between windows: 17 bytes. */
+export const PANE_COLUMNS = {
+  /** Event time of the newest sample or stale marker, Unix ms. */
+  lastSeenMs: 'f64',
+  /** Learned mean distance between samples, ms; 0 while unknown. Says how many to expect. */
+  intervalMs: 'f32',
+  /** Learned pause between the samples of different windows, ms; 0 while unknown. Says when one is overdue. */
+  pauseMs: 'f32',
+  flags: 'u8',
+} as const
+export type PaneChunk = Chunk<typeof PANE_COLUMNS>
+
+/** The series has had a row. */
+export const SEEN = 1
+/** Its newest sample was a stale marker: the source says that it is gone. */
+export const STALE = 2
+/** It was named as expired and has not been back since. */
+export const EXPIRED = 4
+/** Its rows come from an expression. */
+export const DERIVED = 8
+
+/** Bits of the flags that count the windows behind the learned interval, up to EARLY_WINDOWS. */
+const LEARNED_SHIFT = 4
+/** Until then the interval is the plain mean: the first windows may be a burst and say little. */
+const EARLY_WINDOWS = 4
+/** Weight of one window in the learned interval: a lasting change from 1 s to 60 s is learned in eight. */
+const INTERVAL_RATE = 1 / EARLY_WINDOWS
+/** A gap counts as at most this many intervals, so that one outage does not pass for the new rhythm. */
+const GAP_MAX = 4
+/** Slack on the number of samples expected, so that jitter does not count as loss. */
+const EXPECTED_SLACK = 1.05
+
+/** One window's samples, by series and in time order within each. Grows, never shrinks. */
+export class PaneGroups {
+  /** End of each series' samples; series s begins where s − 1 ends. */
+  ends = new Uint32Array(0)
+  timeMs = new Float64Array(0)
+  value = new Float64Array(0)
+
+  /** Counting sort of samples [from, to) of a log by series; `capacity` is one past the highest series. */
+  group(log: SampleLog, from: number, to: number, capacity: number): void {
+    if (this.ends.length < capacity + 1) this.ends = new Uint32Array(Math.ceil(capacity * 1.25) + 16)
+    if (this.timeMs.length < to - from) {
+      const room = Math.ceil((to - from) * 1.25) + 16
+      this.timeMs = new Float64Array(room)
+      this.value = new Float64Array(room)
+    }
+    countingSort(log, from, to, capacity, this.ends, this.timeMs, this.value)
+  }
+
+  /** Series [from, to) are new and without samples. */
+  extend(from: number, to: number): void {
+    if (to <= from) return
+    if (this.ends.length < to + 1) {
+      const ends = new Uint32Array(Math.ceil(to * 1.25) + 16)
+      ends.set(this.ends)
+      this.ends = ends
+    }
+    this.ends.fill(from === 0 ? 0 : this.ends[from - 1], from, to)
+  }
+
+  bytes(): number {
+    return this.ends.byteLength + this.timeMs.byteLength + this.value.byteLength
+  }
+}
+
+function countingSort(
+  log: SampleLog,
+  from: number,
+  to: number,
+  capacity: number,
+  ends: Uint32Array,
+  timeMs: Float64Array,
+  value: Float64Array,
+): void {
+  const { series, timeMs: fromTime, value: fromValue } = log
+  ends.fill(0, 0, capacity + 1)
+  for (let i = from; i < to; i++) ends[series[i] + 1]++
+  for (let s = 1; s <= capacity; s++) ends[s] += ends[s - 1]
+  // ends[s] is where series s begins; placing its samples moves it to where they end.
+  for (let i = from; i < to; i++) {
+    const at = ends[series[i]]++
+    timeMs[at] = fromTime[i]
+    value[at] = fromValue[i]
+  }
+}
+
+/** Results of `aggregate`, by index. */
+const MEAN = 0
+const COUNT = 1
+const LOW = 2
+const HIGH = 3
+const FIRST_MS = 4
+const LAST_MS = 5
+const LAST_IS_GAP = 6
+const AGGREGATES = 7
+
+/**
+ * Mean, count, range and times of the samples [from, to) of one series. Samples of the same time count once,
+ * with the highest value; NaN are gaps and count as nothing.
+ */
+function aggregate(
+  timeMs: Float64Array,
+  value: Float64Array,
+  from: number,
+  to: number,
+  out: Float64Array,
+): void {
+  sortPairs(timeMs, value, from, to)
+  let sum = 0
+  let count = 0
+  let low = Number.POSITIVE_INFINITY
+  let high = Number.NEGATIVE_INFINITY
+  let gap = false
+  for (let i = from; i < to; ) {
+    const t = timeMs[i]
+    let best = value[i]
+    let j = i + 1
+    for (; j < to && timeMs[j] === t; j++) if (value[j] > best || Number.isNaN(best)) best = value[j]
+    i = j
+    gap = Number.isNaN(best)
+    if (gap) continue
+    sum += best
+    count++
+    if (best < low) low = best
+    if (best > high) high = best
+  }
+  let mean = count === 0 ? Number.NaN : sum / count
+  // Huge values overflow the sum although their mean is a number.
+  if (count > 0 && !Number.isFinite(mean)) mean = low / 2 + high / 2
+  out[MEAN] = mean
+  out[COUNT] = count
+  out[LOW] = low
+  out[HIGH] = high
+  out[FIRST_MS] = timeMs[from]
+  out[LAST_MS] = timeMs[to - 1]
+  out[LAST_IS_GAP] = gap ? 1 : 0
+}
+
+const meanScratch = new Float64Array(AGGREGATES)
+
+/** Mean of a series' samples in the window; NaN when it has none. */
+export function meanOf(groups: PaneGroups, series: number): number {
+  const to = groups.ends[series]
+  const from = series === 0 ? 0 : groups.ends[series - 1]
+  if (to === from) return Number.NaN
+  aggregate(groups.timeMs, groups.value, from, to, meanScratch)
+  return meanScratch[MEAN]
+}
+
+/** The next interval after a window with a mean gap of `gapMs`, when `windows` have taught it before. */
+function learnInterval(intervalMs: number, gapMs: number, windows: number): number {
+  if (windows === 0) return gapMs
+  if (windows < EARLY_WINDOWS) return intervalMs + (gapMs - intervalMs) / (windows + 1)
+  return intervalMs + INTERVAL_RATE * (Math.min(gapMs, GAP_MAX * intervalMs) - intervalMs)
+}
+
+export interface EmitRange {
+  /** Next series to look at. */
+  series: number
+  /** One past the last series. */
+  readonly end: number
+  readonly windowEndMs: number
+  readonly stepMs: number
+  readonly retentionMs: number
+  /** End of the last stretch that was jumped over: silence counts from here at the earliest. */
+  readonly resumeMs: number
+}
+
+/** Values of derived series in this window, by series; NaN for no row. */
+export interface DerivedRows {
+  valueOf(series: number): number
+  coverageOf(series: number): number
+}
+
+/**
+ * Fills `batch` with the rows of one window, ascending by series, until it is full or `range` is done.
+ * `spread` takes highest − lowest sample of each row. Series that expire are pushed to `expired`.
+ */
+export function emitRows(
+  groups: PaneGroups,
+  chunks: readonly PaneChunk[],
+  range: EmitRange,
+  derived: DerivedRows,
+  batch: FeatureBatch,
+  spread: Float64Array,
+  expired: number[],
+): void {
+  const scratch = new Float64Array(AGGREGATES)
+  while (range.series < range.end && batch.length < batch.capacity) {
+    const chunk = chunks[range.series >> CHUNK_SHIFT]
+    const stop = Math.min(range.end, ((range.series >> CHUNK_SHIFT) + 1) << CHUNK_SHIFT)
+    emitChunk(groups, chunk, range, stop, derived, batch, spread, expired, scratch)
+  }
+}
+
+function emitChunk(
+  groups: PaneGroups,
+  chunk: PaneChunk,
+  range: EmitRange,
+  stop: number,
+  derived: DerivedRows,
+  batch: FeatureBatch,
+  spread: Float64Array,
+  expired: number[],
+  scratch: Float64Array,
+): void {
+  const { ends, timeMs, value } = groups
+  const { lastSeenMs, intervalMs, pauseMs, flags } = chunk
+  const { windowEndMs, stepMs, retentionMs, resumeMs } = range
+  const { series: rowSeries, windowEndMs: rowEnd, observed, coverage, capacity } = batch
+  let n = batch.length
+  let s = range.series
+  let from = s === 0 ? 0 : ends[s - 1]
+  for (; s < stop && n < capacity; s++) {
+    const to = ends[s]
+    const at = s & CHUNK_MASK
+    const flag = flags[at]
+    if (to > from) {
+      let count = 1
+      let first = timeMs[from]
+      let last = first
+      let mean = value[from]
+      let width = 0
+      let gap = Number.isNaN(mean)
+      if (to - from > 1) {
+        aggregate(timeMs, value, from, to, scratch)
+        mean = scratch[MEAN]
+        count = scratch[COUNT]
+        first = scratch[FIRST_MS]
+        last = scratch[LAST_MS]
+        width = scratch[HIGH] - scratch[LOW]
+        gap = scratch[LAST_IS_GAP] === 1
+      } else if (gap) count = 0
+      from = to
+      const interval = intervalMs[at]
+      const previous = lastSeenMs[at]
+      let windows = flag >> LEARNED_SHIFT
+      let gapMs = 0
+      if (count > 0 && (flag & (SEEN | STALE)) === SEEN && previous >= resumeMs) {
+        gapMs = (last - previous) / count
+        const pause = pauseMs[at]
+        pauseMs[at] = learnInterval(pause, first - previous, pause === 0 ? 0 : windows)
+      } else if (count > 1) gapMs = (last - first) / (count - 1)
+      let learned = interval
+      if (gapMs > 0) {
+        learned = learnInterval(interval, gapMs, windows)
+        if (windows < EARLY_WINDOWS) windows++
+      }
+      intervalMs[at] = learned
+      lastSeenMs[at] = last
+      flags[at] = (windows << LEARNED_SHIFT) | (gap ? SEEN | STALE : SEEN)
+      const usual = interval > 0 ? interval : learned
+      const due = usual > 0 ? Math.max(1, Math.floor((EXPECTED_SLACK * stepMs) / usual)) : 1
+      rowSeries[n] = s
+      rowEnd[n] = windowEndMs
+      observed[n] = mean
+      coverage[n] = count >= due ? 1 : count / due
+      spread[n] = count > 1 ? width : 0
+      n++
+      continue
+    }
+    if ((flag & SEEN) === 0) continue
+    if ((flag & DERIVED) !== 0) {
+      const x = derived.valueOf(s)
+      if (!Number.isNaN(x)) {
+        lastSeenMs[at] = windowEndMs - stepMs
+        flags[at] = SEEN | DERIVED
+        rowSeries[n] = s
+        rowEnd[n] = windowEndMs
+        observed[n] = x
+        coverage[n] = derived.coverageOf(s)
+        spread[n] = 0
+        n++
+        continue
+      }
+    }
+    if ((flag & EXPIRED) !== 0) continue
+    const silence = windowEndMs - Math.max(lastSeenMs[at], resumeMs)
+    if (silence > retentionMs) {
+      flags[at] = flag | EXPIRED
+      expired.push(s)
+      continue
+    }
+    // Derived series never learn a pause: the absence of their inputs speaks for itself.
+    const pause = pauseMs[at]
+    if (pause === 0 || ((flag & STALE) === 0 && silence <= OVERDUE_PAUSES * pause)) continue
+    rowSeries[n] = s
+    rowEnd[n] = windowEndMs
+    observed[n] = Number.NaN
+    coverage[n] = 0
+    spread[n] = 0
+    n++
+  }
+  range.series = s
+  batch.length = n
+}

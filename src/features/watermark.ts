@@ -1,0 +1,132 @@
+import type { SampleBatch } from '../core/batch.ts'
+import type { SampleLog } from './sample-log.ts'
+
+/**
+ * Event time: min(newest event, arrival) − lateness, never backwards. A sender with a fast clock cannot push it
+ * beyond arrival; without samples for `idleMs` it goes on with arrival, keeping the distance it had.
+ */
+export interface EventClock {
+  /** Newest event time, bounded by arrival when it came; −Infinity before the first. */
+  eventMs: number
+  /** Arrival of the last accepted sample, plus time in which nobody listened; −Infinity before the first. */
+  activeMs: number
+  /** Newest arrival; −Infinity before the first. */
+  arrivalMs: number
+  watermarkMs: number
+  /** Windows that end at or before this are closed; a multiple of the step. */
+  closedMs: number
+}
+
+export function eventClock(): EventClock {
+  const none = Number.NEGATIVE_INFINITY
+  return { eventMs: none, activeMs: none, arrivalMs: none, watermarkMs: none, closedMs: none }
+}
+
+export interface ClockLimits {
+  readonly stepMs: number
+  readonly latenessMs: number
+  readonly idleMs: number
+  readonly futureLimitMs: number
+  readonly openSamplesMax: number
+}
+
+/** What one batch lost: counts, and the index of the first of each kind. */
+export interface Sifted {
+  late: number
+  firstLate: number
+  future: number
+  firstFuture: number
+  infinite: number
+  firstInfinite: number
+  full: number
+}
+
+/**
+ * Appends the samples of a batch that belong to open windows. The clock advances sample by sample, so the
+ * result does not depend on where batches were cut.
+ */
+export function sift(
+  batch: SampleBatch,
+  arrivalMs: number,
+  log: SampleLog,
+  clock: EventClock,
+  limits: ClockLimits,
+  out: Sifted,
+): void {
+  const { series, timeMs, value, length } = batch
+  const { stepMs, latenessMs } = limits
+  const now = Math.max(arrivalMs, clock.arrivalMs)
+  const futureMs = now + limits.futureLimitMs
+  const room = Math.min(length, limits.openSamplesMax - log.length)
+  log.reserve(log.length + Math.max(room, 0))
+  const toSeries = log.series
+  const toTime = log.timeMs
+  const toValue = log.value
+  let at = log.length
+  const end = at + room
+  let { eventMs, watermarkMs, closedMs } = clock
+  for (let i = 0; i < length; i++) {
+    const t = timeMs[i]
+    if (!(t <= futureMs && t > Number.NEGATIVE_INFINITY)) {
+      if (out.future++ === 0) out.firstFuture = i
+      continue
+    }
+    if (t < closedMs) {
+      if (out.late++ === 0) out.firstLate = i
+      continue
+    }
+    const v = value[i]
+    if (v === Number.POSITIVE_INFINITY || v === Number.NEGATIVE_INFINITY) {
+      if (out.infinite++ === 0) out.firstInfinite = i
+      continue
+    }
+    if (at >= end) {
+      out.full++
+      continue
+    }
+    toSeries[at] = series[i]
+    toTime[at] = t
+    toValue[at] = v
+    at++
+    if (t > eventMs) {
+      eventMs = t < now ? t : Math.max(eventMs, now)
+      const mark = eventMs - latenessMs
+      if (mark > watermarkMs) {
+        watermarkMs = mark
+        const closed = Math.floor(mark / stepMs) * stepMs
+        if (closed > closedMs) closedMs = closed
+      }
+    }
+  }
+  clock.arrivalMs = now
+  if (at > log.length) clock.activeMs = now
+  log.length = at
+  clock.eventMs = eventMs
+  clock.watermarkMs = watermarkMs
+  clock.closedMs = closedMs
+}
+
+/** Ticks come every second or so; a longer pause between two calls says that this process was away, ms. */
+const UNHEARD_MS = 10_000
+
+/**
+ * Arrival time goes on; pushes the watermark when the input has been idle. A long jump between two calls is time
+ * in which nobody listened, such as a restart: what the sources kept back then is not late.
+ */
+export function passTime(clock: EventClock, arrivalMs: number, limits: ClockLimits): void {
+  const passed = arrivalMs - clock.arrivalMs
+  if (passed > Math.max(limits.idleMs, UNHEARD_MS) && Number.isFinite(passed)) clock.activeMs += passed
+  clock.arrivalMs = Math.max(clock.arrivalMs, arrivalMs)
+  if (clock.activeMs === Number.NEGATIVE_INFINITY) return
+  const idle = clock.arrivalMs - clock.activeMs - limits.idleMs
+  if (idle <= 0) return
+  const event = Math.min(clock.eventMs + idle, clock.arrivalMs)
+  closeUpTo(clock, event - limits.latenessMs, limits.stepMs)
+}
+
+/** Moves the watermark forward to `watermarkMs`; backwards is ignored. */
+export function closeUpTo(clock: EventClock, watermarkMs: number, stepMs: number): void {
+  if (!(watermarkMs > clock.watermarkMs)) return
+  clock.watermarkMs = watermarkMs
+  clock.closedMs = Math.max(clock.closedMs, Math.floor(watermarkMs / stepMs) * stepMs)
+}

@@ -1,0 +1,294 @@
+import { type FeatureBatch, featureBatch, type SampleBatch } from '../core/batch.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import { ForeshockError } from '../core/errors.ts'
+import type { Rejects } from '../core/rejects.ts'
+import type { SeriesTable } from '../core/series.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import type { Windowing } from '../core/stages.ts'
+import { DerivedSeries } from './derived.ts'
+import { FEATURES, FeatureExtractor } from './extract.ts'
+import {
+  DERIVED,
+  type EmitRange,
+  EXPIRED,
+  emitRows,
+  meanOf,
+  PANE_COLUMNS,
+  PaneGroups,
+  SEEN,
+} from './panes.ts'
+import { ReadyWindows, SampleLog } from './sample-log.ts'
+import { closeUpTo, eventClock, passTime, sift } from './watermark.ts'
+import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
+import { openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
+
+/** Where the output stands. */
+export interface Progress {
+  /** Start of the next window to complete, Unix ms; NaN before the first. */
+  nextMs: number
+  /** Windows without any sample emitted in a row. */
+  emptyRun: number
+  /** End of the last stretch that was jumped over. */
+  resumeMs: number
+}
+
+/**
+ * Event-time windows over many series. Samples wait in one log until the watermark closes their window; then
+ * they are put in series and time order and summed, so that the rows depend on the samples and not on the order
+ * or the batches in which they came.
+ */
+export class EventTimeWindows implements Windowing {
+  readonly settings: WindowSettings
+  readonly #table: SeriesTable
+  readonly #rejects: Rejects
+  readonly #panes = new ColumnStore(PANE_COLUMNS)
+  readonly #open = new SampleLog()
+  readonly #ready = new ReadyWindows()
+  readonly #groups = new PaneGroups()
+  readonly #clock = eventClock()
+  readonly #progress: Progress = { nextMs: Number.NaN, emptyRun: 0, resumeMs: Number.NEGATIVE_INFINITY }
+  readonly #derived: DerivedSeries
+  readonly #extractor: FeatureExtractor | undefined
+  readonly #batch: FeatureBatch
+  readonly #spread: Float64Array
+  readonly #lent: { readonly batch: FeatureBatch; last: boolean; windowEndMs: number }
+  /** Windows of `#ready` already given out. */
+  #readyAt = 0
+  #range: EmitRange | undefined
+  #expired: number[] = []
+  /** Rows forgotten while samples of theirs wait: how much of the open log is theirs. */
+  readonly #forgottenOpen = new Map<number, number>()
+  readonly #forgottenReady = new Set<number>()
+
+  constructor(options: WindowOptions, context: { readonly series: SeriesTable; readonly rejects: Rejects }) {
+    this.settings = windowSettings(options)
+    this.#table = context.series
+    this.#rejects = context.rejects
+    this.#derived = new DerivedSeries(this.settings.expressions, context.series)
+    const { features, seasonMs, stepMs, batchRows } = this.settings
+    this.#extractor = features ? new FeatureExtractor(seasonMs, stepMs) : undefined
+    this.#batch = featureBatch(batchRows, features ? FEATURES.length : 0)
+    this.#spread = new Float64Array(batchRows)
+    this.#lent = { batch: this.#batch, last: false, windowEndMs: Number.NaN }
+  }
+
+  get watermarkMs(): number {
+    const { watermarkMs } = this.#clock
+    return watermarkMs === Number.NEGATIVE_INFINITY ? Number.NaN : watermarkMs
+  }
+
+  add(batch: SampleBatch, arrivalMs: number): void {
+    passTime(this.#clock, arrivalMs, this.settings)
+    const lost = { late: 0, firstLate: 0, future: 0, firstFuture: 0, infinite: 0, firstInfinite: 0, full: 0 }
+    sift(batch, arrivalMs, this.#open, this.#clock, this.settings, lost)
+    const rejects = this.#rejects
+    if (lost.late > 0) {
+      const detail = `${this.#name(batch, lost.firstLate)}, watermark ${this.#clock.watermarkMs}`
+      rejects.add('late', detail, arrivalMs, lost.late)
+    }
+    if (lost.future > 0) rejects.add('future', this.#name(batch, lost.firstFuture), arrivalMs, lost.future)
+    if (lost.infinite > 0)
+      rejects.add('not-finite', this.#name(batch, lost.firstInfinite), arrivalMs, lost.infinite)
+    if (lost.full > 0)
+      rejects.add('windows-full', `${this.#open.length} samples wait in open windows`, arrivalMs, lost.full)
+  }
+
+  tick(arrivalMs: number): void {
+    passTime(this.#clock, arrivalMs, this.settings)
+  }
+
+  next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined {
+    const range = this.#range ?? this.#begin()
+    if (!range) return undefined
+    const batch = this.#batch
+    batch.length = 0
+    emitRows(this.#groups, this.#panes.chunks, range, this.#derived, batch, this.#spread, this.#expired)
+    this.#extractor?.fill(batch, this.#spread)
+    this.#lent.last = range.series >= range.end
+    this.#lent.windowEndMs = range.windowEndMs
+    this.#range = this.#lent.last ? undefined : range
+    return this.#lent
+  }
+
+  finish(): void {
+    const { timeMs, length } = this.#open
+    let newest = Number.NEGATIVE_INFINITY
+    for (let i = 0; i < length; i++) if (timeMs[i] > newest) newest = timeMs[i]
+    if (length === 0) return
+    const { stepMs } = this.settings
+    closeUpTo(this.#clock, (Math.floor(newest / stepMs) + 1) * stepMs, stepMs)
+  }
+
+  expired(): readonly number[] {
+    // A series that came back before anybody asked stays.
+    const still = new Set(this.#expired.filter(row => (this.#flagsOf(row) & EXPIRED) !== 0))
+    this.#expired = []
+    return [...still]
+  }
+
+  forget(series: number): void {
+    this.#panes.clear(series)
+    this.#extractor?.forget(series)
+    this.#derived.forget(series)
+    if (this.#open.length > 0) this.#forgottenOpen.set(series, this.#open.length)
+    if (this.#readyAt < this.#ready.starts.length) this.#forgottenReady.add(series)
+  }
+
+  bytes(): number {
+    const parts = [this.#panes, this.#open, this.#ready, this.#groups, this.#derived, this.#extractor]
+    return parts.reduce((sum, part) => sum + (part?.bytes() ?? 0), 0)
+  }
+
+  snapshot(): Snapshot[] {
+    if (this.#range || this.#readyAt < this.#ready.starts.length)
+      throw new ForeshockError('FS_ASSERTION', 'windows are snapshotted only when next() has nothing more')
+    this.#dropForgotten()
+    const meta = windowsMeta(this.settings.stepMs, this.#clock, this.#progress)
+    return [
+      this.#panes.snapshot('windows', 1, this.#table, meta),
+      openSamples(this.#open, this.#table),
+      ...(this.#extractor?.snapshot(this.#table) ?? []),
+    ]
+  }
+
+  restore(parts: readonly Snapshot[]): void {
+    const main = parts.find(part => part.id === 'windows')
+    if (!main) return
+    readMeta(main.meta, this.settings.stepMs, this.#clock, this.#progress)
+    this.#panes.restore(main, 'windows', 1, this.#table)
+    const open = parts.find(part => part.id === 'windows-open')
+    if (open) restoreSamples(open, this.#table, this.#open)
+    this.#extractor?.restore(parts, this.#table)
+    this.#ensure()
+    const derived: number[] = []
+    for (const [row] of this.#table.metas()) {
+      const flags = this.#flagsOf(row)
+      if (flags & EXPIRED) this.#expired.push(row)
+      if (flags & DERIVED) derived.push(row)
+      else if (flags & SEEN && !this.#derived.empty) this.#derived.register(row)
+    }
+    for (const row of derived) this.#derived.adopt(row)
+  }
+
+  #flagsOf(row: number): number {
+    return this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK]
+  }
+
+  #name(batch: SampleBatch, at: number): string {
+    const row = batch.series[at]
+    const key = this.#table.has(row) ? this.#table.meta(row).key : `row ${row}`
+    return `${key} at ${batch.timeMs[at]}`
+  }
+
+  /** Finds the next window to complete and puts its samples in order; undefined when none is complete. */
+  #begin(): EmitRange | undefined {
+    const { gapWindowsMax } = this.settings
+    const ready = this.#ready
+    const progress = this.#progress
+    const { closedMs } = this.#clock
+    if (this.#readyAt >= ready.starts.length) this.#take(closedMs)
+    const waiting = this.#readyAt < ready.starts.length
+    const until = waiting ? ready.starts[this.#readyAt] : closedMs
+    if (Number.isNaN(progress.nextMs)) {
+      if (!waiting) return undefined
+      progress.nextMs = until
+    }
+    if (progress.nextMs < until) {
+      if (progress.emptyRun < gapWindowsMax) {
+        progress.emptyRun++
+        return this.#window(0, 0)
+      }
+      progress.nextMs = until
+      progress.resumeMs = until
+    }
+    if (!waiting) return undefined
+    progress.emptyRun = 0
+    const at = this.#readyAt++
+    return this.#window(at === 0 ? 0 : ready.ends[at - 1], ready.ends[at])
+  }
+
+  #take(closedMs: number): void {
+    this.#readyAt = 0
+    this.#ready.starts = []
+    this.#dropForgotten()
+    if (this.#open.length === 0) return
+    const { nextMs } = this.#progress
+    // Nothing has closed since the last time.
+    if (closedMs <= nextMs) return
+    this.#ready.take(this.#open, closedMs, this.settings.stepMs)
+  }
+
+  /** Groups samples [from, to) of the ready log and evaluates the expressions: the window is ready to emit. */
+  #window(from: number, to: number): EmitRange {
+    const log = this.#ready.log
+    const end = this.#forgottenReady.size > 0 ? without(log, from, to, this.#forgottenReady) : to
+    this.#ensure()
+    if (!this.#derived.empty) this.#register(from, end)
+    this.#groups.group(log, from, end, this.#table.capacity)
+    if (!this.#derived.empty) this.#evaluate()
+    const { stepMs, retentionMs } = this.settings
+    const progress = this.#progress
+    progress.nextMs += stepMs
+    const { nextMs: windowEndMs, resumeMs } = progress
+    this.#range = { series: 0, end: this.#table.capacity, windowEndMs, stepMs, retentionMs, resumeMs }
+    return this.#range
+  }
+
+  #register(from: number, to: number): void {
+    const { series } = this.#ready.log
+    for (let i = from; i < to; i++) {
+      const row = series[i]
+      const flags = this.#flagsOf(row)
+      if ((flags & SEEN) === 0 && this.#table.has(row)) this.#derived.register(row)
+    }
+  }
+
+  #evaluate(): void {
+    const groups = this.#groups
+    const capacity = this.#table.capacity
+    this.#derived.evaluate(
+      row => (row < capacity ? meanOf(groups, row) : Number.NaN),
+      row => {
+        this.#ensure()
+        this.#panes.clear(row)
+        this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] = SEEN | DERIVED
+      },
+    )
+    groups.extend(capacity, this.#table.capacity)
+  }
+
+  #ensure(): void {
+    this.#panes.ensure(this.#table.capacity)
+    this.#extractor?.ensure(this.#table.capacity)
+  }
+
+  /** Takes samples out of the open log whose series was forgotten after they came. */
+  #dropForgotten(): void {
+    this.#forgottenReady.clear()
+    if (this.#forgottenOpen.size === 0) return
+    const { series, timeMs, value, length } = this.#open
+    let kept = 0
+    for (let i = 0; i < length; i++) {
+      if (i < (this.#forgottenOpen.get(series[i]) ?? 0)) continue
+      series[kept] = series[i]
+      timeMs[kept] = timeMs[i]
+      value[kept] = value[i]
+      kept++
+    }
+    this.#open.length = kept
+    this.#forgottenOpen.clear()
+  }
+}
+
+/** Moves the samples of [from, to) whose series is not in `dropped` together; returns their end. */
+function without(log: SampleLog, from: number, to: number, dropped: ReadonlySet<number>): number {
+  let kept = from
+  for (let i = from; i < to; i++) {
+    if (dropped.has(log.series[i])) continue
+    log.series[kept] = log.series[i]
+    log.timeMs[kept] = log.timeMs[i]
+    log.value[kept] = log.value[i]
+    kept++
+  }
+  return kept
+}

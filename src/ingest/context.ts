@@ -1,0 +1,57 @@
+import type { Converter } from './convert.ts'
+import type { LabelSet } from './labels.ts'
+import type { IntakeOptions } from './options.ts'
+import type { HistogramPoint } from './points.ts'
+import type { ProtoReader } from './protobuf.ts'
+import type { Tally } from './tally.ts'
+
+/** What every decoder works with; lent for one body. */
+export interface DecodeContext {
+  readonly reader: ProtoReader
+  readonly convert: Converter
+  readonly labels: LabelSet
+  readonly point: HistogramPoint
+  readonly tally: Tally
+  readonly hash: Int32Array
+  readonly options: IntakeOptions
+  /** Label that a JSON line's `entity` becomes. */
+  readonly entityLabel: string
+  tenant: string
+  /** Seed of the identity hashes: one number per tenant and format. */
+  seed: number
+}
+
+/** Added to the width of an identity whose wire carries whole histograms. */
+export const HISTOGRAM_WIDTH = 0x8000_0000
+
+/** Makes a wire of the labels that were read, or remembers why it is refused. */
+export function finishDefine(
+  c: DecodeContext,
+  a: number,
+  b: number,
+  width: number,
+  type: number,
+  unit: string,
+): number {
+  const { labels, convert } = c
+  const refused = labels.end()
+  if (refused !== '') {
+    convert.defineRefused(a, b, width, refused)
+    convert.reject(refused, describe(labels))
+    return -1
+  }
+  return convert.define(a, b, width, {
+    tenant: c.tenant,
+    metric: labels.metric,
+    labels: labels.labels,
+    type,
+    unit,
+  })
+}
+
+function describe(labels: LabelSet): string {
+  if (labels.metric === '') return 'a series without a metric name'
+  return labels.refused === 'label-limit'
+    ? `${labels.metric.slice(0, 100)}: too many labels, or a name or value too long`
+    : `${labels.metric.slice(0, 100)}: labels cannot be read, or one stands twice`
+}

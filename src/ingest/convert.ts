@@ -1,0 +1,401 @@
+import type { SeriesTable } from '../core/series.ts'
+import { seriesKey } from '../core/series.ts'
+import { Emitter } from './emitter.ts'
+import { Families, TYPE } from './families.ts'
+import {
+  addMember,
+  addToGroup,
+  type Group,
+  type GroupScratch,
+  ROLE_COUNT,
+  ROLE_SUM,
+  Statistics,
+} from './groups.ts'
+import { parseKey, rateUnit, unitFor } from './naming.ts'
+import type { IntakeOptions } from './options.ts'
+import { addPoint, addPointGap, type HistogramPoint, type PointStream } from './points.ts'
+import type { Tally } from './tally.ts'
+import { PLAN, WireTable } from './wire-table.ts'
+
+/** A series as its sender describes it. Labels are checked and named as ours. */
+export interface WireSpec {
+  readonly tenant: string
+  readonly metric: string
+  readonly labels: Record<string, string>
+  /** One of TYPE. */
+  readonly type: number
+  /** As declared, '' when not. */
+  readonly unit: string
+}
+
+/** Wire samples → converted samples: rates, quantiles, means; all state between bodies is here. */
+export class Converter {
+  readonly table: WireTable
+  readonly families = new Families()
+  readonly groups: (Group | undefined)[] = []
+  readonly freeGroups: number[] = []
+  readonly groupIndex = new Map<string, number>()
+  readonly streams = new Map<number, PointStream>()
+  readonly series: SeriesTable
+  readonly #out: Emitter
+  readonly #tally: Tally
+  readonly #options: IntakeOptions
+  readonly #scratch: GroupScratch
+
+  /** One sample on its way: time (Unix ms), value, start of the count (Unix ms, 0 when not said). */
+  readonly io = new Float64Array(3)
+  #arrivalS = 0
+  #latestMs = 0
+  #sweptS = 0
+  /** Wires dropped because the table was full. */
+  evictions = 0
+
+  constructor(options: IntakeOptions, series: SeriesTable, tally: Tally) {
+    this.#options = options
+    this.#tally = tally
+    this.series = series
+    this.table = new WireTable(options.wiresMax)
+    this.#out = new Emitter(this.table, series, tally, options, this.io)
+    this.#scratch = {
+      bounds: new Float64Array(options.bucketsMax),
+      cumulative: new Float64Array(options.bucketsMax),
+    }
+  }
+
+  begin(arrivalMs: number, take: Parameters<Emitter['begin']>[0]): void {
+    this.#arrivalS = Math.max(0, Math.floor(arrivalMs / 1000))
+    this.#latestMs = arrivalMs + this.#options.futureMsMax
+    this.#out.begin(take)
+  }
+
+  end(): void {
+    this.#out.end()
+  }
+
+  /** A new wire for an identity that `table.find` does not know; −1 when the table is full. */
+  define(a: number, b: number, width: number, spec: WireSpec): number {
+    const { table } = this
+    const text = seriesKey(spec.metric, spec.labels)
+    if (table.size >= table.limit) this.#sweep()
+    const wire = table.add(a, b, width, text)
+    if (wire < 0) {
+      this.reject('series-limit', `${text}: ${table.limit} wire series are known already`)
+      return -1
+    }
+    table.tenant[wire] = table.name(spec.tenant)
+    table.type[wire] = spec.type
+    table.seenS[wire] = this.#arrivalS
+    this.plan(wire, spec)
+    return wire
+  }
+
+  /** A wire over a limit, so that its next sample is refused without looking at its labels again. */
+  defineRefused(a: number, b: number, width: number, reason: string): void {
+    const wire = this.table.add(a, b, width, reason)
+    if (wire < 0) return
+    this.table.plan[wire] = PLAN.refused
+    this.table.seenS[wire] = this.#arrivalS
+  }
+
+  reject(reason: string, detail: string): void {
+    if (this.#tally.reject(reason)) this.#tally.explain(reason, detail)
+  }
+
+  /** Takes one scalar sample, cumulative since `startMs` when that is known; false when it was refused. */
+  sample(wire: number, timeMs: number, value: number, startMs = 0): boolean {
+    const { io } = this
+    io[0] = timeMs
+    io[1] = value
+    io[2] = startMs
+    return this.take(wire)
+  }
+
+  /** The same with the numbers in `io`: handed over in memory, since a number argument may be boxed. */
+  take(wire: number): boolean {
+    const { table, io } = this
+    table.seenS[wire] = this.#arrivalS
+    const timeMs = io[0]
+    if (!(timeMs > 0) || timeMs > this.#latestMs) return this.#refuseTime(wire, timeMs)
+    if (io[1] === Number.POSITIVE_INFINITY || io[1] === Number.NEGATIVE_INFINITY) {
+      return this.#refuse('not-finite', wire, io[1])
+    }
+    const plan = table.plan[wire]
+    if (plan === PLAN.gauge) return this.#out.take(wire)
+    if (plan === PLAN.counter) return this.#counter(wire)
+    return this.#other(wire, plan, timeMs, io[1])
+  }
+
+  #other(wire: number, plan: number, timeMs: number, value: number): boolean {
+    const { table } = this
+    switch (plan) {
+      case PLAN.delta:
+        return this.#increment(wire, timeMs, value, 0)
+      case PLAN.member: {
+        const group = this.groups[table.group[wire]] as Group
+        const gapMs = this.#options.counterGapMsMax
+        const why = addToGroup(table, this.#out, this.#scratch, group, wire, timeMs, value, gapMs)
+        return why === '' ? true : this.#refuse(why, wire, timeMs)
+      }
+      case PLAN.waiting:
+        return this.#wait(wire, timeMs, value)
+      case PLAN.refused:
+        return this.#refuse(table.texts[wire], wire, value)
+      default:
+        return true
+    }
+  }
+
+  /** Takes one increment since `startMs` (0 when not said: since the previous one). */
+  increment(wire: number, startMs: number, timeMs: number, value: number): boolean {
+    this.table.seenS[wire] = this.#arrivalS
+    if (!(timeMs > 0) || timeMs > this.#latestMs) return this.#refuseTime(wire, timeMs)
+    if (this.table.plan[wire] !== PLAN.delta) return this.sample(wire, timeMs, value)
+    if (Math.abs(value) === Number.POSITIVE_INFINITY) return this.#refuse('not-finite', wire, value)
+    return this.#increment(wire, timeMs, value, startMs)
+  }
+
+  /** Takes a whole histogram. */
+  histogram(wire: number, point: HistogramPoint): boolean {
+    const { table } = this
+    table.seenS[wire] = this.#arrivalS
+    if (!(point.timeMs > 0) || point.timeMs > this.#latestMs) return this.#refuseTime(wire, point.timeMs)
+    const stream = this.streams.get(wire)
+    if (!stream) {
+      if (table.plan[wire] === PLAN.refused) return this.#refuse(table.texts[wire], wire, point.timeMs)
+      return this.#refuse('type-conflict', wire, point.timeMs)
+    }
+    if (Number.isNaN(point.count)) {
+      addPointGap(this.#out, stream, point.timeMs)
+      return true
+    }
+    const why = addPoint(table, this.#out, stream, wire, point, this.#options.counterGapMsMax)
+    return why === '' ? true : this.#refuse(why, wire, point.timeMs)
+  }
+
+  /** Remembers declared metadata and converts anew what was guessed otherwise. */
+  declare(family: string, type: number, unit: string): void {
+    if (!this.families.declare(family, type, unit)) return
+    const { table } = this
+    for (let wire = 0; wire < table.length; wire++) {
+      const plan = table.plan[wire]
+      if (plan === PLAN.free || plan === PLAN.output || plan === PLAN.refused || table.type[wire] !== 0)
+        continue
+      if (!table.texts[wire].startsWith(family)) continue
+      const { metric, labels } = parseKey(table.texts[wire])
+      if (Families.base(metric) === family || metric === family) this.#replan(wire, metric, labels)
+    }
+  }
+
+  forget(row: number): void {
+    for (let wire = this.table.head(row); wire >= 0; wire = this.table.head(row)) this.drop(wire)
+  }
+
+  /** Frees a wire with all that hangs on it alone. */
+  drop(wire: number): void {
+    const { table } = this
+    if (table.plan[wire] === PLAN.output) {
+      const group = table.group[wire]
+      // An output's group column holds its group, or −2 − wire of its point stream.
+      const statistics =
+        group >= 0 ? this.groups[group]?.statistics : this.streams.get(-2 - group)?.statistics
+      if (statistics) {
+        statistics.wires[table.bound[wire]] = -1
+        table.remove(wire)
+        if (statistics.wires.every(other => other < 0)) {
+          if (group >= 0) for (const member of [...(this.groups[group]?.members ?? [])]) this.drop(member)
+          else this.drop(-2 - group)
+        }
+      } else table.remove(wire)
+      return
+    }
+    if (table.plan[wire] === PLAN.member) this.#leaveGroup(wire)
+    const stream = this.streams.get(wire)
+    if (stream) {
+      this.streams.delete(wire)
+      for (const output of stream.statistics.wires) if (output >= 0) table.remove(output)
+    }
+    table.remove(wire)
+  }
+
+  /** Decides how a wire is converted. */
+  plan(wire: number, spec: WireSpec): void {
+    const { table, families } = this
+    const { metric, labels } = spec
+    const type = spec.type === TYPE.unknown ? families.type(metric) : spec.type
+    const base = Families.base(metric)
+    const unit = unitFor(base, spec.unit || families.unit(metric))
+    table.unit[wire] = table.name(unit)
+    if (type === TYPE.points) {
+      table.plan[wire] = PLAN.points
+      table.group[wire] = -2 - wire
+      this.streams.set(wire, {
+        statistics: new Statistics(seriesKey(`${metric}%`, labels)),
+        memory: undefined,
+      })
+      return
+    }
+    // What the name alone leaves open is looked at again when a sibling tells.
+    const siblings = families.evidence(wire, metric, labels, type)
+    const role = families.role(metric, labels, type)
+    if (role === 'counter' || role === 'delta') {
+      table.plan[wire] = role === 'counter' ? PLAN.counter : PLAN.delta
+      table.unit[wire] = table.name(rateUnit(unit))
+    } else if (role === 'bucket' || role === 'sum' || role === 'count') {
+      const bound =
+        role === 'bucket'
+          ? Number(labels.le.replace('+Inf', 'Infinity'))
+          : role === 'sum'
+            ? ROLE_SUM
+            : ROLE_COUNT
+      if (role === 'bucket' && (Number.isNaN(bound) || labels.le === '')) {
+        this.reject('malformed', `${metric}: le="${labels.le}" is not a bound`)
+        table.plan[wire] = PLAN.drop
+        return
+      }
+      this.#join(wire, spec.tenant, base, labels, bound)
+    } else if (role === 'quantile') {
+      const { quantile, ...rest } = labels
+      table.texts[wire] = seriesKey(`${metric}:p${Number((Number(quantile) * 100).toPrecision(6))}`, rest)
+      table.plan[wire] = PLAN.gauge
+    } else table.plan[wire] = PLAN[role]
+    for (const sibling of siblings) {
+      if (table.plan[sibling] === PLAN.gauge || table.plan[sibling] === PLAN.waiting) {
+        const { metric: name, labels: its } = parseKey(table.texts[sibling])
+        if (Families.base(name) === base) this.#replan(sibling, name, its)
+      }
+    }
+  }
+
+  #replan(wire: number, metric: string, labels: Record<string, string>): void {
+    const { table } = this
+    const heldMs = table.plan[wire] === PLAN.waiting ? table.curMs[wire] : 0
+    if (table.plan[wire] === PLAN.member) this.#leaveGroup(wire)
+    table.detach(wire)
+    table.lastMs[wire] = 0
+    table.group[wire] = -1
+    this.plan(wire, {
+      tenant: table.names[table.tenant[wire]],
+      metric,
+      labels,
+      type: table.type[wire],
+      unit: '',
+    })
+    table.curMs[wire] = 0
+    if (heldMs > 0) this.sample(wire, heldMs, table.cur[wire])
+  }
+
+  #join(wire: number, tenant: string, base: string, labels: Record<string, string>, bound: number): void {
+    const { table } = this
+    const { le: _, ...rest } = labels
+    const key = seriesKey(`${base}%`, rest)
+    const at = `${tenant}/${key}`
+    let index = this.groupIndex.get(at)
+    if (index === undefined) {
+      index = this.freeGroups.pop() ?? this.groups.length
+      this.groups[index] = {
+        key: at,
+        statistics: new Statistics(key),
+        members: [],
+        prevMs: 0,
+        curMs: 0,
+        seen: 0,
+      }
+      this.groupIndex.set(at, index)
+    }
+    const group = this.groups[index] as Group
+    if (group.members.length >= this.#options.bucketsMax) {
+      this.reject('bucket-limit', `${base}: more than ${this.#options.bucketsMax} buckets`)
+      table.plan[wire] = PLAN.drop
+      return
+    }
+    table.plan[wire] = PLAN.member
+    table.group[wire] = index
+    table.bound[wire] = bound
+    addMember(table, group, wire)
+  }
+
+  #leaveGroup(wire: number): void {
+    const { table } = this
+    const index = table.group[wire]
+    const group = this.groups[index]
+    if (!group) return
+    if (table.curMs[wire] === group.curMs && group.curMs > group.prevMs) group.seen--
+    group.members.splice(group.members.indexOf(wire), 1)
+    if (group.members.length > 0) return
+    for (const output of group.statistics.wires) if (output >= 0) table.remove(output)
+    this.groupIndex.delete(group.key)
+    this.groups[index] = undefined
+    this.freeGroups.push(index)
+  }
+
+  #wait(wire: number, timeMs: number, value: number): boolean {
+    const { table } = this
+    const heldMs = table.curMs[wire]
+    if (heldMs === 0) {
+      table.cur[wire] = value
+      table.curMs[wire] = timeMs
+      return true
+    }
+    // No sibling came with it: a level.
+    table.plan[wire] = PLAN.gauge
+    const held = this.#out.put(wire, heldMs, table.cur[wire])
+    return this.#out.put(wire, timeMs, value) && held
+  }
+
+  /** Reads `io`; leaves the rate in it. */
+  #counter(wire: number): boolean {
+    const { table, io } = this
+    const timeMs = io[0]
+    const value = io[1]
+    const lastMs = table.lastMs[wire]
+    // A stale marker is a gap of the rate; the count itself goes on when its source returns.
+    if (Number.isNaN(value)) return this.#out.take(wire)
+    const sinceMs = timeMs - lastMs
+    const gapMs = this.#options.counterGapMsMax
+    if (lastMs > 0 && sinceMs <= 0 && sinceMs > -gapMs) return this.#refuse('out-of-order', wire, timeMs)
+    const last = table.last[wire]
+    table.last[wire] = value
+    table.lastMs[wire] = timeMs
+    if (lastMs <= 0 || sinceMs <= 0 || sinceMs > gapMs) return true
+    const reset = value < last || io[2] > lastMs
+    io[1] = ((reset ? Math.max(0, value) : value - last) * 1000) / sinceMs
+    return this.#out.take(wire)
+  }
+
+  #increment(wire: number, timeMs: number, value: number, startMs: number): boolean {
+    const { table } = this
+    if (Number.isNaN(value)) return this.#out.put(wire, timeMs, value)
+    const lastMs = table.lastMs[wire]
+    const gapMs = this.#options.counterGapMsMax
+    if (lastMs > 0 && timeMs <= lastMs && timeMs > lastMs - gapMs)
+      return this.#refuse('out-of-order', wire, timeMs)
+    const fromMs = startMs > 0 && startMs < timeMs ? startMs : lastMs
+    table.lastMs[wire] = timeMs
+    const spanMs = timeMs - fromMs
+    if (fromMs <= 0 || spanMs <= 0 || spanMs > gapMs) return true
+    return this.#out.put(wire, timeMs, (value * 1000) / spanMs)
+  }
+
+  #refuse(reason: string, wire: number, what: number): false {
+    if (this.#tally.reject(reason)) this.#tally.explain(reason, `${this.table.texts[wire]}: ${what}`)
+    return false
+  }
+
+  #refuseTime(wire: number, timeMs: number): false {
+    return this.#refuse(timeMs > this.#latestMs ? 'future' : 'time', wire, timeMs)
+  }
+
+  /** Frees wires that were not seen for long; at most once a minute, since it looks at all of them. */
+  #sweep(): void {
+    if (this.#arrivalS - this.#sweptS < 60) return
+    this.#sweptS = this.#arrivalS
+    const oldest = this.#arrivalS - this.#options.wireIdleMs / 1000
+    const { table } = this
+    for (let wire = 0; wire < table.length; wire++) {
+      const plan = table.plan[wire]
+      if (plan === PLAN.free || plan === PLAN.output || table.seenS[wire] >= oldest) continue
+      this.drop(wire)
+      this.evictions++
+    }
+  }
+}

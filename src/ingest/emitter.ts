@@ -1,0 +1,97 @@
+import { type SampleBatch, sampleBatch } from '../core/batch.ts'
+import type { SeriesTable } from '../core/series.ts'
+import { metaOf, parseKey } from './naming.ts'
+import type { IntakeOptions } from './options.ts'
+import type { Tally } from './tally.ts'
+import { PLAN, ROW_REFUSED, type WireTable } from './wire-table.ts'
+
+/** Rows lent at a time: three columns of this length stay within a core's L2 cache. */
+const BATCH_ROWS = 4096
+
+const discard = (): void => {}
+
+/** Converted values → rows of lent batches; a series is interned with its first value. */
+export class Emitter {
+  readonly #table: WireTable
+  readonly #series: SeriesTable
+  readonly #tally: Tally
+  readonly #options: IntakeOptions
+  readonly #io: Float64Array
+  readonly #batch = sampleBatch(BATCH_ROWS)
+  #take: (batch: SampleBatch) => void = discard
+
+  constructor(table: WireTable, series: SeriesTable, tally: Tally, options: IntakeOptions, io: Float64Array) {
+    this.#table = table
+    this.#io = io
+    this.#series = series
+    this.#tally = tally
+    this.#options = options
+  }
+
+  begin(take: (batch: SampleBatch) => void): void {
+    this.#take = take
+    this.#batch.length = 0
+  }
+
+  end(): void {
+    this.#flush()
+    this.#take = discard
+  }
+
+  /** One value of a wire's series; false when there is no room for the series. */
+  put(wire: number, timeMs: number, value: number): boolean {
+    this.#io[0] = timeMs
+    this.#io[1] = value
+    return this.take(wire)
+  }
+
+  /** The same with time and value in `io`. */
+  take(wire: number): boolean {
+    let row = this.#table.row[wire]
+    if (row < 0) {
+      row = this.#intern(wire, this.#io[1])
+      if (row < 0) return row === -1
+    }
+    const batch = this.#batch
+    const at = batch.length
+    batch.series[at] = row
+    batch.timeMs[at] = this.#io[0]
+    batch.value[at] = this.#io[1]
+    batch.length = at + 1
+    if (at + 1 === batch.capacity) this.#flush()
+    return true
+  }
+
+  #flush(): void {
+    if (this.#batch.length > 0) this.#take(this.#batch)
+    this.#batch.length = 0
+  }
+
+  #intern(wire: number, value: number): number {
+    const table = this.#table
+    const series = this.#series
+    // A gap of a series that never had a value says nothing.
+    if (Number.isNaN(value)) return -1
+    if (table.row[wire] === ROW_REFUSED && series.size >= series.limit) return this.#refuse(wire)
+    const { metric, labels } = parseKey(table.texts[wire])
+    const plan = table.plan[wire]
+    const name = plan === PLAN.counter || plan === PLAN.delta ? `${metric}:rate` : metric
+    const unit = table.names[table.unit[wire]]
+    const tenant = table.names[table.tenant[wire]]
+    const row = series.intern(metaOf(tenant, name, labels, unit, this.#options))
+    if (row < 0) return this.#refuse(wire)
+    table.attach(wire, row)
+    return row
+  }
+
+  #refuse(wire: number): number {
+    this.#table.row[wire] = ROW_REFUSED
+    if (this.#tally.reject('series-limit')) {
+      this.#tally.explain(
+        'series-limit',
+        `${this.#table.texts[wire]}: ${this.#series.limit} series are held already`,
+      )
+    }
+    return ROW_REFUSED
+  }
+}

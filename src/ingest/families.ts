@@ -1,0 +1,111 @@
+/** Declared types as remote write numbers them; the last two are ours. */
+export const TYPE = {
+  unknown: 0,
+  counter: 1,
+  gauge: 2,
+  histogram: 3,
+  gaugeHistogram: 4,
+  summary: 5,
+  info: 6,
+  stateset: 7,
+  /** A counter told in increments. */
+  delta: 8,
+  /** Whole histograms in one point. */
+  points: 9,
+} as const
+
+type Role = 'gauge' | 'waiting' | 'counter' | 'delta' | 'bucket' | 'sum' | 'count' | 'quantile' | 'drop'
+
+/** Families remembered; a server of many exporters declares a few thousand. */
+const FAMILIES_MAX = 50_000
+/** Wires that wait for a sibling to say what they are. */
+const WAITING_MAX = 50_000
+
+const SUFFIX = /_(total|bucket|sum|count|created)$/
+
+/** What is known of metric families: declared metadata, and which siblings were seen. */
+export class Families {
+  readonly declared = new Map<string, { type: number; unit: string }>()
+  /** Families of which both a sum and a count, or buckets, were seen. */
+  readonly grouped = new Set<string>()
+  /** Families of which only a sum or only a count was seen, with its wires. */
+  readonly waiting = new Map<string, { suffix: string; wires: number[] }>()
+  #waits = 0
+
+  static base(metric: string): string {
+    return metric.replace(SUFFIX, '')
+  }
+
+  /** True when this says something new. */
+  declare(family: string, type: number, unit: string): boolean {
+    const known = this.declared.get(family)
+    if (known && known.type === type && known.unit === unit) return false
+    if (!known && this.declared.size >= FAMILIES_MAX) return false
+    this.declared.set(family, { type, unit })
+    return true
+  }
+
+  type(metric: string): number {
+    return (this.declared.get(metric) ?? this.declared.get(Families.base(metric)))?.type ?? 0
+  }
+
+  unit(metric: string): string {
+    return (this.declared.get(metric) ?? this.declared.get(Families.base(metric)))?.unit ?? ''
+  }
+
+  /** What a wire is, from its declared type or, without one, from name, labels and siblings. */
+  role(metric: string, labels: Readonly<Record<string, string>>, type: number): Role {
+    if (type === TYPE.delta) return 'delta'
+    if (type === TYPE.gauge || type === TYPE.info || type === TYPE.stateset) return 'gauge'
+    const suffix = SUFFIX.exec(metric)?.[1]
+    if (suffix === 'created' && type !== TYPE.unknown) return 'drop'
+    if (type === TYPE.counter) return 'counter'
+    if (type === TYPE.gaugeHistogram) return 'gauge'
+    const grouped =
+      type === TYPE.histogram || type === TYPE.summary || this.grouped.has(Families.base(metric))
+    if (suffix === 'bucket' && 'le' in labels) return 'bucket'
+    if (grouped && (suffix === 'sum' || suffix === 'count')) return suffix
+    if ('quantile' in labels && labels.quantile !== '' && Number.isFinite(Number(labels.quantile)))
+      return 'quantile'
+    if (type === TYPE.unknown && (suffix === 'sum' || suffix === 'count')) return 'waiting'
+    return suffix === 'total' ? 'counter' : 'gauge'
+  }
+
+  /** Notes what a wire says of its family; returns wires whose role may have changed by it. */
+  evidence(
+    wire: number,
+    metric: string,
+    labels: Readonly<Record<string, string>>,
+    type: number,
+  ): readonly number[] {
+    if (type !== TYPE.unknown) return []
+    const suffix = SUFFIX.exec(metric)?.[1]
+    const bucket = suffix === 'bucket' && 'le' in labels
+    if (!bucket && suffix !== 'sum' && suffix !== 'count') return []
+    const family = Families.base(metric)
+    if (this.grouped.has(family)) return []
+    const waiting = this.waiting.get(family)
+    if (bucket || (waiting && waiting.suffix !== suffix)) {
+      if (this.grouped.size < FAMILIES_MAX) this.grouped.add(family)
+      this.waiting.delete(family)
+      this.#waits -= waiting?.wires.length ?? 0
+      return waiting?.wires ?? []
+    }
+    if (this.#waits >= WAITING_MAX) return []
+    this.#waits++
+    if (waiting) waiting.wires.push(wire)
+    else this.waiting.set(family, { suffix, wires: [wire] })
+    return []
+  }
+
+  restore(
+    grouped: readonly string[],
+    waiting: readonly (readonly [string, { suffix: string; wires: number[] }])[],
+  ): void {
+    for (const family of grouped) this.grouped.add(family)
+    for (const [family, { suffix, wires }] of waiting) {
+      this.waiting.set(family, { suffix, wires: [...wires] })
+      this.#waits += wires.length
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import { gunzipSync } from 'node:zlib'
+import { SNAPPY_SLACK, snappyDecode, snappyLength } from '../math/snappy.ts'
+
+export interface Inflated {
+  readonly bytes: Uint8Array
+  readonly length: number
+  /** '' when all is well. */
+  readonly failure: '' | 'too-large' | 'corrupt'
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** Bodies → plain bytes, never more than `limit` of them; the snappy output buffer is reused. */
+export class Inflater {
+  readonly #limit: number
+  #buffer = new Uint8Array(64 * 1024)
+
+  /** `limit`: bytes. */
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** The result is lent until the next call. */
+  inflate(encoding: 'identity' | 'gzip' | 'snappy', bytes: Uint8Array): Inflated {
+    if (encoding === 'identity') return this.#whole(bytes)
+    if (encoding === 'gzip') return this.#gunzip(bytes)
+    const length = snappyLength(bytes)
+    if (length < 0) return { bytes: NOTHING, length: 0, failure: 'corrupt' }
+    if (length > this.#limit) return { bytes: NOTHING, length: 0, failure: 'too-large' }
+    // No element makes more than 64 bytes of its 3 (a copy), so a longer claim is a lie not worth a buffer.
+    if (length > 64 + bytes.length * 22) return { bytes: NOTHING, length: 0, failure: 'corrupt' }
+    if (this.#buffer.length < length + SNAPPY_SLACK) {
+      this.#buffer = new Uint8Array(Math.max(length + SNAPPY_SLACK, this.#buffer.length * 2))
+    }
+    const decoded = snappyDecode(bytes, this.#buffer)
+    return { bytes: this.#buffer, length: Math.max(0, decoded), failure: decoded < 0 ? 'corrupt' : '' }
+  }
+
+  /** Bytes held. */
+  get held(): number {
+    return this.#buffer.length
+  }
+
+  #whole(bytes: Uint8Array): Inflated {
+    const failure = bytes.length > this.#limit ? 'too-large' : ''
+    return { bytes, length: bytes.length, failure }
+  }
+
+  #gunzip(bytes: Uint8Array): Inflated {
+    try {
+      const plain = gunzipSync(bytes, { maxOutputLength: this.#limit })
+      return { bytes: plain, length: plain.length, failure: '' }
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      return { bytes: NOTHING, length: 0, failure: code === 'ERR_BUFFER_TOO_LARGE' ? 'too-large' : 'corrupt' }
+    }
+  }
+}

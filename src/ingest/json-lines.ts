@@ -1,0 +1,127 @@
+import { seriesKey } from '../core/series.ts'
+import { hashText } from '../math/hash.ts'
+import { type DecodeContext, finishDefine } from './context.ts'
+import { TYPE } from './families.ts'
+import { safeName } from './naming.ts'
+import { parseTime, timeOfNumber } from './time.ts'
+
+const TYPES: Readonly<Record<string, number>> = {
+  counter: TYPE.counter,
+  gauge: TYPE.gauge,
+  delta: TYPE.delta,
+}
+
+const UTF8 = new TextDecoder('utf-8')
+const NEWLINE = 10
+
+/**
+ * JSON lines: `{"time","metric","labels","value"[,"unit","type","entity"]}` a line, or columnar with `times` and
+ * `values`. `type` is counter, gauge or delta; `entity` stands for the first entity label. A line that cannot be
+ * read is rejected by its number, the others are taken.
+ */
+export function decodeJsonLines(c: DecodeContext, length: number): void {
+  const { bytes } = c.reader
+  let number = 0
+  for (let from = 0; from < length; ) {
+    let to = bytes.indexOf(NEWLINE, from)
+    if (to < 0 || to > length) to = length
+    number++
+    const text = UTF8.decode(bytes.subarray(from, to)).trim()
+    if (text !== '') readLine(c, text, number)
+    from = to + 1
+  }
+}
+
+function readLine(c: DecodeContext, text: string, number: number): void {
+  let line: unknown
+  try {
+    line = JSON.parse(text)
+  } catch {
+    c.convert.reject('malformed', `line ${number}: not JSON: ${text.slice(0, 80)}`)
+    return
+  }
+  const why = isRecord(line) ? readRecord(c, line, number) : 'not an object'
+  if (why !== '') c.convert.reject('malformed', `line ${number}: ${why}`)
+}
+
+function readRecord(c: DecodeContext, line: Record<string, unknown>, number: number): string {
+  const { metric, labels, unit, type, entity } = line
+  if (typeof metric !== 'string' || metric === '') return 'metric is missing'
+  if (labels !== undefined && !isRecord(labels)) return `${short(metric)}: labels is not an object`
+  if (unit !== undefined && typeof unit !== 'string') return `${short(metric)}: unit is not a string`
+  if (entity !== undefined && typeof entity !== 'string') return `${short(metric)}: entity is not a string`
+  if (type !== undefined && (typeof type !== 'string' || !Object.hasOwn(TYPES, type))) {
+    return `${short(metric)}: type is none of ${Object.keys(TYPES).join(', ')}`
+  }
+  c.labels.begin(safeName(metric))
+  for (const [name, value] of Object.entries(labels ?? {})) {
+    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+      return `${short(metric)}: label ${short(name)} is not a string`
+    }
+    c.labels.add(safeName(name), String(value))
+  }
+  const { entityLabel } = c
+  if (entity && entityLabel !== '' && !Object.hasOwn(c.labels.labels, entityLabel))
+    c.labels.add(entityLabel, entity)
+  const kind = typeof type === 'string' ? TYPES[type] : TYPE.unknown
+  const wire = textWire(c, kind, typeof unit === 'string' ? unit : '')
+  if (Array.isArray(line.times) || Array.isArray(line.values)) return readColumns(c, line, wire, number)
+  const timeMs = readTime(line.time)
+  if (Number.isNaN(timeMs)) return `${short(metric)}: time is missing or not a time`
+  const value = readValue(line.value)
+  if (value === undefined) return `${short(metric)}: value is not a number`
+  if (wire >= 0 && c.convert.sample(wire, timeMs, value)) c.tally.samples++
+  return ''
+}
+
+function readColumns(c: DecodeContext, line: Record<string, unknown>, wire: number, number: number): string {
+  const { times, values, metric } = line
+  if (!Array.isArray(times) || !Array.isArray(values) || times.length !== values.length) {
+    return `${short(String(metric))}: times and values are not arrays of one length`
+  }
+  for (let i = 0; i < times.length; i++) {
+    const timeMs = readTime(times[i])
+    const value = readValue(values[i])
+    if (Number.isNaN(timeMs) || value === undefined) {
+      c.convert.reject(
+        'malformed',
+        `line ${number}: ${short(String(metric))}: time or value ${i} cannot be read`,
+      )
+    } else if (wire >= 0 && c.convert.sample(wire, timeMs, value)) c.tally.samples++
+  }
+  return ''
+}
+
+/** The wire of the labels just read, known by its canonical text. */
+export function textWire(c: DecodeContext, type: number, unit: string): number {
+  const { labels, convert, hash } = c
+  if (labels.refused !== '') {
+    convert.reject(labels.refused, `${short(labels.metric)}: too many labels, or a name or value too long`)
+    return -1
+  }
+  const text = seriesKey(labels.metric, labels.labels)
+  hashText(text, c.seed + type, hash)
+  const a = hash[0]
+  const b = hash[1]
+  const wire = convert.table.find(a, b, text.length)
+  return wire >= 0 ? wire : finishDefine(c, a, b, text.length, type, unit)
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function readTime(time: unknown): number {
+  if (typeof time === 'number') return timeOfNumber(time)
+  return typeof time === 'string' ? parseTime(time) : Number.NaN
+}
+
+/** A number, or null and "NaN" for an explicit gap; undefined when it is neither. */
+function readValue(value: unknown): number | undefined {
+  if (typeof value === 'number') return value
+  return value === null || value === 'NaN' ? Number.NaN : undefined
+}
+
+function short(text: string): string {
+  return text.slice(0, 100)
+}

@@ -1,0 +1,83 @@
+import { KIND_TRAITS, metricKind, type Unit, unitOf } from '../core/metric-kind.ts'
+import { type Labels, type SeriesMeta, seriesKey } from '../core/series.ts'
+import type { IntakeOptions } from './options.ts'
+
+const WORD_UNITS: Readonly<Record<string, string>> = {
+  seconds: 's',
+  milliseconds: 'ms',
+  microseconds: 'us',
+  nanoseconds: 'ns',
+  bytes: 'By',
+  percent: 'percent',
+  '%': 'percent',
+  ratio: 'ratio',
+}
+
+/** Units as senders write them, in the spelling of the vocabulary. */
+export function canonicalUnit(unit: string): Unit {
+  return WORD_UNITS[unit.toLowerCase()] ?? unit
+}
+
+/** Unit of a counter's rate. */
+export function rateUnit(unit: Unit): Unit {
+  return unit === '' || unit === '1' ? '1/s' : `${unit}/s`
+}
+
+/** A metric or label name the Prometheus way: anything but letters, digits, `_` and `:` becomes `_`. */
+export function sanitised(name: string): string {
+  const plain = name.replace(/[^a-zA-Z0-9_:]/g, '_')
+  return /^[0-9]/.test(plain) ? `_${plain}` : plain
+}
+
+/** Characters that would make a canonical key ambiguous. */
+const UNSAFE = /[{}="\\,\p{Cc}]/gu
+
+export function safeName(name: string): string {
+  return name.replace(UNSAFE, '_')
+}
+
+/** Takes a canonical key (without tenant) apart: the inverse of `seriesKey` on safe names. */
+export function parseKey(text: string): { metric: string; labels: Record<string, string> } {
+  const open = text.indexOf('{')
+  if (open < 0) return { metric: text, labels: {} }
+  const labels: Record<string, string> = {}
+  for (const found of text.slice(open).matchAll(/[{,]([^=]*)="((?:[^"\\]|\\.)*)"/g)) {
+    labels[found[1]] = found[2].replace(/\\(.)/gs, (_, c: string) => (c === 'n' ? '\n' : c))
+  }
+  return { metric: text.slice(0, open), labels }
+}
+
+export function entityOf(metric: string, labels: Labels, options: IntakeOptions): string {
+  for (const name of options.entityLabels) if (labels[name]) return labels[name]
+  const end = metric.search(/[_.:]/)
+  return end > 0 ? metric.slice(0, end) : 'unknown'
+}
+
+/** Everything known of a series, from its name, labels, declared unit and the user's overrides. */
+export function metaOf(
+  tenant: string,
+  metric: string,
+  labels: Labels,
+  unit: Unit,
+  options: IntakeOptions,
+): SeriesMeta {
+  const base = metric.replace(/:(rate|count|mean|p\d+(\.\d+)?)$/, '')
+  const override = options.overrides[metric] ?? options.overrides[base] ?? {}
+  const known = override.unit ?? unit
+  const kind = override.kind ?? metricKind(metric, known, labels)
+  return {
+    key: seriesKey(metric, labels, tenant),
+    tenant,
+    metric,
+    labels,
+    entity: entityOf(metric, labels, options),
+    unit: known,
+    kind,
+    bad: override.bad ?? KIND_TRAITS[kind].bad,
+  }
+}
+
+/** Declared unit, or what the name says. */
+export function unitFor(metric: string, declared: string): Unit {
+  return declared === '' ? unitOf(metric) : canonicalUnit(declared)
+}

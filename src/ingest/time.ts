@@ -1,0 +1,25 @@
+/** Numbers below this are Unix seconds, above it Unix ms: 1e11 s is the year 5138, 1e11 ms was 1973. */
+const SECONDS_MAX = 1e11
+
+const PLAIN = /^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?$/
+
+/** Unix seconds or ms → Unix ms. */
+export function timeOfNumber(value: number): number {
+  return Math.abs(value) < SECONDS_MAX ? value * 1000 : value
+}
+
+/**
+ * A time as people and programs write it → Unix ms, NaN when it is none: Unix s or ms, ISO 8601 with a zone,
+ * or `YYYY-MM-DD[ hh:mm[:ss[.sss]]]` read as UTC whatever the machine's own zone is.
+ */
+export function parseTime(text: string): number {
+  const trimmed = text.trim()
+  if (trimmed === '') return Number.NaN
+  const number = Number(trimmed)
+  if (!Number.isNaN(number)) return timeOfNumber(number)
+  if (PLAIN.test(trimmed)) {
+    const iso = trimmed.replace(' ', 'T').replace(',', '.')
+    return Date.parse(iso.length > 10 ? `${iso}Z` : iso)
+  }
+  return /^\d{4}-\d{2}-\d{2}[T ]/.test(trimmed) ? Date.parse(trimmed.replace(' ', 'T')) : Number.NaN
+}

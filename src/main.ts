@@ -1,0 +1,191 @@
+import { mkdir } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { type Assembled, assemble, configDigest } from './assembly.ts'
+import { FileJournal } from './bus/file-journal.ts'
+import { Inbox } from './bus/inbox.ts'
+import { resume, type Stateful } from './checkpoint.ts'
+import { type Config, shownConfig } from './config.ts'
+import type { Change } from './core/change.ts'
+import { systemClock } from './core/clock.ts'
+import type { Logger } from './core/logger.ts'
+import { Rejects } from './core/rejects.ts'
+import { Telemetry } from './core/telemetry.ts'
+import { VERSION } from './core/version.ts'
+import { Effects } from './effects.ts'
+import { hostSamples } from './ingest/host.ts'
+import { Pipeline } from './pipeline.ts'
+import { type ApiKey, assertBindable } from './serve/auth.ts'
+import { buildServer } from './serve/server.ts'
+import { FileCheckpoints } from './store/file-checkpoints.ts'
+import { FileRecord } from './store/file-record.ts'
+import { lockFolder } from './store/folder-lock.ts'
+import { MemoryIndex } from './store/memory-index.ts'
+import { every, readGauges, Saver, Ticker } from './upkeep.ts'
+import { openSinks, serveDeps } from './wiring.ts'
+
+/** A running service. */
+export interface Service {
+  /** Where it listens, such as `http://127.0.0.1:4318`. */
+  readonly url: string
+  /** Takes nothing more, finishes what is waiting, saves a checkpoint, closes everything. */
+  stop(): Promise<void>
+}
+
+/** How many of the newest changes are kept for queries. */
+const CHANGES_KEPT = 1000
+/** A checkpoint waits this long for sinks to take what was found, ms. */
+const SETTLE_MS = 5000
+/** Own gauges are read this often, ms. */
+const GAUGES_MS = 1000
+
+/**
+ * Builds the service from its configuration, restores what it had learned, replays what it had not yet saved, and
+ * listens. Rejects before listening when the configuration would expose it without authentication.
+ */
+export async function startService(
+  config: Config,
+  { logger }: { readonly logger: Logger },
+): Promise<Service> {
+  const keys = apiKeys(config)
+  assertBindable(config.server.host, { keys })
+  if (keys.length === 0) logger.warn('no API keys are configured: open to every program on this machine')
+  const telemetry = new Telemetry({ process: true })
+  const rejects = new Rejects(config.ingest.maxRejectsKept, (reason, n) => {
+    telemetry.count('foreshock_rejects_total', n, { reason })
+    if (reason === 'late') telemetry.count('foreshock_late_samples_total', n)
+  })
+  const folder = (name: string) => join(config.data.folder, name)
+  await mkdir(config.data.folder, { recursive: true })
+  const lock = await lockFolder(config.data.folder)
+
+  const record = await FileRecord.open({ dir: folder('record') })
+  const index = new MemoryIndex()
+  const changes = new Map<string, Change>()
+  let lastSeq = 0
+  for await (const line of record.read()) {
+    index.apply(line)
+    lastSeq = line.seq
+    if (line.entry.type === 'change') keepChange(changes, line.entry.change)
+  }
+
+  const parts = assemble(config, rejects)
+  const stateful = statefulOf(parts)
+  const checkpoints = new FileCheckpoints({
+    dir: folder('checkpoints'),
+    onWarning: text => logger.warn(text),
+  })
+  const restored = await resume(checkpoints, parts.series, stateful)
+  const journal = await FileJournal.open({ dir: folder('journal'), after: restored })
+
+  const sinks = await openSinks(config, record, telemetry, logger)
+  const onError = (error: unknown) =>
+    logger.error({ err: error }, 'what was found cannot be recorded yet; trying again')
+  const effects = new Effects({ journal, record, index, sink: sinks.all, telemetry, onError, lastSeq })
+  const pipeline = new Pipeline(
+    parts,
+    (position, outcome) => {
+      for (const change of outcome.changes) keepChange(changes, change)
+      return effects.apply(position, outcome)
+    },
+    telemetry,
+  )
+  let replayed = 0
+  for await (const { position, envelope } of journal.read(restored)) {
+    await pipeline.process(position, envelope)
+    replayed++
+  }
+  logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
+
+  await sinks.alertmanager?.restore(parts.disruptions.board().filter(one => one.status === 'open'))
+
+  const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
+    maxQueuedBytes: config.ingest.maxQueuedBytes,
+  })
+  const app = await buildServer(
+    serveDeps({ parts, inbox, index, changes, rejects, sinks, telemetry, effects, onError }),
+    { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes },
+  )
+  await app.listen({ host: config.server.host, port: config.server.port })
+  const url = config.server.publicUrl ?? urlOf(config.server.host, (app.server.address() as AddressInfo).port)
+  await effects.audit(systemClock(), 'service', 'start', { version: VERSION, config: configDigest(config) })
+  logger.info({ url, config: shownConfig(config) }, 'listening')
+
+  const saver = new Saver({
+    inbox,
+    checkpoints,
+    journal,
+    effects,
+    settle: () => sinks.all.settled(SETTLE_MS),
+    series: parts.series,
+    stateful,
+    telemetry,
+    logger,
+    clock: systemClock,
+  })
+  const ticker = new Ticker(inbox, systemClock)
+  const timers = [
+    every(config.checkpoint.every, async () => void (await saver.save()), onError),
+    every(
+      GAUGES_MS,
+      async () => {
+        readGauges(telemetry, parts, inbox)
+        sinks.all.report()
+      },
+      onError,
+    ),
+    every(config.features.step, () => ticker.tick(), onError),
+  ]
+  const host = config.sources.host
+  if (host.enabled) timers.push(every(host.every, () => sendHost(inbox, host.entity), onError))
+
+  return {
+    url,
+    stop: async () => {
+      for (const timer of timers) timer.stop()
+      await app.close()
+      await inbox.close()
+      await saver.save()
+      await sinks.all.close()
+      await journal.close()
+      await record.close()
+      await lock.release()
+    },
+  }
+}
+
+async function sendHost(inbox: Inbox, hostname: string): Promise<void> {
+  const arrivalMs = systemClock()
+  const bytes = await hostSamples(arrivalMs, { hostname })
+  await inbox.submit({ kind: 'json-lines', encoding: 'identity', arrivalMs, tenant: 'default', bytes })
+}
+
+function apiKeys(config: Config): ApiKey[] {
+  return config.auth.keys.map(({ name, hash, scopes, tenant }) => ({
+    id: name,
+    hash,
+    scopes,
+    ...(tenant === undefined ? {} : { tenant }),
+  }))
+}
+
+function statefulOf(parts: Assembled): Stateful[] {
+  const { intake, windows, scoring, disruptions, history } = parts
+  return [
+    intake,
+    windows,
+    scoring,
+    disruptions,
+    { snapshot: () => [history.snapshot()], restore: saved => history.restore(saved) },
+  ]
+}
+
+function urlOf(host: string, port: number): string {
+  const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host
+  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
+}
+
+function keepChange(changes: Map<string, Change>, change: Change): void {
+  changes.set(change.id, change)
+  if (changes.size > CHANGES_KEPT) changes.delete(changes.keys().next().value as string)
+}

@@ -1,0 +1,140 @@
+import type { FeatureBatch, OpinionBatch } from './core/batch.ts'
+import { opinionBatch } from './core/batch.ts'
+import { type Change, changeOf } from './core/change.ts'
+import type { DisruptionEvent } from './core/disruption.ts'
+import { EMPTY_RECEIPT, type Envelope, type Receipt } from './core/envelope.ts'
+import { contentId } from './core/identity.ts'
+import type { Position } from './core/ports.ts'
+import type { SeriesTable } from './core/series.ts'
+import type { AnomalyChange, DisruptionStage, Intake, Scoring, Windowing } from './core/stages.ts'
+import type { Telemetry } from './core/telemetry.ts'
+
+/** The recent past, as the pipeline writes it. */
+export interface HistoryWriter {
+  record(batch: FeatureBatch, opinions: OpinionBatch): void
+  forget(series: number): void
+  bytes(): number
+}
+
+export interface PipelineParts {
+  readonly series: SeriesTable
+  readonly intake: Intake
+  readonly windows: Windowing
+  readonly scoring: Scoring
+  readonly disruptions: DisruptionStage
+  readonly history: HistoryWriter
+}
+
+/** What one step of the pipeline did to the world; rare, so objects. */
+export interface Outcome {
+  readonly anomalies: AnomalyChange[]
+  readonly events: DisruptionEvent[]
+  readonly changes: Change[]
+}
+
+/**
+ * samples → features → scores → anomalies → disruptions → learn. A pure function of the envelopes given in order:
+ * no clock but theirs, so replaying a journal repeats every id.
+ */
+export class Pipeline {
+  readonly parts: PipelineParts
+  readonly #effect: (position: Position, outcome: Outcome) => Promise<void>
+  readonly #telemetry: Telemetry
+  #opinions: OpinionBatch
+  #weight: Float32Array
+
+  constructor(
+    parts: PipelineParts,
+    effect: (position: Position, outcome: Outcome) => Promise<void>,
+    telemetry: Telemetry,
+    batchRows = 65_536,
+  ) {
+    this.parts = parts
+    this.#effect = effect
+    this.#telemetry = telemetry
+    this.#opinions = opinionBatch(batchRows)
+    this.#weight = new Float32Array(batchRows)
+  }
+
+  /** Takes one envelope through the whole path. Never throws on bad input: the receipt says what was wrong. */
+  async process(position: Position, envelope: Envelope): Promise<Receipt> {
+    const { intake, windows } = this.parts
+    this.#telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
+    if (envelope.kind === 'change') return this.#change(position, envelope)
+    let receipt = EMPTY_RECEIPT
+    if (envelope.kind === 'tick') {
+      windows.tick(envelope.arrivalMs)
+    } else {
+      receipt = intake.decode(envelope, batch => windows.add(batch, envelope.arrivalMs))
+      this.#telemetry.count('foreshock_samples_total', receipt.samples, { kind: envelope.kind })
+    }
+    await this.#drain(position)
+    return receipt
+  }
+
+  /** The input has ended: completes the windows that are still open. */
+  async finish(position: Position): Promise<void> {
+    this.parts.windows.finish()
+    await this.#drain(position)
+  }
+
+  /** Scores what is complete after samples were added from outside `process`, as file replay does. */
+  drain(position: Position): Promise<void> {
+    return this.#drain(position)
+  }
+
+  async #drain(position: Position): Promise<void> {
+    const { windows, scoring, disruptions, history } = this.parts
+    const outcome: Outcome = { anomalies: [], events: [], changes: [] }
+    for (let ready = windows.next(); ready; ready = windows.next()) {
+      const { batch, last, windowEndMs } = ready
+      if (batch.length > 0) {
+        const started = performance.now()
+        await scoring.score(batch, this.#opinions)
+        const changes = scoring.judge(batch, this.#opinions)
+        disruptions.observe(batch, this.#opinions, changes)
+        history.record(batch, this.#opinions)
+        disruptions.weigh(batch, this.#weight)
+        scoring.learn(batch, this.#opinions, this.#weight)
+        for (const change of changes) outcome.anomalies.push(change)
+        this.#telemetry.count('foreshock_windows_total', batch.length)
+        this.#telemetry.observe('foreshock_stage_seconds', (performance.now() - started) / 1000, {
+          stage: 'score',
+        })
+      }
+      if (last) {
+        outcome.events.push(...disruptions.advance(windowEndMs))
+        for (const row of windows.expired()) this.#evict(row)
+      }
+    }
+    if (outcome.anomalies.length > 0 || outcome.events.length > 0) await this.#effect(position, outcome)
+  }
+
+  async #change(position: Position, envelope: Envelope): Promise<Receipt> {
+    const reasons: string[] = []
+    const changes: Change[] = []
+    for (const [index, line] of new TextDecoder().decode(envelope.bytes).split('\n').entries()) {
+      if (line.trim() === '') continue
+      const change = parseChange(line)
+      if (typeof change === 'string') reasons.push(`line ${index + 1}: ${change}`)
+      else changes.push(change)
+    }
+    for (const change of changes) this.parts.disruptions.change(change)
+    if (changes.length > 0) await this.#effect(position, { anomalies: [], events: [], changes })
+    return { ...EMPTY_RECEIPT, samples: changes.length, rejected: reasons.length, reasons }
+  }
+
+  #evict(row: number): void {
+    const { series, intake, windows, scoring, disruptions, history } = this.parts
+    for (const part of [intake, windows, scoring, disruptions, history]) part.forget(row)
+    series.evict(row)
+  }
+}
+
+function parseChange(line: string): Change | string {
+  try {
+    return changeOf(JSON.parse(line), parts => contentId('chg', ...parts))
+  } catch {
+    return 'not JSON'
+  }
+}

@@ -1,0 +1,147 @@
+import type { DisruptionEvent } from '../core/disruption.ts'
+import type { DisruptionSink, RecordLog } from '../core/ports.ts'
+
+export interface EventListener {
+  /** Hands an event on; false when no more can be taken until `Subscription.drained` is called. */
+  readonly send: (event: DisruptionEvent) => boolean
+  /** The stream is over for this listener: it fell too far behind, or the service stops. */
+  readonly end: (reason: 'slow' | 'closed') => void
+}
+
+export interface Subscription {
+  /** More can be taken again. */
+  drained(): void
+  close(): void
+  readonly queued: number
+}
+
+/** Events kept in memory for those who come back. */
+const RING = 1024
+/** Events that may wait for one listener before it is cut off. */
+const QUEUE_MAX = 2048
+/** Events replayed from the record at most, the newest. */
+const REPLAY_MAX = 1000
+const LISTENERS_MAX = 1000
+
+class Listener implements Subscription {
+  readonly #to: EventListener
+  readonly #left: (listener: Listener) => void
+  #queue: DisruptionEvent[] = []
+  #ready = true
+  #over = false
+  /** While the record is being read, live events wait behind it. */
+  #replaying = false
+
+  constructor(to: EventListener, left: (listener: Listener) => void) {
+    this.#to = to
+    this.#left = left
+  }
+
+  get queued(): number {
+    return this.#queue.length
+  }
+
+  offer(event: DisruptionEvent): void {
+    if (this.#over) return
+    this.#queue.push(event)
+    this.#push()
+    if (this.#queue.length > QUEUE_MAX) this.end('slow')
+  }
+
+  /** Puts what `missed` finds before everything that came since, each event once. */
+  async replay(missed: () => Promise<DisruptionEvent[]>): Promise<void> {
+    this.#replaying = true
+    const found = await missed()
+    const known = new Set(found.map(event => event.id))
+    this.#queue = [...found, ...this.#queue.filter(event => !known.has(event.id))]
+    this.#replaying = false
+    this.#push()
+  }
+
+  drained(): void {
+    this.#ready = true
+    this.#push()
+  }
+
+  close(): void {
+    this.#over = true
+    this.#queue = []
+    this.#left(this)
+  }
+
+  end(reason: 'slow' | 'closed'): void {
+    if (this.#over) return
+    this.close()
+    this.#to.end(reason)
+  }
+
+  #push(): void {
+    while (this.#ready && !this.#replaying && !this.#over) {
+      const event = this.#queue.shift()
+      if (!event) return
+      this.#ready = this.#to.send(event)
+    }
+  }
+}
+
+/**
+ * The live stream of events. Whoever comes back names the last event it saw and gets what it missed, from memory
+ * or from the record. An id that is known nowhere gets everything in memory: ids repeat rather than go missing.
+ */
+export class EventStream implements DisruptionSink {
+  readonly name = 'sse'
+  readonly pending = 0
+  readonly #record: RecordLog | undefined
+  readonly #listeners = new Set<Listener>()
+  #recent: DisruptionEvent[] = []
+
+  constructor(record?: RecordLog) {
+    this.#record = record
+  }
+
+  get listeners(): number {
+    return this.#listeners.size
+  }
+
+  async publish(event: DisruptionEvent): Promise<void> {
+    this.#recent.push(event)
+    if (this.#recent.length >= 2 * RING) this.#recent = this.#recent.slice(-RING)
+    for (const listener of [...this.#listeners]) listener.offer(event)
+  }
+
+  /** Undefined when too many listen already. Events may arrive before this returns. */
+  subscribe(lastEventId: string | undefined, to: EventListener): Subscription | undefined {
+    if (this.#listeners.size >= LISTENERS_MAX) return undefined
+    const listener = new Listener(to, left => this.#listeners.delete(left))
+    this.#listeners.add(listener)
+    if (lastEventId === undefined || lastEventId === '') return listener
+    const at = this.#recent.findLastIndex(event => event.id === lastEventId)
+    if (at < 0 && this.#record) {
+      listener.replay(() => this.#missed(lastEventId)).catch(() => listener.end('closed'))
+    } else {
+      for (const event of this.#recent.slice(at + 1)) listener.offer(event)
+    }
+    return listener
+  }
+
+  async close(): Promise<void> {
+    for (const listener of [...this.#listeners]) listener.end('closed')
+  }
+
+  /** Events of the record after `lastEventId`, the newest of them; of memory when the record does not know it. */
+  async #missed(lastEventId: string): Promise<DisruptionEvent[]> {
+    let found = false
+    let missed: DisruptionEvent[] = []
+    for await (const { entry } of (this.#record as RecordLog).read()) {
+      if (entry.type !== 'disruption') continue
+      if (entry.event.id === lastEventId) {
+        found = true
+        missed = []
+      } else if (found) {
+        missed.push(entry.event)
+        if (missed.length >= 2 * REPLAY_MAX) missed = missed.slice(-REPLAY_MAX)
+      }
+    }
+    return (found ? missed : this.#recent).slice(-REPLAY_MAX)
+  }
+}

@@ -1,0 +1,215 @@
+import type { Clock } from '../core/clock.ts'
+import { systemClock } from '../core/clock.ts'
+import type { DisruptionEvent } from '../core/disruption.ts'
+import type { DisruptionSink } from '../core/ports.ts'
+import type { Telemetry } from '../core/telemetry.ts'
+import { CLOUDEVENTS_TYPE, cloudEvent, fittedJson } from './cloudevents.ts'
+import { type DeadLetter, type Delivery, DeliveryQueue } from './delivery-queue.ts'
+import { Poster } from './post.ts'
+import { webhookHeaders, webhookKeys } from './signature.ts'
+import { checkedTarget, type TargetPolicy } from './target.ts'
+
+export interface RetryPolicy {
+  /** Wait after the first failure, ms; it triples from one to the next, each varied by ± half. */
+  readonly firstMs: number
+  readonly longestMs: number
+  /** An event older than this becomes a dead letter, ms. */
+  readonly giveUpMs: number
+}
+
+export interface WebhookOptions {
+  readonly name?: string
+  readonly url: string
+  /** One `whsec_…` secret, or several separated by spaces while they are being rotated. */
+  readonly secret: string
+  /** The file that keeps what is not yet delivered. */
+  readonly queueFile: string
+  /** CloudEvents `source`: a URI of this Foreshock. */
+  readonly source: string
+  readonly target?: TargetPolicy
+  readonly retry?: RetryPolicy
+  readonly timeoutMs?: number
+  readonly clock?: Clock
+  /** 0..1, for the variation of waits. */
+  readonly random?: () => number
+  readonly telemetry?: Telemetry
+}
+
+const RETRY: RetryPolicy = { firstMs: 5000, longestMs: 4 * 3_600_000, giveUpMs: 24 * 3_600_000 }
+const WAIT_FACTOR = 3
+/** The specification recommends 15 to 30 s. */
+const TIMEOUT_MS = 15_000
+/** "Usually smaller than 20 kB". */
+const BODY_BYTES_MAX = 20_000
+/** Requests under way at once. */
+const CONCURRENT_MAX = 4
+
+/**
+ * Delivers events as Standard Webhooks. An event is in the queue file before `publish` resolves; revisions of one
+ * disruption are delivered in order, disruptions do not wait for each other. After a day, or when the receiver
+ * answers 410 Gone, what is left becomes dead letters that can be seen and revived.
+ */
+export class WebhookSink implements DisruptionSink {
+  readonly name: string
+  readonly #source: string
+  readonly #keys: readonly Buffer[]
+  readonly #poster: Poster
+  readonly #queue: DeliveryQueue
+  readonly #retry: RetryPolicy
+  readonly #clock: Clock
+  readonly #random: () => number
+  readonly #telemetry: Telemetry | undefined
+  readonly #underway = new Map<string, Promise<void>>()
+  #pausedUntilMs = 0
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  private constructor(options: WebhookOptions, url: URL, keys: readonly Buffer[], queue: DeliveryQueue) {
+    this.name = options.name ?? `webhook:${url.hostname}`
+    this.#source = options.source
+    this.#keys = keys
+    this.#poster = new Poster(url, options.target ?? {}, options.timeoutMs ?? TIMEOUT_MS)
+    this.#queue = queue
+    this.#retry = options.retry ?? RETRY
+    this.#clock = options.clock ?? systemClock
+    this.#random = options.random ?? Math.random
+    this.#telemetry = options.telemetry
+  }
+
+  /** Goes on with what an earlier run left. Throws FS_CONFIG_INVALID for a bad target or secret, FS_IO. */
+  static async open(options: WebhookOptions): Promise<WebhookSink> {
+    const url = checkedTarget(options.url, options.target ?? {})
+    const keys = webhookKeys(options.secret)
+    const sink = new WebhookSink(options, url, keys, await DeliveryQueue.open(options.queueFile))
+    sink.#pump()
+    return sink
+  }
+
+  get pending(): number {
+    return this.#queue.pending.size
+  }
+
+  /** Why the receiver is no longer served; '' while it is. */
+  get disabled(): string {
+    return this.#queue.disabled
+  }
+
+  async publish(event: DisruptionEvent): Promise<void> {
+    if (!(await this.#queue.add(event, this.#clock()))) return
+    if (this.#queue.disabled) this.#bury(event.id, this.#queue.disabled)
+    this.#pump()
+  }
+
+  /** Oldest first. */
+  deadLetters(): readonly DeadLetter[] {
+    return [...this.#queue.dead.values()]
+  }
+
+  /** What waits and why, oldest first. */
+  deliveries(): readonly Delivery[] {
+    return [...this.#queue.pending.values()]
+  }
+
+  /** Tries a dead letter again. False when there is none of that event id. */
+  revive(id: string): boolean {
+    const revived = this.#queue.revive(id, this.#clock())
+    if (revived) this.#pump()
+    return revived
+  }
+
+  /** Serves the receiver again after a 410. */
+  enable(): void {
+    this.#queue.disable('')
+    this.#pump()
+  }
+
+  /** Attempts under way are cut; they go on after the next start. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.#poster.close()
+    await Promise.all(this.#underway.values())
+    await this.#queue.close()
+  }
+
+  #pump(): void {
+    if (this.#closed || this.#queue.disabled) return
+    clearTimeout(this.#timer)
+    const now = this.#clock()
+    let wakeMs = Number.POSITIVE_INFINITY
+    const held = new Set<string>()
+    for (const [id, delivery] of this.#queue.pending) {
+      const { id: disruption } = delivery.event.disruption
+      if (held.has(disruption)) continue
+      held.add(disruption)
+      if (this.#underway.has(id)) continue
+      const dueMs = Math.max(delivery.nextMs, this.#pausedUntilMs)
+      if (dueMs > now) wakeMs = Math.min(wakeMs, dueMs)
+      else if (this.#underway.size < CONCURRENT_MAX) this.#start(id, delivery)
+      else break // one that ends looks again
+    }
+    if (wakeMs < Number.POSITIVE_INFINITY) {
+      this.#timer = setTimeout(() => this.#pump(), Math.min(wakeMs - now, 60_000))
+    }
+  }
+
+  #start(id: string, delivery: Delivery): void {
+    const attempt = this.#attempt(id, delivery).finally(() => {
+      this.#underway.delete(id)
+      this.#pump()
+    })
+    this.#underway.set(id, attempt)
+  }
+
+  /** Never rejects. */
+  async #attempt(id: string, delivery: Delivery): Promise<void> {
+    try {
+      const body = fittedJson(cloudEvent(delivery.event, this.#source), BODY_BYTES_MAX)
+      const headers = {
+        'content-type': CLOUDEVENTS_TYPE,
+        'user-agent': 'foreshock',
+        ...webhookHeaders(this.#keys, id, this.#clock(), body),
+      }
+      const { status, retryAfterMs } = await this.#poster.post(headers, body, this.#clock())
+      if (status >= 200 && status < 300) {
+        this.#queue.delivered(id)
+        this.#count('delivered')
+      } else if (status === 410) {
+        this.#gone()
+      } else {
+        const throttled = status === 429 || status === 503 ? (retryAfterMs ?? 0) : 0
+        this.#failed(id, delivery, `answered ${status}`, Math.min(throttled, this.#retry.giveUpMs))
+      }
+    } catch (cause) {
+      // Cut by `close`: not the receiver's failure.
+      if (!this.#closed) this.#failed(id, delivery, cause instanceof Error ? cause.message : String(cause), 0)
+    }
+  }
+
+  #failed(id: string, delivery: Delivery, error: string, throttledMs: number): void {
+    this.#count('failed')
+    const now = this.#clock()
+    const { firstMs, longestMs, giveUpMs } = this.#retry
+    const plain = Math.min(longestMs, firstMs * WAIT_FACTOR ** delivery.attempts)
+    const waitMs = Math.max(plain * (0.5 + this.#random()), throttledMs)
+    if (throttledMs > 0) this.#pausedUntilMs = now + throttledMs
+    this.#queue.failed(id, now + waitMs, error)
+    if (now + waitMs - delivery.atMs > giveUpMs) this.#bury(id, error)
+  }
+
+  #gone(): void {
+    const reason = 'the receiver answered 410 Gone'
+    this.#queue.disable(reason)
+    for (const id of [...this.#queue.pending.keys()]) this.#bury(id, reason)
+  }
+
+  #bury(id: string, reason: string): void {
+    this.#queue.bury(id, this.#clock(), reason)
+    this.#count('dead')
+  }
+
+  #count(outcome: 'delivered' | 'failed' | 'dead'): void {
+    this.#telemetry?.count('foreshock_publish_total', 1, { sink: this.name, outcome })
+  }
+}

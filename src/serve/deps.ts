@@ -1,0 +1,104 @@
+import type { Logger } from 'pino'
+import type { Anomaly } from '../core/anomaly.ts'
+import type { Change } from '../core/change.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Disruption, DisruptionEvent } from '../core/disruption.ts'
+import type { Envelope, Receipt } from '../core/envelope.ts'
+import type { SeriesHistory } from '../core/history.ts'
+import type { RecordIndex } from '../core/ports.ts'
+import type { Rejects } from '../core/rejects.ts'
+import type { SeriesTable } from '../core/series.ts'
+import type { ExplainedSuspect } from '../core/stages.ts'
+import type { Telemetry } from '../core/telemetry.ts'
+import type { CallEdge } from '../core/topology.ts'
+import type { ApiKey } from './auth.ts'
+
+export interface EventListener {
+  /** Hands an event on; false when no more can be taken until `drained` of the subscription is called. */
+  readonly send: (event: DisruptionEvent) => boolean
+  /** It is over for this listener: it fell too far behind, or the service stops. */
+  readonly end: (reason: 'slow' | 'closed') => void
+}
+
+export interface EventSubscription {
+  /** More can be taken again. */
+  drained(): void
+  close(): void
+}
+
+/** Disruption events as they happen; `publish/event-stream.ts` is one. */
+export interface EventFeed {
+  /**
+   * Hands on the events that followed `lastEventId` (none when it is undefined), then every new one, perhaps
+   * before it returns. Undefined when too many listen already.
+   */
+  subscribe(lastEventId: string | undefined, to: EventListener): EventSubscription | undefined
+}
+
+/** Everything the HTTP service reads from or hands on to; `main.ts` wires it. */
+export interface ServeDeps {
+  /**
+   * Takes a body into the pipeline; resolves when it is processed and durable. Rejects with FS_OVERLOADED when
+   * more is waiting than may wait.
+   */
+  submit(envelope: Envelope): Promise<Receipt>
+  readonly index: RecordIndex
+  /** Open disruptions and those lately resolved, highest rank first. */
+  board(): readonly Disruption[]
+  /** Anomalies open now. */
+  anomalies(): readonly Anomaly[]
+  readonly series: SeriesTable
+  readonly history: SeriesHistory
+  detectors(): readonly { readonly id: string; readonly warmUpWindows: number; readonly bytes: number }[]
+  edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
+  explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[]
+  /** The newest changes known, any order; a tenant's only, when one is named. */
+  changes(tenant?: string): readonly Change[]
+  readonly rejects: Rejects
+  readonly events: EventFeed
+  readonly telemetry: Telemetry
+  ready(): { readonly ready: boolean; readonly why: readonly string[] }
+  /** Writes to the audit trail; failures are the callee's to log. */
+  audit(who: string, action: string, detail: unknown): void
+  readonly clock: Clock
+}
+
+export interface ServeOptions {
+  /** Known API keys; with none the service is open and may only be bound to loopback (`assertBindable`). */
+  readonly keys?: readonly ApiKey[]
+  readonly logger?: Logger
+  /** Shown in /openapi.json. */
+  readonly version?: string
+  /** Largest body taken, as sent, bytes. Default 16 MiB. */
+  readonly bodyBytesMax?: number
+  /** Requests per client and minute; no limit when absent. */
+  readonly requestsPerMinuteMax?: number
+  /** Event-loop delay above which 503 is answered, ms. Default 5000; 0 turns it off. */
+  readonly eventLoopDelayMsMax?: number
+  /** Between SSE comments that keep a quiet connection open, ms. Default 15000. */
+  readonly heartbeatMs?: number
+  /** Most SSE clients at once. Default 1000. */
+  readonly sseClientsMax?: number
+  /** How long an SSE client may leave its events unread before it is cut, ms. Default 30000. */
+  readonly sseStuckMsMax?: number
+  /** What senders are told to wait when overloaded, s. Default 5. */
+  readonly retryAfterSeconds?: number
+}
+
+/** Options with every default filled in. */
+export type Settings = Required<Omit<ServeOptions, 'logger' | 'requestsPerMinuteMax'>> &
+  Pick<ServeOptions, 'logger' | 'requestsPerMinuteMax'>
+
+export function settingsOf(options: ServeOptions): Settings {
+  return {
+    keys: [],
+    version: '0.0.0',
+    bodyBytesMax: 16 * 1024 * 1024,
+    eventLoopDelayMsMax: 5000,
+    heartbeatMs: 15_000,
+    sseClientsMax: 1000,
+    sseStuckMsMax: 30_000,
+    retryAfterSeconds: 5,
+    ...options,
+  }
+}

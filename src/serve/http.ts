@@ -1,0 +1,89 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ForeshockError } from '../core/errors.ts'
+import type { Principal, Scope } from './auth.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a key must allow; absent on routes that are open to everybody. */
+    scope?: Scope
+    /** The language of the route's errors; RFC 9457 problems when absent. */
+    speaks?: 'otlp'
+    /** Called so often that its requests are logged at debug level only. */
+    quiet?: boolean
+  }
+  interface FastifyRequest {
+    principal: Principal | null
+  }
+}
+
+/** Who is asking. Routes with a scope never run without. */
+export function principalOf(request: FastifyRequest): Principal {
+  if (request.principal === null)
+    throw new ForeshockError('FS_ASSERTION', 'a route without a scope asked who')
+  return request.principal
+}
+
+/** The tenant a request's data belongs to. */
+export function tenantOf(request: FastifyRequest): string {
+  return request.principal?.tenant ?? 'default'
+}
+
+/** The tenant a request may see; undefined is all of them. */
+export function visibleTenant(request: FastifyRequest): string | undefined {
+  return request.principal?.tenant
+}
+
+/** Media type in lower case and its parameters, quotes taken off; RFC 9110 section 8.3. */
+export function mediaType(header: string | undefined): {
+  readonly type: string
+  readonly parameters: ReadonlyMap<string, string>
+} {
+  const [type, ...rest] = (header ?? '').split(';')
+  const parameters = new Map<string, string>()
+  for (const part of rest) {
+    const at = part.indexOf('=')
+    if (at < 0) continue
+    const value = part.slice(at + 1).trim()
+    parameters.set(part.slice(0, at).trim().toLowerCase(), value.replace(/^"(.*)"$/, '$1'))
+  }
+  return { type: type.trim().toLowerCase(), parameters }
+}
+
+/** The encoding a body came in. Throws FS_MEDIA_TYPE_UNSUPPORTED on one that is not in `allowed`. */
+export function encodingOf<E extends string>(
+  request: FastifyRequest,
+  allowed: readonly E[],
+  absent: NoInfer<E>,
+): E {
+  const sent = String(request.headers['content-encoding'] ?? '')
+    .trim()
+    .toLowerCase()
+  if (sent === '') return absent
+  for (const encoding of allowed) if (encoding === sent) return encoding
+  throw new ForeshockError(
+    'FS_MEDIA_TYPE_UNSUPPORTED',
+    `content-encoding ${sent.slice(0, 50)} is not spoken here; use ${allowed.join(' or ')}`,
+  )
+}
+
+/** The body as received; a request without one has an empty body. */
+export function bytesOf(request: FastifyRequest): Uint8Array {
+  return request.body instanceof Uint8Array ? request.body : new Uint8Array(0)
+}
+
+export function notFound(what: string): ForeshockError {
+  return new ForeshockError('FS_NOT_FOUND', `there is no ${what.slice(0, 300)}`)
+}
+
+export function unsupported(detail: string): ForeshockError {
+  return new ForeshockError('FS_MEDIA_TYPE_UNSUPPORTED', detail)
+}
+
+export function invalid(detail: string): ForeshockError {
+  return new ForeshockError('FS_INPUT_INVALID', detail)
+}
+
+/** Sends JSON past the schema serializer: the answer is written as it is. */
+export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(JSON.stringify(value))
+}

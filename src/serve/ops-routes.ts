@@ -1,0 +1,45 @@
+import type { FastifyInstance } from 'fastify'
+import type { ServeDeps, Settings } from './deps.ts'
+import { sendJson, visibleTenant } from './http.ts'
+import { problemOf, sendProblem } from './problems.ts'
+import { ERRORS_OF_READS, statusSchema } from './schemas.ts'
+import { statusView } from './views.ts'
+
+/** For the machines that keep this one running. /livez and /readyz are open to everybody. */
+export function opsRoutes(app: FastifyInstance, deps: ServeDeps, settings: Settings): void {
+  const quiet = { config: { quiet: true }, schema: { hide: true } } as const
+
+  app.get('/livez', quiet, (_request, reply) => sendJson(reply, { live: true }))
+
+  app.get('/readyz', quiet, (request, reply) => {
+    const { ready, why } = deps.ready()
+    if (ready) return sendJson(reply, { ready, why })
+    const problem = problemOf('FS_OVERLOADED', `not ready: ${why.join('; ')}`, '/readyz', 503, {
+      title: 'The service is not ready',
+      remedy: 'wait',
+      ready,
+      why,
+    })
+    return sendProblem(request, reply, problem, settings.retryAfterSeconds)
+  })
+
+  app.get(
+    '/metrics',
+    { config: { scope: 'read', quiet: true }, schema: { hide: true } },
+    async (_request, reply) =>
+      reply.type('text/plain; version=0.0.4; charset=utf-8').send(await deps.telemetry.text()),
+  )
+
+  app.get(
+    '/api/status',
+    {
+      config: { scope: 'read', quiet: true },
+      schema: {
+        tags: ['operations'],
+        summary: 'Is data arriving, is it understood, how far has it been judged',
+        response: { 200: statusSchema, ...ERRORS_OF_READS },
+      },
+    },
+    request => statusView(deps, settings.version, visibleTenant(request)),
+  )
+}

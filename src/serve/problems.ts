@@ -1,0 +1,141 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { ERRORS, type ErrorCode, ForeshockError } from '../core/errors.ts'
+import { otlpErrorBody } from './otlp-answer.ts'
+
+/** RFC 9457 body of every error, with the code of the catalogue beside it. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: ErrorCode
+  readonly instance: string
+  readonly [extension: string]: unknown
+}
+
+const STATUS: Readonly<Record<ErrorCode, number>> = {
+  FS_ASSERTION: 500,
+  FS_CONFIG_INVALID: 500,
+  FS_AUTH_REQUIRED: 401,
+  FS_UNAUTHORIZED: 401,
+  FS_FORBIDDEN: 403,
+  FS_INPUT_INVALID: 400,
+  FS_INPUT_TOO_LARGE: 413,
+  FS_MEDIA_TYPE_UNSUPPORTED: 415,
+  FS_IDEMPOTENCY_CONFLICT: 422,
+  FS_OVERLOADED: 429,
+  FS_SNAPSHOT_INVALID: 500,
+  FS_LOG_CORRUPT: 500,
+  FS_NOT_FOUND: 404,
+  FS_EXPRESSION_INVALID: 400,
+  FS_FOLDER_IN_USE: 503,
+  FS_IO: 503,
+}
+
+/** A client mistake names what was wrong; a mistake of ours says only that it was ours. */
+const OURS = 'something went wrong on this side; the log has it under this request id'
+
+export function problemOf(
+  code: ErrorCode,
+  detail: string,
+  instance: string,
+  status = STATUS[code] ?? 500,
+  extensions: Readonly<Record<string, unknown>> = {},
+): Problem {
+  const cause = ERRORS[code].cause
+  return {
+    type: `urn:foreshock:error:${code}`,
+    title: cause.charAt(0).toUpperCase() + cause.slice(1),
+    status,
+    detail,
+    code,
+    instance,
+    remedy: ERRORS[code].remedy,
+    ...extensions,
+  }
+}
+
+/** What an error that Fastify or one of its plugins threw means in our catalogue. */
+function codeOfStatus(status: number): ErrorCode {
+  switch (status) {
+    case 401:
+      return 'FS_UNAUTHORIZED'
+    case 403:
+      return 'FS_FORBIDDEN'
+    case 404:
+      return 'FS_NOT_FOUND'
+    case 413:
+      return 'FS_INPUT_TOO_LARGE'
+    case 415:
+      return 'FS_MEDIA_TYPE_UNSUPPORTED'
+    case 429:
+    case 503:
+      return 'FS_OVERLOADED'
+    default:
+      return status >= 500 ? 'FS_ASSERTION' : 'FS_INPUT_INVALID'
+  }
+}
+
+interface FieldError {
+  readonly in: string
+  readonly field: string
+  readonly message: string
+}
+
+function fieldErrors(error: FastifyError): FieldError[] {
+  if (!hasZodFastifySchemaValidationErrors(error)) return []
+  return error.validation.slice(0, 20).map(issue => ({
+    in: error.validationContext ?? 'request',
+    field: issue.instancePath.replace(/^\//, '').replaceAll('/', '.') || '(whole)',
+    message: issue.message ?? 'is not valid',
+  }))
+}
+
+export function problemOfError(error: unknown, request: FastifyRequest): Problem {
+  const instance = request.url.split('?')[0].slice(0, 500)
+  if (error instanceof ForeshockError) {
+    const status = STATUS[error.code] ?? 500
+    return problemOf(error.code, status >= 500 ? OURS : error.message, instance, status)
+  }
+  const thrown = error as FastifyError
+  const errors = fieldErrors(thrown)
+  if (errors.length > 0) {
+    const detail = errors.map(e => `${e.in} ${e.field}: ${e.message}`).join('; ')
+    return problemOf('FS_INPUT_INVALID', detail.slice(0, 1000), instance, 400, { errors })
+  }
+  const status = thrown?.statusCode ?? 500
+  const detail = status >= 500 && status !== 503 ? OURS : String(thrown.message).slice(0, 1000)
+  return problemOf(codeOfStatus(status), detail, instance, status)
+}
+
+/** Sends a problem in the language of the route: google.rpc.Status to OTLP senders, RFC 9457 to all others. */
+export function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: Problem,
+  retryAfterSeconds: number,
+): FastifyReply {
+  reply.code(problem.status)
+  if (problem.status === 429 || problem.status === 503) reply.header('retry-after', retryAfterSeconds)
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="foreshock"')
+  if (request.routeOptions.config.speaks === 'otlp') {
+    const { contentType, body } = otlpErrorBody(
+      problem.status,
+      problem.detail,
+      request.headers['content-type'],
+    )
+    return reply.type(contentType).send(body)
+  }
+  return reply.type('application/problem+json').serializer(JSON.stringify).send(problem)
+}
+
+/** For requests so broken that Fastify never sees them: written to the socket as text. */
+export function rawProblem(status: number, detail: string): string {
+  const body = JSON.stringify(problemOf(codeOfStatus(status), detail, '', status))
+  return (
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n` +
+    `content-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+  )
+}

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ioError, syncDirectory, writeFully } from '../core/durable-file.ts'
+import type { Checkpoint, CheckpointStore } from '../core/ports.ts'
+import { DIGEST_BYTES, decodeCheckpoint, encodeCheckpoint } from './checkpoint-format.ts'
+
+export interface FileCheckpointsOptions {
+  readonly dir: string
+  /** Told of a checkpoint that cannot be read and is passed over. */
+  readonly onWarning?: (text: string) => void
+}
+
+/** Checkpoints kept: the newest, and the one before in case the newest is damaged. */
+const KEPT = 2
+/** Pieces are gathered to writes of this size, and the file is read in such. */
+const BLOCK_BYTES = 1_048_576
+const TEMPORARY = 'checkpoint.tmp'
+
+/**
+ * Checkpoints in files `checkpoint-<n>.bin`: written beside, synced, renamed. A reader takes the newest whose
+ * SHA-256 holds.
+ */
+export class FileCheckpoints implements CheckpointStore {
+  readonly #dir: string
+  readonly #onWarning: (text: string) => void
+  #saving: Promise<void> = Promise.resolve()
+
+  constructor(options: FileCheckpointsOptions) {
+    this.#dir = options.dir
+    this.#onWarning = options.onWarning ?? (() => {})
+  }
+
+  /** Saves one after the other. Throws FS_IO and leaves the former checkpoints as they were. */
+  save(checkpoint: Checkpoint): Promise<void> {
+    const saved = this.#saving.then(() => this.#save(checkpoint))
+    this.#saving = saved.catch(() => {}) // its own caller hears of it
+    return saved
+  }
+
+  async load(): Promise<Checkpoint | undefined> {
+    for (const name of (await checkpointNames(this.#dir)).reverse()) {
+      try {
+        return await readCheckpoint(join(this.#dir, name))
+      } catch (cause) {
+        const text = cause instanceof Error ? cause.message : String(cause)
+        this.#onWarning(`checkpoint ${name} cannot be read and is passed over: ${text}`)
+      }
+    }
+    return undefined
+  }
+
+  async #save(checkpoint: Checkpoint): Promise<void> {
+    const temporary = join(this.#dir, TEMPORARY)
+    try {
+      await mkdir(this.#dir, { recursive: true })
+      const names = await checkpointNames(this.#dir)
+      await writeCheckpoint(temporary, checkpoint)
+      const number = names.length === 0 ? 1 : numberOf(names[names.length - 1]) + 1
+      await rename(temporary, join(this.#dir, `checkpoint-${String(number).padStart(10, '0')}.bin`))
+      await syncDirectory(this.#dir)
+      for (const old of names.slice(0, Math.max(0, names.length + 1 - KEPT))) await rm(join(this.#dir, old))
+    } catch (cause) {
+      await rm(temporary, { force: true }).catch(() => {}) // overwritten by the next save
+      throw ioError(this.#dir, cause)
+    }
+  }
+}
+
+async function checkpointNames(dir: string): Promise<string[]> {
+  const names = await readdir(dir).catch(cause => {
+    if (cause.code === 'ENOENT') return []
+    throw ioError(dir, cause)
+  })
+  return names.filter(name => /^checkpoint-\d{10}\.bin$/.test(name)).sort()
+}
+
+function numberOf(name: string): number {
+  return Number(name.slice(11, 21))
+}
+
+async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const handle = await open(path, 'w')
+  try {
+    const digest = createHash('sha256')
+    const block = Buffer.alloc(BLOCK_BYTES) // one for all, so that saving leaves no garbage of its own size
+    let at = 0
+    let held = 0
+    const flush = async () => {
+      const full = block.subarray(0, held)
+      digest.update(full)
+      at += await writeFully(handle, full, at)
+      held = 0
+    }
+    for (const piece of encodeCheckpoint(checkpoint)) {
+      for (let from = 0; from < piece.length; ) {
+        const part = piece.subarray(from, from + block.length - held)
+        block.set(part, held)
+        held += part.length
+        from += part.length
+        if (held === block.length) await flush()
+      }
+    }
+    await flush()
+    await writeFully(handle, digest.digest(), at)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const handle = await open(path, 'r')
+  try {
+    await checkDigest(handle)
+    const block = Buffer.alloc(BLOCK_BYTES)
+    let held = block.subarray(0, 0)
+    let at = 0
+    return await decodeCheckpoint(async into => {
+      for (let done = 0; done < into.length; ) {
+        if (held.length === 0) {
+          const { bytesRead } = await handle.read(block, 0, block.length, at)
+          if (bytesRead === 0) throw new Error('it ends too early')
+          held = block.subarray(0, bytesRead)
+          at += bytesRead
+        }
+        const part = held.subarray(0, into.length - done)
+        into.set(part, done)
+        held = held.subarray(part.length)
+        done += part.length
+      }
+    })
+  } finally {
+    await handle.close()
+  }
+}
+
+async function checkDigest(handle: FileHandle): Promise<void> {
+  const end = (await handle.stat()).size - DIGEST_BYTES
+  if (end < 0) throw new Error('it is too short')
+  const digest = createHash('sha256')
+  const block = Buffer.alloc(BLOCK_BYTES)
+  for (let at = 0; at < end; ) {
+    const { bytesRead } = await handle.read(block, 0, Math.min(block.length, end - at), at)
+    if (bytesRead === 0) throw new Error('it ends too early')
+    digest.update(block.subarray(0, bytesRead))
+    at += bytesRead
+  }
+  const kept = Buffer.alloc(DIGEST_BYTES)
+  await handle.read(kept, 0, DIGEST_BYTES, end)
+  if (!digest.digest().equals(kept)) throw new Error('its content does not match its SHA-256')
+}

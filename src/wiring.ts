@@ -1,0 +1,110 @@
+import { join } from 'node:path'
+import type { Assembled } from './assembly.ts'
+import type { Inbox } from './bus/inbox.ts'
+import type { Config } from './config.ts'
+import type { Change } from './core/change.ts'
+import { systemClock } from './core/clock.ts'
+import type { Disruption } from './core/disruption.ts'
+import type { Logger } from './core/logger.ts'
+import type { RecordIndex } from './core/ports.ts'
+import type { Rejects } from './core/rejects.ts'
+import type { Telemetry } from './core/telemetry.ts'
+import type { Effects } from './effects.ts'
+import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
+import { EventStream } from './publish/event-stream.ts'
+import { FanOut } from './publish/fan-out.ts'
+import { WebhookSink } from './publish/webhook-sink.ts'
+import type { ServeDeps } from './serve/deps.ts'
+
+export interface Sinks {
+  readonly all: FanOut
+  readonly stream: EventStream
+  readonly alertmanager: AlertmanagerSink | undefined
+}
+
+/** The sinks that the configuration names, and the event stream that is always there. */
+export async function openSinks(
+  config: Config,
+  record: ConstructorParameters<typeof EventStream>[0],
+  telemetry: Telemetry,
+  logger: Logger,
+): Promise<Sinks> {
+  const stream = new EventStream(record)
+  const source = config.server.publicUrl ?? `http://${config.server.host}:${config.server.port}`
+  const urls = config.sinks.alertmanagers.map(({ url }) => url)
+  const alertmanager =
+    urls.length === 0
+      ? undefined
+      : new AlertmanagerSink({ urls, externalUrl: source, telemetry, clock: systemClock })
+  const webhooks = await Promise.all(
+    config.sinks.webhooks.map(({ url, secret, allowPrivate }, i) =>
+      WebhookSink.open({
+        name: `webhook-${i + 1}`,
+        url,
+        secret,
+        source,
+        target: { allowPrivate },
+        queueFile: join(config.data.folder, 'webhooks', `${i + 1}.jsonl`),
+        telemetry,
+        clock: systemClock,
+      }),
+    ),
+  )
+  const all = new FanOut({
+    sinks: [stream, ...(alertmanager ? [alertmanager] : []), ...webhooks],
+    telemetry,
+    onFailure: (sink, event, cause) => logger.error({ err: cause, sink, event: event.id }, 'not delivered'),
+  })
+  return { all, stream, alertmanager }
+}
+
+export interface Wired {
+  readonly parts: Assembled
+  readonly inbox: Inbox
+  readonly index: RecordIndex
+  readonly changes: ReadonlyMap<string, Change>
+  readonly rejects: Rejects
+  readonly sinks: Sinks
+  readonly telemetry: Telemetry
+  readonly effects: Effects
+  readonly onError: (error: unknown) => void
+}
+
+/** What the HTTP service reads from and hands on to. A silence of Alertmanager shows on the board, live. */
+export function serveDeps(wired: Wired): ServeDeps {
+  const { parts, inbox, index, sinks, effects, onError } = wired
+  const shown = (one: Disruption): Disruption =>
+    (sinks.alertmanager?.silencedBy(one).length ?? 0) > 0 ? { ...one, silenced: true } : one
+  const shownIndex: RecordIndex = {
+    apply: line => index.apply(line),
+    anomalies: query => index.anomalies(query),
+    disruption: id => {
+      const found = index.disruption(id)
+      return found && shown(found)
+    },
+    disruptions: query => {
+      const page = index.disruptions(query)
+      return { ...page, items: page.items.map(shown) }
+    },
+  }
+  return {
+    submit: envelope => inbox.submit(envelope),
+    index: shownIndex,
+    board: () => parts.disruptions.board().map(shown),
+    anomalies: () => parts.scoring.anomalies(),
+    series: parts.series,
+    history: parts.history,
+    detectors: () => parts.scoring.detectors,
+    edges: () => parts.disruptions.edges(),
+    explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),
+    changes: () => [...wired.changes.values()],
+    rejects: wired.rejects,
+    events: sinks.stream,
+    telemetry: wired.telemetry,
+    ready: () => ({ ready: true, why: [] }),
+    audit: (who, action, detail) => {
+      effects.audit(systemClock(), who, action, detail).catch(onError)
+    },
+    clock: systemClock,
+  }
+}

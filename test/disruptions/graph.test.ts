@@ -1,0 +1,40 @@
+// Shows that the call graph takes what people and tracers give it: cycles, loops, unknown names, too many edges.
+import { expect, it } from 'vitest'
+import { CallGraph } from '../../src/disruptions/graph.ts'
+
+it('finds who is above and below, through cycles', () => {
+  const graph = new CallGraph(100)
+  for (const [a, b] of [
+    ['a', 'b'],
+    ['b', 'c'],
+    ['c', 'a'],
+    ['c', 'd'],
+  ])
+    graph.add(a, b, 1)
+  expect([...graph.ancestors('d')].sort()).toEqual(['a', 'b', 'c'])
+  expect([...graph.descendants('a')].sort()).toEqual(['b', 'c', 'd'])
+  expect(graph.ancestors('nobody').size).toBe(0)
+})
+
+it('keeps the newest sighting, ignores self-calls, counts what does not fit', () => {
+  const graph = new CallGraph(1)
+  expect(graph.add('a', 'a', 1)).toBe(-1)
+  expect(graph.add('a', 'b', 5)).toBe(0)
+  expect(graph.add('a', 'b', 3)).toBe(0)
+  expect(graph.add('a', 'c', 9)).toBe(-1)
+  expect(graph.dropped).toBe(1)
+  expect(graph.edges()).toEqual([{ source: 'a', target: 'b', lastSeenMs: 5 }])
+})
+
+it('components are the same whatever the order of edges, and a large graph is quick', () => {
+  const pairs: [string, string][] = []
+  for (let i = 0; i < 100_000; i++) pairs.push([`n${i % 10_000}`, `n${(i * 7919 + 1) % 10_000}`])
+  const startMs = performance.now()
+  const one = new CallGraph(200_000)
+  for (const [a, b] of pairs) one.add(a, b, 0)
+  const other = new CallGraph(200_000)
+  for (const [a, b] of [...pairs].reverse()) other.add(a, b, 0)
+  const sorted = (map: Map<string, string>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1))
+  expect(sorted(one.components())).toEqual(sorted(other.components()))
+  expect(performance.now() - startMs).toBeLessThan(5000)
+})

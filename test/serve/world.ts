@@ -1,0 +1,370 @@
+import type { Anomaly } from '../../src/core/anomaly.ts'
+import { type Change, changeOf } from '../../src/core/change.ts'
+import type { Disruption, DisruptionEvent, DisruptionEventType } from '../../src/core/disruption.ts'
+import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../../src/core/envelope.ts'
+import { ForeshockError } from '../../src/core/errors.ts'
+import type { HistoryColumns, SeriesHistory } from '../../src/core/history.ts'
+import type { RecordIndex } from '../../src/core/ports.ts'
+import { Rejects } from '../../src/core/rejects.ts'
+import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
+import { Telemetry } from '../../src/core/telemetry.ts'
+import type {
+  EventFeed,
+  EventListener,
+  EventSubscription,
+  ServeDeps,
+  ServeOptions,
+} from '../../src/serve/deps.ts'
+import { buildServer } from '../../src/serve/server.ts'
+
+/** A fixed moment: Friday 20 November 2026, 14:30 UTC. */
+export const NOW_MS = Date.UTC(2026, 10, 20, 14, 30)
+const STEP_MS = 10_000
+
+/** Keeps whole columns per series, as the real history does, without its byte budget. */
+export class MemoryHistory implements SeriesHistory {
+  readonly depth = 360
+  readonly stepMs = STEP_MS
+  newestEndMs = NOW_MS
+  readonly rows = new Map<number, HistoryColumns>()
+
+  read(series: number, out: HistoryColumns): number {
+    const from = this.rows.get(series)
+    if (!from) return 0
+    const count = Math.min(out.observed.length, from.observed.length)
+    const skip = from.observed.length - count
+    for (const name of ['observed', 'expected', 'lower', 'upper', 'surprise'] as const)
+      out[name].set(from[name].subarray(skip))
+    return count
+  }
+
+  observed(): number {
+    return 0
+  }
+}
+
+/** Events that may wait for one listener of the feed below. */
+const QUEUE_MAX = 50
+
+/** A bounded feed: the last 100 events are there for those who come back, and a queue for each who is slow. */
+export class MemoryFeed implements EventFeed {
+  readonly kept: DisruptionEvent[] = []
+  readonly listeners = new Set<(event: DisruptionEvent) => void>()
+
+  subscribe(lastEventId: string | undefined, to: EventListener): EventSubscription {
+    const queue: DisruptionEvent[] = []
+    let ready = true
+    const push = () => {
+      while (ready && queue.length > 0) ready = to.send(queue.shift() as DisruptionEvent)
+    }
+    const take = (event: DisruptionEvent) => {
+      queue.push(event)
+      push()
+      if (queue.length <= QUEUE_MAX) return
+      this.listeners.delete(take)
+      to.end('slow')
+    }
+    if (lastEventId !== undefined) {
+      const at = this.kept.findIndex(event => event.id === lastEventId)
+      queue.push(...this.kept.slice(at + 1))
+    }
+    this.listeners.add(take)
+    push()
+    return {
+      drained: () => {
+        ready = true
+        push()
+      },
+      close: () => this.listeners.delete(take),
+    }
+  }
+
+  publish(event: DisruptionEvent): void {
+    this.kept.push(event)
+    if (this.kept.length > 100) this.kept.shift()
+    for (const listener of [...this.listeners]) listener(event)
+  }
+}
+
+export interface World {
+  readonly deps: ServeDeps
+  readonly envelopes: Envelope[]
+  readonly board: Disruption[]
+  readonly anomalies: Anomaly[]
+  readonly feed: MemoryFeed
+  readonly history: MemoryHistory
+  readonly series: SeriesTable
+  readonly changes: Change[]
+  readonly audits: { who: string; action: string; detail: unknown }[]
+  /** What the next bodies are answered. */
+  receipt: Receipt
+  overloaded: boolean
+  ready: boolean
+  clockMs: number
+}
+
+/** Everything the service needs, in memory, from the real parts of the core. */
+export function world(): World {
+  const series = new SeriesTable(10_000)
+  const history = new MemoryHistory()
+  const feed = new MemoryFeed()
+  const state: Omit<World, 'deps'> = {
+    envelopes: [],
+    board: [],
+    anomalies: [],
+    feed,
+    history,
+    series,
+    changes: [],
+    audits: [],
+    receipt: { ...EMPTY_RECEIPT, samples: 3 },
+    overloaded: false,
+    ready: true,
+    clockMs: NOW_MS,
+  }
+  const telemetry = new Telemetry()
+  const deps: ServeDeps = {
+    submit: async envelope => {
+      if (state.overloaded) throw new ForeshockError('FS_OVERLOADED', 'too much is waiting')
+      state.envelopes.push(envelope)
+      if (envelope.kind !== 'change') return state.receipt
+      const lines = Buffer.from(envelope.bytes).toString('utf8').split('\n')
+      for (const line of lines) {
+        const change = changeOf(JSON.parse(line), parts => parts.join())
+        if (typeof change === 'string') throw new Error(change)
+        state.changes.push(change)
+      }
+      return { ...EMPTY_RECEIPT, samples: lines.length }
+    },
+    index: memoryIndex(state),
+    board: () => state.board,
+    anomalies: () => state.anomalies,
+    series,
+    history,
+    detectors: () => [{ id: 'seasonal@1', warmUpWindows: 30, bytes: 4096 }],
+    edges: () => [
+      { source: 'checkout', target: 'payments', lastSeenMs: NOW_MS - 5000 },
+      { source: 'edge', target: 'checkout', lastSeenMs: NOW_MS - 5000 },
+    ],
+    explain: (atMs, lookbackMs) =>
+      state.anomalies
+        .filter(a => a.startMs <= atMs && a.endMs >= atMs - lookbackMs)
+        .map((a, i) => ({
+          rank: i + 1,
+          entity: a.entity,
+          metric: a.metric,
+          score: a.score / 100,
+          onsetMs: a.startMs,
+          direction: a.direction,
+          observed: a.observed,
+          expected: a.expected,
+          why: a.why,
+        })),
+    changes: () => state.changes,
+    rejects: new Rejects(100),
+    events: feed,
+    telemetry,
+    ready: () => ({ ready: state.ready, why: state.ready ? [] : ['restoring the checkpoint'] }),
+    audit: (who, action, detail) => state.audits.push({ who, action, detail }),
+    clock: () => state.clockMs,
+  }
+  return Object.assign(state, { deps })
+}
+
+function memoryIndex(state: Pick<World, 'board' | 'anomalies'>): RecordIndex {
+  const offset = (cursor: string | undefined) => {
+    if (cursor !== undefined && !/^\d+$/.test(cursor))
+      throw new ForeshockError('FS_INPUT_INVALID', 'cursor: is not one that was given out here')
+    return Number(cursor ?? 0)
+  }
+  return {
+    disruption: id => state.board.find(d => d.id === id),
+    disruptions: query => {
+      const all = state.board.filter(
+        d =>
+          (query.tenant === undefined || d.tenant === query.tenant) &&
+          (query.status === undefined || d.status === query.status) &&
+          (query.severity === undefined || d.severity === query.severity) &&
+          (query.entity === undefined || d.entities.includes(query.entity)) &&
+          (query.fromMs === undefined || Date.parse(d.startedAt) >= query.fromMs) &&
+          (query.toMs === undefined || Date.parse(d.startedAt) < query.toMs),
+      )
+      const start = offset(query.cursor)
+      const end = start + query.limit
+      return { items: all.slice(start, end), next: end < all.length ? String(end) : null }
+    },
+    anomalies: query => {
+      const start = offset(query.cursor)
+      return { items: state.anomalies.slice(start, start + query.limit), next: null }
+    },
+    apply: () => {},
+  }
+}
+
+export interface Running {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** Listens on a port of its own. */
+export async function listen(deps: ServeDeps, options: ServeOptions = {}): Promise<Running> {
+  const app = await buildServer(deps, options)
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  return { url, close: () => app.close() }
+}
+
+export function addSeries(
+  to: World,
+  metric: string,
+  labels: Record<string, string>,
+  more: Partial<SeriesMeta> = {},
+): number {
+  const tenant = more.tenant ?? 'default'
+  return to.series.intern({
+    key: seriesKey(metric, labels, tenant),
+    tenant,
+    metric,
+    labels,
+    entity: labels.service ?? 'none',
+    unit: 's',
+    kind: 'latency',
+    bad: 'up',
+    ...more,
+  })
+}
+
+/**
+ * A daily-looking wave with a little noise, and from `onset` on (windows before the end) a level `factor` times
+ * what was expected.
+ */
+export function addHistory(to: World, row: number, base: number, factor: number, onset: number): void {
+  const n = to.history.depth
+  const columns = {
+    observed: new Float64Array(n),
+    expected: new Float64Array(n),
+    lower: new Float64Array(n),
+    upper: new Float64Array(n),
+    surprise: new Float32Array(n),
+  }
+  let noise = 1
+  for (let i = 0; i < n; i++) {
+    noise = (noise * 16_807) % 2_147_483_647
+    const expected = base * (1 + 0.25 * Math.sin((i / n) * 2 * Math.PI))
+    const jitter = 1 + 0.12 * (noise / 2_147_483_647 - 0.5)
+    const strange = i >= n - onset
+    columns.expected[i] = expected
+    columns.lower[i] = expected * 0.85
+    columns.upper[i] = expected * 1.15
+    columns.observed[i] = expected * jitter * (strange ? factor : 1)
+    columns.surprise[i] = strange ? 6.5 : 0.4
+  }
+  columns.observed.fill(Number.NaN, 100, 106)
+  to.history.rows.set(row, columns)
+}
+
+export function disruption(id: string, more: Partial<Disruption> = {}): Disruption {
+  const startedAt = new Date(NOW_MS - 25 * 60_000).toISOString()
+  const entity = more.entity ?? 'checkout'
+  return {
+    id,
+    revision: 1,
+    supersedes: null,
+    tenant: 'default',
+    status: 'open',
+    rank: 1,
+    severity: 'major',
+    score: 87.2,
+    confidence: 0.94,
+    impact: { entities: 2, trafficShare: 0.31 },
+    rankParts: { impact: 0.82, confidence: 0.94, persistence: 0.7, novelty: 1 },
+    startedAt,
+    detectedAt: new Date(NOW_MS - 24 * 60_000).toISOString(),
+    updatedAt: new Date(NOW_MS).toISOString(),
+    resolvedAt: null,
+    entity,
+    entities: [entity, 'payments'],
+    title: `${entity} latency p99 1.9 s, expected 0.46 s, first seen at payments`,
+    why: ['payments became slow 40 s before checkout, which calls it'],
+    suspects: [
+      {
+        rank: 1,
+        entity: 'payments',
+        metric: 'latency_seconds:p99',
+        score: 0.81,
+        onset: startedAt,
+        direction: 'spike',
+        observed: 1.4,
+        expected: 0.21,
+        why: ['6.7× expected', 'nothing it calls is strange', 'deploy v2.4.1 3 min before'],
+      },
+    ],
+    evidence: [
+      {
+        id: `${id}-e1`,
+        series: { metric: 'latency_seconds:p99', labels: { service: entity } },
+        entity,
+        unit: 's',
+        window: { start: startedAt, end: new Date(NOW_MS).toISOString() },
+        observed: 1.9,
+        expected: 0.46,
+        lower: 0.3,
+        upper: 0.7,
+        direction: 'spike',
+        tailProbability: 1e-7,
+        surprise: 7,
+        imputed: false,
+        detectors: [{ id: 'seasonal@1', share: 1 }],
+        why: [`${entity} latency p99 1.9 s, expected 0.46 s`],
+      },
+    ],
+    changes: [],
+    silenced: false,
+    replay: { log: 'main@1', config: 'sha256:00', models: {} },
+    links: { self: `/api/disruptions/${id}`, verdict: `/api/disruptions/${id}/verdicts` },
+    ...more,
+  }
+}
+
+export function anomaly(id: string, more: Partial<Anomaly> = {}): Anomaly {
+  const entity = more.entity ?? 'checkout'
+  const labels = { service: entity }
+  return {
+    id,
+    series: 0,
+    key: seriesKey('latency_seconds:p99', labels, more.tenant),
+    metric: 'latency_seconds:p99',
+    labels,
+    entity,
+    tenant: 'default',
+    status: 'open',
+    startMs: NOW_MS - 25 * 60_000,
+    endMs: NOW_MS,
+    detectedMs: NOW_MS - 24 * 60_000,
+    observed: 1.9,
+    expected: 0.46,
+    lower: 0.3,
+    upper: 0.7,
+    direction: 'spike',
+    surprise: 7,
+    tailProbability: 1e-7,
+    score: 87.2,
+    severity: 'major',
+    imputed: false,
+    detectors: [{ id: 'seasonal@1', share: 1 }],
+    why: ['latency p99 1.9 s, expected 0.46 s'],
+    ...more,
+  }
+}
+
+export function event(of: Disruption, type: DisruptionEventType = 'opened'): DisruptionEvent {
+  return { id: `${of.id}.${of.revision}`, type, timeMs: Date.parse(of.updatedAt), disruption: of }
+}
+
+/** Parsed JSON that a test looks into by name. */
+export interface Json {
+  readonly [name: string]: Json
+}
+
+export async function json(answer: Response): Promise<Json> {
+  return (await answer.json()) as Json
+}
