@@ -100,7 +100,7 @@ export function slotColumns(profile: SlotProfile) {
     pointTail: ['u16', profile.bins],
     shapeTail: ['u16', profile.bins],
     shapes: [profile.keptDistances ? 'i16' : 'i8', ring],
-    distances: ['u32', profile.keptDistances ? profile.lastLag - profile.firstLag + 1 : 0],
+    distances: ['i32', profile.keptDistances ? profile.lastLag - profile.firstLag + 1 : 0],
   } as const satisfies ColumnSpec
 }
 
