@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium as playwright } from 'playwright-core'
 import { afterEach, expect, it } from 'vitest'
+import type { Disruption } from '../../src/core/disruption.ts'
 import { chromium } from '../peers/peers.ts'
 import { INCIDENT_CONFIG, Incident } from './incident.ts'
-import { type RunningService, remove, startForeshock } from './service.ts'
+import { getJson, type RunningService, remove, startForeshock } from './service.ts'
 
 /** A peer may have to be installed first. */
 const INSTALL_MS = 900_000
@@ -24,11 +25,11 @@ afterEach(async () => {
 it('shows a real disruption, its suspects and its chart', { timeout: INSTALL_MS }, async context => {
   const settings = await chromium(context)
   service = await startForeshock(INCIDENT_CONFIG)
-  const incident = new Incident(5)
+  const incident = new Incident(5, { extraLatencyS: 0.06, stepsAgo: 50 })
   await incident.learn(service.url)
   const browser = await playwright.launch(settings)
   try {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 860 } })
+    const page = await browser.newPage({ viewport: { width: 1280, height: 1110 } })
     const complaints: string[] = []
     page.on('pageerror', error => complaints.push(error.message))
     page.on('console', message => {
@@ -37,9 +38,10 @@ it('shows a real disruption, its suspects and its chart', { timeout: INSTALL_MS 
     await page.goto(service.url)
     await page.getByText('Nothing is disrupted').waitFor()
     const opened = await incident.strike(service.url)
-    await incident.tell(service.url, 15)
+    await incident.tell(service.url, 40)
     // No reload: the event stream brings it.
-    await page.getByRole('heading', { name: opened.title.split(' ').slice(0, 3).join(' ') }).waitFor()
+    const { title } = await getJson<Disruption>(`${service.url}/api/disruptions/${opened.id}`)
+    await page.getByRole('heading', { name: title }).waitFor()
     await page
       .getByText(/^store/)
       .first()
