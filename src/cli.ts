@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { addDrillCommand } from './commands/drill.ts'
 import { addEvaluateCommand } from './commands/evaluate.ts'
 import { addExplainCommand } from './commands/explain.ts'
 import { addKeyCommand } from './commands/key.ts'
@@ -33,6 +34,7 @@ function program(): Command {
   addEvaluateCommand(cli)
   addReplayCommand(cli)
   addExplainCommand(cli)
+  addDrillCommand(cli)
   addLogCommand(cli)
   addKeyCommand(cli)
   for (const command of cli.commands) command.exitOverride()

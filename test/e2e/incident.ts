@@ -34,15 +34,16 @@ export class Incident {
   readonly #bodies: string[]
   #next = 0
 
-  constructor(seed = 1) {
+  /** `stepsAgo`: how long ago the fault begins; as long as it and the life after it last, unless said. */
+  constructor(seed = 1, { extraLatencyS = 0.4, stepsAgo = FAULT_STEPS + HEAL_STEPS } = {}) {
     const fault = {
       service: 'store',
       fromStep: LEARN_STEPS,
       toStep: LEARN_STEPS + FAULT_STEPS,
-      extraLatencyS: 0.4,
+      extraLatencyS,
     }
     const steps = LEARN_STEPS + FAULT_STEPS + HEAL_STEPS
-    const fromMs = Math.floor(Date.now() / STEP_MS) * STEP_MS - steps * STEP_MS
+    const fromMs = Math.floor(Date.now() / STEP_MS) * STEP_MS - (LEARN_STEPS + stepsAgo) * STEP_MS
     this.#bodies = [...fleetBodies({ fromMs, stepMs: STEP_MS, steps, seed, fault })]
   }
 
