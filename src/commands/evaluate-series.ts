@@ -187,7 +187,7 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
       vus20: vusPr(score, label, 20),
       days: (rows * stepMs) / 86_400_000,
       points: THRESHOLDS.map(threshold => pointCounts(score, label, threshold)),
-      testEvents: THRESHOLDS.map(threshold => eventCounts(label, timeMs, openings(score, threshold))),
+      testEvents: THRESHOLDS.map(threshold => eventCounts(label, timeMs, ...openings(score, threshold))),
       ...(culprits ? { culprits } : {}),
     }
   })
@@ -204,16 +204,18 @@ function meanChange(values: Float64Array, row: number, metrics: number): number 
   return sum / metrics
 }
 
-/** Rows where a score comes to the threshold from below .625 of it: hysteresis as shipped (enter 4, leave 2.5). */
-function openings(score: Float64Array, threshold: number): Int32Array {
+/** Alerts of a score with hysteresis as shipped (enter 4, leave 2.5: .625 of it): first and last rows. */
+function openings(score: Float64Array, threshold: number): [Int32Array, Int32Array] {
   const rows: number[] = []
+  const ends: number[] = []
   let isOpen = false
   for (let i = 0; i < score.length; i++) {
     const wasOpen: boolean = isOpen
     isOpen = wasOpen ? score[i] >= 0.625 * threshold : score[i] >= threshold
     if (isOpen && !wasOpen) rows.push(i)
+    if (isOpen) ends[rows.length - 1] = i
   }
-  return Int32Array.from(rows)
+  return [Int32Array.from(rows), Int32Array.from(ends)]
 }
 
 function pointCounts(score: Float64Array, label: Uint8Array, threshold: number): Counts {
