@@ -20,6 +20,7 @@ import type { PipelineParts } from './pipeline.ts'
 /** The pipeline's parts before they are widened to their stage interfaces: `main` reads the history. */
 export interface Assembled extends PipelineParts {
   readonly history: WindowHistory
+  readonly disruptions: Disruptions
 }
 
 /** Tier 0: what scores every series. */

@@ -3,6 +3,7 @@ import cliProgress from 'cli-progress'
 import { Argument, type Command } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
 import { namesOf, SUITES, type Suite } from './evaluate-data.ts'
+import { evaluateRca } from './evaluate-rca.ts'
 import { type EvaluateTask, evaluateSeries } from './evaluate-series.ts'
 import { type ContestantTable, renderTables, tablesOf } from './evaluate-table.ts'
 import { univariateChoice } from './score-detectors.ts'
@@ -64,11 +65,12 @@ export function addEvaluateCommand(program: Command): void {
   program
     .command('evaluate')
     .description("run a benchmark suite's series through the shipped detectors and print its table")
-    .addArgument(new Argument('<suite>', 'what to measure').choices([...SUITES, 'all']))
+    .addArgument(new Argument('<suite>', 'what to measure').choices([...SUITES, 'rca', 'all']))
     .requiredOption('--data <folder>', 'folder of the evaluation sets')
     .option('--json [file]', 'all figures as JSON, to a file or in place of the tables')
     .option('--detector <id>', 'univariate detector instead of the default')
-    .action(async (suite: Suite | 'all', options: Omit<EvaluateOptions, 'suite'>) => {
+    .action(async (suite: Suite | 'rca' | 'all', options: Omit<EvaluateOptions, 'suite'>) => {
+      if (suite === 'rca') return evaluateRca(options)
       process.exitCode = await evaluateCommand({ ...options, suite })
     })
 }

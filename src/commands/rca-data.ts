@@ -215,6 +215,7 @@ function rootcausebenchGroups(folder: string): LocaliseGroup[] {
           id: line.id,
           atMs: Date.parse(alert.fired_at),
           truth: [line.root.service],
+          alert: { entity: alert.service, metric: alert.metric },
           blast: line.blast_radius as string[],
         },
       ],

@@ -7,6 +7,7 @@ import { Rejects } from '../core/rejects.ts'
 import type { ExplainedSuspect } from '../core/stages.ts'
 import { Telemetry } from '../core/telemetry.ts'
 import type { CallEdge } from '../core/topology.ts'
+import type { CauseRules } from '../disruptions/cause.ts'
 import { Pipeline } from '../pipeline.ts'
 
 export interface RecordedWorldOptions {
@@ -14,6 +15,8 @@ export interface RecordedWorldOptions {
   /** Windows kept per series: as many as the recording has, so that the whole past can be asked about. */
   readonly windows: number
   readonly config?: string | undefined
+  /** Variables of the environment that are read; none for a measurement. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
 }
 
 /** Bytes that the history of a recording may take; the rest has no past and is told as refused. */
@@ -30,7 +33,7 @@ export class RecordedWorld {
   readonly #pipeline: Pipeline
   #position = 0
 
-  constructor({ stepMs, windows, config }: RecordedWorldOptions) {
+  constructor({ stepMs, windows, config, environment }: RecordedWorldOptions) {
     const flags = {
       FORESHOCK_FEATURES_STEP: `${stepMs}ms`,
       FORESHOCK_FEATURES_LATENESS: '1ms',
@@ -38,7 +41,10 @@ export class RecordedWorld {
       FORESHOCK_FEATURES_HISTORY_WINDOWS: String(Math.max(2, windows)),
       FORESHOCK_FEATURES_HISTORY_BUDGET: HISTORY_BUDGET,
     }
-    this.parts = assemble(loadConfig({ file: config, flags }), this.rejects)
+    this.parts = assemble(
+      loadConfig({ file: config, flags, ...(environment ? { environment } : {}) }),
+      this.rejects,
+    )
     this.#pipeline = new Pipeline(
       this.parts,
       async (_, outcome) => {
@@ -67,7 +73,8 @@ export class RecordedWorld {
     atMs: number,
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
+    rules?: CauseRules,
   ): readonly ExplainedSuspect[] {
-    return this.parts.disruptions.explain(atMs, lookbackMs, alert)
+    return this.parts.disruptions.explain(atMs, lookbackMs, alert, rules)
   }
 }

@@ -45,6 +45,17 @@ export class Recording {
     })
   }
 
+  /** Adds all of another recording, its times moved by `shiftMs`. */
+  join(other: Recording, shiftMs: number): void {
+    const rows = new Map<number, number>()
+    for (const [row, meta] of other.table.metas()) rows.set(row, this.intern(meta))
+    for (let i = 0; i < other.length; i++) {
+      this.add(rows.get(other.#series[i]) ?? -1, other.#timeMs[i] + shiftMs, other.#value[i])
+    }
+    this.edges.push(...other.edges)
+    this.changes.push(...other.changes.map(change => ({ ...change, timeMs: change.timeMs + shiftMs })))
+  }
+
   /** First and last sample time, Unix ms; NaN when empty. */
   span(): { readonly firstMs: number; readonly lastMs: number } {
     let [firstMs, lastMs] = [Number.NaN, Number.NaN]

@@ -120,7 +120,7 @@ export function bodyOf(story: Story, context: BodyContext): Disruption {
     title,
     why: whyOf(story, felt, anomalies, names, context),
     suspects: story.suspects,
-    evidence: anomalies.map(anomaly => evidenceOf(anomaly, context.unitOf)),
+    evidence: allEvidence(story, anomalies, context),
     changes: story.changes.map(({ id, timeMs, entity, kind, ref }) => ({
       id,
       time: iso(timeMs),
@@ -132,6 +132,17 @@ export function bodyOf(story: Story, context: BodyContext): Disruption {
     replay: { log: options.log, config: options.configDigest, models: { ...options.models } },
     links: { self: path, verdict: `${path}/verdicts` },
   }
+}
+
+/** Anomalies first; of entities that have none, what was measured. */
+function allEvidence(story: Story, anomalies: readonly Anomaly[], context: BodyContext): Evidence[] {
+  const out = anomalies.map(anomaly => evidenceOf(anomaly, context.unitOf))
+  const told = new Set(anomalies.map(anomaly => anomaly.entity))
+  for (const measured of story.measured) {
+    if (out.length >= context.options.maxEvidence) break
+    if (!told.has(measured.entity)) out.push({ ...measured })
+  }
+  return out
 }
 
 function whyOf(

@@ -35,9 +35,8 @@ export class StoryBook {
     const { name, namespace } = this.#fleet.entities[entity]
     const found = this.#components.get(name)
     if (found !== undefined) return found
-    if (this.#graph.size === 0) return `namespace ${namespace}`
-    if (name === FRONT_DOOR) return this.#frontComponent()
-    return name
+    if (name === FRONT_DOOR && this.#graph.size > 0) return this.#frontComponent()
+    return `namespace ${namespace}`
   }
 
   /** Names of all entities of one component of a tenant, sorted. */

@@ -1,4 +1,5 @@
 import type { Change } from '../core/change.ts'
+import type { Labels } from '../core/series.ts'
 import type { ChangeScore } from './change-score.ts'
 import { CAUSE_WEIGHT, F, FAMILY_SLOTS } from './families.ts'
 import { type CallGraph, compare } from './graph.ts'
@@ -13,8 +14,10 @@ export interface Finding {
   /** Unix ms, NaN when it never crossed. */
   readonly onsetMs: number
   readonly change: ChangeScore
-  /** Whether a caller measured it. */
+  /** Whether it measures a call, and whose. */
   readonly onEdge: boolean
+  readonly caller: string
+  readonly labels: Labels
   readonly absent: boolean
 }
 
@@ -52,6 +55,30 @@ const OTHER_TYPE = 0.2
  */
 const INFERRED_NAME = /_(remote|client)$|^([^_]+)_AWS::\2$/
 
+/** Parts of the search that can be left out, to measure what each is worth. All are in use by default. */
+export interface CauseRules {
+  /** Shift over the series' own tail. */
+  readonly tail: boolean
+  /** Shift over the series' standard deviation. */
+  readonly sigma: boolean
+  /** Callees that explain, callers that a change harms. */
+  readonly topology: boolean
+  readonly changes: boolean
+  /** Peers known only from their callers count less. */
+  readonly inferred: boolean
+  /** Only the largest series of an entity counts, not the second family. */
+  readonly secondFamily: boolean
+}
+
+export const ALL_RULES: CauseRules = {
+  tail: true,
+  sigma: true,
+  topology: true,
+  changes: true,
+  inferred: true,
+  secondFamily: true,
+}
+
 export interface Alert {
   readonly entity: string
   readonly family: number
@@ -63,6 +90,7 @@ export interface CauseContext {
   readonly onsetMs: number
   readonly changeDecayMs: number
   readonly alert?: Alert | undefined
+  readonly rules?: CauseRules | undefined
 }
 
 /** `ok` and `err` are two names of one thing, and latency is latency wherever it is measured. */
@@ -86,11 +114,10 @@ interface Entry {
 
 /** Orders entities by how likely they started it: strongest first, ties by name. */
 export function rankCauses(findings: readonly Finding[], context: CauseContext): Cause[] {
+  const rules = context.rules ?? ALL_RULES
   const entries = collect(findings, context.alert)
   const base = new Map<string, number>()
-  for (const [entity, entry] of entries) {
-    base.set(entity, (twoLargest(entry.tails) + twoLargest(entry.sigmas)) / 2)
-  }
+  for (const [entity, entry] of entries) base.set(entity, strengthOfEntry(entry, rules))
   const causes: Cause[] = []
   for (const [entity, entry] of entries) causes.push(judge(entity, entry, base, context))
   return causes.sort((a, b) => b.score - a.score || compare(a.entity, b.entity))
@@ -127,7 +154,13 @@ function collect(findings: readonly Finding[], alert: Alert | undefined): Map<st
   return entries
 }
 
-function twoLargest(values: Float64Array): number {
+function strengthOfEntry(entry: Entry, { tail, sigma, secondFamily }: CauseRules): number {
+  const share = secondFamily ? SECOND_FAMILY : 0
+  const [byTail, bySigma] = [twoLargest(entry.tails, share), twoLargest(entry.sigmas, share)]
+  return tail && sigma ? (byTail + bySigma) / 2 : tail ? byTail : bySigma
+}
+
+function twoLargest(values: Float64Array, share: number): number {
   let first = 0
   let second = 0
   for (let i = 0; i < values.length; i++) {
@@ -136,19 +169,19 @@ function twoLargest(values: Float64Array): number {
       first = values[i]
     } else if (values[i] > second) second = values[i]
   }
-  return first + SECOND_FAMILY * second
+  return first + share * second
 }
 
 function judge(
   entity: string,
   entry: Entry,
   base: ReadonlyMap<string, number>,
-  { graph, changes, onsetMs, changeDecayMs, alert }: CauseContext,
+  { graph, changes, onsetMs, changeDecayMs, alert, rules = ALL_RULES }: CauseContext,
 ): Cause {
   const own = base.get(entity) ?? 0
   let callee = 0
   let explainedBy = ''
-  for (const name of graph.callees(entity)) {
+  for (const name of rules.topology ? graph.callees(entity) : []) {
     const strength = base.get(name) ?? 0
     if (strength > callee || (strength === callee && strength > 0 && compare(name, explainedBy) < 0)) {
       callee = strength
@@ -156,17 +189,18 @@ function judge(
     }
   }
   let score = own
-  if (own >= ANOMALOUS && callee < ANOMALOUS) score += UNEXPLAINED_BONUS
-  const guilty = guiltiest(entity, changes, onsetMs, changeDecayMs)
+  if (rules.topology && own >= ANOMALOUS && callee < ANOMALOUS) score += UNEXPLAINED_BONUS
+  const guilty = rules.changes ? guiltiest(entity, changes, onsetMs, changeDecayMs) : undefined
   let changeBonus = 0
   if (guilty) {
     let caller = 0
-    for (const name of graph.callers(entity)) caller = Math.max(caller, base.get(name) ?? 0)
+    for (const name of rules.topology ? graph.callers(entity) : [])
+      caller = Math.max(caller, base.get(name) ?? 0)
     changeBonus = guilty.weight * (CHANGE_BONUS + CHANGE_CALLER_SHARE * caller)
     score += changeBonus
   }
   if (alert?.entity === entity && own > 0) score += ALERTING_BONUS * Math.max(0, 1 - callee / own)
-  if (entry.inferred || INFERRED_NAME.test(entity)) score -= INFERRED_PENALTY
+  if (rules.inferred && (entry.inferred || INFERRED_NAME.test(entity))) score -= INFERRED_PENALTY
   const order = [...entry.best.keys()]
     .filter(f => entry.best[f] !== undefined)
     .sort((a, b) => entry.strengths[b] - entry.strengths[a] || first(a) - first(b))

@@ -3,10 +3,11 @@ import type { SeriesHistory } from '../core/history.ts'
 import type { ExplainedSuspect } from '../core/stages.ts'
 import { suspectOf } from './body.ts'
 import type { StoryBook } from './book.ts'
-import { type Alert, type Cause, rankCauses } from './cause.ts'
+import { type Alert, type Cause, type CauseRules, rankCauses } from './cause.ts'
 import { FRONT_DOOR, familyOfMetric } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
+import { measuredEvidence } from './measured.ts'
 import type { DisruptionOptions } from './options.ts'
 import type { Interval, Ranker } from './ranker.ts'
 import type { Story } from './story.ts'
@@ -46,6 +47,7 @@ export class Investigator {
     atMs: number,
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
+    rules?: CauseRules,
   ): readonly ExplainedSuspect[] {
     const { stepMs, postWindows, baselineWindows } = this.#parts.options
     const newestMs = this.#parts.history.newestEndMs
@@ -60,6 +62,7 @@ export class Investigator {
       baselineMs: lookbackMs > 0 ? lookbackMs : baselineWindows * stepMs,
       disrupted: this.#intervals(undefined, undefined),
       alert: alert && { entity: alert.entity, family: familyOfMetric(alert.metric) },
+      rules,
     })
     return causes
       .filter(cause => cause.base > 0)
@@ -89,6 +92,12 @@ export class Investigator {
       .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
       .slice(0, maxSuspects)
       .map((cause, i) => suspectOf(cause, i + 1, story.startedMs, this.#parts.graph.has(cause.entity)))
+    story.measured = measuredEvidence(
+      causes,
+      new Set([...Object.keys(story.members), ...story.suspects.map(one => one.entity)]),
+      story.startedMs,
+      nowMs,
+    ).slice(0, this.#parts.options.maxEvidence)
     const named = new Set([...Object.keys(story.members), ...story.suspects.slice(0, 3).map(s => s.entity)])
     story.changes = this.#parts.changes
       .filter(change => named.has(change.entity) && change.timeMs <= nowMs)
@@ -115,6 +124,7 @@ export class Investigator {
     disrupted: readonly Interval[]
     silentOf?: Story
     alert?: Alert | undefined
+    rules?: CauseRules | undefined
   }): Cause[] {
     const members = question.silentOf ? Object.entries(question.silentOf.members) : []
     const silent = new Set(members.filter(([, m]) => m.silence !== 'none').map(([name]) => name))
@@ -127,6 +137,7 @@ export class Investigator {
       onsetMs: question.onsetMs,
       changeDecayMs: this.#parts.options.changeDecayMs,
       alert: question.alert,
+      rules: question.rules,
     })
   }
 

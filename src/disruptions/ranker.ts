@@ -149,6 +149,8 @@ export class Ranker {
       onsetMs: change.onset < 0 ? Number.NaN : lastMs - (m - change.onset) * step,
       change,
       onEdge: place.caller !== undefined,
+      caller: place.caller ?? '',
+      labels: meta.labels,
       absent: false,
     }
   }
@@ -237,6 +239,8 @@ function silentFinding(entity: string, onsetMs: number): Finding {
       onset: 0,
     },
     onEdge: false,
+    caller: '',
+    labels: { service: entity },
     absent: true,
   }
 }

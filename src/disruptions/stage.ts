@@ -10,11 +10,13 @@ import type { AnomalyChange, DisruptionStage, ExplainedSuspect } from '../core/s
 import type { CallEdge } from '../core/topology.ts'
 import { bodyOf } from './body.ts'
 import { StoryBook } from './book.ts'
+import type { CauseRules } from './cause.ts'
 import { Fleet } from './fleet.ts'
 import { CallGraph, compare } from './graph.ts'
 import { confidenceOf, rankParts, rankValue, severityOf } from './impact.ts'
 import { Investigator } from './investigator.ts'
 import { criticalOf, familiesSpeaking, type WindowLevels, windowLevels } from './levels.ts'
+import { silenceEvidence } from './measured.ts'
 import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
 import { restoreStage, type StageState, snapshotStage } from './state.ts'
@@ -172,8 +174,9 @@ export class Disruptions implements DisruptionStage {
     atMs: number,
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
+    rules?: CauseRules,
   ): readonly ExplainedSuspect[] {
-    return this.#investigator.explain(atMs, lookbackMs, alert)
+    return this.#investigator.explain(atMs, lookbackMs, alert, rules)
   }
 
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[] {
@@ -258,6 +261,9 @@ export class Disruptions implements DisruptionStage {
       const { tenant: own, name } = this.#fleet.entities[e]
       if (own === tenant && this.#fleet.columns.recent[e] > 0) {
         join(story, name, startedMs, this.#options.openAt, nowMs).silence = 'whole'
+        if (story.measured.length < this.#options.maxEvidence) {
+          story.measured.push(silenceEvidence(name, this.#fleet.columns.recent[e], startedMs, nowMs))
+        }
       }
     }
     story.peak = 2 * this.#options.openAt

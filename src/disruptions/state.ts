@@ -92,5 +92,6 @@ export function restoreStage(
 function revive(story: Story): Story {
   const members = dictionary(story.members)
   for (const name of Object.keys(members)) members[name] = { ...members[name] }
-  return { ...story, members, evidence: dictionary(story.evidence) }
+  // Stories of an older snapshot were not measured.
+  return { ...story, measured: story.measured ?? [], members, evidence: dictionary(story.evidence) }
 }

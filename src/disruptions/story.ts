@@ -1,6 +1,6 @@
 import type { Anomaly, Severity } from '../core/anomaly.ts'
 import type { Change } from '../core/change.ts'
-import type { Disruption, Suspect } from '../core/disruption.ts'
+import type { Disruption, Evidence, Suspect } from '../core/disruption.ts'
 
 export interface Member {
   onsetMs: number
@@ -42,6 +42,8 @@ export interface Story {
   suspects: Suspect[]
   /** Strongest anomalies of its members, by id. */
   readonly evidence: Record<string, Anomaly>
+  /** What the scorers of change measured of members and suspects at the last ranking. */
+  measured: Evidence[]
   normal: string[]
   changes: Change[]
   /** Earlier disruptions with the same cause. */
@@ -85,6 +87,7 @@ export function newStory(
     publishedShape: '',
     suspects: [],
     evidence: dictionary(),
+    measured: [],
     normal: [],
     changes: [],
     recurrences: 0,

@@ -24,8 +24,11 @@ function metricText(metric: string): string {
   const base = name
     .replace(/^(http|rpc|db)[_.](server|client)[_.]/i, '$2_')
     .replace(/[_.](total|seconds|milliseconds|bytes|ratio|percent|pct|s|ms)$/i, '')
-    .replace(/\((s|ms|%|m|Mi)\)$/, '')
+    .replace(/\((s|ms|%|m|Mi|Ops)\)$/, '')
+    .replace(/([a-z\d])([A-Z])/g, (_, end: string, start: string) => `${end} ${start.toLowerCase()}`)
     .replace(/[_.]+/g, ' ')
+    .replace(/^[A-Z](?=[a-z])/, start => start.toLowerCase())
+    .replace(/^(.*\S) (p\d\d)$/, '$2 $1')
     .trim()
   if (statistic === undefined || statistic === 'rate' || statistic === 'avg') return base || metric
   return `${statistic} ${base}`
@@ -83,11 +86,13 @@ export function causeWhy(cause: Cause, onsetMs: number, hasGraph: boolean): stri
   return out
 }
 
-function findingText(finding: Finding): string {
+export function findingText(finding: Finding): string {
   if (finding.absent) return `${finding.entity} stopped reporting`
   const { observed, expected } = finding.change
-  const where = finding.onEdge ? ` (${FAMILIES[finding.family]})` : ''
-  return `${levelText(finding.metric, observed, expected, finding.unit)}${where}`
+  if (finding.caller === '') return levelText(finding.metric, observed, expected, finding.unit)
+  // Recordings name such a series after the two ends of the call.
+  const metric = finding.metric.includes(`${finding.caller}_`) ? FAMILIES[finding.family] : finding.metric
+  return `${levelText(metric, observed, expected, finding.unit)} in calls from ${finding.caller}`
 }
 
 export function silenceTitle(story: Story, entity: string): string {
