@@ -126,7 +126,14 @@ export async function startService(
   const ticker = new Ticker(inbox, systemClock)
   const timers = [
     every(config.checkpoint.every, async () => void (await saver.save()), onError),
-    every(GAUGES_MS, async () => readGauges(telemetry, parts, inbox), onError),
+    every(
+      GAUGES_MS,
+      async () => {
+        readGauges(telemetry, parts, inbox)
+        sinks.all.report()
+      },
+      onError,
+    ),
     every(config.features.step, () => ticker.tick(), onError),
   ]
   const host = config.sources.host

@@ -53,7 +53,7 @@ export function suspectOf(cause: Cause, rank: number, onsetMs: number, hasGraph:
 }
 
 /** The entity that users feel: of the members the one nearest the front door, then the strongest, then by name. */
-export function feltEntity(story: Story, graph: CallGraph): string {
+function feltEntity(story: Story, graph: CallGraph): string {
   const names = Object.keys(story.members).filter(name => name !== '')
   const inside = new Set(names)
   const outermost = names.filter(name => !graph.callers(name).some(caller => inside.has(caller)))
@@ -63,7 +63,7 @@ export function feltEntity(story: Story, graph: CallGraph): string {
 }
 
 /** Strongest first; at most `most`, never all of one entity while another has any. */
-export function strongestEvidence(story: Story, most: number): Anomaly[] {
+function strongestEvidence(story: Story, most: number): Anomaly[] {
   const all = Object.values(story.evidence).sort((a, b) => b.surprise - a.surprise || compare(a.key, b.key))
   const first = new Set<string>()
   const heads: Anomaly[] = []

@@ -2,7 +2,7 @@ import type { Severity } from '../core/anomaly.ts'
 import type { Disruption } from '../core/disruption.ts'
 import type { Story } from './story.ts'
 
-export const SEVERITIES: readonly Severity[] = ['warning', 'minor', 'major', 'critical']
+const SEVERITIES: readonly Severity[] = ['warning', 'minor', 'major', 'critical']
 
 /** Multiples of the opening threshold at which a disruption is minor, major, critical. */
 const MAJOR_AT = 1.5

@@ -21,7 +21,7 @@ export interface WindowLevels {
   driven: number
 }
 
-export interface Silence {
+interface Silence {
   readonly whole: boolean
   readonly instances: readonly string[]
 }

@@ -8,16 +8,15 @@ import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, DisruptionStage, ExplainedSuspect } from '../core/stages.ts'
 import type { CallEdge } from '../core/topology.ts'
-import { bodyOf, suspectOf } from './body.ts'
+import { bodyOf } from './body.ts'
 import { StoryBook } from './book.ts'
-import { type Alert, type Cause, rankCauses } from './cause.ts'
-import { FRONT_DOOR, familyOfMetric } from './families.ts'
 import { Fleet } from './fleet.ts'
 import { CallGraph, compare } from './graph.ts'
 import { confidenceOf, rankParts, rankValue, severityOf } from './impact.ts'
+import { Investigator } from './investigator.ts'
 import { criticalOf, familiesSpeaking, type WindowLevels, windowLevels } from './levels.ts'
 import type { DisruptionOptions } from './options.ts'
-import { type Interval, Ranker } from './ranker.ts'
+import { Ranker } from './ranker.ts'
 import { restoreStage, type StageState, snapshotStage } from './state.ts'
 import { join, keepEvidence, newStory, type Story } from './story.ts'
 
@@ -43,12 +42,6 @@ export interface DisruptionCounts {
 const RANK_AT: readonly number[] = [5, 10]
 /** Windows in which everything must be silent before the pipeline is blamed. */
 const MUTE_WINDOWS = 2
-/** Strength (logarithmic) from which an entity that is no member may be suspected: a shift of 1.7 usual tails. */
-const SUSPECT_AT = 1
-/** Entities named as counter-evidence. */
-const MOST_NORMAL = 5
-/** Smoothed evidence below which an entity counts as normal. */
-const NORMAL_BELOW = 1
 
 /** Opinions and anomalies → disruptions, as a pure function of what came in order. */
 export class Disruptions implements DisruptionStage {
@@ -61,11 +54,11 @@ export class Disruptions implements DisruptionStage {
   }
   readonly #options: DisruptionOptions
   readonly #series: SeriesTable
-  readonly #history: SeriesHistory
   readonly #graph: CallGraph
   readonly #fleet: Fleet
   readonly #book: StoryBook
   readonly #ranker: Ranker
+  readonly #investigator: Investigator
   readonly #resolved: Story[] = []
   readonly #changes: Change[] = []
   readonly #anomalies = new Map<string, OpenAnomaly>()
@@ -80,11 +73,20 @@ export class Disruptions implements DisruptionStage {
   ) {
     this.#options = options
     this.#series = context.series
-    this.#history = context.history
     this.#graph = new CallGraph(options.maxEdges)
     this.#fleet = new Fleet(context.series, this.#graph, options.maxEntities, options.stepMs)
     this.#book = new StoryBook(this.#fleet, this.#graph, options)
     this.#ranker = new Ranker(context.series, context.history, this.#fleet, options)
+    this.#investigator = new Investigator({
+      options,
+      history: context.history,
+      graph: this.#graph,
+      fleet: this.#fleet,
+      book: this.#book,
+      ranker: this.#ranker,
+      resolved: this.#resolved,
+      changes: this.#changes,
+    })
   }
 
   observe(batch: FeatureBatch, opinions: OpinionBatch, changes: readonly AnomalyChange[]): void {
@@ -165,38 +167,13 @@ export class Disruptions implements DisruptionStage {
     )
   }
 
-  /**
-   * Suspects for the moment at which something began. What happened is measured on the windows after `atMs`, up
-   * to `postWindows` of them, and normal on the `lookbackMs` before it (0: `baselineWindows`). Where an alert
-   * was raised, its entity and metric say which kind of trouble is looked for.
-   */
+  /** As `Investigator.explain`. */
   explain(
     atMs: number,
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
   ): readonly ExplainedSuspect[] {
-    const { stepMs, postWindows, baselineWindows } = this.#options
-    const newestMs = this.#history.newestEndMs
-    if (Number.isNaN(newestMs)) return []
-    // Asked about now, when nothing has followed yet: the last three windows are what happened.
-    const onsetMs = newestMs - atMs >= 2 * stepMs ? atMs : newestMs - 3 * stepMs
-    const causes = this.#causes({
-      tenant: undefined,
-      scope: undefined,
-      onsetMs,
-      untilMs: Math.min(newestMs, onsetMs + postWindows * stepMs),
-      baselineMs: lookbackMs > 0 ? lookbackMs : baselineWindows * stepMs,
-      disrupted: this.#intervals(undefined, undefined),
-      alert: alert && { entity: alert.entity, family: familyOfMetric(alert.metric) },
-    })
-    return causes
-      .filter(cause => cause.base > 0)
-      .map((cause, i) => {
-        const suspect = suspectOf(cause, i + 1, onsetMs, this.#graph.has(cause.entity))
-        const { observed, expected } = cause.findings[0].change
-        return { ...suspect, onsetMs: Date.parse(suspect.onset), observed, expected }
-      })
-      .map(({ onset: _, ...suspect }) => suspect)
+    return this.#investigator.explain(atMs, lookbackMs, alert)
   }
 
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[] {
@@ -323,7 +300,7 @@ export class Disruptions implements DisruptionStage {
     )[0]
     story.startedMs = Math.min(story.startedMs, story.members[first].onsetMs)
     story.id = contentId('d', story.tenant, first, story.startedMs)
-    this.#rank(story)
+    this.#investigator.rank(story, this.#nowMs)
     const cause = story.suspects[0]?.entity
     const sinceMs = story.openedMs - this.#options.refractoryWindows * this.#options.stepMs
     const old = this.#resolved.findIndex(
@@ -353,7 +330,7 @@ export class Disruptions implements DisruptionStage {
   #follow(story: Story, pending: [Story, DisruptionEventType][]): void {
     const { rankAfterWindows, updateGapWindows, heartbeatWindows, stepMs } = this.#options
     const due = story.windows === rankAfterWindows + 1
-    if (due || RANK_AT.includes(story.windows)) this.#rank(story)
+    if (due || RANK_AT.includes(story.windows)) this.#investigator.rank(story, this.#nowMs)
     const since = (this.#nowMs - story.publishedMs) / stepMs
     const changed = this.#shapeOf(story) !== story.publishedShape
     const worth = changed && (due || since >= updateGapWindows)
@@ -386,71 +363,6 @@ export class Disruptions implements DisruptionStage {
     this.#resolved.push(story)
     if (this.#resolved.length > this.#options.maxResolved) this.#resolved.shift()
     pending.push([story, 'resolved'])
-  }
-
-  #rank(story: Story): void {
-    const { stepMs, postWindows, baselineWindows, maxSuspects } = this.#options
-    const names = this.#book.scope(story.tenant, story.component)
-    const causes = this.#causes({
-      tenant: story.tenant,
-      scope: new Set(names),
-      onsetMs: story.startedMs,
-      untilMs: Math.min(this.#nowMs, story.startedMs + Math.max(postWindows, story.windows + 1) * stepMs),
-      baselineMs: baselineWindows * stepMs,
-      disrupted: this.#intervals(story.tenant, story),
-      silentOf: story,
-    })
-    // Who is no member and hardly moved is noise, however the others compare.
-    story.suspects = causes
-      .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
-      .slice(0, maxSuspects)
-      .map((cause, i) => suspectOf(cause, i + 1, story.startedMs, this.#graph.has(cause.entity)))
-    const named = new Set([...Object.keys(story.members), ...story.suspects.slice(0, 3).map(s => s.entity)])
-    story.changes = this.#changes
-      .filter(change => named.has(change.entity) && change.timeMs <= this.#nowMs)
-      .filter(change => change.timeMs > story.startedMs - 5 * this.#options.changeDecayMs)
-      .slice(-MOST_NORMAL)
-    story.normal = names
-      .filter(name => story.members[name] === undefined && this.#isNormal(story.tenant, name))
-      .slice(0, MOST_NORMAL)
-    story.rankedAt = story.windows
-  }
-
-  #isNormal(tenant: string, name: string): boolean {
-    const entity = this.#fleet.id(tenant, name)
-    if (entity < 0 || name === FRONT_DOOR) return false
-    return Math.max(...this.#fleet.entities[entity].recent) < NORMAL_BELOW
-  }
-
-  #causes(question: {
-    tenant: string | undefined
-    scope: ReadonlySet<string> | undefined
-    onsetMs: number
-    untilMs: number
-    baselineMs: number
-    disrupted: readonly Interval[]
-    silentOf?: Story
-    alert?: Alert | undefined
-  }): Cause[] {
-    const members = question.silentOf ? Object.entries(question.silentOf.members) : []
-    const silent = new Set(members.filter(([, m]) => m.silence !== 'none').map(([name]) => name))
-    const findings = this.#ranker
-      .findings({ ...question, silent })
-      .filter(finding => finding.entity !== FRONT_DOOR)
-    return rankCauses(findings, {
-      graph: this.#graph,
-      changes: this.#changes,
-      onsetMs: question.onsetMs,
-      changeDecayMs: this.#options.changeDecayMs,
-      alert: question.alert,
-    })
-  }
-
-  /** Stretches of other disruptions, which are no baseline. */
-  #intervals(tenant: string | undefined, except: Story | undefined): Interval[] {
-    return [...this.#resolved, ...this.#book.open]
-      .filter(story => story !== except && (tenant === undefined || story.tenant === tenant))
-      .map(story => ({ fromMs: story.startedMs, toMs: story.resolvedMs ?? Number.POSITIVE_INFINITY }))
   }
 
   #publish(

@@ -13,13 +13,13 @@ export function clockText(ms: number): string {
 }
 
 /** `14:05` when the seconds are zero. */
-export function sinceText(ms: number): string {
+function sinceText(ms: number): string {
   const text = clockText(ms)
   return text.endsWith(':00') ? text.slice(0, 5) : text
 }
 
 /** Labels of statistics as people say them: `latency_seconds:p99` is `p99 latency`. */
-export function metricText(metric: string): string {
+function metricText(metric: string): string {
   const [name, statistic] = metric.split(':')
   const base = name
     .replace(/^(http|rpc|db)[_.](server|client)[_.]/i, '$2_')
@@ -32,7 +32,7 @@ export function metricText(metric: string): string {
 }
 
 /** `4.1× expected`, or the two values where a ratio says nothing. */
-export function againstText(observed: number, expected: number, unit: string): string {
+function againstText(observed: number, expected: number, unit: string): string {
   if (!Number.isFinite(observed)) return 'absent'
   if (!Number.isFinite(expected)) return formatValue(observed, unit)
   const ratio = observed / expected

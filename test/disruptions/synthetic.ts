@@ -5,7 +5,7 @@ import { type SeriesMeta, seriesKey } from '../../src/core/series.ts'
 import type { DisruptionOptions } from '../../src/disruptions/options.ts'
 import { Bench } from './bench.ts'
 
-export const CALLS: readonly (readonly [string, string])[] = [
+const CALLS: readonly (readonly [string, string])[] = [
   ['edge', 'checkout'],
   ['checkout', 'payments'],
   ['checkout', 'inventory'],
@@ -13,7 +13,7 @@ export const CALLS: readonly (readonly [string, string])[] = [
   ['edge', 'search'],
   ['search', 'cache'],
 ]
-export const SERVICES = ['edge', 'checkout', 'payments', 'inventory', 'store', 'search', 'cache']
+const SERVICES = ['edge', 'checkout', 'payments', 'inventory', 'store', 'search', 'cache']
 const INSTANCES = ['a', 'b']
 export const START_MS = Date.UTC(2026, 0, 5, 14, 0, 0)
 
@@ -47,7 +47,7 @@ export function calm(): Weather {
 }
 
 /** Small fast generator (mulberry32), so that noise repeats. */
-export function random(seed: number): () => number {
+function random(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

@@ -1,0 +1,139 @@
+import type { Change } from '../core/change.ts'
+import type { SeriesHistory } from '../core/history.ts'
+import type { ExplainedSuspect } from '../core/stages.ts'
+import { suspectOf } from './body.ts'
+import type { StoryBook } from './book.ts'
+import { type Alert, type Cause, rankCauses } from './cause.ts'
+import { FRONT_DOOR, familyOfMetric } from './families.ts'
+import type { Fleet } from './fleet.ts'
+import type { CallGraph } from './graph.ts'
+import type { DisruptionOptions } from './options.ts'
+import type { Interval, Ranker } from './ranker.ts'
+import type { Story } from './story.ts'
+
+/** Strength (logarithmic) from which an entity that is no member may be suspected: a shift of 1.7 usual tails. */
+const SUSPECT_AT = 1
+/** Entities named as counter-evidence. */
+const MOST_NORMAL = 5
+/** Smoothed evidence below which an entity counts as normal. */
+const NORMAL_BELOW = 1
+
+interface Parts {
+  readonly options: DisruptionOptions
+  readonly history: SeriesHistory
+  readonly graph: CallGraph
+  readonly fleet: Fleet
+  readonly book: StoryBook
+  readonly ranker: Ranker
+  readonly resolved: readonly Story[]
+  readonly changes: readonly Change[]
+}
+
+/** Finds who started it: for a story, or for any moment somebody asks about. Changes nothing but the story. */
+export class Investigator {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Suspects for the moment at which something began. What happened is measured on the windows after `atMs`, up
+   * to `postWindows` of them, and normal on the `lookbackMs` before it (0: `baselineWindows`). Where an alert
+   * was raised, its entity and metric say which kind of trouble is looked for.
+   */
+  explain(
+    atMs: number,
+    lookbackMs: number,
+    alert?: { readonly entity: string; readonly metric: string },
+  ): readonly ExplainedSuspect[] {
+    const { stepMs, postWindows, baselineWindows } = this.#parts.options
+    const newestMs = this.#parts.history.newestEndMs
+    if (Number.isNaN(newestMs)) return []
+    // Asked about now, when nothing has followed yet: the last three windows are what happened.
+    const onsetMs = newestMs - atMs >= 2 * stepMs ? atMs : newestMs - 3 * stepMs
+    const causes = this.#causes({
+      tenant: undefined,
+      scope: undefined,
+      onsetMs,
+      untilMs: Math.min(newestMs, onsetMs + postWindows * stepMs),
+      baselineMs: lookbackMs > 0 ? lookbackMs : baselineWindows * stepMs,
+      disrupted: this.#intervals(undefined, undefined),
+      alert: alert && { entity: alert.entity, family: familyOfMetric(alert.metric) },
+    })
+    return causes
+      .filter(cause => cause.base > 0)
+      .map((cause, i) => {
+        const suspect = suspectOf(cause, i + 1, onsetMs, this.#parts.graph.has(cause.entity))
+        const { observed, expected } = cause.findings[0].change
+        return { ...suspect, onsetMs: Date.parse(suspect.onset), observed, expected }
+      })
+      .map(({ onset: _, ...suspect }) => suspect)
+  }
+
+  /** Names the suspects of a story, what changed before it, and what stayed normal. */
+  rank(story: Story, nowMs: number): void {
+    const { stepMs, postWindows, baselineWindows, maxSuspects } = this.#parts.options
+    const names = this.#parts.book.scope(story.tenant, story.component)
+    const causes = this.#causes({
+      tenant: story.tenant,
+      scope: new Set(names),
+      onsetMs: story.startedMs,
+      untilMs: Math.min(nowMs, story.startedMs + Math.max(postWindows, story.windows + 1) * stepMs),
+      baselineMs: baselineWindows * stepMs,
+      disrupted: this.#intervals(story.tenant, story),
+      silentOf: story,
+    })
+    // Who is no member and hardly moved is noise, however the others compare.
+    story.suspects = causes
+      .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
+      .slice(0, maxSuspects)
+      .map((cause, i) => suspectOf(cause, i + 1, story.startedMs, this.#parts.graph.has(cause.entity)))
+    const named = new Set([...Object.keys(story.members), ...story.suspects.slice(0, 3).map(s => s.entity)])
+    story.changes = this.#parts.changes
+      .filter(change => named.has(change.entity) && change.timeMs <= nowMs)
+      .filter(change => change.timeMs > story.startedMs - 5 * this.#parts.options.changeDecayMs)
+      .slice(-MOST_NORMAL)
+    story.normal = names
+      .filter(name => story.members[name] === undefined && this.#isNormal(story.tenant, name))
+      .slice(0, MOST_NORMAL)
+    story.rankedAt = story.windows
+  }
+
+  #isNormal(tenant: string, name: string): boolean {
+    const entity = this.#parts.fleet.id(tenant, name)
+    if (entity < 0 || name === FRONT_DOOR) return false
+    return Math.max(...this.#parts.fleet.entities[entity].recent) < NORMAL_BELOW
+  }
+
+  #causes(question: {
+    tenant: string | undefined
+    scope: ReadonlySet<string> | undefined
+    onsetMs: number
+    untilMs: number
+    baselineMs: number
+    disrupted: readonly Interval[]
+    silentOf?: Story
+    alert?: Alert | undefined
+  }): Cause[] {
+    const members = question.silentOf ? Object.entries(question.silentOf.members) : []
+    const silent = new Set(members.filter(([, m]) => m.silence !== 'none').map(([name]) => name))
+    const findings = this.#parts.ranker
+      .findings({ ...question, silent })
+      .filter(finding => finding.entity !== FRONT_DOOR)
+    return rankCauses(findings, {
+      graph: this.#parts.graph,
+      changes: this.#parts.changes,
+      onsetMs: question.onsetMs,
+      changeDecayMs: this.#parts.options.changeDecayMs,
+      alert: question.alert,
+    })
+  }
+
+  /** Stretches of other disruptions, which are no baseline. */
+  #intervals(tenant: string | undefined, except: Story | undefined): Interval[] {
+    return [...this.#parts.resolved, ...this.#parts.book.open]
+      .filter(story => story !== except && (tenant === undefined || story.tenant === tenant))
+      .map(story => ({ fromMs: story.startedMs, toMs: story.resolvedMs ?? Number.POSITIVE_INFINITY }))
+  }
+}
