@@ -48,6 +48,8 @@ export class MultivariateScorer implements LineScorer {
   begin(): void {
     this.#names = undefined
     this.#isPlaced = false
+    // Rows without times are counted within their own file.
+    this.#rows = 0
   }
 
   line(line: string, row: number, learnOnly: boolean): string {
