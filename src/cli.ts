@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { addEvaluateCommand } from './commands/evaluate.ts'
+import { addExplainCommand } from './commands/explain.ts'
 import { addKeyCommand } from './commands/key.ts'
 import { addLabCommand } from './commands/lab.ts'
 import { startLabService } from './commands/lab-service.ts'
@@ -31,6 +32,7 @@ function program(): Command {
   addScoreCommand(cli)
   addEvaluateCommand(cli)
   addReplayCommand(cli)
+  addExplainCommand(cli)
   addLogCommand(cli)
   addKeyCommand(cli)
   for (const command of cli.commands) command.exitOverride()

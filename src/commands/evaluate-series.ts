@@ -2,7 +2,7 @@ import { RidgeDetector } from '../detectors/ridge.ts'
 import { hitRate, interpretationsOf, ndcg } from '../evaluate/culprits.ts'
 import { type Counts, delayCounts } from '../evaluate/delay.ts'
 import { type EventCounts, eventCounts } from '../evaluate/events.ts'
-import { type NabSweep, nabSweep } from '../evaluate/nab.ts'
+import { type NabSweep, nabSweep, probationRows } from '../evaluate/nab.ts'
 import { alertRows } from '../evaluate/segments.ts'
 import { vusPr } from '../evaluate/vus.ts'
 import { mulberry32 } from '../math/mulberry32.ts'
@@ -116,7 +116,10 @@ function univariateResult(
 ): SeriesResult {
   const { timeMs, label, testFrom, windows } = series
   const n = label.length
-  const surprise = evidence.surprise.subarray(testFrom)
+  // What is ranked is the test part: after the history, or after NAB's probation.
+  const rankedFrom = suite === 'nab' ? probationRows(n) : testFrom
+  const surprise = evidence.surprise.subarray(rankedFrom)
+  const ranked = label.subarray(rankedFrom)
   const part = (from: number, to: number) => ({
     label: label.subarray(from, to),
     timeMs: timeMs.subarray(from, to),
@@ -126,8 +129,8 @@ function univariateResult(
   const test = part(testFrom, n)
   const common = {
     contestant,
-    vus100: vusPr(surprise, test.label, 100),
-    vus20: vusPr(surprise, test.label, 20),
+    vus100: vusPr(surprise, ranked, 100),
+    vus20: vusPr(surprise, ranked, 20),
     days: (timeMs[n - 1] - timeMs[testFrom]) / 86_400_000,
   }
   if (suite === 'nab') {

@@ -11,11 +11,12 @@ import { ForeshockError } from '../core/errors.ts'
 import { contentId } from '../core/identity.ts'
 import { Rejects } from '../core/rejects.ts'
 import { Telemetry } from '../core/telemetry.ts'
-import type { CallEdge } from '../core/topology.ts'
 import { readCsv } from '../ingest/csv.ts'
 import { replayFiles, replayRows } from '../ingest/csv-replay.ts'
 import { parseTime } from '../ingest/time.ts'
 import { Pipeline } from '../pipeline.ts'
+import { KEEP_ALL } from './recorded-world.ts'
+import { readTopology } from './topology-file.ts'
 
 interface ReplayFlags {
   readonly input: string
@@ -61,7 +62,11 @@ async function replay(flags: ReplayFlags): Promise<void> {
   const step = flags.step ?? `${await inferStepMs(replayFiles(flags.input)[0])}ms`
   const config = loadConfig({
     file: flags.config,
-    flags: { FORESHOCK_FEATURES_STEP: step, FORESHOCK_FEATURES_LATENESS: '1ms' },
+    flags: {
+      FORESHOCK_FEATURES_STEP: step,
+      FORESHOCK_FEATURES_LATENESS: '1ms',
+      FORESHOCK_FEATURES_RETENTION: KEEP_ALL,
+    },
   })
   const rejects = new Rejects()
   const parts = assemble(config, rejects)
@@ -205,30 +210,6 @@ async function inferStepMs(file: string): Promise<number> {
     throw new ForeshockError('FS_INPUT_INVALID', `${file}, row ${rows + 1}: ${reason}`)
   }
   return step
-}
-
-/** Call edges of a CSV with the columns source and target, in any case and order. */
-export async function readTopology(file: string): Promise<CallEdge[]> {
-  const edges: CallEdge[] = []
-  let at: [number, number] | undefined
-  for await (const { row, fields } of readCsv(file)) {
-    if (!at) {
-      const names = fields.map(name => name.trim().toLowerCase())
-      at = [names.indexOf('source'), names.indexOf('target')]
-      if (at[0] < 0 || at[1] < 0) {
-        throw new ForeshockError(
-          'FS_INPUT_INVALID',
-          `${file}: row ${row}: the header needs the columns source,target`,
-        )
-      }
-      continue
-    }
-    const [source, target] = [fields[at[0]]?.trim(), fields[at[1]]?.trim()]
-    if (!source || !target)
-      throw new ForeshockError('FS_INPUT_INVALID', `${file}: row ${row}: source or target is empty`)
-    edges.push({ source, target })
-  }
-  return edges
 }
 
 /** Changes of a file of JSON lines. */

@@ -33,9 +33,9 @@ export class Alerts {
   }
 }
 
-/** Severity of a public score. */
+/** Severity of a public score: at 40 one window in a hundred is as strange, at 60 one in a thousand. */
 export function severityOf(score: number): Severity {
-  if (score >= 90) return 'critical'
-  if (score >= 75) return 'major'
-  return score >= 50 ? 'minor' : 'warning'
+  if (score >= 80) return 'critical'
+  if (score >= 60) return 'major'
+  return score >= 40 ? 'minor' : 'warning'
 }

@@ -152,9 +152,10 @@ export function unitFloor(kind: MetricKind, unit: Unit): number {
     case 'error':
       return unit === 'ratio' ? 0.01 : unit === 'percent' ? 1 : 0.5
     case 'cpu':
-      return unit === 'percent' ? 1 : unit === 'ratio' ? 0.01 : 0.002
+      // `m` is a thousandth of a core, as containers count.
+      return unit === 'percent' ? 1 : unit === 'ratio' ? 0.01 : unit === 'm' ? 2 : 0.002
     case 'memory':
-      return unit === 'By' ? 1_048_576 : unit === 'percent' ? 1 : 0.01
+      return unit === 'Mi' ? 1 : unit === 'By' ? 1_048_576 : unit === 'percent' ? 1 : 0.01
     case 'io':
       return unit === 'By' || unit === 'By/s' ? 100 : 5
     case 'network':

@@ -90,7 +90,14 @@ export interface DisruptionStage extends Stage {
   advance(windowEndMs: number): DisruptionEvent[]
   /** Open disruptions (and lately resolved ones), highest rank first. */
   board(): readonly Disruption[]
-  /** All entities with any evidence at a moment, strongest first, ties by name. */
-  explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[]
+  /**
+   * All entities with any evidence at a moment, strongest first, ties by name. `alert` says which trouble was
+   * noticed, where that is known.
+   */
+  explain(
+    atMs: number,
+    lookbackMs: number,
+    alert?: { readonly entity: string; readonly metric: string },
+  ): readonly ExplainedSuspect[]
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
 }

@@ -56,6 +56,10 @@ export function formatValue(value: number, unit: Unit): string {
       return value === 0 ? '0 ms' : scaled(value / 1000, TIME, ' ')
     case 'By':
       return scaled(value, BINARY, ' ')
+    case 'Mi':
+      return scaled(value * 2 ** 20, BINARY, ' ')
+    case 'm':
+      return `${formatNumber(value / 1000)} cores`
     case 'By/s':
       return `${scaled(value, BINARY, ' ')}/s`
     case 'ratio':

@@ -5,6 +5,7 @@ import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
 import { nextScale } from './robust-scale.ts'
 import type { SlotColumns, SlotProfile, SlotRates } from './slot-profile.ts'
 import { pushShape, shapeCode, thirdNearest } from './slot-shapes.ts'
+import { nextLong, nextShort, surpriseOf } from './surprise.ts'
 
 /**
  * The phase-slot detector of one row: what `score` works out and what `learn` then does with it. A day is cut
@@ -160,7 +161,9 @@ export function scoreRow(
   )
   const { bins, binsPerOctave } = profile
   const warm = age >= rates.day
-  w[o + AT.surprise] = warm ? c.surprise[i] + (2 / 21) * (P - c.surprise[i]) : NaN
+  w[o + AT.surprise] = warm
+    ? surpriseOf(nextShort(c.shortSquare[i], P), nextLong(c.longSquare[i], P), G)
+    : NaN
   const raw = joint / (tailQuantile99(c.pointTail, i * bins, bins, binsPerOctave) + 1)
   w[o + AT.rawPoint] = raw
   w[o + AT.point] = warm ? againstUsualDay(raw, c.usualMax[i]) : NaN
@@ -295,8 +298,9 @@ export function learnRow(
   if (n >= 3 && corrected > c.visitMax[i]) c.visitMax[i] = corrected
 
   const shift = c.shift[i] + weight * (2 / 61) * (r - c.shift[i])
-  const surprise = n >= 3 ? Math.min(SCALES_MAX, w[o + AT.excess] / (c.scale2[i] + floor)) : 0
-  c.surprise[i] += weight * (2 / 21) * (surprise - c.surprise[i])
+  const strangeness = w[o + AT.excessRatio]
+  c.shortSquare[i] += weight * (nextShort(c.shortSquare[i], strangeness) - c.shortSquare[i])
+  c.longSquare[i] += weight * (nextLong(c.longSquare[i], strangeness) - c.longSquare[i])
   c.scale1[i] = nextScale(c.scale1[i], Math.abs(r - c.offset[i]), floor, n, rates.scale3, weight)
   c.scale2[i] = nextScale(c.scale2[i], w[o + AT.excess], floor, n, rates.scale3, weight)
   c.scale3[i] = nextScale(c.scale3[i], Math.abs(r), floor, n, rates.scale3, weight)

@@ -74,8 +74,9 @@ const COMMON = {
   scale3: 'f32',
   scale4: 'f32',
   scale5: 'f32',
-  /** EWMA S of the seasonal surprise and EWMA g of the residual. */
-  surprise: 'f32',
+  /** Mean squares behind the surprise, and the EWMA g of the residual. */
+  shortSquare: 'f32',
+  longSquare: 'f32',
   shift: 'f32',
   /** Level codes mean `codeBase + code·codeStep`. */
   codeBase: 'f32',

@@ -69,7 +69,7 @@ export const DISRUPTION_DEFAULTS: DisruptionOptions = {
   heartbeatWindows: 60,
   togetherWindows: 8,
   baselineWindows: 360,
-  postWindows: 10,
+  postWindows: 5,
   disruptedWeight: 0.1,
   plannedMs: 300_000,
   plannedGraceWindows: 10,

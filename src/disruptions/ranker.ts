@@ -110,10 +110,15 @@ export class Ranker {
     this.#ensure(windows + 8, Math.ceil((untilMs - onsetMs + early) / step) + 8)
     let past = this.#history.observed(row, endMs - baselineMs, endMs, this.#past)
     // Where there is hardly a past, even the window next to the onset is needed.
-    if (past === 0) past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
-    let n = keepNormal(this.#past, past, endMs, step, disrupted, this.#before)
+    let pastEndMs = endMs
+    if (countKnown(this.#past, past) === 0) {
+      past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
+      pastEndMs = onsetMs
+    }
+    let n = keepNormal(this.#past, past, pastEndMs, step, disrupted, this.#before)
     // Where trouble never ends, a troubled past is better than none.
-    if (n < FEWEST_NORMAL) n = keepNormal(this.#past, past, endMs, step, [], this.#before)
+    if (countKnown(this.#before, n) < FEWEST_NORMAL)
+      n = keepNormal(this.#past, past, pastEndMs, step, [], this.#before)
     const all = this.#history.observed(row, onsetMs - early, untilMs, this.#after)
     if (all === 0) return undefined
     const lastMs = Math.min(untilMs, this.#history.newestEndMs)
@@ -186,6 +191,12 @@ function hear(
     if (Number.isFinite(after[i])) live = true
   if (live) seen.live++
   else if (after.length >= 2 && heard >= HEARD_SHARE * (n - from) && n - from >= 3) seen.lost++
+}
+
+function countKnown(values: Float64Array, n: number): number {
+  let known = 0
+  for (let i = 0; i < n; i++) if (!Number.isNaN(values[i])) known++
+  return known
 }
 
 /** Copies `past[0..n)`, whose last window ends at `endMs`, without the disrupted stretches. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type SampleBatch, sampleBatch } from '../core/batch.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Rejects } from '../core/rejects.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesMeta, SeriesTable } from '../core/series.ts'
 import { parseValue, readCsvChunks } from './csv.ts'
 import { canonicalUnit, metaOf, safeName, unitFor } from './naming.ts'
 import { INTAKE_DEFAULTS, type IntakeOptions } from './options.ts'
@@ -233,13 +233,7 @@ class ReplayReader {
   }
 
   #intern(entity: string, metric: string, unit: string, labels: Record<string, string>): number {
-    const named = { ...labels }
-    const label = this.#options.entityLabels[0] ?? 'service'
-    if (entity !== '' && !(label in named)) named[label] = entity
-    const safe = safeName(metric)
-    const declared = unit === '' ? unitInName(metric) : canonicalUnit(unit)
-    const meta = metaOf('default', safe, named, unitFor(safe, declared), this.#options)
-    return this.#context.series.intern(entity === '' ? meta : { ...meta, entity })
+    return this.#context.series.intern(recordedMeta(entity, metric, unit, labels, this.#options))
   }
 
   #refuse(file: string, row: number, timeMs: number): void {
@@ -248,10 +242,36 @@ class ReplayReader {
   }
 }
 
-/** `PodLatencyP99(s)`, `CpuUsageRate(%)`: some exporters put the unit in brackets. */
+/** Entities of recordings that stand for a call (`__edge_src|frontend_cart`): what they record is its latency in s. */
+const EDGE_ENTITY = /^__edge_/
+
+/** What is known of a recorded series. A name or unit in the recording decides before any guess. */
+export function recordedMeta(
+  entity: string,
+  metric: string,
+  unit: string,
+  labels: Readonly<Record<string, string>>,
+  options: IntakeOptions = INTAKE_DEFAULTS,
+): SeriesMeta {
+  const named: Record<string, string> = { ...labels }
+  const label = options.entityLabels[0] ?? 'service'
+  if (entity !== '' && !(label in named)) named[label] = entity
+  const safe = safeName(metric)
+  const edge = EDGE_ENTITY.test(entity)
+  const said = unit === '' ? unitInName(metric) : canonicalUnit(unit)
+  const declared = edge && said === '' ? 's' : said
+  const meta = metaOf('default', safe, named, unitFor(safe, declared), options)
+  const own = entity === '' ? meta : { ...meta, entity }
+  return edge ? { ...own, kind: 'latency', bad: 'up' } : own
+}
+
+/** Units that some exporters put in brackets: `PodLatencyP99(s)`, `CpuUsage(m)`, `MemoryUsage(Mi)`. */
+const BRACKETED: Readonly<Record<string, string>> = { ops: '1/s', b: 'By', by: 'By', m: 'm', mi: 'Mi' }
+
 function unitInName(metric: string): string {
-  const found = /\((s|ms|us|ns|%|By?|bytes|Ops)\)/i.exec(metric)?.[1] ?? ''
-  return /^ops$/i.test(found) ? '1/s' : /^b$/i.test(found) ? 'By' : canonicalUnit(found)
+  const found = /\((s|ms|us|ns|%|By?|bytes|Ops|m|Mi)\)/i.exec(metric)?.[1] ?? ''
+  if (found === '' && /[a-z]Bytes$/.test(metric)) return 'By'
+  return BRACKETED[found.toLowerCase()] ?? canonicalUnit(found)
 }
 
 function readTime(file: string, row: number, field: string): number {
