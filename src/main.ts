@@ -8,6 +8,7 @@ import { resume, type Stateful } from './checkpoint.ts'
 import { type Config, shownConfig } from './config.ts'
 import type { Change } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
+import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import { Rejects } from './core/rejects.ts'
 import { Telemetry } from './core/telemetry.ts'
@@ -97,7 +98,8 @@ export async function startService(
   }
   logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
 
-  await sinks.alertmanager?.restore(parts.disruptions.board().filter(one => one.status === 'open'))
+  // An Alertmanager that hangs must not hold up the start.
+  sinks.alertmanager?.restore(parts.disruptions.board().filter(one => one.status === 'open')).catch(onError)
 
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
@@ -106,7 +108,7 @@ export async function startService(
     serveDeps({ parts, inbox, index, changes, rejects, sinks, telemetry, effects, onError }),
     { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes },
   )
-  await app.listen({ host: config.server.host, port: config.server.port })
+  await listen(app, config)
   const url = config.server.publicUrl ?? urlOf(config.server.host, (app.server.address() as AddressInfo).port)
   await effects.audit(systemClock(), 'service', 'start', { version: VERSION, config: configDigest(config) })
   logger.info({ url, config: shownConfig(config) }, 'listening')
@@ -151,6 +153,19 @@ export async function startService(
       await record.close()
       await lock.release()
     },
+  }
+}
+
+async function listen(app: Awaited<ReturnType<typeof buildServer>>, { server }: Config): Promise<void> {
+  try {
+    await app.listen({ host: server.host, port: server.port })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code !== 'EADDRINUSE' && code !== 'EADDRNOTAVAIL' && code !== 'EACCES') throw error
+    throw new ForeshockError(
+      'FS_CONFIG_INVALID',
+      `cannot listen on ${server.host}:${server.port} (${message}); set server.host and server.port, or FORESHOCK_SERVER_PORT`,
+    )
   }
 }
 
