@@ -41,3 +41,14 @@ export function publicScore(surprise: number, table: RarityTable): number {
   }
   return 100
 }
+
+/** Share of its alert threshold below which evidence says nothing of its own. */
+const QUIET_SHARE = 0.5
+
+/**
+ * 0..100 from evidence in units of its alert threshold: 50 where it alerts, 75 at half as much again, 94 at two and a
+ * half times. A plain fault in a young series is rare by its own evidence long before its surprise has been outdone.
+ */
+export function evidenceScore(share: number): number {
+  return share > QUIET_SHARE ? 100 * (1 - 2 ** (-2 * (share - QUIET_SHARE))) : 0
+}

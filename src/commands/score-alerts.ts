@@ -33,7 +33,7 @@ export class Alerts {
   }
 }
 
-/** Severity of a public score: at 40 one window in a hundred is as strange, at 60 one in a thousand. */
+/** Severity of a public score: at 60 one window in a thousand is as strange, or evidence is well past its threshold. */
 export function severityOf(score: number): Severity {
   if (score >= 80) return 'critical'
   if (score >= 60) return 'major'
