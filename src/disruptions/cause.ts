@@ -17,6 +17,8 @@ export interface Finding {
   /** Whether it measures a call, and whose. */
   readonly onEdge: boolean
   readonly caller: string
+  /** Names the measure that several copies of the entity take, without the copy; '' when there is one. */
+  readonly copyOf: string
   readonly labels: Labels
   readonly absent: boolean
 }
@@ -105,6 +107,8 @@ function strengthOf(score: number, family: number, alert: Alert | undefined): nu
 }
 
 interface Entry {
+  /** Families whose evidence comes from several copies of the entity, by measure. */
+  copies: Map<string, Copies>
   tails: Float64Array
   sigmas: Float64Array
   best: (Finding | undefined)[]
@@ -129,6 +133,7 @@ function collect(findings: readonly Finding[], alert: Alert | undefined): Map<st
     let entry = entries.get(finding.entity)
     if (!entry) {
       entry = {
+        copies: new Map(),
         tails: new Float64Array(FAMILY_SLOTS),
         sigmas: new Float64Array(FAMILY_SLOTS),
         strengths: new Float64Array(FAMILY_SLOTS),
@@ -141,8 +146,11 @@ function collect(findings: readonly Finding[], alert: Alert | undefined): Map<st
     const f = finding.family
     const tail = strengthOf(finding.change.tail, f, alert)
     const sigma = strengthOf(finding.change.sigma, f, alert)
-    if (tail > entry.tails[f]) entry.tails[f] = tail
-    if (sigma > entry.sigmas[f]) entry.sigmas[f] = sigma
+    if (finding.copyOf !== '') keepCopy(entry, finding.copyOf, f, tail, sigma)
+    else {
+      if (tail > entry.tails[f]) entry.tails[f] = tail
+      if (sigma > entry.sigmas[f]) entry.sigmas[f] = sigma
+    }
     const mean = (tail + sigma) / 2
     const best = entry.best[f]
     const better = mean > entry.strengths[f]
@@ -151,7 +159,37 @@ function collect(findings: readonly Finding[], alert: Alert | undefined): Map<st
       entry.strengths[f] = mean
     }
   }
+  for (const entry of entries.values()) {
+    for (const { family, tails, sigmas } of entry.copies.values()) {
+      entry.tails[family] = Math.max(entry.tails[family], meanOfUpperHalf(tails))
+      entry.sigmas[family] = Math.max(entry.sigmas[family], meanOfUpperHalf(sigmas))
+    }
+  }
   return entries
+}
+
+/** One measure of an entity, taken by several of its copies. */
+interface Copies {
+  readonly family: number
+  readonly tails: number[]
+  readonly sigmas: number[]
+}
+
+function keepCopy(entry: Entry, measure: string, family: number, tail: number, sigma: number): void {
+  const key = `${family} ${measure}`
+  const copies = entry.copies.get(key) ?? { family, tails: [], sigmas: [] }
+  copies.tails.push(tail)
+  copies.sigmas.push(sigma)
+  entry.copies.set(key, copies)
+}
+
+/** The largest of many noisy copies is noise: half of them must agree to count in full. */
+function meanOfUpperHalf(values: number[]): number {
+  values.sort((a, b) => b - a)
+  const half = Math.ceil(values.length / 2)
+  let sum = 0
+  for (let i = 0; i < half; i++) sum += values[i]
+  return sum / half
 }
 
 function strengthOfEntry(entry: Entry, { tail, sigma, secondFamily }: CauseRules): number {

@@ -22,6 +22,7 @@ export const FAMILIES = [
   'other',
   'absence',
   'front door',
+  'new version against old',
 ] as const
 
 export const F = {
@@ -41,18 +42,19 @@ export const F = {
   other: 13,
   absence: 14,
   entry: 15,
+  canary: 16,
 } as const
 
 /** Slots an entity has in the columns of evidence. */
-export const FAMILY_SLOTS = 16
+export const FAMILY_SLOTS = 17
 
 /** What a family's strength counts for when deciding that something is wrong (measured, one setting for all). */
 export const STREAM_WEIGHT: readonly number[] = [
-  1, 1, 1, 0.5, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 1, 1,
+  1, 1, 1, 0.5, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 1, 1, 0,
 ]
 /** What it counts for when looking for the cause: resources and clients follow trouble more than they start it. */
 export const CAUSE_WEIGHT: readonly number[] = [
-  1, 1, 1, 0.25, 1, 1, 1, 0.25, 0.25, 0.25, 0.25, 0.25, 0.12, 0.12, 1, 1,
+  1, 1, 1, 0.25, 1, 1, 1, 0.25, 0.25, 0.25, 0.25, 0.25, 0.12, 0.12, 1, 1, 1,
 ]
 
 /** Families in which users feel trouble; the others are what machines feel. */
@@ -86,7 +88,7 @@ export interface Place {
 }
 
 /** Labels that name one of several running copies of an entity, in order of preference. */
-const INSTANCE_LABELS = [
+export const INSTANCE_LABELS: readonly string[] = [
   'service_instance_id',
   'service.instance.id',
   'instance',
@@ -114,7 +116,7 @@ export function placeOf(meta: SeriesMeta, known: (name: string) => boolean): Pla
     return { entity: callee, family, kind: 'latency', caller, instance: '' }
   }
   if (labels.client && labels.server) {
-    const family = edgeFamily(meta)
+    const family = edgeFamily(meta, labels.server)
     return { entity: labels.server, family, kind: meta.kind, caller: labels.client, instance: '' }
   }
   let family = BY_KIND[meta.kind]
@@ -131,8 +133,10 @@ export function familyOfMetric(metric: string): number {
   return BY_KIND[metricKind(metric, unitOf(metric))]
 }
 
-function edgeFamily(meta: SeriesMeta): number {
+function edgeFamily(meta: SeriesMeta, server: string): number {
   if (meta.kind !== 'latency') return BY_KIND[meta.kind]
+  // Whose series it is says who measured it; where a collector made it, only its name can.
+  if (meta.entity === server) return F.edgeTarget
   return /server|dst|target/i.test(meta.metric) ? F.edgeTarget : F.edgeSource
 }
 

@@ -129,7 +129,7 @@ export class Investigator {
     const members = question.silentOf ? Object.entries(question.silentOf.members) : []
     const silent = new Set(members.filter(([, m]) => m.silence !== 'none').map(([name]) => name))
     const findings = this.#parts.ranker
-      .findings({ ...question, silent })
+      .findings({ ...question, changes: this.#parts.changes, silent })
       .filter(finding => finding.entity !== FRONT_DOOR)
     return rankCauses(findings, {
       graph: this.#parts.graph,

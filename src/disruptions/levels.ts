@@ -11,6 +11,8 @@ import { absenceOf, entityStrength, type Strength } from './strength.ts'
 export interface WindowLevels {
   /** Smoothed evidence per entity: mean of the last three windows. */
   readonly level: Float64Array
+  /** Evidence in this window that users feel something, 0..8. */
+  readonly felt: Float64Array
   /** Entities that are silent, whole or in part, by index. */
   readonly silent: ReadonlyMap<number, Silence>
   /** Tenants in which nothing at all was heard, with whether the detectors agree that it is missing. */
@@ -60,8 +62,16 @@ export function windowLevels(
   const bits = new Map<number, number>()
   for (const { entity, family } of critical) bits.set(entity, (bits.get(entity) ?? 0) | (1 << family))
   const planned = new Set<number>()
-  const out = { level: new Float64Array(entities.length), silent, mute, planned, suppressed: 0, driven: 0 }
-  const strength: Strength = { evidence: 0, suppressed: 0, driven: 0 }
+  const out = {
+    level: new Float64Array(entities.length),
+    felt: new Float64Array(entities.length),
+    silent,
+    mute,
+    planned,
+    suppressed: 0,
+    driven: 0,
+  }
+  const strength: Strength = { evidence: 0, suppressed: 0, driven: 0, felt: 0 }
   for (let e = 0; e < entities.length; e++) {
     const memory = entities[e]
     const sums = tenants.get(memory.tenant)
@@ -81,6 +91,7 @@ export function windowLevels(
     const plan = expected.get(memory.name)
     if (plan === 'interrupted') planned.add(e)
     entityStrength(columns, e, absence, traffic, bits.get(e) ?? 0, plan, strength)
+    out.felt[e] = strength.felt
     if (strength.suppressed > STRANGE_AT) out.suppressed++
     if (strength.driven > STRANGE_AT) out.driven++
     remember(memory, strength.evidence, nowMs, options.stepMs)

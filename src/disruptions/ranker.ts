@@ -1,9 +1,11 @@
+import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import { KIND_TRAITS } from '../core/metric-kind.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import { Canaries } from './canary.ts'
 import type { Finding } from './cause.ts'
 import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
-import { badOf, F, floorOf, placeOf } from './families.ts'
+import { badOf, F, floorOf, INSTANCE_LABELS, placeOf } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import type { DisruptionOptions } from './options.ts'
@@ -27,6 +29,8 @@ export interface Question {
   readonly baselineMs: number
   /** Stretches that are not normal. */
   readonly disrupted: readonly Interval[]
+  /** What people and machines did; releases are looked for in the series. */
+  readonly changes: readonly Change[]
   /** Entities found silent, by name. */
   readonly silent: ReadonlySet<string>
 }
@@ -66,10 +70,12 @@ export class Ranker {
     const rows = this.#rowsOf(question)
     const found: Finding[] = []
     const voices = new Map<string, Voices>()
+    const canaries = new Canaries()
     for (const row of rows) {
-      const finding = this.#finding(row, question, voices)
+      const finding = this.#finding(row, question, voices, canaries)
       if (finding) found.push(finding)
     }
+    found.push(...canaries.findings(this.#history, question.changes, question))
     const silent = new Set(question.silent)
     for (const [entity, { live, lost }] of voices) if (live === 0 && lost > 0) silent.add(entity)
     for (const entity of [...silent].sort(compare)) {
@@ -101,7 +107,12 @@ export class Ranker {
     return rows
   }
 
-  #finding(row: number, question: Question, voices: Map<string, Voices>): Finding | undefined {
+  #finding(
+    row: number,
+    question: Question,
+    voices: Map<string, Voices>,
+    canaries: Canaries,
+  ): Finding | undefined {
     const { onsetMs, untilMs, baselineMs, disrupted } = question
     const step = this.#options.stepMs
     const endMs = onsetMs - GAP_WINDOWS * step
@@ -126,6 +137,7 @@ export class Ranker {
     const meta = this.#table.meta(row)
     const place = placeOf(meta, name => this.#fleet.id(meta.tenant, name) >= 0)
     const after = this.#after.subarray(all - m, all)
+    canaries.add(row, meta, place)
     if (place.caller === undefined)
       hear(voices, this.#fleet.entities[this.#fleet.entityOf(row)].name, this.#past, past, after)
     const change = scoreChange(
@@ -150,6 +162,7 @@ export class Ranker {
       change,
       onEdge: place.caller !== undefined,
       caller: place.caller ?? '',
+      copyOf: copyOf(meta),
       labels: meta.labels,
       absent: false,
     }
@@ -193,6 +206,16 @@ function hear(
     if (Number.isFinite(after[i])) live = true
   if (live) seen.live++
   else if (after.length >= 2 && heard >= HEARD_SHARE * (n - from) && n - from >= 3) seen.lost++
+}
+
+/** Labels of a series without those that name the copy. */
+function copyOf(meta: SeriesMeta): string {
+  if (!INSTANCE_LABELS.some(name => meta.labels[name])) return ''
+  const rest = Object.keys(meta.labels)
+    .filter(name => !INSTANCE_LABELS.includes(name))
+    .sort()
+    .map(name => `${name}=${meta.labels[name]}`)
+  return `${meta.metric} ${rest.join(' ')}`
 }
 
 function countKnown(values: Float64Array, n: number): number {
@@ -240,6 +263,7 @@ function silentFinding(entity: string, onsetMs: number): Finding {
     },
     onEdge: false,
     caller: '',
+    copyOf: '',
     labels: { service: entity },
     absent: true,
   }

@@ -21,6 +21,7 @@ import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
 import { restoreStage, type StageState, snapshotStage } from './state.ts'
 import { join, keepEvidence, newStory, type Story } from './story.ts'
+import { SERVED_BELOW as FELT_AT } from './strength.ts'
 
 /** An anomaly that is open, with where it belongs. */
 export interface OpenAnomaly {
@@ -287,16 +288,21 @@ export class Disruptions implements DisruptionStage {
   #age(story: Story, levels: WindowLevels): void {
     let most = 0
     let families = 0
+    let felt = false
     for (const name of Object.keys(story.members)) {
       const entity = this.#fleet.id(story.tenant, name)
       if (entity < 0) continue
       most = Math.max(most, levels.level[entity])
+      if (levels.felt[entity] >= FELT_AT) felt = true
       families += familiesSpeaking(this.#fleet, entity)
     }
     story.windows++
     if (most > story.peak) story.peak = most
     if (families > story.families) story.families = families
-    story.quiet = most < this.#options.stayShare * this.#options.openAt ? story.quiet + 1 : 0
+    // Resources that stay at a new level when users no longer feel anything hold nothing open that they could
+    // not open themselves.
+    const stayAt = (felt ? this.#options.stayShare : 1) * this.#options.openAt
+    story.quiet = most < stayAt ? story.quiet + 1 : 0
   }
 
   /** Ranks a new story; when it is an old one that came back, revives that instead. */

@@ -3,7 +3,7 @@ import { DRIVEN, F, FAMILIES, FAMILY_SLOTS, FELT, STREAM_WEIGHT } from './famili
 import { type Expected, isExpected } from './planned.ts'
 
 /** Felt evidence below this means that users are served as usual. */
-const SERVED_BELOW = 2.5
+export const SERVED_BELOW = 2.5
 /** Traffic changed when it left this band around what was expected. */
 const TRAFFIC_BAND = 1.1
 /** Resources may rise this much faster than traffic before traffic no longer explains them. */
@@ -22,6 +22,8 @@ export interface Strength {
   suppressed: number
   /** Evidence that was set aside because traffic explains it. */
   driven: number
+  /** Largest evidence that users feel something, 0..8. */
+  felt: number
 }
 
 const weighted = new Float64Array(FAMILY_SLOTS)
@@ -45,6 +47,7 @@ export function entityStrength(
     if (FELT[f] && columns.strength[at + f] > felt) felt = columns.strength[at + f]
   }
   const served = felt < SERVED_BELOW
+  out.felt = felt
   out.suppressed = 0
   out.driven = 0
   for (let f = 0; f < FAMILIES.length; f++) {
@@ -67,9 +70,14 @@ export function entityStrength(
   out.evidence = topThree(weighted, FAMILIES.length)
 }
 
-/** A rise of traffic that is served well explains itself and what it costs; a fall explains lower costs. */
+/**
+ * While users are served as usual: a rise of traffic explains itself and what it costs, and lower costs are no
+ * trouble unless nearly nothing is left.
+ */
 function isDriven(family: number, up: boolean, ratio: number, traffic: number): boolean {
   if (family === F.load) return up
+  // After a restart a service needs less memory and io, often for hours: nobody suffers from that.
+  if (!up && ratio >= TRAFFIC_LOST) return true
   if (!(traffic > 0)) return false
   if (up) return traffic >= TRAFFIC_BAND && ratio <= 1 + RESOURCE_SLOPE * (traffic - 1)
   return traffic <= 1 / TRAFFIC_BAND && ratio >= 1 - RESOURCE_SLOPE * (1 - traffic)

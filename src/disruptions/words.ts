@@ -1,8 +1,9 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { Suspect } from '../core/disruption.ts'
 import { formatValue } from '../core/units.ts'
+import { NEVER_HEARD } from './canary.ts'
 import type { Cause, Finding } from './cause.ts'
-import { FAMILIES } from './families.ts'
+import { F, FAMILIES } from './families.ts'
 import type { Story } from './story.ts'
 
 /** Sentences people read. Made from numbers only, so the same state always says the same. */
@@ -89,6 +90,10 @@ export function causeWhy(cause: Cause, onsetMs: number, hasGraph: boolean): stri
 export function findingText(finding: Finding): string {
   if (finding.absent) return `${finding.entity} stopped reporting`
   const { observed, expected } = finding.change
+  if (finding.family === F.canary) {
+    if (finding.metric === NEVER_HEARD) return `${finding.entity}: the new version never reported`
+    return `new version: ${levelText(finding.metric, observed, expected, finding.unit)} of the old one`
+  }
   if (finding.caller === '') return levelText(finding.metric, observed, expected, finding.unit)
   // Recordings name such a series after the two ends of the call.
   const metric = finding.metric.includes(`${finding.caller}_`) ? FAMILIES[finding.family] : finding.metric
