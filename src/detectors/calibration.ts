@@ -1,7 +1,7 @@
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
+import { fastLog2, LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
 import { excessSurprise, fitTail, type TailFit } from '../math/tail-fit.ts'
 import { rowsNeeded, runEnd } from './runs.ts'
 
@@ -151,8 +151,8 @@ function surpriseRun(
   }
 }
 
-function isWild(state: State, row: number, y: number): boolean {
-  return surpriseAt(state, row, y) > WILD_SURPRISE
+function isWild(state: State, row: number, score: number): boolean {
+  return surpriseAt(state, row, fastLog2(score)) > WILD_SURPRISE
 }
 
 const FIT: TailFit = { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 }
@@ -172,7 +172,7 @@ function learnRun(
     const row = series[i] & CHUNK_MASK
     const count = n[row]
     let bin = 0
-    let share = UNITS
+    let wild = false
     if (score > 0.5) {
       LOG_FLOAT[0] = score
       const bits = LOG_BITS[0]
@@ -182,10 +182,9 @@ function learnRun(
       const place = (y - LOWEST) * PER_UNIT
       bin = place >= BINS ? BINS - 1 : place | 0
       // What lies in the body cannot be wild.
-      if (y > 1 && y > threshold[row] && count >= OPINION_WINDOWS && isWild(state, row, y))
-        share *= WILD_SHARE
+      wild = y > 1 && y > threshold[row] && count >= OPINION_WINDOWS && isWild(state, row, score)
     }
-    const units = (weight[i] * share + 0.5) | 0
+    const units = ((wild ? WILD_SHARE : 1) * UNITS * weight[i] + 0.5) | 0
     const slot = row * BINS + bin
     if (hist[slot] > COUNT_MAX - UNITS) halve(hist, row * BINS)
     hist[slot] += units

@@ -176,8 +176,13 @@ function scoreRun(
     if (known && !Number.isNaN(value)) {
       const z = clipped((clampValue(value) - m) / scale)
       const side = bad[kind]
-      const rising = next(up[row], z) * (side < 0 ? GOOD_SHARE : 1)
-      const falling = next(down[row], -z) * (side > 0 ? GOOD_SHARE : 1)
+      // `next` written out: here it is not inlined, and a number given to a call is boxed.
+      let rising = up[row] + z - SLACK
+      let falling = down[row] - z - SLACK
+      rising = rising > 0 ? (rising < SUM_MAX ? rising : SUM_MAX) : 0
+      falling = falling > 0 ? (falling < SUM_MAX ? falling : SUM_MAX) : 0
+      if (side < 0) rising *= GOOD_SHARE
+      else if (side > 0) falling *= GOOD_SHARE
       incident = rising > falling ? rising : falling
     }
     incidents[i] = incident
