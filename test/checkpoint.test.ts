@@ -14,7 +14,9 @@ class Part implements Stateful {
     this.stepMs = stepMs
   }
   snapshot(): Snapshot[] {
-    return [{ id: 'part', version: 1, keys: [], columns: {}, meta: { value: this.value, stepMs: this.stepMs } }]
+    return [
+      { id: 'part', version: 1, keys: [], columns: {}, meta: { value: this.value, stepMs: this.stepMs } },
+    ]
   }
   restore(parts: readonly Snapshot[]): void {
     const saved = parts.find(part => part.id === 'part')?.meta as { value: number; stepMs: number }
@@ -28,7 +30,16 @@ const statefulOf = ({ part }: { part: Part }) => [part]
 async function saved(): Promise<MemoryCheckpoints> {
   const { series, part } = build(1000)()
   part.value = 7
-  const meta = { key: 'm', tenant: 'default', metric: 'm', labels: {}, entity: 'e', unit: '', kind: 'other', bad: 'both' } as const
+  const meta = {
+    key: 'm',
+    tenant: 'default',
+    metric: 'm',
+    labels: {},
+    entity: 'e',
+    unit: '',
+    kind: 'other',
+    bad: 'both',
+  } as const
   series.intern(meta)
   const store = new MemoryCheckpoints()
   await store.save(capture(42, 0, series, [part]))
@@ -45,7 +56,9 @@ describe('resume', () => {
 
   it('begins anew, at the same position, when the layout is another', async () => {
     const warnings: string[] = []
-    const { parts, position } = await resume(await saved(), build(2000), statefulOf, text => warnings.push(text))
+    const { parts, position } = await resume(await saved(), build(2000), statefulOf, text =>
+      warnings.push(text),
+    )
     expect(position).toBe(42)
     expect(parts.part.value).toBe(0)
     expect(parts.series.size).toBe(0)
@@ -58,7 +71,16 @@ describe('resume', () => {
   })
 
   it('does not hide any other failure', async () => {
-    const broken = () => ({ series: new SeriesTable(), part: { ...new Part(1000), snapshot: () => [], restore: () => { throw new TypeError('bug') } } as unknown as Part })
+    const broken = () => ({
+      series: new SeriesTable(),
+      part: {
+        ...new Part(1000),
+        snapshot: () => [],
+        restore: () => {
+          throw new TypeError('bug')
+        },
+      } as unknown as Part,
+    })
     await expect(resume(await saved(), broken, statefulOf, () => {})).rejects.toThrow('bug')
   })
 })
