@@ -8,6 +8,7 @@ import { AbsenceDetector } from './detectors/absence.ts'
 import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
+import { SeasonalDetector } from './detectors/seasonal.ts'
 import { ShiftDetector } from './detectors/shift.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
@@ -23,8 +24,14 @@ export interface Assembled extends PipelineParts {
 }
 
 /** Tier 0: what scores every series. */
-function detectorsOf(context: DetectorContext): Detector[] {
-  return [new DeviationDetector(context), new ShiftDetector(context), new AbsenceDetector(context)]
+function detectorsOf(context: DetectorContext, seasonMs: number): Detector[] {
+  // The first that has an expectation draws the band of quiet windows.
+  return [
+    new SeasonalDetector(context, { seasonMs }),
+    new DeviationDetector(context),
+    new ShiftDetector(context),
+    new AbsenceDetector(context),
+  ]
 }
 
 /** What decides results, and nothing else: two runs with one digest give the same numbers. */
@@ -42,7 +49,7 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
     { stepMs: features.step, depth: features.historyWindows, budgetBytes: features.historyBudget },
     context,
   )
-  const detectors = detectorsOf(context)
+  const detectors = detectorsOf(context, features.season)
   const intake = new IngestIntake(
     {
       bodyBytesMax: config.server.maxBodyBytes,

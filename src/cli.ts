@@ -1,15 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
-import { addDrillCommand } from './commands/drill.ts'
-import { addEvaluateCommand } from './commands/evaluate.ts'
-import { addExplainCommand } from './commands/explain.ts'
-import { addKeyCommand } from './commands/key.ts'
-import { addLabCommand } from './commands/lab.ts'
-import { startLabService } from './commands/lab-service.ts'
-import { addLogCommand } from './commands/log.ts'
-import { addReplayCommand } from './commands/replay.ts'
-import { addScoreCommand } from './commands/score.ts'
-import { addServeCommand } from './commands/serve.ts'
+import { addCommands } from './commands/catalogue.ts'
 import { ForeshockError } from './core/errors.ts'
 import { VERSION } from './core/version.ts'
 
@@ -22,28 +13,21 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
   'FS_EXPRESSION_INVALID',
 ])
 
-function program(): Command {
+async function program(words: readonly string[]): Promise<Command> {
   const cli = new Command('foreshock')
     .description('Early warning for everything you run: metrics in, ranked disruptions out.')
     .version(VERSION)
     .showHelpAfterError('(foreshock --help lists the commands)')
     .exitOverride()
-  addServeCommand(cli)
-  addLabCommand(cli, startLabService)
-  addScoreCommand(cli)
-  addEvaluateCommand(cli)
-  addReplayCommand(cli)
-  addExplainCommand(cli)
-  addDrillCommand(cli)
-  addLogCommand(cli)
-  addKeyCommand(cli)
+  await addCommands(cli, words)
   for (const command of cli.commands) command.exitOverride()
   return cli
 }
 
 async function run(argv: readonly string[]): Promise<number> {
   try {
-    await program().parseAsync(argv)
+    const cli = await program(argv.slice(2))
+    await cli.parseAsync(argv)
     return typeof process.exitCode === 'number' ? process.exitCode : 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2

@@ -2,7 +2,7 @@ import { RidgeDetector } from '../detectors/ridge.ts'
 import { hitRate, interpretationsOf, ndcg } from '../evaluate/culprits.ts'
 import { type Counts, delayCounts } from '../evaluate/delay.ts'
 import { type EventCounts, eventCounts } from '../evaluate/events.ts'
-import { type NabSweep, nabSweep } from '../evaluate/nab.ts'
+import { type NabSweep, nabSweep, probationRows } from '../evaluate/nab.ts'
 import { alertRows } from '../evaluate/segments.ts'
 import { vusPr } from '../evaluate/vus.ts'
 import { mulberry32 } from '../math/mulberry32.ts'
@@ -116,7 +116,10 @@ function univariateResult(
 ): SeriesResult {
   const { timeMs, label, testFrom, windows } = series
   const n = label.length
-  const surprise = evidence.surprise.subarray(testFrom)
+  // What is ranked is the test part: after the history, or after NAB's probation.
+  const rankedFrom = suite === 'nab' ? probationRows(n) : testFrom
+  const surprise = evidence.surprise.subarray(rankedFrom)
+  const ranked = label.subarray(rankedFrom)
   const part = (from: number, to: number) => ({
     label: label.subarray(from, to),
     timeMs: timeMs.subarray(from, to),
@@ -126,8 +129,8 @@ function univariateResult(
   const test = part(testFrom, n)
   const common = {
     contestant,
-    vus100: vusPr(surprise, test.label, 100),
-    vus20: vusPr(surprise, test.label, 20),
+    vus100: vusPr(surprise, ranked, 100),
+    vus20: vusPr(surprise, ranked, 20),
     days: (timeMs[n - 1] - timeMs[testFrom]) / 86_400_000,
   }
   if (suite === 'nab') {
@@ -184,7 +187,7 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
       vus20: vusPr(score, label, 20),
       days: (rows * stepMs) / 86_400_000,
       points: THRESHOLDS.map(threshold => pointCounts(score, label, threshold)),
-      testEvents: THRESHOLDS.map(threshold => eventCounts(label, timeMs, openings(score, threshold))),
+      testEvents: THRESHOLDS.map(threshold => eventCounts(label, timeMs, ...openings(score, threshold))),
       ...(culprits ? { culprits } : {}),
     }
   })
@@ -201,16 +204,18 @@ function meanChange(values: Float64Array, row: number, metrics: number): number 
   return sum / metrics
 }
 
-/** Rows where a score comes to the threshold from below .625 of it: hysteresis as shipped (enter 4, leave 2.5). */
-function openings(score: Float64Array, threshold: number): Int32Array {
+/** Alerts of a score with hysteresis as shipped (enter 4, leave 2.5: .625 of it): first and last rows. */
+function openings(score: Float64Array, threshold: number): [Int32Array, Int32Array] {
   const rows: number[] = []
+  const ends: number[] = []
   let isOpen = false
   for (let i = 0; i < score.length; i++) {
     const wasOpen: boolean = isOpen
     isOpen = wasOpen ? score[i] >= 0.625 * threshold : score[i] >= threshold
     if (isOpen && !wasOpen) rows.push(i)
+    if (isOpen) ends[rows.length - 1] = i
   }
-  return Int32Array.from(rows)
+  return [Int32Array.from(rows), Int32Array.from(ends)]
 }
 
 function pointCounts(score: Float64Array, label: Uint8Array, threshold: number): Counts {

@@ -99,6 +99,9 @@ async function runAll(plan: Plan, flags: LabFlags, startService: StartService): 
     const reports: LabReport[] = []
     for (const seed of plan.seeds) reports.push(await runSeed(plan, seed, flags, startService, abort.signal))
     return merged(reports)
+  } catch (error) {
+    // A wait that was cut short says only that it was; the reason is what people are told.
+    throw abort.signal.aborted ? abort.signal.reason : error
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal)
   }
@@ -150,6 +153,7 @@ function shuffled(kinds: readonly FaultKind[], seed: number): FaultKind[] {
 const WAITING = {
   'run-in': 'running the fleet in',
   'warm-up': 'Foreshock learns what is normal',
+  quiet: 'waiting until nothing is open',
   fault: 'the fault lasts',
   settle: 'settling',
 } as const

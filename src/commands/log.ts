@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { loadConfig } from '../config.ts'
+import { ForeshockError } from '../core/errors.ts'
 import { verifyRecord } from '../store/verify-record.ts'
 
 export function addLogCommand(cli: Command): void {
@@ -13,6 +15,12 @@ export function addLogCommand(cli: Command): void {
     .option('--json', 'print JSON')
     .action(async (options: { dir?: string; config?: string; json?: boolean }) => {
       const dir = options.dir ?? join(loadConfig({ file: options.config }).data.folder, 'record')
+      if (!existsSync(dir)) {
+        throw new ForeshockError(
+          'FS_INPUT_INVALID',
+          `${dir}: there is no record; \`foreshock serve\` keeps one there, --dir names another`,
+        )
+      }
       const report = await verifyRecord(dir)
       const broken = report.firstBreak
       if (options.json) {

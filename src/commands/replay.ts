@@ -1,4 +1,4 @@
-import { createWriteStream, readFileSync } from 'node:fs'
+import { createWriteStream, openSync, readFileSync, type WriteStream } from 'node:fs'
 import { finished } from 'node:stream/promises'
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
@@ -11,7 +11,7 @@ import { ForeshockError } from '../core/errors.ts'
 import { contentId } from '../core/identity.ts'
 import { Rejects } from '../core/rejects.ts'
 import { Telemetry } from '../core/telemetry.ts'
-import { openInput, readCsv } from '../ingest/csv.ts'
+import { readCsv } from '../ingest/csv.ts'
 import { replayFiles, replayRows } from '../ingest/csv-replay.ts'
 import { parseTime } from '../ingest/time.ts'
 import { Pipeline } from '../pipeline.ts'
@@ -71,7 +71,7 @@ async function replay(flags: ReplayFlags): Promise<void> {
   const rejects = new Rejects()
   const parts = assemble(config, rejects)
   parts.disruptions.addEdges(edges, 0)
-  const out = flags.out === undefined || flags.out === '-' ? process.stdout : createWriteStream(flags.out)
+  const out = flags.out === undefined || flags.out === '-' ? process.stdout : openOutput(flags.out)
   const run = new Run(parts, changes, speed, out)
   const bar = progressBar(flags)
   const summary = await replayRows(flags.input, { series: parts.series, rejects }, async batch => {
@@ -162,6 +162,15 @@ class Run {
   }
 }
 
+/** Opened at once, so that a path that cannot be written is an error here and not an event later. */
+function openOutput(path: string): WriteStream {
+  try {
+    return createWriteStream(path, { fd: openSync(path, 'w') })
+  } catch (error) {
+    throw new ForeshockError('FS_IO', `${path}: cannot be written (${(error as Error).message})`)
+  }
+}
+
 function speedOf(text: string): number {
   if (text === 'max') return Number.POSITIVE_INFINITY
   const speed = Number(text)
@@ -180,7 +189,7 @@ function progressBar(flags: ReplayFlags): SingleBar | undefined {
 async function inferStepMs(file: string): Promise<number> {
   const times = new Set<number>()
   let rows = 0
-  for await (const { fields, row } of readCsv(openInput(file))) {
+  for await (const { fields, row } of readCsv(file)) {
     if (row === 1) continue
     const timeMs = parseTime(fields[0])
     if (timeMs !== undefined && !Number.isNaN(timeMs)) times.add(timeMs)
@@ -191,8 +200,15 @@ async function inferStepMs(file: string): Promise<number> {
   const gaps = sorted.slice(1).map((timeMs, i) => timeMs - sorted[i])
   gaps.sort((a, b) => a - b)
   const step = gaps[gaps.length >> 1]
-  if (step === undefined)
-    throw new ForeshockError('FS_INPUT_INVALID', `${file}: needs two different times, or --step`)
+  if (step === undefined) {
+    const reason =
+      sorted.length > 0
+        ? 'has one time only; say --step'
+        : rows > 0
+          ? 'has no time in the first column of any row'
+          : 'has no row below a header'
+    throw new ForeshockError('FS_INPUT_INVALID', `${file}, row ${rows + 1}: ${reason}`)
+  }
   return step
 }
 

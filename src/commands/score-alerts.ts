@@ -33,9 +33,9 @@ export class Alerts {
   }
 }
 
-/** Severity of a public score. */
+/** Severity of a public score: at 60 one window in a thousand is as strange, or evidence is well past its threshold. */
 export function severityOf(score: number): Severity {
-  if (score >= 90) return 'critical'
-  if (score >= 75) return 'major'
-  return score >= 50 ? 'minor' : 'warning'
+  if (score >= 80) return 'critical'
+  if (score >= 60) return 'major'
+  return score >= 40 ? 'minor' : 'warning'
 }

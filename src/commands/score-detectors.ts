@@ -13,22 +13,20 @@ export interface DetectorChoice {
   readonly id: string
   readonly make: (context: DetectorContext) => ScoringDetector
   readonly rule: AlertRule
-  /** Surprise at which the public score is 50. */
-  readonly scoreScale: number
 }
 
 const MINUTE_MS = 60_000
 const RULE: AlertRule = {
-  point: 2.6,
+  point: 2,
   pointRefractoryMs: 5 * MINUTE_MS,
   incident: 3.2,
   incidentRefractoryMs: 720 * MINUTE_MS,
 }
 
 const CHOICES: readonly DetectorChoice[] = [
-  { id: 'full@1', make: c => new FullDetector(c), rule: { ...RULE, point: 2.3 }, scoreScale: 4 },
-  { id: 'compact@1', make: c => new SlotDetector(c, COMPACT_PROFILE), rule: RULE, scoreScale: 4 },
-  { id: 'tiny@1', make: c => new SlotDetector(c, TINY_PROFILE), rule: RULE, scoreScale: 4 },
+  { id: 'full@1', make: c => new FullDetector(c), rule: { ...RULE, incident: 3.4 } },
+  { id: 'compact@1', make: c => new SlotDetector(c, COMPACT_PROFILE), rule: RULE },
+  { id: 'tiny@1', make: c => new SlotDetector(c, TINY_PROFILE), rule: RULE },
 ]
 
 /** The detector of an id (its version may be left out); the default without one. */
@@ -38,10 +36,4 @@ export function univariateChoice(id?: string): DetectorChoice {
   if (found) return found
   const known = CHOICES.map(choice => choice.id).join(', ')
   throw new ForeshockError('FS_INPUT_INVALID', `unknown detector '${id}': one of ${known}`)
-}
-
-/** 0..100, monotone in surprise, 50 at `scale`. */
-export function publicScore(surprise: number, scale: number): number {
-  const s = Math.max(0, surprise)
-  return (100 * s) / (s + scale)
 }

@@ -1,17 +1,15 @@
 import { ForeshockError } from '../core/errors.ts'
 import { RidgeDetector } from '../detectors/ridge.ts'
 import { cellsOf, numberOf, quoteCell, timeOf } from './csv-rows.ts'
+import { MULTIVARIATE_RARITY, publicScore } from './public-score.ts'
 import { severityOf } from './score-alerts.ts'
 import { StepFinder } from './score-clock.ts'
-import { publicScore } from './score-detectors.ts'
 import type { LineScorer, ScorerOptions } from './score-univariate.ts'
 
 const DEFAULT_STEP_MS = 60_000
 /** A row is anomalous at `entity`; an entity opens at `open` and closes below LEAVE. */
 export const MULTIVARIATE_RULE = { entity: 3.25, open: 4 } as const
 const LEAVE = 2.5
-/** Score at which the public score is 50. */
-const SCORE_SCALE = 4
 /** Metrics named as explanation at most, each with at least this share of the strongest one's evidence. */
 const TOP_METRICS = 10
 const TOP_SHARE = 0.2
@@ -50,6 +48,8 @@ export class MultivariateScorer implements LineScorer {
   begin(): void {
     this.#names = undefined
     this.#isPlaced = false
+    // Rows without times are counted within their own file.
+    this.#rows = 0
   }
 
   line(line: string, row: number, learnOnly: boolean): string {
@@ -118,7 +118,7 @@ export class MultivariateScorer implements LineScorer {
     const wasOpen = this.#isOpen
     this.#isOpen = wasOpen ? surprise >= LEAVE : surprise >= MULTIVARIATE_RULE.open
     const alert = this.#isOpen ? (wasOpen ? 'point' : 'incident') : '0'
-    const score = publicScore(surprise, SCORE_SCALE)
+    const score = publicScore(surprise, MULTIVARIATE_RARITY)
     const text = String(Number(surprise.toPrecision(7)))
     const severity = alert === '0' ? '' : severityOf(score)
     const top = topMetrics(opinion.share, this.#metrics)

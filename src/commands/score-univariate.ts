@@ -1,8 +1,9 @@
 import { ForeshockError } from '../core/errors.ts'
 import { cellsOf, numberOf, quoteCell, timeOf } from './csv-rows.ts'
+import { evidenceScore, publicScore, UNIVARIATE_RARITY } from './public-score.ts'
 import { Alerts, severityOf } from './score-alerts.ts'
 import { StepFinder } from './score-clock.ts'
-import { publicScore, univariateChoice } from './score-detectors.ts'
+import { univariateChoice } from './score-detectors.ts'
 import { SeriesRun } from './series-run.ts'
 
 export interface ScorerOptions {
@@ -128,7 +129,9 @@ export class UnivariateScorer implements LineScorer {
     if (!settled || Number.isNaN(surprise)) return `${prefix}${EMPTY}\n`
     const point = out.point[0]
     const incident = out.incident[0]
-    const score = publicScore(surprise, this.#choice.scoreScale)
+    const { rule } = this.#choice
+    const share = Math.max(point / rule.point, incident / rule.incident)
+    const score = Math.max(publicScore(surprise, UNIVARIATE_RARITY), evidenceScore(share))
     const alert = this.#alerts.next(startMs, point, incident)
     const opinions = [score, surprise, point, incident, out.expected[0], out.lower[0], out.upper[0]]
     return `${prefix}${opinions.map(text).join(',')},${alert},${alert === '0' ? '' : severityOf(score)}\n`

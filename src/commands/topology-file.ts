@@ -1,6 +1,6 @@
 import { ForeshockError } from '../core/errors.ts'
 import type { CallEdge } from '../core/topology.ts'
-import { openInput, readCsv } from '../ingest/csv.ts'
+import { readCsv } from '../ingest/csv.ts'
 
 /**
  * Call edges of a CSV: the columns source and target in any case and order, or an adjacency matrix, whose first
@@ -9,7 +9,7 @@ import { openInput, readCsv } from '../ingest/csv.ts'
 export async function readTopology(file: string): Promise<CallEdge[]> {
   const edges: CallEdge[] = []
   let take: ((fields: readonly string[], row: number) => void) | undefined
-  for await (const { row, fields } of readCsv(openInput(file))) {
+  for await (const { row, fields } of readCsv(file)) {
     if (take) take(fields, row)
     else take = readerOf(file, row, fields, edges)
   }

@@ -15,7 +15,7 @@ const KIND = /^[a-z][a-z0-9_-]{0,31}$/
 
 /**
  * Reads one change from a plain object: `{time, entity, kind, ref}` and optionally `id` and `until`, times as ISO
- * 8601 or Unix ms. Returns the reason in words when it is not one.
+ * 8601, Unix s or Unix ms. Returns the reason in words when it is not one.
  */
 export function changeOf(
   value: unknown,
@@ -24,22 +24,25 @@ export function changeOf(
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'a change is a JSON object'
   const { id, time, entity, kind, ref, until } = value as Record<string, unknown>
   const timeMs = instantMs(time)
-  if (Number.isNaN(timeMs)) return '"time" must be ISO 8601 or Unix ms'
+  if (!Number.isFinite(timeMs)) return '"time" must be ISO 8601, Unix s or Unix ms'
   if (typeof entity !== 'string' || entity === '' || entity.length > 256)
     return '"entity" must be a non-empty string'
   if (typeof kind !== 'string' || !KIND.test(kind))
     return '"kind" must be a word such as deploy, config, flag, traffic or restart'
   if (ref !== undefined && (typeof ref !== 'string' || ref.length > 1024)) return '"ref" must be a string'
   const untilMs = until === undefined || until === null ? undefined : instantMs(until)
-  if (untilMs !== undefined && Number.isNaN(untilMs)) return '"until" must be ISO 8601 or Unix ms'
+  if (untilMs !== undefined && !Number.isFinite(untilMs)) return '"until" must be ISO 8601, Unix s or Unix ms'
   if (id !== undefined && (typeof id !== 'string' || id === '' || id.length > 256))
     return '"id" must be a string'
   const change = { id: id ?? idOf([entity, kind, ref ?? '', timeMs]), timeMs, entity, kind, ref: ref ?? '' }
   return untilMs === undefined ? change : { ...change, untilMs }
 }
 
+/** Numbers below this are Unix seconds: 1e11 s is the year 5138, 1e11 ms was 1973. */
+const SECONDS_MAX = 1e11
+
 function instantMs(value: unknown): number {
-  if (typeof value === 'number') return Number.isFinite(value) ? value : Number.NaN
+  if (typeof value === 'number') return Math.abs(value) < SECONDS_MAX ? value * 1000 : value
   return typeof value === 'string' ? Date.parse(value) : Number.NaN
 }
 

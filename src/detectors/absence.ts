@@ -38,6 +38,8 @@ const STAY_PRIOR = 0.3
 const STAY_WEIGHT = 4
 /** Slowest learning: a habit is that of the last thousand windows. */
 const RATE_MIN = 1 / 1000
+/** The rate by windows seen: a plain mean at first. */
+const RATES = Float64Array.from({ length: 1 / RATE_MIN }, (_, n) => Math.max(1 / (n + 2), RATE_MIN))
 const STAY_COUNT_MAX = 200
 const STAY_MOST = 0.999
 /** Windows of one run that teach how long runs last. */
@@ -120,6 +122,7 @@ function runSurprise(start: number, stay: number, run: number): number {
 function scoreRun(state: State, batch: FeatureBatch, out: ScoreBatch, from: number, to: number): void {
   const { series, observed } = batch
   const { silentStart, silentStay, frozenStart, frozenStay, last, seen, silentRun, frozenRun, moved } = state
+  const { score: scores, expected: usual } = out
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const value = observed[i]
@@ -141,13 +144,14 @@ function scoreRun(state: State, batch: FeatureBatch, out: ScoreBatch, from: numb
         score = Math.min(FROZEN_MAX, runSurprise(frozenStart[row], frozenStay[row], frozenRun[row] + 1))
       }
     }
-    out.score[i] = score
-    out.point[i] = score
-    out.incident[i] = score
-    out.expected[i] = expected
-    out.lower[i] = Number.NaN
-    out.upper[i] = Number.NaN
+    scores[i] = score
+    usual[i] = expected
   }
+  const own = scores.subarray(from, to)
+  out.point.set(own, from)
+  out.incident.set(own, from)
+  out.lower.fill(Number.NaN, from, to)
+  out.upper.fill(Number.NaN, from, to)
 }
 
 function learnRun(state: State, batch: FeatureBatch, weight: Float32Array, from: number, to: number): void {
@@ -170,8 +174,9 @@ function learnRun(state: State, batch: FeatureBatch, weight: Float32Array, from:
       continue
     }
     const w = weight[i]
-    const rate = w * Math.max(1 / (n[row] + 2), RATE_MIN)
-    n[row] = n[row] < N_MAX ? n[row] + 1 : N_MAX
+    const count = n[row]
+    const rate = w * (count < RATES.length ? RATES[count] : RATE_MIN)
+    if (count < N_MAX) n[row] = count + 1
     if (silent) {
       if (silentRun[row] < RUN_MAX) silentRun[row]++
       continue

@@ -1,7 +1,7 @@
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import { fastLog2 } from '../math/fast-log.ts'
+import { fastLog2, LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
 import { excessSurprise, fitTail, type TailFit } from '../math/tail-fit.ts'
 import { rowsNeeded, runEnd } from './runs.ts'
 
@@ -124,13 +124,35 @@ function surpriseRun(
   from: number,
   to: number,
 ): void {
-  const { n } = state
+  const { n, threshold, surprise, slope } = state
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const score = raw[i]
-    if (n[row] < OPINION_WINDOWS || Number.isNaN(score)) out[i] = Number.NaN
-    else out[i] = score > 0.5 ? surpriseAt(state, row, fastLog2(score)) : surpriseAt(state, row, LOWEST)
+    if (n[row] < OPINION_WINDOWS || Number.isNaN(score)) {
+      out[i] = Number.NaN
+      continue
+    }
+    let y = LOWEST
+    if (score > 0.5) {
+      // fastLog2, written out: called from here it is not inlined, and its result is boxed.
+      LOG_FLOAT[0] = score
+      const bits = LOG_BITS[0]
+      const step = (bits >>> 15) & 255
+      const low = LOG_TABLE[step]
+      y = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
+    }
+    const excess = y - threshold[row]
+    if (excess > 0) {
+      out[i] = surpriseAt(state, row, y)
+      continue
+    }
+    const body = surprise[row] + excess * slope[row]
+    out[i] = body > 0 ? body : 0
   }
+}
+
+function isWild(state: State, row: number, score: number): boolean {
+  return surpriseAt(state, row, fastLog2(score)) > WILD_SURPRISE
 }
 
 const FIT: TailFit = { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 }
@@ -143,17 +165,26 @@ function learnRun(
   from: number,
   to: number,
 ): void {
-  const { n, hist } = state
+  const { n, hist, threshold } = state
   for (let i = from; i < to; i++) {
     const score = raw[i]
     if (Number.isNaN(score)) continue
     const row = series[i] & CHUNK_MASK
-    const y = score > 0.5 ? fastLog2(score) : LOWEST
-    const place = (y - LOWEST) * PER_UNIT
-    const bin = place >= BINS ? BINS - 1 : place | 0
     const count = n[row]
-    const wild = count >= OPINION_WINDOWS && y > 1 && surpriseAt(state, row, y) > WILD_SURPRISE
-    const units = Math.round(weight[i] * UNITS * (wild ? WILD_SHARE : 1))
+    let bin = 0
+    let wild = false
+    if (score > 0.5) {
+      LOG_FLOAT[0] = score
+      const bits = LOG_BITS[0]
+      const step = (bits >>> 15) & 255
+      const low = LOG_TABLE[step]
+      const y = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
+      const place = (y - LOWEST) * PER_UNIT
+      bin = place >= BINS ? BINS - 1 : place | 0
+      // What lies in the body cannot be wild.
+      wild = y > 1 && y > threshold[row] && count >= OPINION_WINDOWS && isWild(state, row, score)
+    }
+    const units = ((wild ? WILD_SHARE : 1) * UNITS * weight[i] + 0.5) | 0
     const slot = row * BINS + bin
     if (hist[slot] > COUNT_MAX - UNITS) halve(hist, row * BINS)
     hist[slot] += units

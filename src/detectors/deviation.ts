@@ -31,6 +31,8 @@ const ID = 'deviation@1'
 const VERSION = 1
 /** EWMA rate of a half-life of 120 windows. */
 const RATE = 1 - 2 ** (-1 / 120)
+/** The rate by windows seen: a plain mean at first. */
+const RATES = Float64Array.from({ length: Math.ceil(1 / RATE) }, (_, n) => Math.max(1 / (n + 1), RATE))
 /** Mean absolute deviation → standard deviation under normality. */
 const MAD_TO_SD = Math.sqrt(Math.PI / 2)
 /** Residuals teach at most this many scales. */
@@ -51,8 +53,6 @@ const DECAY_WINDOWS = 72
 const BAND_SCALES = 2.8
 /** Float32 holds no more; what is larger counts as this. */
 const VALUE_MAX = 1e37
-/** Least scale relative to the level: below it float32 cannot tell values apart. */
-const RESOLUTION = 1e-6
 const SCORE_MAX = 1e6
 const N_MAX = 65_535
 
@@ -145,8 +145,10 @@ function lowerEdge(level: number, band: number, least: number): number {
 }
 
 function scaleOf(spread: number, level: number, relative: number, absolute: number): number {
-  const scale = Math.max(MAD_TO_SD * spread, relative * level, absolute, RESOLUTION * level)
-  return scale > 1e-300 ? scale : 1e-300
+  const own = MAD_TO_SD * spread
+  const floor = relative * level
+  const scale = own > floor ? own : floor
+  return scale > absolute ? scale : absolute
 }
 
 function scoreRun(
@@ -162,6 +164,7 @@ function scoreRun(
   const { series, observed } = batch
   const { mean, spread, level, q97, n } = state
   const { relative, absolute, bad, least } = traits
+  const { score: scores, expected, lower, upper } = out
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const value = observed[i]
@@ -180,15 +183,15 @@ function scoreRun(
       score = Math.min(SCORE_MAX, isBad ? distance : GOOD_SHARE * distance)
       if (isBad) strength = Math.min(EVIDENCE_MAX, distance / (1 + q97[row]))
     }
-    out.score[i] = score
-    out.point[i] = score
-    out.incident[i] = Number.NaN
+    scores[i] = score
     const band = BAND_SCALES * scale
-    out.expected[i] = known ? m : Number.NaN
-    out.lower[i] = known ? lowerEdge(m, band, least[kind]) : Number.NaN
-    out.upper[i] = known ? m + band : Number.NaN
+    expected[i] = known ? m : Number.NaN
+    lower[i] = known ? lowerEdge(m, band, least[kind]) : Number.NaN
+    upper[i] = known ? m + band : Number.NaN
     evidence[i] = strength
   }
+  out.point.set(scores.subarray(from, to), from)
+  out.incident.fill(Number.NaN, from, to)
 }
 
 function learnRun(
@@ -224,13 +227,13 @@ function learnRun(
       const z = r / scale
       const side = bad[kind]
       const strength = side === 0 ? (z < 0 ? -z : z) : z * side > 0 ? z * side : 0
-      tailAdd(state, row, strength, Math.round(w * UNITS))
+      tailAdd(state, row, strength, (w * UNITS + 0.5) | 0)
       if (count % DECAY_WINDOWS === 0) tailDecay(state, row)
       if (count >= WARM_UP_WINDOWS + 5) q97[row] = tailValue(state, row)
     }
     // A young series counts every window, or a fault at its start would keep it young.
     const pace = count < WARM_UP_WINDOWS ? 1 : w < LEARN_LEAST ? LEARN_LEAST : w
-    const g = pace * Math.max(1 / (count + 1), RATE)
+    const g = pace * (count < RATES.length ? RATES[count] : RATE)
     const reach = CLIP_SCALES * scale
     const young = count < WARM_UP_WINDOWS
     const step = young ? r : r > reach ? reach : r < -reach ? -reach : r

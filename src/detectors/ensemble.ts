@@ -93,11 +93,8 @@ export class Ensemble implements Scoring {
         await this.#detectors[d].score(block, this.#outputs[d])
       }
       this.#calibrate(block, from)
-      explainRows(block, this.#outputs, this.#grader?.evidence, this.#opinions(out, from, block.length), from)
-    }
-    for (let i = 0; i < batch.length; i++) {
-      if (Number.isNaN(batch.observed[i]) && out.point[i] >= this.#options.openAt)
-        out.evidence[i] = EVIDENCE_ABSENT
+      this.#opinions(out, from, block.length)
+      explainRows(block, this.#outputs, this.#grader?.evidence, out, from, this.#options.openAt)
     }
   }
 
@@ -114,8 +111,7 @@ export class Ensemble implements Scoring {
     }
   }
 
-  /** Fuses the block and returns where its opinions are. */
-  #opinions(out: OpinionBatch, from: number, length: number): OpinionBatch {
+  #opinions(out: OpinionBatch, from: number, length: number): void {
     const to = from + length
     const { strongest } = out
     for (const feed of FEEDS) {
@@ -125,7 +121,6 @@ export class Ensemble implements Scoring {
       if (feed === 'surprise') for (let i = from; i < to; i++) strongest[i] = by[strongest[i]]
     }
     publicScores(out.surprise, out.score, from, to)
-    return out
   }
 
   judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[] {
@@ -224,18 +219,44 @@ function explainRows(
   evidence: Float32Array | undefined,
   out: OpinionBatch,
   from: number,
+  openAt: number,
 ): void {
-  for (let j = 0; j < block.length; j++) {
+  const { length, observed } = block
+  const { surprise, strongest, direction, expected, lower, upper } = out
+  // Most rows show the first detector's expectation: copied at once, the others are put right one by one.
+  const first = outputs[0].expected
+  copyRows(first, length, expected, from)
+  copyRows(outputs[0].lower, length, lower, from)
+  copyRows(outputs[0].upper, length, upper, from)
+  if (evidence === undefined) out.evidence.fill(0, from, from + length)
+  else copyRows(evidence, length, out.evidence, from)
+  for (let j = 0; j < length; j++) {
     const i = from + j
-    let by = out.surprise[i] >= SPEAKS_FOR_ITSELF ? out.strongest[i] : 0
-    for (let d = 0; d < outputs.length && Number.isNaN(outputs[by].expected[j]); d++) by = d
-    const chosen = outputs[by]
-    const expected = chosen.expected[j]
-    const observed = block.observed[j]
-    out.expected[i] = expected
-    out.lower[i] = chosen.lower[j]
-    out.upper[i] = chosen.upper[j]
-    out.direction[i] = observed > expected ? 1 : observed < expected ? -1 : 0
-    out.evidence[i] = evidence === undefined ? 0 : evidence[j]
+    let usual = first[j]
+    if (surprise[i] >= SPEAKS_FOR_ITSELF || Number.isNaN(usual)) {
+      let by = surprise[i] >= SPEAKS_FOR_ITSELF ? strongest[i] : 0
+      for (let d = 0; d < outputs.length && Number.isNaN(outputs[by].expected[j]); d++) by = d
+      const chosen = outputs[by]
+      usual = chosen.expected[j]
+      expected[i] = usual
+      lower[i] = chosen.lower[j]
+      upper[i] = chosen.upper[j]
+    }
+    const value = observed[j]
+    if (value > usual) direction[i] = 1
+    else if (value < usual) direction[i] = -1
+    else {
+      direction[i] = 0
+      if (Number.isNaN(value) && out.point[i] >= openAt) out.evidence[i] = EVIDENCE_ABSENT
+    }
   }
+}
+
+function copyRows<T extends Float32Array | Float64Array>(
+  column: T,
+  length: number,
+  out: T,
+  to: number,
+): void {
+  out.set((length === column.length ? column : column.subarray(0, length)) as never, to)
 }

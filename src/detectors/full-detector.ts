@@ -3,7 +3,15 @@ import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
-import { FULL, FULL_COLUMNS, FULL_WIDTH, type FullChunk, learnFull, scoreFull } from './full-kernel.ts'
+import {
+  closeFullDay,
+  FULL,
+  FULL_COLUMNS,
+  FULL_WIDTH,
+  type FullChunk,
+  learnFull,
+  scoreFull,
+} from './full-kernel.ts'
 import { newRing, type Ring, type RingPlan, readRing, ringPlan, writeRing } from './full-rings.ts'
 import { SlotDetector } from './slot-detector.ts'
 import { AT, SCRATCH_WIDTH } from './slot-kernel.ts'
@@ -91,6 +99,10 @@ export class FullDetector implements Detector {
       if (isFirst) chunk.n[i] = 1
       else {
         const floor = s[so + AT.floor]
+        // Days are counted from the first window, as the phase slots count them.
+        const age = this.#slots.ageOf(index, window)
+        const lastDay = Math.floor(this.#slots.ageOf(index, last) / this.#rates.day)
+        if (Math.floor(age / this.#rates.day) > lastDay) closeFullDay(chunk, i, lastDay)
         learnFull(chunk, i, this.#rates, floor, weight[row], this.#scratch, row * FULL_WIDTH)
       }
     }

@@ -1,17 +1,14 @@
 import type { Chunk, ColumnSpec } from '../core/columns.ts'
 import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
+import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
 import { READ } from './full-rings.ts'
 import { nextScale } from './robust-scale.ts'
 import { AT, SCALES_MAX } from './slot-kernel.ts'
+import { nextLong, nextShort, surpriseOf } from './surprise.ts'
 
 /** What the rings add to a row of the phase-slot detector, and the evidence of both together. */
 const BINS = 32
 const BINS_PER_OCTAVE = 4
-/** Weight of a level shift in the surprise: long anomalies go on being strange after their onset. */
-const SHIFT_SHARE = 0.3
-/** The surprise is a root mean square over about that many windows. */
-const SURPRISE_WINDOWS = 14
-const SURPRISE_RATE = 2 / (SURPRISE_WINDOWS + 1)
 const SHIFT_RATE = 2 / 61
 
 export const FULL_COLUMNS = {
@@ -22,10 +19,15 @@ export const FULL_COLUMNS = {
   scale4: 'f32',
   offset: 'f32',
   shift: 'f32',
-  /** Mean square behind the surprise. */
-  strangeness: 'f32',
+  /** Mean squares behind the surprise. */
+  shortSquare: 'f32',
+  longSquare: 'f32',
   jointTail: ['u16', BINS],
   n: 'u32',
+  /** Largest point evidence of the day so far, its usual daily maximum, and the daily maxima as codes. */
+  dayMax: 'f32',
+  usualMax: 'f32',
+  dayMaxima: ['u8', DAYS_KEPT],
 } as const satisfies ColumnSpec
 
 export type FullChunk = Chunk<typeof FULL_COLUMNS>
@@ -41,8 +43,9 @@ export const FULL = {
   joint: 6,
   strangeness: 7,
   shift: 8,
+  rawPoint: 9,
 } as const
-export const FULL_WIDTH = 9
+export const FULL_WIDTH = 10
 
 /**
  * Scores one row. READ holds what its ring says; `s` (from `so`) what the phase slots worked out, `w` (from `o`)
@@ -70,18 +73,21 @@ export function scoreFull(
   // Geometric mean of both views: each vetoes what only the other finds strange.
   const joint = Math.sqrt(s[so + AT.joint] * Math.sqrt(Math.sqrt(Q * L) * P))
   const both = (s[so + AT.excessRatio] + P) / 2
-  const strangeness = c.strangeness[i] + SURPRISE_RATE * (Math.min(both, 1e3) ** 2 - c.strangeness[i])
-  const bothShift = (s[so + AT.shiftRatio] + G) / 2
+  const bothShift = Math.sqrt(s[so + AT.shiftRatio] * G)
   const tail = tailQuantile99(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE)
   const isWarm = !Number.isNaN(s[so + AT.surprise])
-  w[o + FULL.surprise] = isWarm ? Math.sqrt(strangeness) + SHIFT_SHARE * bothShift : NaN
-  w[o + FULL.point] = isWarm ? joint / (tail + 1) : NaN
+  w[o + FULL.surprise] = isWarm
+    ? surpriseOf(nextShort(c.shortSquare[i], both), nextLong(c.longSquare[i], both), bothShift)
+    : NaN
+  const raw = joint / (tail + 1)
+  w[o + FULL.rawPoint] = raw
+  w[o + FULL.point] = isWarm ? againstUsualDay(raw, c.usualMax[i]) : NaN
   w[o + FULL.incident] = isWarm ? bothShift + s[so + AT.shapeRatio] : NaN
   w[o + FULL.expected] = usual + c.offset[i]
   w[o + FULL.residual] = r
   w[o + FULL.excess] = READ[1]
   w[o + FULL.joint] = joint
-  w[o + FULL.strangeness] = strangeness
+  w[o + FULL.strangeness] = both
   w[o + FULL.shift] = shift
 }
 
@@ -107,7 +113,17 @@ export function learnFull(
   c.scale4[i] = nextScale(c.scale4[i], Math.abs(w[o + FULL.shift]), floor, n, rates.scale7, weight)
   c.offset[i] += weight * rates.level * (r - c.offset[i])
   c.shift[i] += weight * (w[o + FULL.shift] - c.shift[i])
-  c.strangeness[i] += weight * (w[o + FULL.strangeness] - c.strangeness[i])
+  const strangeness = w[o + FULL.strangeness]
+  c.shortSquare[i] += weight * (nextShort(c.shortSquare[i], strangeness) - c.shortSquare[i])
+  c.longSquare[i] += weight * (nextLong(c.longSquare[i], strangeness) - c.longSquare[i])
   if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w[o + FULL.joint])
+  if (weight > 0.5 && w[o + FULL.rawPoint] > c.dayMax[i]) c.dayMax[i] = w[o + FULL.rawPoint]
   c.n[i] = n + 1
+}
+
+/** A new day begins; `lastDay` counts from the series' first, and the first says nothing about what is usual. */
+export function closeFullDay(c: FullChunk, i: number, lastDay: number): void {
+  if (lastDay > 0 && c.dayMax[i] > 0)
+    c.usualMax[i] = closeDay(c.dayMaxima, i * DAYS_KEPT, lastDay, c.dayMax[i])
+  c.dayMax[i] = 0
 }

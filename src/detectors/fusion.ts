@@ -17,6 +17,11 @@ const LOG_SUM = Float64Array.from({ length: SUM_STEPS * VOICES_MAX + 1 }, (_, i)
   Math.log10(Math.max(i, 1) / SUM_STEPS),
 )
 const LOG_COUNT = Float64Array.from({ length: VOICES_MAX + 1 }, (_, k) => Math.log10(Math.max(k, 1)))
+/** Two voices by distance: log10(1 + 10^−d) − log10 2 in one table, since most rows need no more. */
+const PAIR = Float64Array.from(
+  POWER,
+  (power, i) => Math.log10(1 + (i < REACH * PER_UNIT ? power : 0)) - Math.log10(2),
+)
 
 /** A voice's contribution to the sum of inverse probabilities, relative to the strongest voice. */
 function relative(distance: number): number {
@@ -66,8 +71,15 @@ function fuseTwo(
     const second = y > x || Number.isNaN(x)
     strongest[i] = second && !Number.isNaN(y) ? 1 : 0
     const distance = second ? y - x : x - y
-    if (Number.isNaN(distance)) out[i] = Number.isNaN(x) ? y : x
-    else out[i] = fused(second ? y : x, 1 + relative(distance), 2)
+    if (Number.isNaN(distance)) {
+      out[i] = Number.isNaN(x) ? y : x
+      continue
+    }
+    const place = distance * PER_UNIT
+    const at = place < REACH * PER_UNIT ? place | 0 : REACH * PER_UNIT - 1
+    const part = place < REACH * PER_UNIT ? place - at : 1
+    const value = (second ? y : x) + PAIR[at] + part * (PAIR[at + 1] - PAIR[at])
+    out[i] = value > 0 ? value : 0
   }
 }
 
@@ -106,7 +118,12 @@ function fuseThree(
       }
     }
     strongest[i] = which
-    if (speaking === 0) out[i] = Number.NaN
+    if (speaking === 3) {
+      // The strongest is its own measure: only the other two are looked up.
+      const first = which === 0 ? y : x
+      const other = which === 2 ? y : z
+      out[i] = fused(best, 1 + relative(best - first) + relative(best - other), 3)
+    } else if (speaking === 0) out[i] = Number.NaN
     else if (speaking === 1) out[i] = best
     else {
       const sum =

@@ -69,7 +69,7 @@ export class Hysteresis {
     this.#orphans = []
     if (length === 0) return changes
     this.#store.ensure(series[length - 1] + 1)
-    const { openAt, closeAt } = this.#options
+    const { openAt } = this.#options
     for (let i = 0; i < length; i++) {
       const chunk = this.#store.chunks[series[i] >> CHUNK_SHIFT]
       const row = series[i] & CHUNK_MASK
@@ -79,40 +79,58 @@ export class Hysteresis {
       const above = surprise >= openAt
       // Most rows end here: nothing is hot, was hot lately, rests or is open.
       if (!above && (chunk.hot[row] | chunk.rest[row] | chunk.open[row]) === 0) continue
-      const stuck =
-        detectors[opinions.strongest[i]].id.startsWith('absence@') && !Number.isNaN(batch.observed[i])
-      const hot = above && this.#counts(batch, opinions, i, stuck)
-      chunk.hot[row] = (chunk.hot[row] << 1) | (hot ? 1 : 0)
-      const moment = (): Moment => ({
-        batch,
-        opinions,
-        at: i,
-        surprise,
-        stuck,
-        detectors: sharesOf(voices, detectors, i),
-      })
-      if (chunk.open[row] === 1) {
-        chunk.calm[row] = surprise >= closeAt ? 0 : chunk.calm[row] + 1
-        const change = this.#follow(series[i], hot, chunk.calm[row], moment)
-        if (change) changes.push(change)
-        if (change?.event === 'closed') {
-          chunk.open[row] = 0
-          chunk.hot[row] = 0
-          chunk.calm[row] = 0
-          chunk.rest[row] = this.#options.refractory
-        }
-      } else if (chunk.rest[row] > 0) {
-        chunk.rest[row]--
-      } else if (hot && this.#enough(chunk.hot[row]) && this.#open.size < OPEN_MAX) {
-        const meta = this.#context.series.meta(series[i])
-        const anomaly = openAnomaly(meta, this.#onset(batch.windowEndMs[i], chunk.hot[row]), moment())
-        this.#open.set(series[i], { anomaly, told: surprise })
-        chunk.open[row] = 1
-        chunk.calm[row] = 0
-        changes.push({ event: 'opened', anomaly })
-      }
+      this.#judgeRow(batch, opinions, voices, detectors, i, surprise, changes)
     }
     return changes
+  }
+
+  /** A row that is hot, was lately, rests or is open. Apart, since its closure would cost every row of the loop. */
+  #judgeRow(
+    batch: FeatureBatch,
+    opinions: OpinionBatch,
+    voices: readonly HeardVoice[],
+    detectors: readonly Detector[],
+    i: number,
+    surprise: number,
+    changes: AnomalyChange[],
+  ): void {
+    const { series } = batch
+    const { openAt, closeAt } = this.#options
+    const chunk = this.#store.chunks[series[i] >> CHUNK_SHIFT]
+    const row = series[i] & CHUNK_MASK
+    const above = surprise >= openAt
+    const stuck =
+      detectors[opinions.strongest[i]].id.startsWith('absence@') && !Number.isNaN(batch.observed[i])
+    const hot = above && this.#counts(batch, opinions, i, stuck)
+    chunk.hot[row] = (chunk.hot[row] << 1) | (hot ? 1 : 0)
+    const moment = (): Moment => ({
+      batch,
+      opinions,
+      at: i,
+      surprise,
+      stuck,
+      detectors: sharesOf(voices, detectors, i),
+    })
+    if (chunk.open[row] === 1) {
+      chunk.calm[row] = surprise >= closeAt ? 0 : chunk.calm[row] + 1
+      const change = this.#follow(series[i], hot, chunk.calm[row], moment)
+      if (change) changes.push(change)
+      if (change?.event === 'closed') {
+        chunk.open[row] = 0
+        chunk.hot[row] = 0
+        chunk.calm[row] = 0
+        chunk.rest[row] = this.#options.refractory
+      }
+    } else if (chunk.rest[row] > 0) {
+      chunk.rest[row]--
+    } else if (hot && this.#enough(chunk.hot[row]) && this.#open.size < OPEN_MAX) {
+      const meta = this.#context.series.meta(series[i])
+      const anomaly = openAnomaly(meta, this.#onset(batch.windowEndMs[i], chunk.hot[row]), moment())
+      this.#open.set(series[i], { anomaly, told: surprise })
+      chunk.open[row] = 1
+      chunk.calm[row] = 0
+      changes.push({ event: 'opened', anomaly })
+    }
   }
 
   /** A hot window counts when the value is gone or stuck, or the move is one that somebody would care about. */

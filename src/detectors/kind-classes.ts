@@ -4,6 +4,10 @@ import type { SeriesTable } from '../core/series.ts'
 
 /** Distinct (kind, unit floor, direction) triples told apart; later ones count as the first seen class. */
 const CLASSES_MAX = 255
+/** Least scale relative to the level: below it float32 cannot tell values apart. */
+const RESOLUTION = 1e-6
+/** Least scale of all, so that nothing is divided by zero. */
+const SCALE_LEAST = 1e-300
 const SPEC = { of: 'u8' } as const
 export type ClassChunk = Chunk<typeof SPEC>
 
@@ -55,8 +59,8 @@ export class KindClasses {
     if (found === undefined) {
       found = Math.min(this.#index.size + 1, CLASSES_MAX)
       this.#index.set(key, found)
-      this.relative[found] = relative
-      this.absolute[found] = absolute
+      this.relative[found] = Math.max(relative, RESOLUTION)
+      this.absolute[found] = Math.max(absolute, SCALE_LEAST)
       this.bad[found] = sign
       this.least[found] = least
     }

@@ -28,6 +28,8 @@ const ID = 'shift@1'
 const VERSION = 1
 const WARM_UP_WINDOWS = 15
 const RATE = 1 - 2 ** (-1 / 240)
+/** The rate by windows seen: a plain mean at first. */
+const RATES = Float64Array.from({ length: Math.ceil(1 / RATE) }, (_, n) => Math.max(1 / (n + 1), RATE))
 /** EWMA rate of the recent level: a half-life of 4 windows. */
 const RECENT_RATE = 1 - 2 ** (-1 / 4)
 const MAD_TO_SD = Math.sqrt(Math.PI / 2)
@@ -47,7 +49,6 @@ const SUM_MAX = 60
 const GOOD_SHARE = 0.25
 const LEARN_LEAST = 0.5
 const VALUE_MAX = 1e37
-const RESOLUTION = 1e-6
 const N_MAX = 65_535
 const BAND_SCALES = 2.8
 
@@ -136,8 +137,10 @@ function lowerEdge(level: number, band: number, least: number): number {
 
 function scaleOf(spread: number, mean: number, relative: number, absolute: number): number {
   const level = mean < 0 ? -mean : mean
-  const scale = Math.max(MAD_TO_SD * spread, relative * level, absolute, RESOLUTION * level)
-  return scale > 1e-300 ? scale : 1e-300
+  const own = MAD_TO_SD * spread
+  const floor = relative * level
+  const scale = own > floor ? own : floor
+  return scale > absolute ? scale : absolute
 }
 
 function clipped(z: number): number {
@@ -161,6 +164,7 @@ function scoreRun(
   const { series, observed } = batch
   const { mean, spread, up, down, n } = state
   const { relative, absolute, bad, least } = traits
+  const { incident: incidents, expected, lower, upper } = out
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const value = observed[i]
@@ -172,18 +176,23 @@ function scoreRun(
     if (known && !Number.isNaN(value)) {
       const z = clipped((clampValue(value) - m) / scale)
       const side = bad[kind]
-      const rising = next(up[row], z) * (side < 0 ? GOOD_SHARE : 1)
-      const falling = next(down[row], -z) * (side > 0 ? GOOD_SHARE : 1)
+      // `next` written out: here it is not inlined, and a number given to a call is boxed.
+      let rising = up[row] + z - SLACK
+      let falling = down[row] - z - SLACK
+      rising = rising > 0 ? (rising < SUM_MAX ? rising : SUM_MAX) : 0
+      falling = falling > 0 ? (falling < SUM_MAX ? falling : SUM_MAX) : 0
+      if (side < 0) rising *= GOOD_SHARE
+      else if (side > 0) falling *= GOOD_SHARE
       incident = rising > falling ? rising : falling
     }
-    out.score[i] = Number.NaN
-    out.point[i] = Number.NaN
-    out.incident[i] = incident
+    incidents[i] = incident
     const band = BAND_SCALES * scale
-    out.expected[i] = known ? m : Number.NaN
-    out.lower[i] = known ? lowerEdge(m, band, least[kind]) : Number.NaN
-    out.upper[i] = known ? m + band : Number.NaN
+    expected[i] = known ? m : Number.NaN
+    lower[i] = known ? lowerEdge(m, band, least[kind]) : Number.NaN
+    upper[i] = known ? m + band : Number.NaN
   }
+  out.score.fill(Number.NaN, from, to)
+  out.point.fill(Number.NaN, from, to)
 }
 
 function learnRun(
@@ -215,11 +224,15 @@ function learnRun(
     const scale = scaleOf(spread[row], m, relative[kind], absolute[kind])
     const z = clipped((value - m) / scale)
     const young = count < WARM_UP_WINDOWS
+    let rising = up[row]
+    let falling = down[row]
     if (!young) {
-      up[row] = next(up[row], z)
-      down[row] = next(down[row], -z)
+      rising = next(rising, z)
+      falling = next(falling, -z)
+      up[row] = rising
+      down[row] = falling
     }
-    if (up[row] > DECIDED || down[row] > DECIDED) {
+    if (rising > DECIDED || falling > DECIDED) {
       if (++held[row] > HELD_WINDOWS) {
         const jump = Math.abs(recent[row] - m)
         if (jump > spread[row]) spread[row] += JUMP_TEACHES * (jump - spread[row])
@@ -228,9 +241,9 @@ function learnRun(
         down[row] = 0
         held[row] = 0
       }
-    } else held[row] = 0
+    } else if (held[row] !== 0) held[row] = 0
     const w = young ? 1 : weight[i] < LEARN_LEAST ? LEARN_LEAST : weight[i]
-    const g = w * Math.max(1 / (count + 1), RATE)
+    const g = w * (count < RATES.length ? RATES[count] : RATE)
     const step = young ? value - m : z * scale
     mean[row] += g * step
     spread[row] += g * ((step < 0 ? -step : step) - spread[row])

@@ -1,9 +1,11 @@
 import type { Chunk } from '../core/columns.ts'
 import { roundStochastic } from '../math/hash-rounding.ts'
 import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
+import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
 import { nextScale } from './robust-scale.ts'
 import type { SlotColumns, SlotProfile, SlotRates } from './slot-profile.ts'
 import { pushShape, shapeCode, thirdNearest } from './slot-shapes.ts'
+import { nextLong, nextShort, surpriseOf } from './surprise.ts'
 
 /**
  * The phase-slot detector of one row: what `score` works out and what `learn` then does with it. A day is cut
@@ -38,8 +40,10 @@ export const AT = {
   offLevel: 18,
   /** The third nearest shape over its own usual tail. */
   shapeRatio: 19,
+  /** Point evidence before it is set against the usual day. */
+  rawPoint: 20,
 } as const
-export const SCRATCH_WIDTH = 20
+export const SCRATCH_WIDTH = 21
 
 /** A residual of that many scales no longer says more; keeps squares inside float32. */
 export const SCALES_MAX = 1e6
@@ -157,8 +161,12 @@ export function scoreRow(
   )
   const { bins, binsPerOctave } = profile
   const warm = age >= rates.day
-  w[o + AT.surprise] = warm ? c.surprise[i] + (2 / 21) * (P - c.surprise[i]) : NaN
-  w[o + AT.point] = warm ? joint / (tailQuantile99(c.pointTail, i * bins, bins, binsPerOctave) + 1) : NaN
+  w[o + AT.surprise] = warm
+    ? surpriseOf(nextShort(c.shortSquare[i], P), nextLong(c.longSquare[i], P), G)
+    : NaN
+  const raw = joint / (tailQuantile99(c.pointTail, i * bins, bins, binsPerOctave) + 1)
+  w[o + AT.rawPoint] = raw
+  w[o + AT.point] = warm ? againstUsualDay(raw, c.usualMax[i]) : NaN
   w[o + AT.shapeRatio] = shape / (tailQuantile99(c.shapeTail, i * bins, bins, binsPerOctave) + 0.5)
   w[o + AT.incident] = warm ? G + w[o + AT.shapeRatio] : NaN
   w[o + AT.expected] = p + c.offset[i]
@@ -290,8 +298,9 @@ export function learnRow(
   if (n >= 3 && corrected > c.visitMax[i]) c.visitMax[i] = corrected
 
   const shift = c.shift[i] + weight * (2 / 61) * (r - c.shift[i])
-  const surprise = n >= 3 ? Math.min(SCALES_MAX, w[o + AT.excess] / (c.scale2[i] + floor)) : 0
-  c.surprise[i] += weight * (2 / 21) * (surprise - c.surprise[i])
+  const strangeness = w[o + AT.excessRatio]
+  c.shortSquare[i] += weight * (nextShort(c.shortSquare[i], strangeness) - c.shortSquare[i])
+  c.longSquare[i] += weight * (nextLong(c.longSquare[i], strangeness) - c.longSquare[i])
   c.scale1[i] = nextScale(c.scale1[i], Math.abs(r - c.offset[i]), floor, n, rates.scale3, weight)
   c.scale2[i] = nextScale(c.scale2[i], w[o + AT.excess], floor, n, rates.scale3, weight)
   c.scale3[i] = nextScale(c.scale3[i], Math.abs(r), floor, n, rates.scale3, weight)
@@ -314,6 +323,16 @@ export function learnRow(
   )
   c.shapeDev[i] += (Math.abs(x - c.shapeMean[i]) - c.shapeDev[i]) / (n + 1)
   c.shapeMean[i] += (x - c.shapeMean[i]) / (n + 1)
+
+  const today = Math.floor(age / rates.day)
+  const lastDay = Math.floor(c.lastAge[i] / rates.day)
+  if (today > lastDay) {
+    // The first day has no opinion and says nothing about what is usual.
+    if (lastDay > 0 && c.dayMax[i] > 0)
+      c.usualMax[i] = closeDay(c.dayMaxima, i * DAYS_KEPT, lastDay, c.dayMax[i])
+    c.dayMax[i] = 0
+  }
+  if (weight > 0.5 && w[o + AT.rawPoint] > c.dayMax[i]) c.dayMax[i] = w[o + AT.rawPoint]
 
   const slow = weight * Math.max(1 / (n + 1), rates.slow)
   c.offset[i] += weight * rates.level * (clipped - c.offset[i])

@@ -1,4 +1,5 @@
 import type { ColumnSpec } from '../core/columns.ts'
+import { DAYS_KEPT } from './day-maxima.ts'
 
 const DAY_MS = 86_400_000
 const LN2 = Math.log(2)
@@ -73,8 +74,9 @@ const COMMON = {
   scale3: 'f32',
   scale4: 'f32',
   scale5: 'f32',
-  /** EWMA S of the seasonal surprise and EWMA g of the residual. */
-  surprise: 'f32',
+  /** Mean squares behind the surprise, and the EWMA g of the residual. */
+  shortSquare: 'f32',
+  longSquare: 'f32',
   shift: 'f32',
   /** Level codes mean `codeBase + code·codeStep`. */
   codeBase: 'f32',
@@ -83,6 +85,10 @@ const COMMON = {
   visitMax: 'f32',
   visitSum: 'f32',
   visitCount: 'u16',
+  /** Largest point evidence of the day so far, its usual daily maximum, and the daily maxima as codes. */
+  dayMax: 'f32',
+  usualMax: 'f32',
+  dayMaxima: ['u8', DAYS_KEPT],
 } as const
 
 export function slotColumns(profile: SlotProfile) {
@@ -94,7 +100,7 @@ export function slotColumns(profile: SlotProfile) {
     pointTail: ['u16', profile.bins],
     shapeTail: ['u16', profile.bins],
     shapes: [profile.keptDistances ? 'i16' : 'i8', ring],
-    distances: ['u32', profile.keptDistances ? profile.lastLag - profile.firstLag + 1 : 0],
+    distances: ['i32', profile.keptDistances ? profile.lastLag - profile.firstLag + 1 : 0],
   } as const satisfies ColumnSpec
 }
 

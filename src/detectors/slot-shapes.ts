@@ -10,8 +10,10 @@ const Z_CLIP = 30
 /** Log codes ±27·ln(1+|z|/.3): fine near 0, at most 125 at the clip. */
 const LOG_GAIN = 27
 const LOG_KNEE = 0.3
-/** Linear codes of the running distances: 8·(2·30·386)² still fits u32. */
-const LINEAR_GAIN = 386
+/** Linear codes of the running distances: 8·(2·30·272)² still fits i32, so that the loops stay in integers. */
+const LINEAR_GAIN = 272
+/** Above every distance, and still a small integer for the loop. */
+const NONE = 0x7fffffff
 /** Samples before the shape term speaks. */
 const SHAPE_WARM_UP = 69
 
@@ -34,7 +36,7 @@ export function thirdNearest(
   profile: SlotProfile,
   ring: Int8Array | Int16Array,
   at: number,
-  distances: Uint32Array,
+  distances: Int32Array,
   distanceAt: number,
   n: number,
   code: number,
@@ -108,7 +110,7 @@ function nearestKept(
   profile: SlotProfile,
   ring: Int16Array,
   at: number,
-  distances: Uint32Array,
+  distances: Int32Array,
   distanceAt: number,
   n: number,
   code: number,
@@ -117,28 +119,37 @@ function nearestKept(
   const size = profile.lastLag + SHINGLE
   const head = n % size
   const eighth = ring[at + ((head + size - SHINGLE) % size)]
-  let first = Infinity
-  let second = Infinity
-  let third = Infinity
+  let first = NONE
+  let second = NONE
+  let third = NONE
+  // Lags run backwards through the ring; `near` and `far` wrap at different lags, so they are walked in runs.
   let near = (head + size - profile.firstLag) % size
   let far = (head + 2 * size - profile.firstLag - SHINGLE) % size
-  for (let lag = profile.firstLag; lag <= lastLag; lag++) {
-    const arriving = code - ring[at + near]
-    const leaving = eighth - ring[at + far]
-    const sum = distances[distanceAt + lag - profile.firstLag] + arriving * arriving - leaving * leaving
-    near = near === 0 ? size - 1 : near - 1
-    far = far === 0 ? size - 1 : far - 1
-    if (sum >= third) continue
-    if (sum < first) {
-      third = second
-      second = first
-      first = sum
-    } else if (sum < second) {
-      third = second
-      second = sum
-    } else third = sum
+  let lag = profile.firstLag
+  while (lag <= lastLag) {
+    const run = Math.min(lastLag - lag + 1, near + 1, far + 1)
+    const nearAt = at + near
+    const farAt = at + far
+    const keptAt = distanceAt + lag - profile.firstLag
+    for (let k = 0; k < run; k++) {
+      const arriving = code - ring[nearAt - k]
+      const leaving = eighth - ring[farAt - k]
+      const sum = (distances[keptAt + k] + Math.imul(arriving, arriving) - Math.imul(leaving, leaving)) | 0
+      if (sum >= third) continue
+      if (sum < first) {
+        third = second
+        second = first
+        first = sum
+      } else if (sum < second) {
+        third = second
+        second = sum
+      } else third = sum
+    }
+    lag += run
+    near = near === run - 1 ? size - 1 : near - run
+    far = far === run - 1 ? size - 1 : far - run
   }
-  return third === Infinity ? 0 : Math.sqrt(third) / LINEAR_GAIN
+  return third === NONE ? 0 : Math.sqrt(third) / LINEAR_GAIN
 }
 
 /** Puts `code` into the ring as sample number `n` and brings the running distances up to it. */
@@ -146,7 +157,7 @@ export function pushShape(
   profile: SlotProfile,
   ring: Int8Array | Int16Array,
   at: number,
-  distances: Uint32Array,
+  distances: Int32Array,
   distanceAt: number,
   n: number,
   code: number,
@@ -161,12 +172,31 @@ export function pushShape(
   let near = (head + size - profile.firstLag) % size
   let far = (head + 2 * size - profile.firstLag - SHINGLE) % size
   const count = profile.lastLag - profile.firstLag + 1
-  for (let lag = 0; lag < count; lag++) {
-    const arriving = code - ring[at + near]
-    const leaving = eighth - ring[at + far]
-    distances[distanceAt + lag] += arriving * arriving - leaving * leaving
-    near = near === 0 ? size - 1 : near - 1
-    far = far === 0 ? size - 1 : far - 1
+  let done = 0
+  while (done < count) {
+    const run = Math.min(count - done, near + 1, far + 1)
+    moveDistances(ring as Int16Array, at + near, at + far, distances, distanceAt + done, run, code, eighth)
+    done += run
+    near = near === run - 1 ? size - 1 : near - run
+    far = far === run - 1 ? size - 1 : far - run
   }
   ring[at + head] = code
+}
+
+function moveDistances(
+  ring: Int16Array,
+  nearAt: number,
+  farAt: number,
+  distances: Int32Array,
+  keptAt: number,
+  run: number,
+  code: number,
+  eighth: number,
+): void {
+  for (let k = 0; k < run; k++) {
+    const arriving = code - ring[nearAt - k]
+    const leaving = eighth - ring[farAt - k]
+    distances[keptAt + k] =
+      (distances[keptAt + k] + Math.imul(arriving, arriving) - Math.imul(leaving, leaving)) | 0
+  }
 }

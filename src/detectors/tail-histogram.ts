@@ -2,7 +2,7 @@
  * The 97 % point of a series' own scores: 80 log bins over .05…2000 with forgetting, held as columns. The bin of
  * the 97 % point and the mass above it move along with each addition, so reading it costs nothing.
  */
-import { fastLog2 } from '../math/fast-log.ts'
+import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
 
 export const TAIL_BINS = 80
 const LOWEST = 0.05
@@ -26,14 +26,37 @@ export interface TailColumns {
 
 export function tailAdd(state: TailColumns, row: number, value: number, units: number): void {
   if (units <= 0) return
-  let bin = value > LOWEST ? ((fastLog2(value) - LOG2_LOWEST) * BINS_PER_OCTAVE) | 0 : 0
-  if (bin >= TAIL_BINS) bin = TAIL_BINS - 1
-  const slot = row * TAIL_BINS + bin
-  if (state.hist[slot] + units > COUNT_MAX) tailDecay(state, row)
-  state.hist[slot] += units
-  state.total[row] += units
-  if (bin > state.at[row]) state.above[row] += units
-  seek(state, row)
+  const { hist, total } = state
+  let bin = 0
+  if (value > LOWEST) {
+    // fastLog2, written out: called from here it is not inlined, and its result is boxed.
+    LOG_FLOAT[0] = value
+    const bits = LOG_BITS[0]
+    const step = (bits >>> 15) & 255
+    const low = LOG_TABLE[step]
+    const log = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
+    bin = ((log - LOG2_LOWEST) * BINS_PER_OCTAVE) | 0
+    if (bin >= TAIL_BINS) bin = TAIL_BINS - 1
+  }
+  const from = row * TAIL_BINS
+  const slot = from + bin
+  let count = hist[slot]
+  if (count + units > COUNT_MAX) {
+    tailDecay(state, row)
+    count = hist[slot]
+  }
+  hist[slot] = count + units
+  const mass = total[row] + units
+  total[row] = mass
+  const allowed = SHARE * mass
+  const was = state.at[row]
+  let at = was
+  let above = state.above[row]
+  if (bin > at) above += units
+  while (above > allowed) above -= hist[from + ++at]
+  while (at > 0 && above + hist[from + at] <= allowed) above += hist[from + at--]
+  if (at !== was) state.at[row] = at
+  state.above[row] = above
 }
 
 /** Moves the point's bin until at most SHARE of the mass lies above it, and no lower bin would do. */

@@ -10,8 +10,17 @@ export interface EventCounts {
   delaysMs: number[]
 }
 
-/** `rows`: where alerts open, ascending; an alert hits the segment its row lies in. */
-export function eventCounts(label: Uint8Array, timeMs: Float64Array, rows: Int32Array): EventCounts {
+/**
+ * `rows`: where alerts open, ascending; `ends`: their last rows, the opening rows themselves unless given. An alert
+ * hits every segment it overlaps; one that overlaps none is false. The delay of a found segment is the time from its
+ * start to the opening of its first alert, 0 when that was open before.
+ */
+export function eventCounts(
+  label: Uint8Array,
+  timeMs: Float64Array,
+  rows: Int32Array,
+  ends: Int32Array = rows,
+): EventCounts {
   const segments = segmentsOf(label)
   const counts: EventCounts = {
     segments: segments.length / 2,
@@ -20,13 +29,17 @@ export function eventCounts(label: Uint8Array, timeMs: Float64Array, rows: Int32
     falseAlerts: 0,
     delaysMs: [],
   }
-  for (const row of rows) if (label[row] === 0) counts.falseAlerts++
-  let r = 0
-  for (let g = 0; g < segments.length; g += 2) {
-    while (r < rows.length && rows[r] < segments[g]) r++
-    if (r < rows.length && rows[r] <= segments[g + 1]) {
+  let g = 0
+  for (let a = 0; a < rows.length; a++) {
+    while (g < segments.length && segments[g + 1] < rows[a]) g += 2
+    if (g >= segments.length || segments[g] > ends[a]) counts.falseAlerts++
+  }
+  let a = 0
+  for (let s = 0; s < segments.length; s += 2) {
+    while (a < rows.length && ends[a] < segments[s]) a++
+    if (a < rows.length && rows[a] <= segments[s + 1]) {
       counts.found++
-      counts.delaysMs.push(timeMs[rows[r]] - timeMs[segments[g]])
+      counts.delaysMs.push(Math.max(0, timeMs[rows[a]] - timeMs[segments[s]]))
     }
   }
   return counts

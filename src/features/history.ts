@@ -77,18 +77,19 @@ export class WindowHistory implements SeriesHistory {
     const { depth } = this
     const slots = this.#slots
     const place = modulo(window, depth)
+    let newest = this.#newest
     for (let i = 0; i < batch.length; i++) {
       let slot = slots[batch.series[i]]
       if (slot < 0) {
         if (slot === REFUSED && this.#free.length === 0) continue
         slot = this.#claim(batch.series[i], window)
         if (slot < 0) continue
+        newest = this.#newest
       }
       const slab = this.#slabs[Math.floor(slot / SLAB_SLOTS)]
       const base = (slot % SLAB_SLOTS) * FIELDS * depth
-      const missed = window - this.#newest[slot] - 1
-      if (missed > 0) blank(slab, base, depth, this.#newest[slot] + 1, Math.min(missed, depth))
-      this.#newest[slot] = window
+      if (newest[slot] < window - 1) blankSince(slab, base, depth, newest, slot, window)
+      newest[slot] = window
       const at = base + place * FIELDS
       slab[at] = batch.observed[i]
       slab[at + 1] = opinions.expected[i]
@@ -236,6 +237,19 @@ export class WindowHistory implements SeriesHistory {
 function modulo(window: number, depth: number): number {
   const rest = window % depth
   return rest < 0 ? rest + depth : rest
+}
+
+/** Blanks what lies between a slot's newest window and `window`. */
+function blankSince(
+  slab: Float32Array,
+  base: number,
+  depth: number,
+  newest: Float64Array,
+  slot: number,
+  window: number,
+): void {
+  const first = newest[slot] + 1
+  blank(slab, base, depth, first, Math.min(window - first, depth))
 }
 
 /** Sets `count` windows from number `first` on to NaN in every field. */

@@ -70,19 +70,37 @@ export class WireTable {
   readonly #free: number[] = []
   #slots = new Int32Array(FIRST_CAPACITY * 4).fill(-1)
   #heads = new Int32Array(FIRST_CAPACITY).fill(-1)
+  /** The wire found last: a guess at where to look next, never more. */
+  #found = -1
 
   constructor(limit: number) {
     this.limit = limit
   }
 
-  /** The wire of an identity, or −1. */
+  /** The wire of an identity, or −1. Senders repeat their order, so the one after the last found is tried first. */
   find(a: number, b: number, width: number): number {
+    const guess = this.#found + 1
+    if (guess < this.length && this.a[guess] === a && this.b[guess] === b && this.width[guess] === width) {
+      // What was freed keeps its identity, and an output never had one.
+      const plan = this.plan[guess]
+      if (plan !== PLAN.free && plan !== PLAN.output) {
+        this.#found = guess
+        return guess
+      }
+    }
+    return this.#search(a, b, width)
+  }
+
+  #search(a: number, b: number, width: number): number {
     const slots = this.#slots
     const mask = slots.length - 1
     for (let slot = a & mask; ; slot = (slot + 1) & mask) {
       const wire = slots[slot]
       if (wire < 0) return -1
-      if (this.a[wire] === a && this.b[wire] === b && this.width[wire] === width) return wire
+      if (this.a[wire] === a && this.b[wire] === b && this.width[wire] === width) {
+        this.#found = wire
+        return wire
+      }
     }
   }
 

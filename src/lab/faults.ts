@@ -46,8 +46,8 @@ const SLOW_DISK_MS = 60
 /** Corrupt keys out of ten: half of all charges fail. */
 const CORRUPT_KEYS = 5
 const BURN_SHARE = 0.8
-/** Left behind by each search, bytes: some 5 MB a second at the usual load. */
-const LEAK_BYTES = 256 * 1024
+/** Left behind by each search, bytes: some 10 MB a second at the usual load. */
+const LEAK_BYTES = 400 * 1024
 /** One slot in this many is never given back: the pool is dry within seconds. */
 const LEAK_SLOT_EVERY = 2
 /** Load of the traffic control, against the usual: within what the fleet serves well. */

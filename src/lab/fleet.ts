@@ -14,7 +14,7 @@ import {
 } from './settings.ts'
 
 /** A process that has not reported its port by then did not start, ms: cold starts on a busy machine. */
-const START_MS_MAX = 30_000
+const START_MS_MAX = 60_000
 /** A process that has not drained by then is killed, ms. */
 const STOP_MS_MAX = 3000
 const CONTROL_MS_MAX = 5000

@@ -18,6 +18,8 @@ const RUN_IN_SECONDS = 6
 const RUN_IN_FACTOR = 2
 /** How long a disruption may stay open after the settling time before the next fault comes regardless, seconds. */
 const RESOLVE_SECONDS_MAX = 60
+/** A fault is not hidden behind an earlier disruption: the lab waits this long for a quiet board, seconds. */
+const QUIET_SECONDS_MAX = 30
 /** How often the lab looks, ms. */
 const TICK_MS = 250
 
@@ -26,7 +28,7 @@ export type LabProgress =
   | { readonly type: 'fleet-running'; readonly instances: readonly string[]; readonly processes: number }
   | {
       readonly type: 'waiting'
-      readonly why: 'run-in' | 'warm-up' | 'fault' | 'settle'
+      readonly why: 'run-in' | 'warm-up' | 'quiet' | 'fault' | 'settle'
       readonly done: number
       readonly total: number
     }
@@ -114,6 +116,7 @@ class Lab {
     if (!fleet) throw new Error('the lab is not started')
     const { faultSeconds, settleSeconds, holdSeconds, seed, faults } = this.#options
     const site: Site = { fleet, announce: change => this.#client.announce(change) }
+    if (this.#open().size > 0) await this.#wait('quiet', QUIET_SECONDS_MAX, () => this.#open().size === 0)
     // Taken before and corrected after, so that an event which arrives while injecting is not missed.
     const askedMs = Date.now()
     this.#injectedMs = askedMs
@@ -181,7 +184,7 @@ class Lab {
   }
 
   async #wait(
-    why: 'run-in' | 'warm-up' | 'fault' | 'settle',
+    why: 'run-in' | 'warm-up' | 'quiet' | 'fault' | 'settle',
     seconds: number,
     enough: () => boolean = () => false,
   ): Promise<void> {

@@ -5,10 +5,13 @@ const BURN_PERIOD_MS = 50
 /** A leak stops here, so that the lab never endangers the machine it runs on. */
 const LEAK_BYTES_MAX = 400 * 1024 * 1024
 
+/** What one retained object takes on the heap, with its number and its place in the array, bytes; about. */
+const OBJECT_BYTES = 48
+
 /** The faults that live in the process itself rather than in what it computes: burnt CPU, retained memory. */
 export class Strain {
   readonly #switches: Readonly<Switches>
-  #retained: Buffer[] = []
+  #retained: { readonly id: number; readonly score: number }[][] = []
   #retainedBytes = 0
   #burning = false
 
@@ -32,8 +35,11 @@ export class Strain {
   request(): void {
     const bytes = this.#switches.leakBytesPerRequest
     if (bytes === 0 || this.#retainedBytes + bytes > LEAK_BYTES_MAX) return
-    // Filled, because memory that was never touched is not resident.
-    this.#retained.push(Buffer.alloc(bytes, 1))
+    // Many small objects, as leaks are: the collector copies and marks them again and again, which costs CPU too.
+    const objects = Math.ceil(bytes / OBJECT_BYTES)
+    this.#retained.push(
+      Array.from({ length: objects }, (_, id) => ({ id, score: (id + this.#retained.length) / 7 })),
+    )
     this.#retainedBytes += bytes
   }
 

@@ -61,7 +61,7 @@ export class FanOut implements DisruptionSink {
       lane.queue.push(event)
       lane.running ??= this.#run(lane)
     }
-    this.#report()
+    this.report()
   }
 
   /** Resolves when every sink has taken all it was given; false when `withinMs` passed first. */
@@ -87,7 +87,7 @@ export class FanOut implements DisruptionSink {
       if (failure) this.#failed(lane, event, failure.cause)
     }
     lane.running = undefined
-    this.#report()
+    this.report()
   }
 
   async #hand(sink: DisruptionSink, event: DisruptionEvent): Promise<{ cause: unknown } | undefined> {
@@ -107,7 +107,8 @@ export class FanOut implements DisruptionSink {
     this.#onFailure(lane.sink.name, event, cause)
   }
 
-  #report(): void {
+  /** Says how many wait for each sink; to be called now and then, for sinks deliver in their own time. */
+  report(): void {
     for (const lane of this.#lanes) {
       this.#telemetry?.set('foreshock_publish_pending', pendingOf(lane), { sink: lane.sink.name })
     }

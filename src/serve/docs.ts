@@ -3,6 +3,11 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 
+const LOGO =
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 150 32" height="40"><path d="M2 17h6l3-6 5 15 5-22 4 13h5" ' +
+  'fill="none" stroke="#ff7b4a" stroke-width="3" stroke-linejoin="round" stroke-linecap="round"/><text x="38" y="22" ' +
+  'font-family="system-ui, sans-serif" font-size="18" font-weight="700" fill="#fff">Foreshock</text></svg>'
+
 /** Collects every route registered after it; must come before the routes. */
 export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
@@ -39,6 +44,7 @@ export async function docRoutes(app: FastifyInstance): Promise<void> {
     scope.setValidatorCompiler(() => () => true)
     await scope.register(swaggerUi, {
       routePrefix: '/docs',
+      logo: { type: 'image/svg+xml', content: Buffer.from(LOGO), href: '/' },
       uiConfig: { url: '/openapi.json', docExpansion: 'list', validatorUrl: null },
     })
   })

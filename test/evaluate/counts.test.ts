@@ -49,6 +49,13 @@ describe('counting', () => {
     )
     expect(counts).toEqual({ segments: 2, found: 1, alerts: 3, falseAlerts: 2, delaysMs: [10] })
     expect(eventF1(counts)).toBeCloseTo(0.4)
+    const lasting = eventCounts(
+      bytes('0110011'),
+      Float64Array.of(0, 10, 20, 30, 40, 50, 60),
+      Int32Array.of(0, 3),
+      Int32Array.of(1, 4),
+    )
+    expect(lasting).toEqual({ segments: 2, found: 1, alerts: 2, falseAlerts: 1, delaysMs: [0] })
   })
 
   it('measures named culprits', () => {

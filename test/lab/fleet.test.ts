@@ -116,7 +116,9 @@ describe('the lab fleet', () => {
 
   it('cpu-burn: inventory takes most of a core, lags and slows its callers', async () => {
     const fault = await suffer('cpu-burn')
-    expect(mean('process.cpu.ratio', 'inventory', fault)).toBeGreaterThan(0.4)
+    // How much of a core it gets depends on what else runs here; that it takes many times its usual share does not.
+    const usual = mean('process.cpu.ratio', 'inventory', healthy)
+    expect(mean('process.cpu.ratio', 'inventory', fault)).toBeGreaterThan(Math.max(0.2, 4 * usual))
     expect(mean('nodejs.eventloop.delay.mean', 'inventory', fault)).toBeGreaterThan(0.008)
     expect(p95('checkout', fault)).toBeGreaterThan(p95('checkout', healthy))
   })

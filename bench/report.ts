@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, release, totalmem } from 'node:os'
+import { type Measured, median } from './measure.ts'
+
+/** What one run of the bench found; `bench/baseline.json` will have the same shape. */
+export interface Report {
+  readonly schema: 1
+  readonly command: string
+  /** UTC. */
+  readonly date: string
+  readonly commit: string
+  readonly machine: string
+  /** Load average of one minute before and after. */
+  readonly load: readonly [number, number]
+  readonly results: readonly (Measured & { readonly median: number })[]
+}
+
+export function machine(): string {
+  const all = cpus()
+  const gib = Math.round(totalmem() / 2 ** 30)
+  return `${all.length} × ${all[0]?.model.trim() || process.arch}, ${gib} GiB, Linux ${release()}, Node ${process.versions.node}`
+}
+
+export function commit(): string {
+  try {
+    const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim()
+    return `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain', '--', 'src') === '' ? '' : ' + local changes'}`
+  } catch {
+    return 'unknown'
+  }
+}
+
+export function load(): number {
+  return Math.round(loadavg()[0] * 10) / 10
+}
+
+export function summed(results: readonly Measured[]): Report['results'] {
+  return results.map(one => ({ ...one, median: median(one.values) }))
+}
+
+function shown(value: number): string {
+  const size = Math.abs(value)
+  return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : value.toFixed(2)
+}
+
+/** Cells: what, goal, median, spread, unit, repetitions. */
+function cells(one: Report['results'][number]): string[] {
+  const { what, unit, atMost, values } = one
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  const goal = atMost === undefined ? '' : `≤ ${atMost}${one.median <= atMost ? '' : ' (missed)'}`
+  const spread = values.length < 2 ? '' : `${shown(low)}–${shown(high)}`
+  return [what, goal, shown(one.median), spread, unit, String(values.length)]
+}
+
+const HEADER = ['what', 'goal', 'median', 'min–max', 'unit', 'n']
+
+/** A table for the terminal. */
+export function table(results: Report['results']): string {
+  const rows = [HEADER, ...results.map(cells)]
+  const widths = HEADER.map((_, c) => Math.max(...rows.map(row => row[c].length)))
+  return rows
+    .map(row =>
+      row
+        .map((cell, c) => cell.padEnd(widths[c]))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+/** The section of docs/results.md. */
+export function section(report: Report): string {
+  const rows = [HEADER, HEADER.map(() => '---'), ...report.results.map(cells)]
+  return [
+    '## Speed',
+    '',
+    `\`${report.command}\`, ${report.date}, commit ${report.commit}; ${report.machine}.`,
+    `Load average ${report.load[0]} before and ${report.load[1]} after: the machine was shared with other work, so`,
+    'CPU time is measured, not wall time, except where the unit says wall; caches and cores were still shared, and a',
+    'quiet machine is faster. Each row is measured in a process of its own; median of n repetitions.',
+    '',
+    ...rows.map(row => `| ${row.join(' | ')} |`),
+    '',
+  ].join('\n')
+}
+
+/** Replaces the section under `## Speed`, or adds it at the end; other sections stay as they are. */
+export function writeSection(file: string, text: string): void {
+  const before = existsSync(file) ? readFileSync(file, 'utf8') : '# Results\n'
+  const parts = before.split(/^(?=## )/m)
+  const at = parts.findIndex(part => /^## Speed\s*$/m.test(part.split('\n', 1)[0]))
+  if (at < 0) parts[parts.length - 1] = `${parts[parts.length - 1].trimEnd()}\n\n`
+  const last = at < 0 || at === parts.length - 1
+  parts.splice(at < 0 ? parts.length : at, at < 0 ? 0 : 1, last ? text : `${text}\n`)
+  writeFileSync(file, parts.join(''))
+}

@@ -1,0 +1,79 @@
+// `npm run bench`: how fast, how large, how soon. Each measure in a process of its own; prints a table.
+// --quick only shows that everything runs; --json FILE keeps the numbers; --only NAME,…; --write replaces the
+// section "Speed" of docs/results.md.
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Measured } from './measure.ts'
+import { commit, load, machine, type Report, section, summed, table, writeSection } from './report.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    only: { type: 'string' },
+    write: { type: 'boolean', default: false },
+  },
+})
+
+interface Child {
+  readonly name: string
+  readonly file: string
+  readonly args: readonly string[]
+  /** Arguments of Node. */
+  readonly node?: readonly string[]
+}
+
+/** A young generation that holds everything of one repetition: what was allocated can be read off the heap. */
+const NO_SCAVENGE = ['--max-semi-space-size=256', '--min-semi-space-size=256']
+const CHILDREN: readonly Child[] = [
+  { name: 'tier0', file: 'tier0', args: [], node: NO_SCAVENGE },
+  { name: 'path', file: 'path', args: [] },
+  ...(args.quick
+    ? []
+    : [{ name: 'path-1m', file: 'path', args: ['--series', '1000000', '--warm', '21', '--windows', '5'] }]),
+  { name: 'heap', file: 'heap', args: [], node: NO_SCAVENGE },
+  { name: 'http', file: 'http', args: [] },
+  { name: 'memory', file: 'path', args: ['--memory', ...(args.quick ? [] : ['--series', '1000000'])] },
+  { name: 'start', file: 'start', args: [] },
+]
+
+function measure(child: Child): Promise<Measured[]> {
+  const script = resolve(import.meta.dirname, `measures/${child.file}.ts`)
+  const all = ['--expose-gc', '--import', 'tsx', ...(child.node ?? []), script, ...child.args]
+  const process_ = spawn(process.execPath, args.quick ? [...all, '--quick'] : all, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let said = ''
+  process_.stdout.on('data', chunk => {
+    said += chunk
+  })
+  return new Promise((done, failed) => {
+    process_.once('close', code => {
+      if (code === 0) done(JSON.parse(said.trim().split('\n').at(-1) ?? '[]') as Measured[])
+      else failed(new Error(`${child.name} ended with ${code}`))
+    })
+  })
+}
+
+const only = args.only?.split(',')
+const before = load()
+const results: Measured[] = []
+for (const child of CHILDREN) {
+  if (only && !only.includes(child.name)) continue
+  process.stderr.write(`${child.name} …\n`)
+  results.push(...(await measure(child)))
+}
+const report: Report = {
+  schema: 1,
+  command: `npm run bench${args.quick ? ' -- --quick' : ''}`,
+  date: new Date().toISOString().slice(0, 16).replace('T', ' '),
+  commit: commit(),
+  machine: machine(),
+  load: [before, load()],
+  results: summed(results),
+}
+process.stdout.write(`${table(report.results)}\n`)
+if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`)
+if (args.write) writeSection(resolve(import.meta.dirname, '../docs/results.md'), section(report))

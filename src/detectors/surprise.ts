@@ -1,0 +1,25 @@
+/**
+ * The surprise that ranks windows: root mean squares of the seasonal strangeness over a short and a long stretch, and
+ * a share of the level shift. Squares, because a loud minute says more than a murmuring hour; the long stretch and
+ * the shift keep long anomalies strange after their onset. Windows are counted, not minutes.
+ */
+const SHORT_WINDOWS = 14
+const LONG_WINDOWS = 120
+const SHORT_RATE = 2 / (SHORT_WINDOWS + 1)
+const LONG_RATE = 2 / (LONG_WINDOWS + 1)
+const LONG_SHARE = 0.45
+const SHIFT_SHARE = 0.3
+/** One window's strangeness is held here before it is squared. */
+const STRANGE_MAX = 1e3
+
+export function nextShort(meanSquare: number, strangeness: number): number {
+  return meanSquare + SHORT_RATE * (Math.min(strangeness, STRANGE_MAX) ** 2 - meanSquare)
+}
+
+export function nextLong(meanSquare: number, strangeness: number): number {
+  return meanSquare + LONG_RATE * (Math.min(strangeness, STRANGE_MAX) ** 2 - meanSquare)
+}
+
+export function surpriseOf(shortSquare: number, longSquare: number, shift: number): number {
+  return Math.sqrt(shortSquare) + LONG_SHARE * Math.sqrt(longSquare) + SHIFT_SHARE * shift
+}

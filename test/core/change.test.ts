@@ -1,0 +1,42 @@
+// Shows that a change is read from what people and tools write, that its line reads back the same, and that each
+// mistake is named.
+import { describe, expect, it } from 'vitest'
+import { changeLine, changeOf } from '../../src/core/change.ts'
+
+const idOf = (parts: readonly (string | number)[]) => parts.join('|')
+const AT = Date.parse('2026-11-20T12:00:00Z')
+
+describe('change', () => {
+  it.each([
+    ['ISO 8601', '2026-11-20T12:00:00Z'],
+    ['Unix s', AT / 1000],
+    ['Unix ms', AT],
+  ])('reads a time in %s', (_, time) => {
+    expect(changeOf({ time, entity: 'a', kind: 'deploy', ref: 'v2' }, idOf)).toEqual({
+      id: `a|deploy|v2|${AT}`,
+      timeMs: AT,
+      entity: 'a',
+      kind: 'deploy',
+      ref: 'v2',
+    })
+  })
+
+  it('reads back what it wrote', () => {
+    const change = { id: 'c', timeMs: AT, entity: 'a', kind: 'restart', ref: '', untilMs: AT + 60_000 }
+    expect(changeOf(JSON.parse(changeLine(change)), idOf)).toEqual(change)
+  })
+
+  it.each([
+    [[], /object/],
+    [{ entity: 'a', kind: 'deploy' }, /"time"/],
+    [{ time: 'soon', entity: 'a', kind: 'deploy' }, /"time"/],
+    [{ time: Number.POSITIVE_INFINITY, entity: 'a', kind: 'deploy' }, /"time"/],
+    [{ time: 1, entity: '', kind: 'deploy' }, /"entity"/],
+    [{ time: 1, entity: 'a', kind: 'Deploy It' }, /"kind"/],
+    [{ time: 1, entity: 'a', kind: 'deploy', ref: 7 }, /"ref"/],
+    [{ time: 1, entity: 'a', kind: 'deploy', until: 'later' }, /"until"/],
+    [{ time: 1, entity: 'a', kind: 'deploy', id: '' }, /"id"/],
+  ])('names what is wrong in %j', (value, reason) => {
+    expect(changeOf(value, idOf)).toMatch(reason)
+  })
+})
