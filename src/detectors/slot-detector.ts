@@ -12,7 +12,7 @@ import {
   slotRates,
 } from './slot-profile.ts'
 
-const VERSION = 1
+const VERSION = 2
 /** Larger magnitudes are held here: squares of residuals must fit float32 state. */
 const VALUE_MAX = 1e24
 
