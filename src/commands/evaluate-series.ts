@@ -37,6 +37,8 @@ export interface SeriesResult {
   readonly contestant: Contestant
   readonly vus100: number
   readonly vus20: number
+  /** The same on the labelled history, past its first day: what choices may be made by. */
+  readonly train?: { readonly vus100: number; readonly vus20: number }
   readonly days: number
   readonly nab?: NabSweep
   /** Counts at each of THRESHOLDS, of the history and of the test. */
@@ -152,8 +154,12 @@ function univariateResult(
   const rowsOf = ({ point, timeMs: t }: typeof test) =>
     THRESHOLDS.map(threshold => alertRows(point, t, threshold, POINT_REFRACTORY_MS))
   const [trainRows, testRows] = [rowsOf(train), rowsOf(test)]
+  const from = timeMs.findIndex(t => t >= timeMs[0] + 86_400_000)
+  const history = evidence.surprise.subarray(from, testFrom)
+  const known = label.subarray(from, testFrom)
   return {
     ...common,
+    train: { vus100: vusPr(history, known, 100), vus20: vusPr(history, known, 20) },
     trainDelay: trainRows.map(rows => delayCounts(train.label, train.place, rows, DELAY)),
     testDelay: testRows.map(rows => delayCounts(test.label, test.place, rows, DELAY)),
     trainEvents: trainRows.map(rows => eventCounts(train.label, train.timeMs, rows)),

@@ -65,11 +65,17 @@ export function tablesOf(suite: Suite, tasks: readonly TaskResult[], shipped: Sh
 }
 
 function commonFigures(results: readonly SeriesResult[]): Figure[] {
-  return (['vus100', 'vus20'] as const).map(key => ({
-    metric: key === 'vus100' ? 'VUS-PR W=100' : 'VUS-PR W=20',
-    value: mean(results.map(r => r[key])),
-    interval: bootstrap95(results.length, pick => mean(pick.map(i => results[i][key]))),
-  }))
+  const figures = (name: string, of: (result: SeriesResult) => { vus100: number; vus20: number }) =>
+    (['vus100', 'vus20'] as const).map(key => {
+      const value = (pick: readonly number[]) => mean(pick.map(i => of(results[i])[key]))
+      return {
+        metric: `VUS-PR W=${key === 'vus100' ? 100 : 20}${name}`,
+        value: value(results.map((_, i) => i)),
+        interval: bootstrap95(results.length, value),
+      }
+    })
+  const isTrained = results.every(r => r.train !== undefined)
+  return [...figures('', r => r), ...(isTrained ? figures(' on the history', r => r.train!) : [])]
 }
 
 /** As shipped, on the first day of every series: level and spread only. */
