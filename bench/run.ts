@@ -30,7 +30,9 @@ const NO_SCAVENGE = ['--max-semi-space-size=256', '--min-semi-space-size=256']
 const CHILDREN: readonly Child[] = [
   { name: 'tier0', file: 'tier0', args: [], node: NO_SCAVENGE },
   { name: 'path', file: 'path', args: [] },
-  ...(args.quick ? [] : [{ name: 'path-1m', file: 'path', args: ['--series', '1000000', '--windows', '5'] }]),
+  ...(args.quick
+    ? []
+    : [{ name: 'path-1m', file: 'path', args: ['--series', '1000000', '--warm', '21', '--windows', '5'] }]),
   { name: 'heap', file: 'heap', args: [], node: NO_SCAVENGE },
   { name: 'http', file: 'http', args: [] },
   { name: 'memory', file: 'path', args: ['--memory', ...(args.quick ? [] : ['--series', '1000000'])] },

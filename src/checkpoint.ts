@@ -32,14 +32,27 @@ export function restore(checkpoint: Checkpoint, series: SeriesTable, parts: read
   for (const part of parts) part.restore(checkpoint.parts)
 }
 
-/** Restores from the newest checkpoint; returns the position to read the journal after, 0 without one. */
-export async function resume(
+/**
+ * Builds the parts anew and gives them what the newest checkpoint holds. A checkpoint of another layout (an upgrade, or
+ * another window step in the configuration) is passed over with a warning and learning begins again: stale state never
+ * stays behind. Returns the position to read the journal after, 0 without a checkpoint.
+ */
+export async function resume<P extends { readonly series: SeriesTable }>(
   store: CheckpointStore,
-  series: SeriesTable,
-  parts: readonly Stateful[],
-): Promise<Position> {
+  build: () => P,
+  statefulOf: (parts: P) => readonly Stateful[],
+  onWarning: (text: string) => void,
+): Promise<{ readonly parts: P; readonly position: Position }> {
   const checkpoint = await store.load()
-  if (!checkpoint) return 0
-  restore(checkpoint, series, parts)
-  return checkpoint.position
+  const parts = build()
+  if (!checkpoint) return { parts, position: 0 }
+  const { position } = checkpoint
+  try {
+    restore(checkpoint, parts.series, statefulOf(parts))
+    return { parts, position }
+  } catch (error) {
+    if (!(error instanceof ForeshockError) || error.code !== 'FS_SNAPSHOT_INVALID') throw error
+    onWarning(`what was learned cannot be used and is learned anew: ${error.message}`)
+    return { parts: build(), position }
+  }
 }

@@ -8,8 +8,10 @@ import { resume, type Stateful } from './checkpoint.ts'
 import { type Config, shownConfig } from './config.ts'
 import type { Change } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
+import type { Disruption, DisruptionEvent } from './core/disruption.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
+import type { RecordIndex } from './core/ports.ts'
 import { Rejects } from './core/rejects.ts'
 import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
@@ -37,6 +39,8 @@ export interface Service {
 const CHANGES_KEPT = 1000
 /** A checkpoint waits this long for sinks to take what was found, ms. */
 const SETTLE_MS = 5000
+/** Most disruptions retracted at a start. */
+const ORPHANS_MAX = 1000
 /** Own gauges are read this often, ms. */
 const GAUGES_MS = 1000
 
@@ -70,13 +74,17 @@ export async function startService(
     if (line.entry.type === 'change') keepChange(changes, line.entry.change)
   }
 
-  const parts = assemble(config, rejects)
-  const stateful = statefulOf(parts)
   const checkpoints = new FileCheckpoints({
     dir: folder('checkpoints'),
     onWarning: text => logger.warn(text),
   })
-  const restored = await resume(checkpoints, parts.series, stateful)
+  const { parts, position: restored } = await resume(
+    checkpoints,
+    () => assemble(config, rejects),
+    statefulOf,
+    text => logger.warn(text),
+  )
+  const stateful = statefulOf(parts)
   const journal = await FileJournal.open({ dir: folder('journal'), after: restored })
 
   const sinks = await openSinks(config, record, telemetry, logger)
@@ -98,6 +106,11 @@ export async function startService(
   }
   logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
 
+  await effects.apply(journal.end, {
+    anomalies: [],
+    events: orphans(index, parts, systemClock()),
+    changes: [],
+  })
   // An Alertmanager that hangs must not hold up the start.
   sinks.alertmanager?.restore(parts.disruptions.board().filter(one => one.status === 'open')).catch(onError)
 
@@ -154,6 +167,34 @@ export async function startService(
       await lock.release()
     },
   }
+}
+
+/**
+ * Disruptions that are open in the record but unknown to what was restored, as after a lost or outdated checkpoint: told
+ * as retracted, so that no consumer waits for an end that nobody will tell.
+ */
+function orphans(index: RecordIndex, { disruptions }: Assembled, nowMs: number): DisruptionEvent[] {
+  const known = new Set(disruptions.board().map(one => one.id))
+  const now = new Date(nowMs).toISOString()
+  return index
+    .disruptions({ status: 'open', limit: ORPHANS_MAX })
+    .items.filter(one => !known.has(one.id))
+    .map(one => {
+      const revision = one.revision + 1
+      const why = [
+        'Foreshock started without the state that this rested on; what is strange now is told anew',
+      ]
+      const disruption: Disruption = {
+        ...one,
+        revision,
+        supersedes: one.revision,
+        status: 'retracted',
+        updatedAt: now,
+        resolvedAt: now,
+        why,
+      }
+      return { id: `${one.id}.${revision}`, type: 'retracted', timeMs: nowMs, disruption }
+    })
 }
 
 async function listen(app: Awaited<ReturnType<typeof buildServer>>, { server }: Config): Promise<void> {

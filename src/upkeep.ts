@@ -119,6 +119,12 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     telemetry.set('foreshock_watermark_seconds', windows.watermarkMs / 1000)
   telemetry.set('foreshock_anomalies_open', scoring.anomalies().length)
   telemetry.set('foreshock_disruptions_open', disruptions.board().filter(one => one.status === 'open').length)
+  for (const [what, count] of Object.entries(disruptions.dropped())) {
+    telemetry.set('foreshock_disruption_dropped', count, { what })
+  }
+  for (const [by, count] of Object.entries(disruptions.explainedAway())) {
+    telemetry.set('foreshock_explained_away', count, { by })
+  }
   for (const part of ['intake', 'windows', 'scoring', 'disruptions', 'history'] as const) {
     telemetry.set('foreshock_state_bytes', parts[part].bytes(), { part })
   }

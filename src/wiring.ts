@@ -9,7 +9,9 @@ import type { Logger } from './core/logger.ts'
 import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { drillRows } from './disruptions/drill.ts'
 import type { Effects } from './effects.ts'
+import { parseTime } from './ingest/time.ts'
 import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
 import { EventStream } from './publish/event-stream.ts'
 import { FanOut } from './publish/fan-out.ts'
@@ -97,6 +99,7 @@ export function serveDeps(wired: Wired): ServeDeps {
     detectors: () => parts.scoring.detectors,
     edges: () => parts.disruptions.edges(),
     explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),
+    drill: question => drillRows(question, parseTime),
     changes: () => [...wired.changes.values()],
     rejects: wired.rejects,
     events: sinks.stream,

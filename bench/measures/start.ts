@@ -46,7 +46,12 @@ say([
     atMost: 1000,
     values: ready,
   },
-  { id: 'start.cpu.ms', what: '· CPU, with one scrape of /metrics', unit: 'ms CPU', values: readyCpu },
+  {
+    id: 'start.cpu.ms',
+    what: '· CPU of it after the program was loaded (its own metric)',
+    unit: 'ms CPU',
+    values: readyCpu,
+  },
   {
     id: 'help.ms',
     what: '`foreshock --help`',

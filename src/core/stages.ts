@@ -100,4 +100,8 @@ export interface DisruptionStage extends Stage {
     alert?: { readonly entity: string; readonly metric: string },
   ): readonly ExplainedSuspect[]
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
+  /** What did not fit since the start, by what it was. */
+  dropped(): Readonly<Record<string, number>>
+  /** Entity-windows that were strange and explained since the start, by what explains them. */
+  explainedAway(): Readonly<Record<string, number>>
 }

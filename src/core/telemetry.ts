@@ -43,6 +43,16 @@ export const METRICS = {
   foreshock_anomalies_open: { type: 'gauge', help: 'Anomalies open now', labels: [] },
   foreshock_disruptions_total: { type: 'counter', help: 'Disruption events, by type', labels: ['type'] },
   foreshock_disruptions_open: { type: 'gauge', help: 'Disruptions open now', labels: [] },
+  foreshock_disruption_dropped: {
+    type: 'gauge',
+    help: 'What disruptions had no room for since the start, by what; raise its limit or look for runaway labels',
+    labels: ['what'],
+  },
+  foreshock_explained_away: {
+    type: 'gauge',
+    help: 'Strange entity-windows explained by an announcement or by traffic since the start, and told to nobody',
+    labels: ['by'],
+  },
   foreshock_publish_total: {
     type: 'counter',
     help: 'Events delivered or failed, by sink; failed ones are retried',

@@ -1,5 +1,6 @@
 import type { KindTraits } from '../core/metric-kind.ts'
-import { meanOfLargest, quantileOfSorted, sortFinite } from '../math/order-statistics.ts'
+import { meanOfLargest, sortAscending } from '../math/order-statistics.ts'
+import { selectQuantile } from '../math/select.ts'
 
 /** What one series did after an onset, against its own past. */
 export interface ChangeScore {
@@ -18,17 +19,19 @@ export interface ChangeScore {
 
 /** Share of the samples after onset that make the level: short faults still fill it, single spikes do not. */
 const TOP_SHARE = 0.4
+/** What a series usually deviates by at most. */
+const TAIL_QUANTILE = 0.97
 /** Fewest past samples that can be called normal: the floors carry what so few cannot tell. */
 const FEWEST_BEFORE = 1
 
 /** Buffers for one series; as long as the longest baseline. */
 export interface ChangeScratch {
-  readonly sorted: Float64Array
+  readonly values: Float64Array
   readonly deviations: Float64Array
 }
 
 export function changeScratch(windows: number): ChangeScratch {
-  return { sorted: new Float64Array(windows), deviations: new Float64Array(windows) }
+  return { values: new Float64Array(windows), deviations: new Float64Array(windows) }
 }
 
 /**
@@ -48,25 +51,24 @@ export function scoreChange(
   emptyIsZero: boolean,
   scratch: ChangeScratch,
 ): ChangeScore | undefined {
-  const { sorted, deviations } = scratch
-  let known = sortFinite(before, n, sorted)
+  const { values, deviations } = scratch
+  let known = finiteOf(before, n, values)
   if (known < FEWEST_BEFORE) {
     if (!emptyIsZero || known > 0) return undefined
-    sorted.fill(0, 0, FEWEST_BEFORE)
+    values.fill(0, 0, FEWEST_BEFORE)
     known = FEWEST_BEFORE
   }
-  const median = quantileOfSorted(sorted, 0.5, known)
-  const spread = spreadOf(sorted, known, median, deviations)
-  const size = Math.max(Math.abs(median), spread.meanSize)
-  const tailOfPast = badTail(sorted, known, median, bad, deviations)
+  const past = pastOf(values, known, bad, deviations)
+  const { median, tail: tailOfPast } = past
+  const size = Math.max(Math.abs(median), past.meanSize)
 
   const seen = badDeviations(after, m, median, bad, deviations)
   if (seen === 0) return undefined
-  deviations.subarray(0, seen).sort()
+  sortAscending(deviations, seen)
   const top = meanOfLargest(deviations, Math.ceil(TOP_SHARE * seen), seen)
-  const floor = Math.max(spread.robust, relativeFloor * size, unitFloor)
+  const floor = Math.max(past.robust, relativeFloor * size, unitFloor)
   const tail = top / (floor + tailOfPast || Number.MIN_VALUE)
-  const halfFloor = Math.max(spread.sd, 0.5 * relativeFloor * size, 0.5 * unitFloor)
+  const halfFloor = Math.max(past.sd, 0.5 * relativeFloor * size, 0.5 * unitFloor)
   const sigma = top / (halfFloor || Number.MIN_VALUE)
 
   const bar = Math.max(floor + tailOfPast, top / 2)
@@ -109,41 +111,56 @@ function badDeviations(
   return n
 }
 
-function badTail(
-  sorted: Float64Array,
-  known: number,
-  median: number,
-  bad: 'up' | 'down' | 'both',
-  out: Float64Array,
-): number {
-  const n = badDeviations(sorted, known, median, bad, out)
-  out.subarray(0, n).sort()
-  return quantileOfSorted(out, 0.97, n)
+/** What a series is usually like. */
+interface Past {
+  readonly median: number
+  readonly robust: number
+  readonly sd: number
+  readonly meanSize: number
+  /** 97 % point of its own deviations in the bad direction. */
+  readonly tail: number
 }
 
-/** 1.349 and 1.4826 turn IQR and MAD into standard deviations of a normal distribution. */
-function spreadOf(
-  sorted: Float64Array,
-  known: number,
-  median: number,
-  scratch: Float64Array,
-): { robust: number; sd: number; meanSize: number } {
-  const iqr = quantileOfSorted(sorted, 0.75, known) - quantileOfSorted(sorted, 0.25, known)
+/**
+ * Reads a past of n ≥ 1 values by selection, not by sorting: quartiles and tails within the halves that the
+ * median leaves. 1.349 and 1.4826 turn IQR and MAD into standard deviations of a normal distribution.
+ */
+function pastOf(values: Float64Array, n: number, bad: 'up' | 'down' | 'both', distances: Float64Array): Past {
   let sum = 0
   let size = 0
-  for (let i = 0; i < known; i++) {
-    sum += sorted[i]
-    size += Math.abs(sorted[i])
-    scratch[i] = Math.abs(sorted[i] - median)
+  for (let i = 0; i < n; i++) {
+    sum += values[i]
+    size += Math.abs(values[i])
   }
-  const mean = sum / known
+  const mean = sum / n
   let squares = 0
-  for (let i = 0; i < known; i++) squares += (sorted[i] - mean) ** 2
-  scratch.subarray(0, known).sort()
-  const mad = quantileOfSorted(scratch, 0.5, known)
+  for (let i = 0; i < n; i++) squares += (values[i] - mean) ** 2
+  const last = n - 1
+  const middle = Math.floor(last / 2)
+  const median = selectQuantile(values, n, 0.5, 0, last)
+  const lower = selectQuantile(values, n, 0.25, 0, middle)
+  const upper = selectQuantile(values, n, 0.75, middle, last)
+  for (let i = 0; i < n; i++) distances[i] = Math.abs(values[i] - median)
+  const mad = selectQuantile(distances, n, 0.5, 0, last)
+  // Of a monotone function of the values the quantile is the function of theirs.
+  const three = Math.floor(last / 4)
+  const tail =
+    bad === 'up'
+      ? Math.max(0, selectQuantile(values, n, TAIL_QUANTILE, Math.floor(0.75 * last), last) - median)
+      : bad === 'down'
+        ? Math.max(0, median - selectQuantile(values, n, 1 - TAIL_QUANTILE, 0, three))
+        : selectQuantile(distances, n, TAIL_QUANTILE, middle, last)
   return {
-    robust: Math.max(iqr / 1.349, 1.4826 * mad),
-    sd: Math.sqrt(squares / known),
-    meanSize: size / known,
+    median,
+    robust: Math.max((upper - lower) / 1.349, 1.4826 * mad),
+    sd: Math.sqrt(squares / n),
+    meanSize: size / n,
+    tail,
   }
+}
+
+function finiteOf(from: Float64Array, length: number, out: Float64Array): number {
+  let n = 0
+  for (let i = 0; i < length; i++) if (Number.isFinite(from[i])) out[n++] = from[i]
+  return n
 }

@@ -74,3 +74,25 @@ export class Drill {
 function numberOf(cell: string | undefined): number {
   return cell === undefined || cell.trim() === '' ? Number.NaN : Number(cell)
 }
+
+/** Leaf rows as objects, with which of their keys mean what; the keys of the first row are the columns. */
+export interface DrillQuestion {
+  readonly rows: readonly Readonly<Record<string, string | number>>[]
+  readonly columns: DrillColumns
+  /** Moment of a rate, Unix ms; undefined is the newest in the rows. */
+  readonly atMs: number | undefined
+}
+
+/** Explains rows held in memory. Throws FS_INPUT_INVALID naming row and reason. */
+export function drillRows(
+  { rows, columns, atMs }: DrillQuestion,
+  timeOf: (cell: string) => number,
+): Explanation[] {
+  const header = Object.keys(rows[0] ?? {})
+  const drill = new Drill(header, columns, timeOf)
+  for (const [i, row] of rows.entries()) {
+    const wrong = drill.add(header.map(name => String(row[name] ?? '')))
+    if (wrong !== '') throw invalid(`row ${i + 1}: ${wrong}`)
+  }
+  return drill.explain(atMs ?? Number.POSITIVE_INFINITY)
+}

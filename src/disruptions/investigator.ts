@@ -107,6 +107,7 @@ export class Investigator {
       .filter(name => story.members[name] === undefined && this.#isNormal(story.tenant, name))
       .slice(0, MOST_NORMAL)
     story.rankedAt = story.windows
+    story.rankedMembers = Object.keys(story.members).length
   }
 
   #isNormal(tenant: string, name: string): boolean {

@@ -40,6 +40,8 @@ const GAP_WINDOWS = 1
 /** Windows before the onset that are looked through for a series' own, earlier onset. */
 const EARLIER_WINDOWS = 3
 const FEWEST_NORMAL = 10
+/** Values of the past that one ranking looks at; beyond it, the past of all series is thinned out evenly. */
+const BASELINE_VALUES_MAX = 600_000
 /** Windows before the onset in which a series must have been heard, nearly always, to be missed after it. */
 const HEARD_WINDOWS = 10
 const HEARD_SHARE = 0.8
@@ -54,6 +56,8 @@ export class Ranker {
   readonly #history: SeriesHistory
   readonly #fleet: Fleet
   readonly #options: DisruptionOptions
+  /** Every how many-th window of the past is looked at. */
+  #stride = 1
   #before = new Float64Array(0)
   #past = new Float64Array(0)
   #after = new Float64Array(0)
@@ -68,6 +72,8 @@ export class Ranker {
 
   findings(question: Question): Finding[] {
     const rows = this.#rowsOf(question)
+    const windows = Math.ceil(question.baselineMs / this.#options.stepMs)
+    this.#stride = Math.max(1, Math.ceil((rows.length * windows) / BASELINE_VALUES_MAX))
     const found: Finding[] = []
     const voices = new Map<string, Voices>()
     const canaries = new Canaries()
@@ -126,10 +132,10 @@ export class Ranker {
       past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
       pastEndMs = onsetMs
     }
-    let n = keepNormal(this.#past, past, pastEndMs, step, disrupted, this.#before)
+    let n = keepNormal(this.#past, past, pastEndMs, step, disrupted, this.#stride, this.#before)
     // Where trouble never ends, a troubled past is better than none.
     if (countKnown(this.#before, n) < FEWEST_NORMAL)
-      n = keepNormal(this.#past, past, pastEndMs, step, [], this.#before)
+      n = keepNormal(this.#past, past, pastEndMs, step, [], this.#stride, this.#before)
     const all = this.#history.observed(row, onsetMs - early, untilMs, this.#after)
     if (all === 0) return undefined
     const lastMs = Math.min(untilMs, this.#history.newestEndMs)
@@ -175,7 +181,7 @@ export class Ranker {
     }
     if (this.#after.length < after) this.#after = new Float64Array(after)
     const longest = Math.max(this.#before.length, this.#after.length)
-    if (this.#scratch.sorted.length < longest) this.#scratch = changeScratch(longest)
+    if (this.#scratch.values.length < longest) this.#scratch = changeScratch(longest)
   }
 }
 
@@ -231,10 +237,11 @@ function keepNormal(
   endMs: number,
   stepMs: number,
   disrupted: readonly Interval[],
+  stride: number,
   out: Float64Array,
 ): number {
   let kept = 0
-  for (let i = 0; i < n; i++) {
+  for (let i = Math.max(0, (n - 1) % stride); i < n; i += stride) {
     const end = endMs - (n - 1 - i) * stepMs
     let strange = false
     for (let j = 0; j < disrupted.length && !strange; j++) {

@@ -206,6 +206,10 @@ export class Disruptions implements DisruptionStage {
     }
   }
 
+  explainedAway(): Readonly<Record<string, number>> {
+    return { announced: this.counts.suppressed, traffic: this.counts.driven }
+  }
+
   snapshot(): Snapshot[] {
     return [snapshotStage(this.#state(), this.#series)]
   }
@@ -342,7 +346,11 @@ export class Disruptions implements DisruptionStage {
   #follow(story: Story, pending: [Story, DisruptionEventType][]): void {
     const { rankAfterWindows, updateGapWindows, heartbeatWindows, stepMs } = this.#options
     const due = story.windows === rankAfterWindows + 1
-    if (due || RANK_AT.includes(story.windows)) this.#investigator.rank(story, this.#nowMs)
+    // Who joins late, and two windows have told of, may be the cause of what follows.
+    const joined = Object.keys(story.members).length > story.rankedMembers
+    const settled = story.windows - story.rankedAt >= rankAfterWindows
+    if (due || RANK_AT.includes(story.windows) || (joined && settled))
+      this.#investigator.rank(story, this.#nowMs)
     const since = (this.#nowMs - story.publishedMs) / stepMs
     const changed = this.#shapeOf(story) !== story.publishedShape
     const worth = changed && (due || since >= updateGapWindows)

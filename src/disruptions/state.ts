@@ -93,5 +93,11 @@ function revive(story: Story): Story {
   const members = dictionary(story.members)
   for (const name of Object.keys(members)) members[name] = { ...members[name] }
   // Stories of an older snapshot were not measured.
-  return { ...story, measured: story.measured ?? [], members, evidence: dictionary(story.evidence) }
+  return {
+    ...story,
+    measured: story.measured ?? [],
+    rankedMembers: story.rankedMembers ?? 0,
+    members,
+    evidence: dictionary(story.evidence),
+  }
 }

@@ -49,6 +49,8 @@ export interface Story {
   /** Earlier disruptions with the same cause. */
   recurrences: number
   rankedAt: number
+  /** Members at that ranking: more of them since then ask for another. */
+  rankedMembers: number
   published: Disruption | null
 }
 
@@ -92,6 +94,7 @@ export function newStory(
     changes: [],
     recurrences: 0,
     rankedAt: -1,
+    rankedMembers: 0,
     published: null,
   }
 }

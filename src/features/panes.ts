@@ -227,7 +227,8 @@ function emitChunk(
       let count = 1
       let first = timeMs[from]
       let last = first
-      let mean = value[from]
+      // A sum of samples never is −0, so one alone must not be either.
+      let mean = value[from] + 0
       let width = 0
       let gap = Number.isNaN(mean)
       if (to - from > 1) {

@@ -8,6 +8,7 @@ import {
   falseDisruptions,
   judge,
   type LabReport,
+  labEvents,
   totals,
 } from './report.ts'
 
@@ -150,6 +151,7 @@ class Lab {
       seeds: [this.#options.seed],
       outcomes: this.#outcomes,
       falseDisruptions: falses,
+      events: labEvents(this.#options.seed, this.#events),
       totals: totals(this.#outcomes, falses),
     }
   }

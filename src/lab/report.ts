@@ -48,6 +48,29 @@ export interface LabTotals {
   readonly falseDisruptions: number
 }
 
+/** What arrived on the event stream, for whoever wonders about an outcome. */
+export interface LabEvent {
+  readonly seed: number
+  readonly at: string
+  readonly type: SeenEvent['type']
+  readonly id: string
+  readonly severity: string
+  readonly title: string
+  readonly suspects: readonly string[]
+}
+
+export function labEvents(seed: number, events: readonly SeenEvent[]): LabEvent[] {
+  return events.map(({ type, atMs, disruption: { id, severity, title, suspects } }) => ({
+    seed,
+    at: new Date(atMs).toISOString(),
+    type,
+    id,
+    severity,
+    title,
+    suspects: suspects.slice(0, 3).map(({ entity, metric }) => `${entity} ${metric}`),
+  }))
+}
+
 export interface LabReport {
   readonly startedAt: string
   readonly finishedAt: string
@@ -55,6 +78,7 @@ export interface LabReport {
   readonly seeds: readonly number[]
   readonly outcomes: readonly FaultOutcome[]
   readonly falseDisruptions: readonly FalseDisruption[]
+  readonly events: readonly LabEvent[]
   readonly totals: LabTotals
 }
 
@@ -74,15 +98,26 @@ export function rankOf(entity: string, disruption: Disruption): number | null {
   return place < 0 ? null : place + 1
 }
 
+/** Events that put a disruption on the board: opened, or taken up again after it had been resolved. */
+function openings(events: readonly SeenEvent[]): SeenEvent[] {
+  const resolved = new Set<string>()
+  return events.filter(({ type, disruption: { id } }) => {
+    if (type === 'resolved' || type === 'retracted') resolved.add(id)
+    else if (type === 'opened' || resolved.delete(id)) return true
+    return false
+  })
+}
+
 /** What became of one fault, from the events that arrived. `untilMs`: the next injection or the end. */
 export function judge(run: FaultRun, events: readonly SeenEvent[], untilMs: number): FaultOutcome {
   const { fault, injectedMs, healedMs } = run
-  const opened = events.filter(
-    ({ type, atMs }) =>
-      type === 'opened' && atMs >= injectedMs && atMs < Math.min(healedMs + GRACE_MS, untilMs),
+  const opened = openings(events).filter(
+    ({ atMs }) => atMs >= injectedMs && atMs < Math.min(healedMs + GRACE_MS, untilMs),
   )
   const first = opened.find(({ atMs }) => atMs <= healedMs)
-  const own = first ? events.filter(({ disruption }) => disruption.id === first.disruption.id) : []
+  const own = first
+    ? events.filter(({ disruption, atMs }) => disruption.id === first.disruption.id && atMs >= first.atMs)
+    : []
   const last = own.filter(({ atMs }) => atMs <= healedMs).at(-1)
   const resolved = own.find(({ type, atMs }) => type === 'resolved' && atMs <= untilMs)
   const rank = (event: SeenEvent | undefined) =>
@@ -107,8 +142,7 @@ export function judge(run: FaultRun, events: readonly SeenEvent[], untilMs: numb
 /** Disruptions opened when nothing was wrong: in quiet times, and on the controls. */
 export function falseDisruptions(runs: readonly FaultRun[], events: readonly SeenEvent[]): FalseDisruption[] {
   const found: FalseDisruption[] = []
-  for (const { type, atMs, disruption } of events) {
-    if (type !== 'opened') continue
+  for (const { atMs, disruption } of openings(events)) {
     const run = runs.findLast(({ injectedMs }) => injectedMs <= atMs)
     const within = run !== undefined && atMs <= run.healedMs + GRACE_MS
     if (within && run.fault.root !== undefined) continue
@@ -158,6 +192,7 @@ export function merged(reports: readonly LabReport[]): LabReport {
     seeds: reports.flatMap(report => report.seeds),
     outcomes,
     falseDisruptions: falses,
+    events: reports.flatMap(report => report.events),
     totals: totals(outcomes, falses),
   }
 }

@@ -1,20 +1,23 @@
 /** Order statistics of small samples. All functions read, none keeps or changes its input unless it says so. */
 
-/** Linear-interpolated quantile (type 7) of values sorted ascending; NaN when empty. */
-export function quantileOfSorted(sorted: Float64Array, p: number, length = sorted.length): number {
-  if (length === 0) return Number.NaN
-  const at = (length - 1) * p
-  const low = Math.floor(at)
-  const high = Math.min(low + 1, length - 1)
-  return sorted[low] + (at - low) * (sorted[high] - sorted[low])
-}
+/** Below this many, moving elements is quicker than calling the engine's sort. */
+const INSERTION_MAX = 24
 
-/** Copies the finite values of `values[0..length)` into `out`, sorted ascending; returns how many. */
-export function sortFinite(values: Float64Array, length: number, out: Float64Array): number {
-  let n = 0
-  for (let i = 0; i < length; i++) if (Number.isFinite(values[i])) out[n++] = values[i]
-  out.subarray(0, n).sort()
-  return n
+/** Sorts a[0..n) ascending in place; no NaN. */
+export function sortAscending(a: Float64Array, n: number): void {
+  if (n > INSERTION_MAX) {
+    a.subarray(0, n).sort()
+    return
+  }
+  for (let i = 1; i < n; i++) {
+    const value = a[i]
+    let j = i - 1
+    while (j >= 0 && a[j] > value) {
+      a[j + 1] = a[j]
+      j--
+    }
+    a[j + 1] = value
+  }
 }
 
 /** Mean of the `count` largest of values sorted ascending; NaN when empty. */

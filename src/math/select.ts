@@ -1,7 +1,12 @@
 /** The k-th smallest (from 0) of a[0..n); reorders a (Hoare's quickselect, middle pivot). */
 export function selectKth(a: Float64Array, n: number, k: number): number {
-  let left = 0
-  let right = n - 1
+  return selectWithin(a, 0, n - 1, k)
+}
+
+/** As `selectKth` within a[from..to], both inclusive; what lies outside is smaller and larger already. */
+export function selectWithin(a: Float64Array, from: number, to: number, k: number): number {
+  let left = from
+  let right = to
   while (left < right) {
     const pivot = a[(left + right) >> 1]
     let i = left
@@ -31,4 +36,18 @@ export function medianInPlace(a: Float64Array, n: number): number {
   let lower = -Infinity
   for (let i = 0; i < n >> 1; i++) if (a[i] > lower) lower = a[i]
   return lower / 2 + upper / 2
+}
+
+/**
+ * Linear-interpolated quantile (type 7) of a[0..n), n ≥ 1, whose place is known to lie in [left, right]; reorders
+ * a so that the place found splits it.
+ */
+export function selectQuantile(a: Float64Array, n: number, p: number, left: number, right: number): number {
+  const at = (n - 1) * p
+  const low = Math.floor(at)
+  const first = selectWithin(a, left, right, low)
+  if (low === at) return first
+  let second = Number.POSITIVE_INFINITY
+  for (let i = low + 1; i < n; i++) if (a[i] < second) second = a[i]
+  return first + (at - low) * (second - first)
 }

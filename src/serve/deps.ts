@@ -11,6 +11,8 @@ import type { SeriesTable } from '../core/series.ts'
 import type { ExplainedSuspect } from '../core/stages.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { CallEdge } from '../core/topology.ts'
+import type { DrillQuestion } from '../disruptions/drill.ts'
+import type { Explanation } from '../disruptions/leaf-table.ts'
 import type { ApiKey } from './auth.ts'
 
 export interface EventListener {
@@ -52,6 +54,8 @@ export interface ServeDeps {
   detectors(): readonly { readonly id: string; readonly warmUpWindows: number; readonly bytes: number }[]
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
   explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[]
+  /** Which combination of attributes explains the deviation of the rows given; throws FS_INPUT_INVALID. */
+  drill(question: DrillQuestion): readonly Explanation[]
   /** The newest changes known, any order; a tenant's only, when one is named. */
   changes(tenant?: string): readonly Change[]
   readonly rejects: Rejects

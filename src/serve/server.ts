@@ -15,6 +15,7 @@ import { changeIntake, changeQueries } from './change-routes.ts'
 import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './deps.ts'
 import { disruptionRoutes } from './disruption-routes.ts'
 import { describeRoutes, docRoutes } from './docs.ts'
+import { drillRoute } from './drill-route.ts'
 import { eventRoutes } from './event-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { opsRoutes } from './ops-routes.ts'
@@ -60,6 +61,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   await app.register(async scope => {
     answerWithTags(scope)
     disruptionRoutes(scope, deps, settings)
+    drillRoute(scope, deps)
     seriesRoutes(scope, deps)
     changeQueries(scope, deps)
     eventRoutes(scope, deps, settings)

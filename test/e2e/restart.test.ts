@@ -83,6 +83,14 @@ describe('kill -9 and restart', () => {
     expect(ends.slice(60).filter(end => !kept.has(end))).toEqual([])
     await service.stop()
 
+    // Another window step: what was learned cannot serve, is learned anew, and what was open is taken back.
+    service = await startForeshock({ ...CONFIG, features: { step: '2s' } }, folder)
+    expect(service.logged()).toContain('learned anew')
+    expect(await open(service.url)).toEqual([])
+    const back = await getJson<Disruption>(`${service.url}/api/disruptions/${before.id}`)
+    expect(back).toMatchObject({ status: 'retracted', supersedes: back.revision - 1 })
+    await service.stop()
+
     const verified = spawnSync(process.execPath, [
       CLI,
       'log',

@@ -49,6 +49,22 @@ describe('a fault', () => {
     expect(falseDisruptions([run], late)).toEqual([])
   })
 
+  it('is found, too, when a disruption that was resolved is taken up again', () => {
+    const events = [
+      event('opened', 1000, 'a', 'store'),
+      event('resolved', 9000, 'a', 'store'),
+      event('updated', 13_000, 'a', 'store'),
+      event('updated', 16_000, 'a', 'edge', 'store'),
+    ]
+    expect(judge(run, events, 60_000)).toMatchObject({
+      detected: true,
+      secondsToDetect: 3,
+      rankAtOpening: 1,
+      rankAtEnd: 2,
+    })
+    expect(judge(run, events.slice(0, 1).concat(events.slice(2)), 60_000)).toMatchObject({ detected: false })
+  })
+
   it('has no place for a cause that is not among the suspects', () => {
     expect(rankOf('store', disruption('a', ['edge', 'cache']))).toBeNull()
     expect(rankOf('store', disruption('a', []))).toBeNull()

@@ -1,31 +1,45 @@
-// Shows that the order statistics agree with plain definitions on any input, and what they say of empty ones.
+// Shows that the order statistics agree with plain definitions on any input: selection with sorting, quantiles with
+// type 7 of the sorted values also where the search is narrowed, and what they say of empty ones.
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { meanOfLargest, quantileOfSorted, sortFinite } from '../../src/math/order-statistics.ts'
+import { meanOfLargest, sortAscending } from '../../src/math/order-statistics.ts'
+import { selectKth, selectQuantile } from '../../src/math/select.ts'
 
-const values = fc.array(fc.double({ min: -1e9, max: 1e9, noNaN: true }), { minLength: 1, maxLength: 50 })
+const values = fc.array(fc.double({ min: -1e9, max: 1e9, noNaN: true }), { minLength: 1, maxLength: 60 })
 
-it('quantiles lie between the extremes, hit them at 0 and 1, and never fall with p', () => {
+function quantileOf(list: readonly number[], p: number): number {
+  const sorted = [...list].sort((a, b) => a - b)
+  const at = (sorted.length - 1) * p
+  const low = Math.floor(at)
+  const high = Math.min(low + 1, sorted.length - 1)
+  return sorted[low] + (at - low) * (sorted[high] - sorted[low])
+}
+
+it('selection finds what sorting finds', () => {
   fc.assert(
-    fc.property(values, fc.double({ min: 0, max: 1, noNaN: true }), (list, p) => {
-      const sorted = Float64Array.from(list).sort()
-      const q = quantileOfSorted(sorted, p)
-      expect(quantileOfSorted(sorted, 0) === sorted[0]).toBe(true)
-      expect(quantileOfSorted(sorted, 1) === sorted[sorted.length - 1]).toBe(true)
-      expect(q).toBeLessThanOrEqual(quantileOfSorted(sorted, Math.min(1, p + 0.1)) + 1e-6)
+    fc.property(values, fc.nat(59), (list, place) => {
+      const k = place % list.length
+      const sorted = Float64Array.from(list)
+      sortAscending(sorted, sorted.length)
+      expect([...sorted]).toEqual([...Float64Array.from(list).sort()])
+      expect(selectKth(Float64Array.from(list), list.length, k) === sorted[k]).toBe(true)
     }),
   )
-  expect(quantileOfSorted(Float64Array.of(1, 2, 4, 8), 0.5)).toBe(3)
-  expect(quantileOfSorted(new Float64Array(0), 0.5)).toBeNaN()
 })
 
-it('sorting leaves gaps out and the input alone', () => {
-  const input = Float64Array.of(3, Number.NaN, 1, Number.POSITIVE_INFINITY, 2)
-  const before = [...input]
-  const out = new Float64Array(5)
-  expect(sortFinite(input, 5, out)).toBe(3)
-  expect([...out.subarray(0, 3)]).toEqual([1, 2, 3])
-  expect([...input]).toEqual(before)
+it('quantiles are those of the sorted values, one after the other in narrowing ranges', () => {
+  fc.assert(
+    fc.property(values, list => {
+      const a = Float64Array.from(list)
+      const last = list.length - 1
+      const middle = Math.floor(last / 2)
+      expect(selectQuantile(a, list.length, 0.5, 0, last)).toBeCloseTo(quantileOf(list, 0.5), 5)
+      expect(selectQuantile(a, list.length, 0.25, 0, middle)).toBeCloseTo(quantileOf(list, 0.25), 5)
+      expect(selectQuantile(a, list.length, 0.75, middle, last)).toBeCloseTo(quantileOf(list, 0.75), 5)
+      expect(selectQuantile(a, list.length, 0.97, middle, last)).toBeCloseTo(quantileOf(list, 0.97), 5)
+    }),
+  )
+  expect(selectQuantile(Float64Array.of(1, 2, 4, 8), 4, 0.5, 0, 3)).toBe(3)
 })
 
 it('the mean of the largest is the mean when all are taken, the maximum when one is', () => {

@@ -3,6 +3,7 @@
 // cursors, ETags and the tenant of a key narrow what is seen; nonsense is answered with a problem that names it.
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { drillSchema } from '../../src/serve/drill-route.ts'
 import * as schemas from '../../src/serve/schemas.ts'
 import {
   addHistory,
@@ -273,6 +274,44 @@ describe('anomalies, series and the rest', () => {
     const wrong = await post({ at: 'yesterday' })
     expect(wrong.status).toBe(400)
     expect((await json(wrong)).detail).toContain('at')
+  })
+})
+
+describe('POST /api/drill-down', () => {
+  const post = (body: unknown) =>
+    fetch(`${server.url}/api/drill-down`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-api-key': ALL },
+      body: JSON.stringify(body),
+    })
+  const rows = ['eu', 'us', 'asia'].flatMap(region =>
+    ['v1', 'v2'].map(version => ({
+      region,
+      version,
+      real: region === 'us' ? 50 : 100,
+      predict: 100,
+    })),
+  )
+
+  it('names the combination that explains the rows', async () => {
+    const answer = await post({ columns: { observed: 'real', expected: 'predict' }, rows })
+    expect(answer.status).toBe(200)
+    const { explanations } = drillSchema.parse(await answer.json())
+    expect(explanations).toHaveLength(1)
+    expect(explanations[0]).toMatchObject({ rank: 1, where: { region: 'us' }, observed: 100, expected: 200 })
+  })
+
+  it('says what is wrong with rows it cannot read', async () => {
+    const missing = await post({ columns: { observed: 'real', expected: 'forecast' }, rows })
+    expect(missing.status).toBe(400)
+    expect((await json(missing)).detail).toContain('no column "forecast"')
+    const bad = await post({
+      columns: { observed: 'real', expected: 'predict' },
+      rows: [...rows, { region: 'eu', version: 'v1', real: 'many', predict: 1 }],
+    })
+    expect(bad.status).toBe(400)
+    expect((await json(bad)).detail).toContain('row 7')
+    expect((await post({ columns: { observed: 'real' }, rows })).status).toBe(400)
   })
 })
 

@@ -8,6 +8,7 @@ import type { RecordIndex } from '../../src/core/ports.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
+import { drillRows } from '../../src/disruptions/drill.ts'
 import type {
   EventFeed,
   EventListener,
@@ -146,6 +147,7 @@ export function world(): World {
       { source: 'checkout', target: 'payments', lastSeenMs: NOW_MS - 5000 },
       { source: 'edge', target: 'checkout', lastSeenMs: NOW_MS - 5000 },
     ],
+    drill: question => drillRows(question, Number),
     explain: (atMs, lookbackMs) =>
       state.anomalies
         .filter(a => a.startMs <= atMs && a.endMs >= atMs - lookbackMs)

@@ -1,0 +1,61 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ServeDeps } from './deps.ts'
+import { ERRORS_OF_READS, moment } from './schemas.ts'
+
+/** Rows of one question; larger tables are for `foreshock drill`. */
+const ROWS_MAX = 100_000
+
+const column = z.string().min(1).max(256)
+export const drillBody = z.object({
+  columns: z
+    .union([
+      z.strictObject({ observed: column, expected: column }),
+      z.strictObject({ time: column, numerator: column, denominator: column }),
+    ])
+    .describe('Which columns are numbers; all others are dimensions. A rate is held against its own past'),
+  at: moment.optional().describe('Moment of a rate; the newest rows when absent'),
+  rows: z
+    .array(z.record(z.string().max(256), z.union([z.string().max(1024), z.number()])))
+    .min(1)
+    .max(ROWS_MAX)
+    .describe('Leaf rows, all with the keys of the first'),
+})
+export const drillSchema = z.object({
+  explanations: z.array(
+    z.object({
+      rank: z.number().int(),
+      where: z.record(z.string(), z.string()),
+      score: z.number(),
+      share: z.number(),
+      observed: z.number(),
+      expected: z.number(),
+    }),
+  ),
+})
+
+/** Which combination of attributes explains a deviation, of rows the asker brings. */
+export function drillRoute(plain: FastifyInstance, deps: ServeDeps): void {
+  plain.withTypeProvider<ZodTypeProvider>().post(
+    '/api/drill-down',
+    {
+      config: { scope: 'read' } as const,
+      schema: {
+        tags: ['disruptions'],
+        summary: 'Which combination of dimension values explains a deviation',
+        body: drillBody,
+        response: { 200: drillSchema, ...ERRORS_OF_READS },
+      },
+    },
+    request => {
+      const { columns, at, rows } = request.body
+      const named =
+        'observed' in columns
+          ? ({ kind: 'count', ...columns } as const)
+          : ({ kind: 'rate', ...columns } as const)
+      const explanations = deps.drill({ rows, columns: named, atMs: at })
+      return { explanations: explanations.map(one => ({ ...one, where: { ...one.where } })) }
+    },
+  )
+}
