@@ -8,7 +8,7 @@ import { AbsenceDetector } from './detectors/absence.ts'
 import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
-import { SeasonalDetector } from './detectors/seasonal.ts'
+import { profileMembers } from './detectors/profile-member.ts'
 import { ShiftDetector } from './detectors/shift.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
@@ -23,11 +23,11 @@ export interface Assembled extends PipelineParts {
   readonly disruptions: Disruptions
 }
 
-/** Tier 0: what scores every series. */
-function detectorsOf(context: DetectorContext, seasonMs: number): Detector[] {
+/** Tier 0 scores every series; a profile knows its daily shape. */
+function detectorsOf(context: DetectorContext, { profile, profiles }: Config['detection']): Detector[] {
   // The first that has an expectation draws the band of quiet windows.
   return [
-    new SeasonalDetector(context, { seasonMs }),
+    ...profileMembers(context, profile, profiles),
     new DeviationDetector(context),
     new ShiftDetector(context),
     new AbsenceDetector(context),
@@ -49,7 +49,7 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
     { stepMs: features.step, depth: features.historyWindows, budgetBytes: features.historyBudget },
     context,
   )
-  const detectors = detectorsOf(context, features.season)
+  const detectors = detectorsOf(context, detection)
   const intake = new IngestIntake(
     {
       bodyBytesMax: config.server.maxBodyBytes,

@@ -89,6 +89,19 @@ const overrideSchema = z.strictObject({
   bad: z.enum(['up', 'down', 'both']).optional(),
 })
 
+/** A daily shape of its own for the series that every glob given matches; see docs of `detection`. */
+const profileSchema = z.enum(['none', 'tiny', 'compact', 'full'])
+const profileRuleSchema = z
+  .strictObject({
+    series: z.string().min(1).optional(),
+    metric: z.string().min(1).optional(),
+    entity: z.string().min(1).optional(),
+    profile: profileSchema,
+  })
+  .refine(rule => (rule.series ?? rule.metric ?? rule.entity) !== undefined, {
+    message: 'name a series, metric or entity, `*` stands for any text',
+  })
+
 export const configSchema = z.strictObject({
   server: section({
     host: z.string().default('127.0.0.1'),
@@ -123,6 +136,10 @@ export const configSchema = z.strictObject({
   detection: section({
     openSurprise: z.coerce.number().positive().optional(),
     closeSurprise: z.coerce.number().positive().optional(),
+    /** Memory for the daily shape of a series: 390 bytes, 3 kB, or 176 kB at one minute. */
+    profile: profileSchema.default('tiny'),
+    /** Series before metric before entity; within each the first that matches. */
+    profiles: z.array(profileRuleSchema).default([]),
   }),
   disruptions: section({
     openEvidence: z.coerce.number().positive().optional(),

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ForeshockError } from '../core/errors.ts'
-import { cellsOf, linesOf, numberOf, timeOf } from './csv-rows.ts'
+import { readCsvChunks } from '../ingest/csv.ts'
+import { numberOf, timeOf } from './score-cells.ts'
 import { StepFinder } from './score-clock.ts'
 
 export const UNIVARIATE_SUITES = ['nab', 'kpi'] as const
@@ -69,10 +70,9 @@ async function readColumns(
   into: { time: number[]; value: number[]; label: number[] },
 ): Promise<void> {
   let isHeader = true
-  for await (const lines of linesOf(path)) {
-    for (const line of lines) {
-      if (!isHeader && line !== '') {
-        const cells = cellsOf(line)
+  for await (const rows of readCsvChunks(path)) {
+    for (const { fields: cells } of rows) {
+      if (!isHeader) {
         into.time.push(timeOf(cells[0]))
         into.value.push(numberOf(cells[1]))
         into.label.push(cells[2] !== undefined && numberOf(cells[2]) > 0 ? 1 : 0)
@@ -128,7 +128,7 @@ export async function loadEntity(
 
 async function readRows(path: string): Promise<number[][]> {
   const rows: number[][] = []
-  for await (const lines of linesOf(path))
-    for (const line of lines) if (line !== '') rows.push(cellsOf(line).map(numberOf))
+  for await (const chunk of readCsvChunks(path))
+    for (const { fields } of chunk) rows.push(fields.map(numberOf))
   return rows
 }

@@ -6,6 +6,8 @@ import { type NabSweep, nabSweep, probationRows } from '../evaluate/nab.ts'
 import { alertRows } from '../evaluate/segments.ts'
 import { vusPr } from '../evaluate/vus.ts'
 import { mulberry32 } from '../math/mulberry32.ts'
+import type { Part } from './ablation.ts'
+import { type BudgetCount, budgetCounts } from './alert-budget.ts'
 import { type LabelledSeries, loadEntity, loadSeries, type Suite } from './evaluate-data.ts'
 import { univariateChoice } from './score-detectors.ts'
 import { SeriesRun } from './series-run.ts'
@@ -19,6 +21,8 @@ export interface EvaluateTask {
   readonly data: string
   readonly name: string
   readonly detector?: string | undefined
+  /** Parts taken away from the detector. */
+  readonly without?: readonly Part[] | undefined
 }
 
 /** Thresholds at which counts are kept: steps of 4 % over the useful range of any evidence. */
@@ -33,6 +37,8 @@ export interface SeriesResult {
   readonly contestant: Contestant
   readonly vus100: number
   readonly vus20: number
+  /** The same on the labelled history, past its first day: what choices may be made by. */
+  readonly train?: { readonly vus100: number; readonly vus20: number }
   readonly days: number
   readonly nab?: NabSweep
   /** Counts at each of THRESHOLDS, of the history and of the test. */
@@ -42,6 +48,10 @@ export interface SeriesResult {
   readonly testEvents: readonly EventCounts[]
   /** Rows at or above each threshold against labels (multivariate). */
   readonly points?: readonly Counts[]
+  /** Events of the first day, when only level and spread are known. */
+  readonly firstDay?: readonly EventCounts[]
+  /** Alerts that each of BUDGETS came to, by the calibrated tail of the point evidence. */
+  readonly budgets?: readonly BudgetCount[]
   readonly culprits?: { readonly hit100: number; readonly hit150: number; readonly ndcg5: number }
 }
 
@@ -61,21 +71,21 @@ export async function evaluateSeries(task: EvaluateTask): Promise<TaskResult> {
   if (suite !== 'nab' && suite !== 'kpi') return evaluateEntity(task)
   const series = await loadSeries(suite, data, name)
   const all: Record<Contestant, Evidence> = {
-    foreshock: runDetector(series, task.detector),
+    foreshock: runDetector(series, task),
     random: same(randomScores(series.value.length, name)),
     difference: same(differences(series)),
   }
   return { name, results: CONTESTANTS.map(who => univariateResult(suite, name, who, series, all[who])) }
 }
 
-function runDetector(series: LabelledSeries, id: string | undefined): Evidence {
+function runDetector(series: LabelledSeries, task: EvaluateTask): Evidence {
   const n = series.value.length
   const evidence = {
     surprise: new Float64Array(n).fill(NaN),
     point: new Float64Array(n).fill(NaN),
     incident: new Float64Array(n).fill(NaN),
   }
-  const run = new SeriesRun(univariateChoice(id), series.stepMs)
+  const run = new SeriesRun(univariateChoice(task.detector, task.without), series.stepMs)
   for (let i = 0; i < n; i++) {
     if (Number.isNaN(series.value[i])) continue
     run.next(series.timeMs[i], series.value[i])
@@ -132,6 +142,8 @@ function univariateResult(
     vus100: vusPr(surprise, ranked, 100),
     vus20: vusPr(surprise, ranked, 20),
     days: (timeMs[n - 1] - timeMs[testFrom]) / 86_400_000,
+    firstDay: firstDayEvents(part(0, n)),
+    ...(contestant === 'foreshock' ? { budgets: budgetCounts(evidence.point, series.stepMs) } : {}),
   }
   if (suite === 'nab') {
     const rows = THRESHOLDS.map(t => alertRows(evidence.incident, timeMs, t, INCIDENT_REFRACTORY_MS))
@@ -142,13 +154,29 @@ function univariateResult(
   const rowsOf = ({ point, timeMs: t }: typeof test) =>
     THRESHOLDS.map(threshold => alertRows(point, t, threshold, POINT_REFRACTORY_MS))
   const [trainRows, testRows] = [rowsOf(train), rowsOf(test)]
+  const from = timeMs.findIndex(t => t >= timeMs[0] + 86_400_000)
+  const history = evidence.surprise.subarray(from, testFrom)
+  const known = label.subarray(from, testFrom)
   return {
     ...common,
+    train: { vus100: vusPr(history, known, 100), vus20: vusPr(history, known, 20) },
     trainDelay: trainRows.map(rows => delayCounts(train.label, train.place, rows, DELAY)),
     testDelay: testRows.map(rows => delayCounts(test.label, test.place, rows, DELAY)),
     trainEvents: trainRows.map(rows => eventCounts(train.label, train.timeMs, rows)),
     testEvents: testRows.map(rows => eventCounts(test.label, test.timeMs, rows)),
   }
+}
+
+function firstDayEvents(all: {
+  readonly label: Uint8Array
+  readonly timeMs: Float64Array
+  readonly point: Float64Array
+}): EventCounts[] {
+  const { label, timeMs, point } = all
+  const found = timeMs.findIndex(t => t >= timeMs[0] + 86_400_000)
+  const to = found < 0 ? timeMs.length : found
+  const [times, labels, scores] = [timeMs.subarray(0, to), label.subarray(0, to), point.subarray(0, to)]
+  return THRESHOLDS.map(t => eventCounts(labels, times, alertRows(scores, times, t, POINT_REFRACTORY_MS)))
 }
 
 function gridOf(timeMs: Float64Array, stepMs: number): Int32Array {
@@ -188,6 +216,7 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
       days: (rows * stepMs) / 86_400_000,
       points: THRESHOLDS.map(threshold => pointCounts(score, label, threshold)),
       testEvents: THRESHOLDS.map(threshold => eventCounts(label, timeMs, ...openings(score, threshold))),
+      ...(contestant === 'foreshock' ? { budgets: budgetCounts(score, stepMs) } : {}),
       ...(culprits ? { culprits } : {}),
     }
   })

@@ -2,6 +2,7 @@ import { bootstrap95, mean, median } from '../evaluate/bootstrap.ts'
 import { addCounts, type Counts, f1 } from '../evaluate/delay.ts'
 import { addEvents, type EventCounts, eventF1, noEvents } from '../evaluate/events.ts'
 import { NAB_PROFILES, nabResult } from '../evaluate/nab.ts'
+import { BUDGETS } from './alert-budget.ts'
 import type { Suite } from './evaluate-data.ts'
 import {
   CONTESTANTS,
@@ -47,7 +48,12 @@ export function tablesOf(suite: Suite, tasks: readonly TaskResult[], shipped: Sh
       suite,
       contestant,
       series: results.length,
-      figures: [...own(results, shipped), ...commonFigures(results)],
+      figures: [
+        ...own(results, shipped),
+        ...commonFigures(results),
+        ...firstDayFigures(results, nearest(shipped.point)),
+        ...budgetFigures(results),
+      ],
       perSeries: rows.map(({ name, result }) => ({
         name,
         vus100: result.vus100,
@@ -59,11 +65,56 @@ export function tablesOf(suite: Suite, tasks: readonly TaskResult[], shipped: Sh
 }
 
 function commonFigures(results: readonly SeriesResult[]): Figure[] {
-  return (['vus100', 'vus20'] as const).map(key => ({
-    metric: key === 'vus100' ? 'VUS-PR W=100' : 'VUS-PR W=20',
-    value: mean(results.map(r => r[key])),
-    interval: bootstrap95(results.length, pick => mean(pick.map(i => results[i][key]))),
-  }))
+  const figures = (name: string, of: (result: SeriesResult) => { vus100: number; vus20: number }) =>
+    (['vus100', 'vus20'] as const).map(key => {
+      const value = (pick: readonly number[]) => mean(pick.map(i => of(results[i])[key]))
+      return {
+        metric: `VUS-PR W=${key === 'vus100' ? 100 : 20}${name}`,
+        value: value(results.map((_, i) => i)),
+        interval: bootstrap95(results.length, value),
+      }
+    })
+  const isTrained = results.every(r => r.train !== undefined)
+  return [...figures('', r => r), ...(isTrained ? figures(' on the history', r => r.train!) : [])]
+}
+
+/** As shipped, on the first day of every series: level and spread only. */
+function firstDayFigures(results: readonly SeriesResult[], k: number): Figure[] {
+  if (results.some(r => r.firstDay === undefined)) return []
+  const over = (value: (events: EventCounts, days: number) => number) => (pick: readonly number[]) => {
+    const sum = noEvents()
+    for (const i of pick) addEvents(sum, results[i].firstDay![k])
+    return value(sum, pick.length)
+  }
+  const all = results.map((_, i) => i)
+  const recall = over(e => e.found / e.segments)
+  const alarms = over((e, days) => e.falseAlerts / days)
+  return [
+    { metric: 'first day: event recall', value: recall(all), interval: bootstrap95(all.length, recall) },
+    { metric: 'first day: false alerts', value: alarms(all), interval: bootstrap95(all.length, alarms) },
+  ]
+}
+
+/** Alerts a week achieved over promised: all series together, and the share of series within .3–3. */
+function budgetFigures(results: readonly SeriesResult[]): Figure[] {
+  if (results.some(r => r.budgets === undefined)) return []
+  return BUDGETS.flatMap((budget, b) => {
+    const over = (pick: readonly number[]) => {
+      const sum = { alerts: 0, weeks: 0 }
+      for (const i of pick) {
+        sum.alerts += results[i].budgets![b].alerts
+        sum.weeks += results[i].budgets![b].weeks
+      }
+      return sum.alerts / sum.weeks / budget
+    }
+    const each = results.map((_, i) => over([i])).filter(ratio => !Number.isNaN(ratio))
+    const within = each.filter(ratio => ratio >= 0.3 && ratio <= 3).length / each.length
+    const name = `alerts achieved / promised, ${budget} a week`
+    return [
+      { metric: name, value: over(results.map((_, i) => i)), interval: bootstrap95(results.length, over) },
+      { metric: `${name}: series within .3–3`, value: within },
+    ]
+  })
 }
 
 const nearest = (threshold: number) => {
@@ -196,7 +247,7 @@ function kpiFigures(results: readonly SeriesResult[], shipped: Shipped): Figure[
     },
     ...eventFigures(results, e, 'threshold from train', 0.8),
     { metric: 'event threshold from train', value: THRESHOLDS[e] },
-    ...eventFigures(results, nearest(shipped.point), 'shipped', 0.8).slice(0, 4),
+    ...eventFigures(results, nearest(shipped.point), 'shipped', 0.8).slice(0, 5),
   ]
 }
 

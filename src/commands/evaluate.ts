@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import cliProgress from 'cli-progress'
 import { Argument, type Command } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
+import { PARTS, partsOf } from './ablation.ts'
 import { namesOf, SUITES, type Suite } from './evaluate-data.ts'
 import { evaluateRca } from './evaluate-rca.ts'
 import { type EvaluateTask, evaluateSeries } from './evaluate-series.ts'
@@ -16,12 +17,15 @@ export interface EvaluateOptions {
   /** A path for all figures as JSON; `-` or `true` for stdout instead of the tables. */
   readonly json?: string | boolean | undefined
   readonly detector?: string | undefined
+  /** Parts of the detector to leave out, comma-separated. */
+  readonly without?: string | undefined
 }
 
 /** `foreshock evaluate`: 0 done, 1 failed, 2 bad input or usage. */
 export async function evaluateCommand(options: EvaluateOptions): Promise<number> {
   try {
     const suites = options.suite === 'all' ? SUITES : [options.suite]
+    const without = options.without === undefined ? [] : partsOf(options.without)
     const { rule } = univariateChoice(options.detector)
     const tasks: EvaluateTask[] = suites.flatMap(suite =>
       namesOf(suite, options.data).map(name => ({
@@ -29,6 +33,7 @@ export async function evaluateCommand(options: EvaluateOptions): Promise<number>
         data: options.data,
         name,
         detector: options.detector,
+        without,
       })),
     )
     const bar = progressBar(tasks.length)
@@ -39,7 +44,11 @@ export async function evaluateCommand(options: EvaluateOptions): Promise<number>
       const own = found.filter((_, i) => tasks[i].suite === suite)
       return tablesOf(suite, own, { point: rule.point, incident: rule.incident, ...MULTIVARIATE_RULE })
     })
-    const json = JSON.stringify({ detector: options.detector ?? 'default', tables: tables.flat() }, null, 1)
+    const json = JSON.stringify(
+      { detector: options.detector ?? 'default', without, tables: tables.flat() },
+      null,
+      1,
+    )
     if (typeof options.json === 'string' && options.json !== '-') writeFileSync(options.json, `${json}\n`)
     if (options.json === true || options.json === '-') process.stdout.write(`${json}\n`)
     else process.stdout.write(tables.map(renderTables).join('\n'))
@@ -69,6 +78,7 @@ export function addEvaluateCommand(program: Command): void {
     .requiredOption('--data <folder>', 'folder of the evaluation sets')
     .option('--json [file]', 'all figures as JSON, to a file or in place of the tables')
     .option('--detector <id>', 'univariate detector instead of the default')
+    .option('--without <parts>', `parts of it to leave out: ${Object.keys(PARTS).join(', ')}`)
     .action(async (suite: Suite | 'rca' | 'all', options: Omit<EvaluateOptions, 'suite'>) => {
       if (suite === 'rca') return evaluateRca(options)
       process.exitCode = await evaluateCommand({ ...options, suite })

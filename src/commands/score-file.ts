@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import { ForeshockError } from '../core/errors.ts'
-import { linesOf } from './csv-rows.ts'
+import { readCsvChunks } from '../ingest/csv.ts'
 import { MultivariateScorer } from './score-multivariate.ts'
 import { type LineScorer, UnivariateScorer } from './score-univariate.ts'
 
@@ -25,12 +25,12 @@ export async function scoreFile(task: ScoreTask): Promise<{ rows: number }> {
   const scorer: LineScorer =
     task.shape === 'multivariate' ? new MultivariateScorer(task) : new UnivariateScorer(task)
   if (task.train !== undefined) {
-    await eachLine(task.train, scorer, true, async () => {})
+    await eachRow(task.train, scorer, true, async () => {})
   }
   const sink = openSink(task.out)
   try {
     await write(sink.into, `${scorer.header}\n`)
-    const rows = await eachLine(task.input, scorer, false, async lines => write(sink.into, lines))
+    const rows = await eachRow(task.input, scorer, false, async lines => write(sink.into, lines))
     await write(sink.into, scorer.end())
     return { rows }
   } finally {
@@ -38,42 +38,39 @@ export async function scoreFile(task: ScoreTask): Promise<{ rows: number }> {
   }
 }
 
-async function eachLine(
+async function eachRow(
   path: string,
   scorer: LineScorer,
   learnOnly: boolean,
   take: (lines: string) => Promise<void>,
 ): Promise<number> {
   let row = 0
-  let blank = 0
+  let rows = 0
   try {
     scorer.begin()
-    for await (const lines of linesOf(path)) {
+    for await (const chunk of readCsvChunks(path)) {
       let out = ''
-      for (const line of lines) {
-        row++
-        // Blank lines are no rows; they are only looked past at the end of a file or a block.
-        if (line === '') {
-          blank++
-          continue
-        }
-        out += scorer.line(line, row, learnOnly)
+      for (const { row: at, fields } of chunk) {
+        row = at
+        rows++
+        out += scorer.line(fields, row, learnOnly)
       }
       await take(out)
     }
   } catch (error) {
     throw inputError(path, row, error)
   }
-  if (row - blank === 0) throw new ForeshockError('FS_INPUT_INVALID', `${path}: row 1: the file is empty`)
-  return row - blank
+  if (rows === 0) throw new ForeshockError('FS_INPUT_INVALID', `${path}: row 1: the file is empty`)
+  return rows
 }
 
 function inputError(path: string, row: number, error: unknown): ForeshockError {
-  if (error instanceof ForeshockError)
-    return new ForeshockError(
-      error.code,
-      `${path}: ${/^row /.test(error.message) ? '' : `row ${row}: `}${error.message}`,
-    )
+  if (error instanceof ForeshockError) {
+    // The reader names the file and the row itself.
+    if (error.message.startsWith(path)) return error
+    const place = /^row /.test(error.message) ? path : `${path}: row ${row}`
+    return new ForeshockError(error.code, `${place}: ${error.message}`)
+  }
   const reason = error instanceof Error ? error.message : String(error)
   return new ForeshockError('FS_INPUT_INVALID', `${path}: after row ${row}: ${reason}`, { cause: error })
 }

@@ -1,8 +1,8 @@
 import { ForeshockError } from '../core/errors.ts'
 import { RidgeDetector } from '../detectors/ridge.ts'
-import { cellsOf, numberOf, quoteCell, timeOf } from './csv-rows.ts'
 import { MULTIVARIATE_RARITY, publicScore } from './public-score.ts'
 import { severityOf } from './score-alerts.ts'
+import { numberOf, quoteCell, timeOf } from './score-cells.ts'
 import { StepFinder } from './score-clock.ts'
 import type { LineScorer, ScorerOptions } from './score-univariate.ts'
 
@@ -52,8 +52,7 @@ export class MultivariateScorer implements LineScorer {
     this.#rows = 0
   }
 
-  line(line: string, row: number, learnOnly: boolean): string {
-    const cells = cellsOf(line)
+  line(cells: readonly string[], row: number, learnOnly: boolean): string {
     if (this.#options.header && !this.#names) {
       this.#names = cells.map(cell => cell.trim())
       if (this.#names.every(name => !Number.isNaN(numberOf(name))))

@@ -1,7 +1,7 @@
 import { ForeshockError } from '../core/errors.ts'
-import { cellsOf, numberOf, quoteCell, timeOf } from './csv-rows.ts'
 import { evidenceScore, publicScore, UNIVARIATE_RARITY } from './public-score.ts'
 import { Alerts, severityOf } from './score-alerts.ts'
+import { numberOf, quoteCell, timeOf } from './score-cells.ts'
 import { StepFinder } from './score-clock.ts'
 import { univariateChoice } from './score-detectors.ts'
 import { SeriesRun } from './series-run.ts'
@@ -12,13 +12,13 @@ export interface ScorerOptions {
   readonly header: boolean
 }
 
-/** Scores the lines of one file; the same for one metric or many. */
+/** Scores the rows of one file; the same for one metric or many. */
 export interface LineScorer {
   readonly header: string
   /** A new file of the same series begins: its header names the columns anew. */
   begin(): void
-  /** Output lines for a line of input, joined by newlines; lines may be held back while the step is unknown. */
-  line(text: string, row: number, learnOnly: boolean): string
+  /** Output lines for a row of input, joined by newlines; rows may be held back while the step is unknown. */
+  line(cells: readonly string[], row: number, learnOnly: boolean): string
   /** What was held back. */
   end(): string
 }
@@ -59,8 +59,7 @@ export class UnivariateScorer implements LineScorer {
     this.#named = false
   }
 
-  line(line: string, row: number, learnOnly: boolean): string {
-    const cells = cellsOf(line)
+  line(cells: readonly string[], row: number, learnOnly: boolean): string {
     if (!this.#named) {
       this.#name(cells, row)
       this.#named = true

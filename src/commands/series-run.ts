@@ -1,5 +1,6 @@
 import { featureBatch, scoreBatch } from '../core/batch.ts'
 import { type SeriesMeta, SeriesTable } from '../core/series.ts'
+import { DeviationDetector } from '../detectors/deviation.ts'
 import { ForwardClock } from './score-clock.ts'
 import type { DetectorChoice, ScoringDetector } from './score-detectors.ts'
 
@@ -14,8 +15,15 @@ const SERIES: SeriesMeta = {
   kind: 'other',
   bad: 'both',
 }
+/** Samples before level and spread say anything. */
+const COARSE_WARM_UP = 20
+/** Samples after which coarse evidence counts half: the confidence is n / (n + this). */
+const COARSE_HALF = 60
 
-/** One recorded series fed to one detector, sample by sample: what `score` and `evaluate` both run. */
+/**
+ * One recorded series fed to one detector, sample by sample: what `score` and `evaluate` both run. Until the detector
+ * has an opinion deviation@1 speaks for it, as it does in the live service: level and spread, softly at first.
+ */
 export class SeriesRun {
   readonly stepMs: number
   /** The opinion of the last sample is in place 0. */
@@ -24,14 +32,22 @@ export class SeriesRun {
   readonly #batch = featureBatch(1, 0)
   readonly #weight = Float32Array.of(1)
   readonly #clock = new ForwardClock()
+  #coarse: DeviationDetector | undefined
+  #samples = 0
 
   constructor(choice: DetectorChoice, stepMs: number) {
     const series = new SeriesTable(1)
     series.intern(SERIES)
     this.stepMs = stepMs
     this.detector = choice.make({ series, stepMs })
+    this.#coarse = new DeviationDetector({ series, stepMs })
     this.#batch.length = 1
     this.#batch.coverage[0] = 1
+  }
+
+  /** True when the last opinion was one of level and spread only. */
+  get isCoarse(): boolean {
+    return this.#coarse !== undefined
   }
 
   /** Scores a sample, then learns it; returns the time it was taken for, Unix ms. */
@@ -40,7 +56,27 @@ export class SeriesRun {
     this.#batch.windowEndMs[0] = startMs + this.stepMs
     this.#batch.observed[0] = value
     this.detector.scoreNow(this.#batch, this.out)
+    if (this.#coarse) this.#speakFor(this.#coarse)
     this.detector.learn(this.#batch, this.#weight)
     return startMs
+  }
+
+  #speakFor(coarse: DeviationDetector): void {
+    const { out } = this
+    if (!Number.isNaN(out.score[0])) {
+      this.#coarse = undefined
+      return
+    }
+    const n = this.#samples++
+    // Its promise is kept before it is made: all of its work is done when `score` returns.
+    coarse.score(this.#batch, out)
+    coarse.learn(this.#batch, this.#weight)
+    const isSilent = n < COARSE_WARM_UP || Number.isNaN(out.score[0])
+    const evidence = isSilent ? Number.NaN : (coarse.evidence[0] * n) / (n + COARSE_HALF)
+    out.score[0] = evidence
+    out.point[0] = evidence
+    out.incident[0] = evidence
+    if (!isSilent) return
+    for (const column of [out.expected, out.lower, out.upper]) column[0] = Number.NaN
   }
 }

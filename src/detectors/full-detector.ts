@@ -13,7 +13,7 @@ import {
   scoreFull,
 } from './full-kernel.ts'
 import { newRing, type Ring, type RingPlan, readRing, ringPlan, writeRing } from './full-rings.ts'
-import { SlotDetector } from './slot-detector.ts'
+import { type EvidenceParts, SlotDetector } from './slot-detector.ts'
 import { AT, SCRATCH_WIDTH } from './slot-kernel.ts'
 import { COMPACT_PROFILE, slotRates } from './slot-profile.ts'
 
@@ -46,6 +46,19 @@ export class FullDetector implements Detector {
     this.#rates = slotRates(COMPACT_PROFILE, context.stepMs)
     this.#plan = ringPlan(this.#rates.day, context.stepMs)
     this.warmUpWindows = this.#slots.warmUpWindows
+  }
+
+  /** What the opinion of a row of the batch scored last was made of: for ablations. */
+  partsOf(row: number): EvidenceParts {
+    const w = this.#scratch
+    const o = row * FULL_WIDTH
+    const { shapes } = this.#slots.partsOf(row)
+    return {
+      rawPoint: w[o + FULL.rawPoint],
+      shift: w[o + FULL.incident] - shapes,
+      shapes,
+      strangeness: w[o + FULL.strangeness],
+    }
   }
 
   async score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {

@@ -12,9 +12,20 @@ import {
   slotRates,
 } from './slot-profile.ts'
 
-const VERSION = 1
+const VERSION = 2
 /** Larger magnitudes are held here: squares of residuals must fit float32 state. */
 const VALUE_MAX = 1e24
+
+/** What evidence is made of: see AT. */
+export interface EvidenceParts {
+  /** Point evidence before it is set against the usual day. */
+  readonly rawPoint: number
+  /** The level shift and the shape term of the incident evidence. */
+  readonly shift: number
+  readonly shapes: number
+  /** What the surprise averages. */
+  readonly strangeness: number
+}
 
 /**
  * The daily shape in phase slots, with surprise, point and incident evidence, in `tiny` or `compact` memory.
@@ -34,6 +45,18 @@ export class SlotDetector implements Detector {
   /** SCRATCH_WIDTH places a row of the batch scored last; see AT. For detectors built on this one. */
   get scratch(): Float64Array {
     return this.#scratch
+  }
+
+  /** What the opinion of a row of the batch scored last was made of: for ablations. */
+  partsOf(row: number): EvidenceParts {
+    const w = this.#scratch
+    const o = row * SCRATCH_WIDTH
+    return {
+      rawPoint: w[o + AT.rawPoint],
+      shift: w[o + AT.shiftRatio],
+      shapes: w[o + AT.shapeRatio],
+      strangeness: w[o + AT.excessRatio],
+    }
   }
 
   constructor(context: DetectorContext, profile: SlotProfile) {

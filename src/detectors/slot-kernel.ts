@@ -42,8 +42,21 @@ export const AT = {
   shapeRatio: 19,
   /** Point evidence before it is set against the usual day. */
   rawPoint: 20,
+  /** Code of the normalised value, for the ring of recent shapes. */
+  shapeCode: 21,
 } as const
-export const SCRATCH_WIDTH = 21
+export const SCRATCH_WIDTH = 22
+
+/** A quiet series looks for its nearest shapes only every fourth window: neighbours of a quiet window are quiet. */
+const QUIET_STRIDE = 4
+/** Not quiet: a residual or a level shift of that many scales, or shapes lately this share of the usual tail. */
+const LOUD_SCALES = 3
+const LOUD_SHIFT = 1.5
+const LOUD_SHAPE = 0.5
+/** The 99 % points of a tail are read again that often. */
+const TAIL_STRIDE = 8
+/** … and in the first windows always. */
+const TAIL_OFTEN = 100
 
 /** A residual of that many scales no longer says more; keeps squares inside float32. */
 export const SCALES_MAX = 1e6
@@ -150,24 +163,28 @@ export function scoreRow(
   const g = c.shift[i] + (2 / 61) * (r - c.shift[i])
   const G = ready ? Math.min(SCALES_MAX, Math.abs(g) / (c.scale4[i] + floor)) : 0
   const code = shapeCode(profile, x, c.shapeMean[i], c.shapeDev[i])
-  const shape = thirdNearest(
-    profile,
-    c.shapes,
-    (c.shapes.length / c.n.length) * i,
-    c.distances,
-    (c.distances.length / c.n.length) * i,
-    n,
-    code,
-  )
-  const { bins, binsPerOctave } = profile
+  const shapeUsual = c.shapeUsual[i] + 0.5
+  const isLoud = L >= LOUD_SCALES || G >= LOUD_SHIFT || c.shape[i] >= LOUD_SHAPE * shapeUsual
+  const shape =
+    isLoud || n % QUIET_STRIDE === 0
+      ? thirdNearest(
+          profile,
+          c.shapes,
+          (c.shapes.length / c.n.length) * i,
+          c.distances,
+          (c.distances.length / c.n.length) * i,
+          n,
+          code,
+        )
+      : c.shape[i]
   const warm = age >= rates.day
   w[o + AT.surprise] = warm
     ? surpriseOf(nextShort(c.shortSquare[i], P), nextLong(c.longSquare[i], P), G)
     : NaN
-  const raw = joint / (tailQuantile99(c.pointTail, i * bins, bins, binsPerOctave) + 1)
+  const raw = joint / (c.pointUsual[i] + 1)
   w[o + AT.rawPoint] = raw
   w[o + AT.point] = warm ? againstUsualDay(raw, c.usualMax[i]) : NaN
-  w[o + AT.shapeRatio] = shape / (tailQuantile99(c.shapeTail, i * bins, bins, binsPerOctave) + 0.5)
+  w[o + AT.shapeRatio] = shape / shapeUsual
   w[o + AT.incident] = warm ? G + w[o + AT.shapeRatio] : NaN
   w[o + AT.expected] = p + c.offset[i]
   w[o + AT.band] = Math.max(h, 3) * sigma
@@ -177,6 +194,7 @@ export function scoreRow(
   w[o + AT.softExcess] = soft
   w[o + AT.joint] = joint
   w[o + AT.shape] = shape
+  w[o + AT.shapeCode] = code
   w[o + AT.floor] = floor
   w[o + AT.opensVisit] = opens ? 1 : 0
   w[o + AT.excessRatio] = P
@@ -307,11 +325,17 @@ export function learnRow(
   c.scale4[i] = nextScale(c.scale4[i], Math.abs(shift), floor, n, rates.scale7, weight)
   c.scale5[i] = nextScale(c.scale5[i], w[o + AT.softExcess], floor, n, rates.scale3, weight)
   c.shift[i] = shift
+  const { bins, binsPerOctave } = profile
   if (weight > 0.5) {
-    const { bins, binsPerOctave } = profile
     countTail(c.pointTail, i * bins, bins, binsPerOctave, w[o + AT.joint])
-    countTail(c.shapeTail, i * bins, bins, binsPerOctave, w[o + AT.shape])
+    // Only what the stride made look at: loud windows are looked at more often and would outweigh the quiet.
+    if (n % QUIET_STRIDE === 0) countTail(c.shapeTail, i * bins, bins, binsPerOctave, w[o + AT.shape])
   }
+  if (n % TAIL_STRIDE === 0 || n < TAIL_OFTEN) {
+    c.pointUsual[i] = tailQuantile99(c.pointTail, i * bins, bins, binsPerOctave)
+    c.shapeUsual[i] = tailQuantile99(c.shapeTail, i * bins, bins, binsPerOctave)
+  }
+  c.shape[i] = w[o + AT.shape]
   pushShape(
     profile,
     c.shapes,
@@ -319,7 +343,7 @@ export function learnRow(
     c.distances,
     (c.distances.length / c.n.length) * i,
     n,
-    shapeCode(profile, x, c.shapeMean[i], c.shapeDev[i]),
+    w[o + AT.shapeCode],
   )
   c.shapeDev[i] += (Math.abs(x - c.shapeMean[i]) - c.shapeDev[i]) / (n + 1)
   c.shapeMean[i] += (x - c.shapeMean[i]) / (n + 1)

@@ -88,6 +88,10 @@ const COMMON = {
   /** Largest point evidence of the day so far, its usual daily maximum, and the daily maxima as codes. */
   dayMax: 'f32',
   usualMax: 'f32',
+  /** The 99 % points of both tails as read last, and the shape distance found last. */
+  pointUsual: 'f32',
+  shapeUsual: 'f32',
+  shape: 'f32',
   dayMaxima: ['u8', DAYS_KEPT],
 } as const
 

@@ -1,3 +1,4 @@
+import { fastLog2 } from '../math/fast-log.ts'
 import { SHINGLE, type SlotProfile } from './slot-profile.ts'
 
 /**
@@ -28,7 +29,7 @@ const recent = new Float64Array(1024)
 export function shapeCode(profile: SlotProfile, x: number, mean: number, dev: number): number {
   const z = Math.max(-Z_CLIP, Math.min(Z_CLIP, (x - mean) / (dev + 1e-6 * Math.abs(mean) + 1e-12)))
   if (profile.keptDistances) return Math.round(z * LINEAR_GAIN)
-  return Math.sign(z) * Math.round(LOG_GAIN * Math.log(1 + Math.abs(z) / LOG_KNEE))
+  return Math.sign(z) * Math.round(LOG_GAIN * Math.LN2 * fastLog2(1 + Math.abs(z) / LOG_KNEE))
 }
 
 /** Third smallest shingle distance with `code` as the newest sample; 0 while there are too few samples. */

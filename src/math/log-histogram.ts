@@ -1,3 +1,5 @@
+import { fastLog2 } from './fast-log.ts'
+
 /** A tail in a few u16 counts: bin 0 holds values up to .25, bin b those from 2^((b−1)/R)/4, the last bin is open. */
 
 const COUNT_MAX = 65_535
@@ -12,7 +14,7 @@ export function countTail(
   value: number,
 ): void {
   let bin = 0
-  if (value > LOWEST) bin = Math.min(bins - 1, 1 + Math.floor(perOctave * Math.log2(value / LOWEST)))
+  if (value > LOWEST) bin = Math.min(bins - 1, 1 + Math.floor(perOctave * fastLog2(value / LOWEST)))
   if (counts[at + bin] === COUNT_MAX) for (let b = at; b < at + bins; b++) counts[b] >>= 1
   counts[at + bin]++
 }

@@ -56,8 +56,10 @@ describe('foreshock score, one series', () => {
     expect(lines[0]).toBe(HEADER)
     expect(lines).toHaveLength(input.length + 1)
     for (const [i, line] of input.entries()) expect(lines[i + 1].startsWith(`${line},`)).toBe(true)
-    // No opinion on the first day: everything is empty.
+    // No opinion on the first samples: everything is empty. Then level and spread speak, softly.
     expect(lines[1]).toBe(`${input[0]},,,,,,,,,`)
+    expect(lines[20]).toBe(`${input[19]},,,,,,,,,`)
+    expect(lines[30].split(',')[3]).not.toBe('')
     const cells = lines[spike + 1].split(',')
     expect(cells[9]).toBe('incident')
     expect(['warning', 'minor', 'major', 'critical']).toContain(cells[10])

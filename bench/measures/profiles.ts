@@ -1,0 +1,74 @@
+// The profile detectors alone: score and learn over many series in order, one repetition a window; from the second
+// day on, so that every part of them works. node --expose-gc --import tsx bench/measures/profiles.ts [--quick]
+import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
+import { SeriesTable } from '../../src/core/series.ts'
+import { FullDetector } from '../../src/detectors/full-detector.ts'
+import { SlotDetector } from '../../src/detectors/slot-detector.ts'
+import { COMPACT_PROFILE, TINY_PROFILE } from '../../src/detectors/slot-profile.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { cpuNs, type Measured, QUICK, say } from '../measure.ts'
+
+const COUNT = QUICK ? 200 : 2000
+const STEP_MS = 300_000
+const DAY = 288
+/** Windows in a repetition: more than a stride of anything that is done now and then. */
+const PART = 24
+const PARTS = QUICK ? 2 : 12
+
+const series = new SeriesTable(COUNT)
+for (let i = 0; i < COUNT; i++)
+  series.intern({
+    key: `m${i}`,
+    tenant: 'default',
+    metric: 'm',
+    labels: {},
+    entity: 'bench',
+    unit: '',
+    kind: 'other',
+    bad: 'both',
+  })
+const random = mulberry32(1)
+const noise = Float64Array.from({ length: 65_536 }, () => random() + random() + random() - 1.5)
+const batch = featureBatch(COUNT, 0)
+const out = scoreBatch(COUNT)
+const weight = new Float32Array(COUNT).fill(1)
+batch.length = COUNT
+
+function fill(t: number): void {
+  const usual = 100 + 30 * Math.sin((2 * Math.PI * t) / DAY)
+  for (let i = 0; i < COUNT; i++) {
+    batch.series[i] = i
+    batch.windowEndMs[i] = (t + 1) * STEP_MS
+    batch.observed[i] = usual + 4 * noise[(i * 7 + t * 7919) & 65_535]
+  }
+}
+
+const context = { series, stepMs: STEP_MS }
+const GOALS = { tiny: 300, compact: 1000, full: 5000 } as const
+const measured: Measured[] = []
+for (const [name, detector] of [
+  ['tiny', new SlotDetector(context, TINY_PROFILE)],
+  ['compact', new SlotDetector(context, COMPACT_PROFILE)],
+  ['full', new FullDetector(context)],
+] as const) {
+  const values: number[] = []
+  for (let t = 0; t < 2 * DAY + PART * PARTS; t++) {
+    fill(t)
+    const before = cpuNs()
+    detector.scoreNow(batch, out)
+    detector.learn(batch, weight)
+    const ns = (cpuNs() - before) / COUNT
+    const at = t - 2 * DAY
+    if (at < 0) continue
+    if (at % PART === 0) values.push(0)
+    values[values.length - 1] += ns / PART
+  }
+  measured.push({
+    id: `profiles.${name}.ns`,
+    what: `${name}@1, score and learn, ${COUNT} series at 5 min`,
+    unit: 'ns CPU/sample',
+    atMost: GOALS[name],
+    values,
+  })
+}
+say(measured)

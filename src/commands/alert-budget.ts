@@ -1,0 +1,61 @@
+import { SeriesTable } from '../core/series.ts'
+import { Calibration } from '../detectors/calibration.ts'
+
+/** Alerts a week that a series is promised; each is measured by itself. */
+export const BUDGETS = [1, 7] as const
+/** Nothing is counted before tails have been seen, windows. */
+const SETTLING = 500
+const WEEK_MS = 604_800_000
+/** An alert ends when that many windows in a row stayed below its threshold: a fault that flickers pages once. */
+const QUIET_WINDOWS = 6
+
+/** What a budget of alerts a week came to. */
+export interface BudgetCount {
+  readonly alerts: number
+  readonly weeks: number
+}
+
+/**
+ * Evidence of one series → how often it alerts when told to alert `budget` times a week: through the same calibration
+ * as live, which learns the tail of the series' own evidence without labels, as it goes. A window of probability p is
+ * promised to come p·(windows a week) times.
+ */
+export function budgetCounts(evidence: Float64Array, stepMs: number): BudgetCount[] {
+  const table = new SeriesTable(1)
+  table.intern({
+    key: 'e',
+    tenant: 'default',
+    metric: 'e',
+    labels: {},
+    entity: 'e',
+    unit: '',
+    kind: 'other',
+    bad: 'both',
+  })
+  const calibration = new Calibration('calibration:budget', table)
+  const row = new Uint32Array(1)
+  const raw = new Float32Array(1)
+  const said = new Float32Array(1)
+  const weight = Float32Array.of(1)
+  const windowsAWeek = WEEK_MS / stepMs
+  const thresholds = BUDGETS.map(budget => Math.log10(windowsAWeek / budget))
+  const alerts = BUDGETS.map(() => 0)
+  const quiet = BUDGETS.map(() => QUIET_WINDOWS)
+  let seen = 0
+  for (const value of evidence) {
+    if (Number.isNaN(value)) continue
+    raw[0] = value
+    calibration.surprise(row, 1, raw, said)
+    calibration.learn(row, 1, raw, weight)
+    if (seen++ < SETTLING) continue
+    for (const [b, threshold] of thresholds.entries()) {
+      if (!(said[0] >= threshold)) quiet[b]++
+      else {
+        if (quiet[b] >= QUIET_WINDOWS) alerts[b]++
+        quiet[b] = 0
+      }
+    }
+  }
+  const weeks = Math.max(0, seen - SETTLING) / windowsAWeek
+  return alerts.map(count => ({ alerts: count, weeks }))
+}
