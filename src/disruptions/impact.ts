@@ -23,6 +23,8 @@ export function severityOf(story: Story, openAt: number): Severity {
   for (const { severity, direction } of Object.values(story.evidence)) {
     if (severity === 'critical' && direction !== 'absent' && level < 2) level = 2
   }
+  // Resources alone wake nobody: a busy machine that serves as usual is at most minor.
+  if (!story.felt && members.every(member => member.silence === 'none')) level = Math.min(level, 1)
   // A disruption is as severe as it ever was: what ends it is its resolution.
   level = Math.max(level, SEVERITIES.indexOf(story.publishedSeverity))
   return SEVERITIES[level]

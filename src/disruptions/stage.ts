@@ -301,6 +301,7 @@ export class Disruptions implements DisruptionStage {
       families += familiesSpeaking(this.#fleet, entity)
     }
     story.windows++
+    if (felt) story.felt = true
     if (most > story.peak) story.peak = most
     if (families > story.families) story.families = families
     // Resources that stay at a new level when users no longer feel anything hold nothing open that they could

@@ -33,6 +33,8 @@ export interface Story {
   /** Strongest smoothed evidence of any member so far. */
   peak: number
   families: number
+  /** Whether users ever felt it: latency, errors, availability, silence; not resources alone. */
+  felt: boolean
   status: 'open' | 'resolved' | 'retracted'
   resolvedMs: number | null
   revision: number
@@ -81,6 +83,7 @@ export function newStory(
     quiet: 0,
     peak: 0,
     families: 1,
+    felt: false,
     status: 'open',
     resolvedMs: null,
     revision: 0,

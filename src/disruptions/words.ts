@@ -3,7 +3,7 @@ import type { Suspect } from '../core/disruption.ts'
 import { formatValue } from '../core/units.ts'
 import { NEVER_HEARD } from './canary.ts'
 import type { Cause, Finding } from './cause.ts'
-import { F, FAMILIES } from './families.ts'
+import { F, FAMILIES, FELT, familyOfMetric } from './families.ts'
 import type { Story } from './story.ts'
 
 /** Sentences people read. Made from numbers only, so the same state always says the same. */
@@ -114,7 +114,10 @@ export function silenceTitle(story: Story, entity: string): string {
 /** The strongest anomaly of an entity itself; of a call it makes only where there is none. */
 export function ownEvidence(entity: string, evidence: readonly Anomaly[]): Anomaly | undefined {
   const own = evidence.filter(anomaly => anomaly.entity === entity && anomaly.direction !== 'absent')
-  return own.find(anomaly => anomaly.labels.client === undefined) ?? own[0]
+  // What users feel says more than what it costs.
+  const felt = own.filter(anomaly => FELT[familyOfMetric(anomaly.metric)])
+  const told = felt.length > 0 ? felt : own
+  return told.find(anomaly => anomaly.labels.client === undefined) ?? told[0]
 }
 
 /** The head of an event: what is felt, how much, since when, where it was first seen. */

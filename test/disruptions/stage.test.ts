@@ -96,6 +96,16 @@ describe('faults', () => {
     })
   }
 
+  it('resources that nobody feels are at most minor, what users feel is more', () => {
+    const worst = (name: string) => {
+      const { events } = play(FAULTS[name].fault, 1).fleet.bench
+      return new Set(events.map(event => event.disruption.severity))
+    }
+    for (const severity of worst('memory leak')) expect(['warning', 'minor']).toContain(severity)
+    const felt = worst('connection pool exhausted')
+    expect(felt.has('major') || felt.has('critical')).toBe(true)
+  })
+
   it('a bad release is the first suspect and its change is told', () => {
     const fleet = new SyntheticFleet(4)
     fleet.run(WARM_UP)
