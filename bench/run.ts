@@ -37,6 +37,7 @@ const CHILDREN: readonly Child[] = [
   { name: 'http', file: 'http', args: [] },
   { name: 'memory', file: 'path', args: ['--memory', ...(args.quick ? [] : ['--series', '1000000'])] },
   { name: 'start', file: 'start', args: [] },
+  { name: 'profiles', file: 'profiles', args: [] },
 ]
 
 function measure(child: Child): Promise<Measured[]> {

@@ -42,7 +42,8 @@ export class FullDetector implements Detector {
 
   constructor(context: DetectorContext) {
     this.#context = context
-    this.#slots = new SlotDetector(context, COMPACT_PROFILE)
+    // Its rings cost more than looking at every window does.
+    this.#slots = new SlotDetector(context, { ...COMPACT_PROFILE, quietStride: 1 })
     this.#rates = slotRates(COMPACT_PROFILE, context.stepMs)
     this.#plan = ringPlan(this.#rates.day, context.stepMs)
     this.warmUpWindows = this.#slots.warmUpWindows

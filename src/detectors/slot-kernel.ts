@@ -47,8 +47,6 @@ export const AT = {
 } as const
 export const SCRATCH_WIDTH = 22
 
-/** A quiet series looks for its nearest shapes only every fourth window: neighbours of a quiet window are quiet. */
-const QUIET_STRIDE = 4
 /** Not quiet: a residual or a level shift of that many scales, or shapes lately this share of the usual tail. */
 const LOUD_SCALES = 3
 const LOUD_SHIFT = 1.5
@@ -166,7 +164,7 @@ export function scoreRow(
   const shapeUsual = c.shapeUsual[i] + 0.5
   const isLoud = L >= LOUD_SCALES || G >= LOUD_SHIFT || c.shape[i] >= LOUD_SHAPE * shapeUsual
   const shape =
-    isLoud || n % QUIET_STRIDE === 0
+    isLoud || n % profile.quietStride === 0
       ? thirdNearest(
           profile,
           c.shapes,
@@ -329,7 +327,7 @@ export function learnRow(
   if (weight > 0.5) {
     countTail(c.pointTail, i * bins, bins, binsPerOctave, w[o + AT.joint])
     // Only what the stride made look at: loud windows are looked at more often and would outweigh the quiet.
-    if (n % QUIET_STRIDE === 0) countTail(c.shapeTail, i * bins, bins, binsPerOctave, w[o + AT.shape])
+    if (n % profile.quietStride === 0) countTail(c.shapeTail, i * bins, bins, binsPerOctave, w[o + AT.shape])
   }
   if (n % TAIL_STRIDE === 0 || n < TAIL_OFTEN) {
     c.pointUsual[i] = tailQuantile99(c.pointTail, i * bins, bins, binsPerOctave)

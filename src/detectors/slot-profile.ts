@@ -22,6 +22,8 @@ export interface SlotProfile {
   readonly lastLag: number
   /** True: one running squared distance per lag is kept, updated in O(1); false: distances are recomputed. */
   readonly keptDistances: boolean
+  /** A quiet series looks for its nearest shapes only every so many windows: what is near a quiet one is quiet. */
+  readonly quietStride: number
 }
 
 export const TINY_PROFILE: SlotProfile = {
@@ -33,6 +35,7 @@ export const TINY_PROFILE: SlotProfile = {
   firstLag: 8,
   lastLag: 57,
   keptDistances: false,
+  quietStride: 4,
 }
 
 export const COMPACT_PROFILE: SlotProfile = {
@@ -44,6 +47,7 @@ export const COMPACT_PROFILE: SlotProfile = {
   firstLag: 8,
   lastLag: 393,
   keptDistances: true,
+  quietStride: 4,
 }
 
 /** Samples in a shingle. */
