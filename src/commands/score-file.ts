@@ -8,6 +8,9 @@ import { readCsvChunks } from '../ingest/csv.ts'
 import { MultivariateScorer } from './score-multivariate.ts'
 import { type LineScorer, UnivariateScorer } from './score-univariate.ts'
 
+/** Rows that are looked at for bytes that no text has. */
+const TEXT_ROWS = 100
+
 /** All that one file's scoring depends on; plain data, so that a worker can be handed it. */
 export interface ScoreTask {
   readonly input: string
@@ -52,7 +55,8 @@ async function eachRow(
       let out = ''
       for (const { row: at, fields } of chunk) {
         row = at
-        rows++
+        if (rows++ < TEXT_ROWS && fields.some(field => field.includes('\0')))
+          throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: this is no text`)
         out += scorer.line(fields, row, learnOnly)
       }
       await take(out)
@@ -67,7 +71,8 @@ async function eachRow(
 function inputError(path: string, row: number, error: unknown): ForeshockError {
   if (error instanceof ForeshockError) {
     // The reader names the file and the row itself.
-    if (error.message.startsWith(path)) return error
+    if (error.message.startsWith(`${path}, `))
+      return new ForeshockError(error.code, `${path}: ${error.message.slice(path.length + 2)}`)
     const place = /^row /.test(error.message) ? path : `${path}: row ${row}`
     return new ForeshockError(error.code, `${place}: ${error.message}`)
   }
