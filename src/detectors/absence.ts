@@ -2,7 +2,7 @@ import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import { rowsNeeded, runEnd } from './runs.ts'
+import { DONE, rowsNeeded, runEnd } from './runs.ts'
 
 /**
  * Silence and stuck values, each as a two-state Markov chain learned per series: present/silent and moving/frozen.
@@ -110,8 +110,6 @@ export class AbsenceDetector implements Detector {
 
   async close(): Promise<void> {}
 }
-
-const DONE = Promise.resolve()
 
 /** −log10(start · stay^(run − 1)), at most SCORE_MAX. */
 function runSurprise(start: number, stay: number, run: number): number {

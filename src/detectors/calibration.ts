@@ -1,7 +1,7 @@
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import { fastLog2, LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
+import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
 import { excessSurprise, fitTail, type TailFit } from '../math/tail-fit.ts'
 import { rowsNeeded, runEnd } from './runs.ts'
 
@@ -41,6 +41,8 @@ const OFTEN_WINDOWS = 256
 /** A new octave of a score that is this surprising teaches the tail an eighth: one event must not be its rule. */
 const WILD_SURPRISE = 5
 const WILD_SHARE = 1 / 8
+/** First bin that can be wild: a score of 2. */
+const WILD_BIN = (1 - LOWEST) * PER_UNIT
 
 /** Two-sided tail of Student's t with 4 degrees of freedom: standardised residuals with a rough scale. */
 function priorTail(z: number): number {
@@ -53,6 +55,11 @@ const PRIOR = Float64Array.from({ length: BINS }, (_, b) => {
   return PRIOR_WINDOWS * (edge(b) - edge(b + 1))
 })
 
+const PRIOR_TOTAL = PRIOR.reduce((sum, mass) => sum + mass, 0)
+
+/** Bin of a score that is NaN. */
+const NO_BIN = 255
+
 export class Calibration {
   readonly #id: string
   readonly #table: SeriesTable
@@ -64,22 +71,34 @@ export class Calibration {
     this.#table = table
   }
 
-  /** Fills `out[i]` for the raw score of row i: 0..12, NaN without an opinion. */
-  surprise(series: Uint32Array, length: number, raw: Float32Array, out: Float32Array): void {
+  /** Fills `out[i]` for the raw score of row i: 0..12, NaN without an opinion; and `bins[i]`, which `learn` counts. */
+  surprise(
+    series: Uint32Array,
+    length: number,
+    raw: Float32Array,
+    out: Float32Array,
+    bins: Uint8Array,
+  ): void {
     this.#store.ensure(rowsNeeded(series, length))
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
-      surpriseRun(this.#store.chunks[series[from] >> CHUNK_SHIFT], series, raw, out, from, to)
+      surpriseRun(this.#store.chunks[series[from] >> CHUNK_SHIFT], series, raw, out, bins, from, to)
       from = to
     }
   }
 
-  /** Counts the raw scores, `weight` 0..1 each. */
-  learn(series: Uint32Array, length: number, raw: Float32Array, weight: Float32Array): void {
+  /** Counts scores by what `surprise` said of the same rows, which lie in `bins` and `found`; `weight` 0..1 each. */
+  learn(
+    series: Uint32Array,
+    length: number,
+    bins: Uint8Array,
+    found: Float32Array,
+    weight: Float32Array,
+  ): void {
     this.#store.ensure(rowsNeeded(series, length))
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
-      learnRun(this.#store.chunks[series[from] >> CHUNK_SHIFT], series, raw, weight, from, to)
+      learnRun(this.#store.chunks[series[from] >> CHUNK_SHIFT], series, bins, found, weight, from, to)
       from = to
     }
   }
@@ -121,6 +140,7 @@ function surpriseRun(
   series: Uint32Array,
   raw: Float32Array,
   out: Float32Array,
+  bins: Uint8Array,
   from: number,
   to: number,
 ): void {
@@ -128,11 +148,13 @@ function surpriseRun(
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const score = raw[i]
-    if (n[row] < OPINION_WINDOWS || Number.isNaN(score)) {
+    if (Number.isNaN(score)) {
       out[i] = Number.NaN
+      bins[i] = NO_BIN
       continue
     }
     let y = LOWEST
+    let bin = 0
     if (score > 0.5) {
       // fastLog2, written out: called from here it is not inlined, and its result is boxed.
       LOG_FLOAT[0] = score
@@ -140,6 +162,13 @@ function surpriseRun(
       const step = (bits >>> 15) & 255
       const low = LOG_TABLE[step]
       y = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
+      const place = (y - LOWEST) * PER_UNIT
+      bin = place >= BINS ? BINS - 1 : place | 0
+    }
+    bins[i] = bin
+    if (n[row] < OPINION_WINDOWS) {
+      out[i] = Number.NaN
+      continue
     }
     const excess = y - threshold[row]
     if (excess > 0) {
@@ -151,44 +180,32 @@ function surpriseRun(
   }
 }
 
-function isWild(state: State, row: number, score: number): boolean {
-  return surpriseAt(state, row, fastLog2(score)) > WILD_SURPRISE
-}
-
 const FIT: TailFit = { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 }
 
 function learnRun(
   state: State,
   series: Uint32Array,
-  raw: Float32Array,
+  bins: Uint8Array,
+  found: Float32Array,
   weight: Float32Array,
   from: number,
   to: number,
 ): void {
-  const { n, hist, threshold } = state
+  const { n, hist } = state
   for (let i = from; i < to; i++) {
-    const score = raw[i]
-    if (Number.isNaN(score)) continue
+    const bin = bins[i]
+    if (bin === NO_BIN) continue
     const row = series[i] & CHUNK_MASK
-    const count = n[row]
-    let bin = 0
-    let wild = false
-    if (score > 0.5) {
-      LOG_FLOAT[0] = score
-      const bits = LOG_BITS[0]
-      const step = (bits >>> 15) & 255
-      const low = LOG_TABLE[step]
-      const y = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
-      const place = (y - LOWEST) * PER_UNIT
-      bin = place >= BINS ? BINS - 1 : place | 0
-      // What lies in the body cannot be wild.
-      wild = y > 1 && y > threshold[row] && count >= OPINION_WINDOWS && isWild(state, row, score)
-    }
-    const units = ((wild ? WILD_SHARE : 1) * UNITS * weight[i] + 0.5) | 0
+    // What lies in the body cannot be wild.
+    const share = found[i] > WILD_SURPRISE && bin >= WILD_BIN ? WILD_SHARE : 1
+    const units = (share * UNITS * weight[i] + 0.5) | 0
     const slot = row * BINS + bin
-    if (hist[slot] > COUNT_MAX - UNITS) halve(hist, row * BINS)
-    hist[slot] += units
-    const next = count + 1
+    const held = hist[slot]
+    if (held > COUNT_MAX - UNITS) {
+      halve(hist, row * BINS)
+      hist[slot] += units
+    } else hist[slot] = held + units
+    const next = n[row] + 1
     n[row] = next > COUNT_MAX ? COUNT_MAX - 127 : next
     const due = (next & (next >= OFTEN_WINDOWS ? 127 : next >= 64 ? 63 : next >= 32 ? 15 : 7)) === 0
     if (due || next === OPINION_WINDOWS) refit(state, row)
@@ -200,7 +217,7 @@ function halve(hist: Uint16Array, from: number): void {
 }
 
 function refit(state: State, row: number): void {
-  fitTail(state.hist, row * BINS, BINS, 1 / UNITS, PRIOR, LOWEST, PER_UNIT, FIT)
+  fitTail(state.hist, row * BINS, BINS, 1 / UNITS, PRIOR, PRIOR_TOTAL, LOWEST, PER_UNIT, FIT)
   state.threshold[row] = FIT.threshold
   state.surprise[row] = FIT.surprise
   state.scale[row] = FIT.scale

@@ -3,7 +3,8 @@ import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/column
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { KindClasses } from './kind-classes.ts'
-import { rowsNeeded, runEnd } from './runs.ts'
+import { DONE, rowsNeeded, runEnd } from './runs.ts'
+import { ScoredRows } from './scored-rows.ts'
 import { TAIL_BINS, tailAdd, tailDecay, tailValue } from './tail-histogram.ts'
 
 /**
@@ -43,6 +44,9 @@ const WARM_UP_WINDOWS = 10
 const EVIDENCE_MAX = 8
 /** A move in the good direction is this much as strange. */
 const GOOD_SHARE = 0.25
+/** That share without a branch: these add to 1 and differ by it. */
+const GOOD_HALF = (1 + GOOD_SHARE) / 2
+const BAD_HALF = (1 - GOOD_SHARE) / 2
 /** Least share of its speed at which a baseline learns, so that a lasting change is accepted in the end. */
 const LEARN_LEAST = 0.25
 /** Histogram units of a whole window: one tenth of a window must still count. */
@@ -70,6 +74,8 @@ export class DeviationDetector implements Detector, EvidenceSource {
   readonly #context: DetectorContext
   readonly #store = new ColumnStore(SPEC)
   readonly #classes: KindClasses
+  /** Distance of each scored row in scales, positive towards bad. */
+  readonly #scored = new ScoredRows()
 
   constructor(context: DetectorContext) {
     this.#context = context
@@ -82,11 +88,14 @@ export class DeviationDetector implements Detector, EvidenceSource {
     if (this.evidence.length < length) this.evidence = new Float32Array(batch.capacity)
     this.#store.ensure(rowsNeeded(series, length))
     this.#classes.ensure(rowsNeeded(series, length))
+    const offset = this.#scored.begin(batch)
+    const toward = this.#scored.values
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
       const chunk = series[from] >> CHUNK_SHIFT
       const of = this.#classes.chunks[chunk].of
-      scoreRun(this.#store.chunks[chunk], of, this.#classes, batch, out, this.evidence, from, to)
+      const state = this.#store.chunks[chunk]
+      scoreRun(state, of, this.#classes, batch, out, this.evidence, toward, offset, from, to)
       from = to
     }
     return DONE
@@ -96,23 +105,24 @@ export class DeviationDetector implements Detector, EvidenceSource {
     const { length, series } = batch
     this.#store.ensure(rowsNeeded(series, length))
     this.#classes.ensure(rowsNeeded(series, length))
+    let offset = this.#scored.take(batch)
+    const known = offset >= 0
+    if (!known) offset = this.#scored.begin(batch)
+    const toward = this.#scored.values
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
       const chunk = series[from] >> CHUNK_SHIFT
-      learnRun(
-        this.#store.chunks[chunk],
-        this.#classes.chunks[chunk].of,
-        this.#classes,
-        batch,
-        weight,
-        from,
-        to,
-      )
+      const of = this.#classes.chunks[chunk].of
+      const state = this.#store.chunks[chunk]
+      if (!known) towardRun(state, of, this.#classes, batch, toward, offset, from, to)
+      learnRun(state, of, this.#classes, batch, weight, toward, offset, from, to)
       from = to
     }
+    if (!known) this.#scored.clear()
   }
 
   forget(series: number): void {
+    this.#scored.clear()
     this.#store.clear(series)
     this.#classes.forget(series)
   }
@@ -122,17 +132,16 @@ export class DeviationDetector implements Detector, EvidenceSource {
   }
 
   restore(from: Snapshot): void {
+    this.#scored.clear()
     this.#store.restore(from, ID, VERSION, this.#context.series)
   }
 
   bytes(): number {
-    return this.#store.bytes() + this.#classes.bytes()
+    return this.#store.bytes() + this.#classes.bytes() + this.#scored.bytes()
   }
 
   async close(): Promise<void> {}
 }
-
-const DONE = Promise.resolve()
 
 function clampValue(value: number): number {
   return value > VALUE_MAX ? VALUE_MAX : value < -VALUE_MAX ? -VALUE_MAX : value
@@ -158,6 +167,8 @@ function scoreRun(
   batch: FeatureBatch,
   out: ScoreBatch,
   evidence: Float32Array,
+  toward: Float32Array,
+  offset: number,
   from: number,
   to: number,
 ): void {
@@ -168,8 +179,7 @@ function scoreRun(
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const value = observed[i]
-    const count = n[row]
-    const known = count >= WARM_UP_WINDOWS
+    const known = n[row] >= WARM_UP_WINDOWS
     const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const m = mean[row]
     const scale = scaleOf(spread[row], level[row], relative[kind], absolute[kind])
@@ -178,20 +188,53 @@ function scoreRun(
     if (known && !Number.isNaN(value)) {
       const z = (clampValue(value) - m) / scale
       const side = bad[kind]
-      const distance = z < 0 ? -z : z
-      const isBad = side === 0 || z * side > 0
-      score = Math.min(SCORE_MAX, isBad ? distance : GOOD_SHARE * distance)
-      if (isBad) strength = Math.min(EVIDENCE_MAX, distance / (1 + q97[row]))
+      const distance = Math.abs(z)
+      const signed = side === 0 ? distance : z * side
+      toward[offset + i] = signed
+      // The sign of a residual cannot be predicted, so nothing branches on it.
+      score = GOOD_HALF * distance + BAD_HALF * signed
+      if (score > SCORE_MAX) score = SCORE_MAX
+      strength = (0.5 * (signed + distance)) / (1 + q97[row])
+      if (strength > EVIDENCE_MAX) strength = EVIDENCE_MAX
     }
     scores[i] = score
-    const band = BAND_SCALES * scale
-    expected[i] = known ? m : Number.NaN
-    lower[i] = known ? lowerEdge(m, band, least[kind]) : Number.NaN
-    upper[i] = known ? m + band : Number.NaN
     evidence[i] = strength
+    if (known) {
+      const band = BAND_SCALES * scale
+      expected[i] = m
+      lower[i] = lowerEdge(m, band, least[kind])
+      upper[i] = m + band
+    } else {
+      expected[i] = Number.NaN
+      lower[i] = Number.NaN
+      upper[i] = Number.NaN
+    }
   }
   out.point.set(scores.subarray(from, to), from)
   out.incident.fill(Number.NaN, from, to)
+}
+
+/** What `scoreRun` leaves in `toward`, for rows that are learned without having been scored. */
+function towardRun(
+  state: State,
+  classes: Uint8Array,
+  traits: KindClasses,
+  batch: FeatureBatch,
+  toward: Float32Array,
+  offset: number,
+  from: number,
+  to: number,
+): void {
+  const { series, observed } = batch
+  const { relative, absolute, bad } = traits
+  for (let i = from; i < to; i++) {
+    const row = series[i] & CHUNK_MASK
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
+    const scale = scaleOf(state.spread[row], state.level[row], relative[kind], absolute[kind])
+    const z = (clampValue(observed[i]) - state.mean[row]) / scale
+    const side = bad[kind]
+    toward[offset + i] = side === 0 ? Math.abs(z) : z * side
+  }
 }
 
 function learnRun(
@@ -200,46 +243,48 @@ function learnRun(
   traits: KindClasses,
   batch: FeatureBatch,
   weight: Float32Array,
+  toward: Float32Array,
+  offset: number,
   from: number,
   to: number,
 ): void {
   const { series, observed } = batch
   const { mean, spread, level, q97, n } = state
-  const { relative, absolute, bad } = traits
   for (let i = from; i < to; i++) {
     if (Number.isNaN(observed[i])) continue
     const row = series[i] & CHUNK_MASK
     const value = clampValue(observed[i])
+    const size = Math.abs(value)
     const count = n[row]
-    const w = weight[i]
     if (count === 0) {
       mean[row] = value
-      level[row] = value < 0 ? -value : value
+      level[row] = size
       n[row] = 1
       q97[row] = 1
       continue
     }
-    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
+    const w = weight[i]
     const m = mean[row]
-    const scale = scaleOf(spread[row], level[row], relative[kind], absolute[kind])
-    const r = value - m
+    // Young series learn everything, and every window, or a fault at their start would keep them young.
+    let pace = 1
+    let step = value - m
     if (count >= WARM_UP_WINDOWS) {
-      const z = r / scale
-      const side = bad[kind]
-      const strength = side === 0 ? (z < 0 ? -z : z) : z * side > 0 ? z * side : 0
-      tailAdd(state, row, strength, (w * UNITS + 0.5) | 0)
+      const signed = toward[offset + i]
+      const distance = Math.abs(signed)
+      tailAdd(state, row, 0.5 * (signed + distance), (w * UNITS + 0.5) | 0)
       if (count % DECAY_WINDOWS === 0) tailDecay(state, row)
       if (count >= WARM_UP_WINDOWS + 5) q97[row] = tailValue(state, row)
+      if (w < 1) pace = w < LEARN_LEAST ? LEARN_LEAST : w
+      if (distance > CLIP_SCALES) {
+        const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
+        const scale = scaleOf(spread[row], level[row], traits.relative[kind], traits.absolute[kind])
+        step = step < 0 ? -CLIP_SCALES * scale : CLIP_SCALES * scale
+      }
     }
-    // A young series counts every window, or a fault at its start would keep it young.
-    const pace = count < WARM_UP_WINDOWS ? 1 : w < LEARN_LEAST ? LEARN_LEAST : w
     const g = pace * (count < RATES.length ? RATES[count] : RATE)
-    const reach = CLIP_SCALES * scale
-    const young = count < WARM_UP_WINDOWS
-    const step = young ? r : r > reach ? reach : r < -reach ? -reach : r
     mean[row] = m + g * step
-    spread[row] += g * ((step < 0 ? -step : step) - spread[row])
-    level[row] += g * ((value < 0 ? -value : value) - level[row])
+    spread[row] += g * (Math.abs(step) - spread[row])
+    level[row] += g * (size - level[row])
     // Past the cap the count cycles by whole decay periods, so that decays go on.
     n[row] = count === N_MAX ? N_MAX - DECAY_WINDOWS * 2 + 1 : count + 1
   }

@@ -8,6 +8,7 @@ import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
+import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
 
 /** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
@@ -18,14 +19,16 @@ const EVIDENCE_ABSENT = 8
 /** A hot window of a series without an open anomaly teaches this much. */
 const HOT_WEIGHT = 0.25
 
-/** One voice: its calibration, and for the batch scored last its raw scores and surprises. */
+/** One voice: its calibration, and for the batch scored last its surprises. */
 interface Voice {
   readonly detector: number
   readonly column: 'score' | 'point' | 'incident'
   readonly calibration: Calibration | undefined
   readonly feeds: readonly string[]
-  raw: Float32Array
   surprise: Float32Array
+  /** The surprise and what the calibration counts, a view a block: making views costs garbage. */
+  surprises: Float32Array[]
+  bins: Uint8Array[]
 }
 
 /** Who is heard for an opinion: surprises of the batch scored last, and whose they are. */
@@ -51,6 +54,9 @@ export class Ensemble implements Scoring {
   readonly #grader: (Detector & EvidenceSource) | undefined
   readonly #outputs: ScoreBatch[]
   #weight = new Float32Array(0)
+  #weights: Float32Array[] = []
+  /** Blocks of the batches seen, which are few and lent again and again. */
+  readonly #blocks = new WeakMap<FeatureBatch, FeatureBatch[]>()
   #capacity = 0
   readonly #feeds: Record<(typeof FEEDS)[number], Feed>
 
@@ -67,8 +73,9 @@ export class Ensemble implements Scoring {
           calibration: calibrated
             ? undefined
             : new Calibration(`calibration:${detector.id}:${voice.column}`, context.series),
-          raw: new Float32Array(0),
           surprise: new Float32Array(0),
+          surprises: [],
+          bins: [],
         })
       }
     }
@@ -88,9 +95,10 @@ export class Ensemble implements Scoring {
     this.#reserve(batch.length)
     out.length = batch.length
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
-      const block = blockOf(batch, from)
+      const block = this.#block(batch, from)
       for (let d = 0; d < this.#detectors.length; d++) {
-        await this.#detectors[d].score(block, this.#outputs[d])
+        const scored = this.#detectors[d].score(block, this.#outputs[d])
+        if (scored !== DONE) await scored
       }
       this.#calibrate(block, from)
       this.#opinions(out, from, block.length)
@@ -102,11 +110,10 @@ export class Ensemble implements Scoring {
   #calibrate(block: FeatureBatch, from: number): void {
     const { length, series } = block
     for (const voice of this.#voices) {
-      const raw = voice.raw.subarray(from, from + length)
-      const surprise = voice.surprise.subarray(from, from + length)
-      const column = this.#outputs[voice.detector][voice.column]
-      raw.set(length === column.length ? column : column.subarray(0, length))
-      if (voice.calibration) voice.calibration.surprise(series, length, raw, surprise)
+      const at = from / BLOCK_ROWS
+      const surprise = voice.surprises[at]
+      const raw = this.#outputs[voice.detector][voice.column]
+      if (voice.calibration) voice.calibration.surprise(series, length, raw, surprise, voice.bins[at])
       else surprise.set(raw)
     }
   }
@@ -137,12 +144,12 @@ export class Ensemble implements Scoring {
       own[i] = weight[i] * (open[i] === 1 ? anomalousWeight : hot ? HOT_WEIGHT : 1)
     }
     for (let from = 0; from < length; from += BLOCK_ROWS) {
-      const block = blockOf(batch, from)
-      const to = from + block.length
-      const weights = own.subarray(from, to)
+      const block = this.#block(batch, from)
+      const at = from / BLOCK_ROWS
+      const weights = this.#weights[at]
       for (const detector of this.#detectors) detector.learn(block, weights)
       for (const voice of this.#voices) {
-        voice.calibration?.learn(block.series, block.length, voice.raw.subarray(from, to), weights)
+        voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
       }
     }
   }
@@ -153,17 +160,33 @@ export class Ensemble implements Scoring {
 
   #reserve(rows: number): void {
     if (rows <= this.#capacity) return
-    this.#capacity = Math.max(rows, 2 * this.#capacity, BLOCK_ROWS)
+    this.#capacity = BLOCK_ROWS * Math.ceil(Math.max(rows, 2 * this.#capacity) / BLOCK_ROWS)
     this.#weight = new Float32Array(this.#capacity)
+    this.#weights = blocksOf(this.#weight)
     for (const voice of this.#voices) {
-      voice.raw = new Float32Array(this.#capacity)
       voice.surprise = new Float32Array(this.#capacity)
+      voice.surprises = blocksOf(voice.surprise)
+      voice.bins = blocksOf(new Uint8Array(this.#capacity))
     }
     for (const name of FEEDS) {
       const heard = this.#voices.filter(voice => voice.feeds.includes(name))
       this.#feeds[name].heard = heard.map(voice => voice.surprise)
       this.#feeds[name].by.set(heard.map(voice => voice.detector))
     }
+  }
+
+  /** Up to BLOCK_ROWS rows from `from`, as a view; the batch itself when it is no longer than that. */
+  #block(batch: FeatureBatch, from: number): FeatureBatch {
+    if (batch.length <= BLOCK_ROWS) return batch
+    let blocks = this.#blocks.get(batch)
+    if (blocks === undefined) {
+      blocks = []
+      for (let at = 0; at < batch.capacity; at += BLOCK_ROWS) blocks.push(viewOf(batch, at))
+      this.#blocks.set(batch, blocks)
+    }
+    const block = blocks[from / BLOCK_ROWS]
+    block.length = Math.min(BLOCK_ROWS, batch.length - from)
+    return block
   }
 
   #parts(): { readonly id: string; snapshot(): Snapshot; restore(from: Snapshot): void }[] {
@@ -189,17 +212,24 @@ export class Ensemble implements Scoring {
   }
 
   bytes(): number {
-    let sum = this.#hysteresis.bytes() + this.#capacity * 4 * (2 * this.#voices.length + 1)
+    let sum = this.#hysteresis.bytes() + this.#capacity * (5 * this.#voices.length + 4)
     for (const detector of this.#detectors) sum += detector.bytes()
     for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
     return sum
   }
 }
 
-/** Up to BLOCK_ROWS rows from `from`, as a view; the batch itself when it is no longer than that. */
-function blockOf(batch: FeatureBatch, from: number): FeatureBatch {
-  if (batch.length <= BLOCK_ROWS) return batch
-  const to = Math.min(batch.length, from + BLOCK_ROWS)
+/** A column cut into blocks, as views. */
+function blocksOf<T extends Float32Array | Uint8Array>(column: T): T[] {
+  return Array.from(
+    { length: column.length / BLOCK_ROWS },
+    (_, at) => column.subarray(at * BLOCK_ROWS, (at + 1) * BLOCK_ROWS) as T,
+  )
+}
+
+/** The block of a batch from row `from`, as a view. */
+function viewOf(batch: FeatureBatch, from: number): FeatureBatch {
+  const to = Math.min(batch.capacity, from + BLOCK_ROWS)
   return {
     length: to - from,
     capacity: to - from,

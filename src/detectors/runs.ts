@@ -18,3 +18,6 @@ export function runEnd(series: Uint32Array, from: number, length: number): numbe
 export function rowsNeeded(series: Uint32Array, length: number): number {
   return length === 0 ? 0 : series[length - 1] + 1
 }
+
+/** What a detector returns that had nothing to wait for: its caller need not wait either. */
+export const DONE: Promise<void> = Promise.resolve()

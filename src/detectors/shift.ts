@@ -3,7 +3,8 @@ import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/column
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { KindClasses } from './kind-classes.ts'
-import { rowsNeeded, runEnd } from './runs.ts'
+import { DONE, rowsNeeded, runEnd } from './runs.ts'
+import { ScoredRows } from './scored-rows.ts'
 
 /**
  * Level shift: two-sided CUSUM of clipped standardised residuals against a slow reference
@@ -60,6 +61,8 @@ export class ShiftDetector implements Detector {
   readonly #context: DetectorContext
   readonly #store = new ColumnStore(SPEC)
   readonly #classes: KindClasses
+  /** Clipped standardised residual of each scored row. */
+  readonly #scored = new ScoredRows()
 
   constructor(context: DetectorContext) {
     this.#context = context
@@ -70,10 +73,14 @@ export class ShiftDetector implements Detector {
     const { length, series } = batch
     out.length = length
     this.#prepare(batch)
+    const offset = this.#scored.begin(batch)
+    const residuals = this.#scored.values
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
       const chunk = series[from] >> CHUNK_SHIFT
-      scoreRun(this.#store.chunks[chunk], this.#classes.chunks[chunk].of, this.#classes, batch, out, from, to)
+      const of = this.#classes.chunks[chunk].of
+      const state = this.#store.chunks[chunk]
+      scoreRun(state, of, this.#classes, batch, out, residuals, offset, from, to)
       from = to
     }
     return DONE
@@ -82,20 +89,20 @@ export class ShiftDetector implements Detector {
   learn(batch: FeatureBatch, weight: Float32Array): void {
     const { length, series } = batch
     this.#prepare(batch)
+    let offset = this.#scored.take(batch)
+    const known = offset >= 0
+    if (!known) offset = this.#scored.begin(batch)
+    const residuals = this.#scored.values
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
       const chunk = series[from] >> CHUNK_SHIFT
-      learnRun(
-        this.#store.chunks[chunk],
-        this.#classes.chunks[chunk].of,
-        this.#classes,
-        batch,
-        weight,
-        from,
-        to,
-      )
+      const of = this.#classes.chunks[chunk].of
+      const state = this.#store.chunks[chunk]
+      if (!known) residualRun(state, of, this.#classes, batch, residuals, offset, from, to)
+      learnRun(state, of, this.#classes, batch, weight, residuals, offset, from, to)
       from = to
     }
+    if (!known) this.#scored.clear()
   }
 
   #prepare(batch: FeatureBatch): void {
@@ -104,6 +111,7 @@ export class ShiftDetector implements Detector {
   }
 
   forget(series: number): void {
+    this.#scored.clear()
     this.#store.clear(series)
     this.#classes.forget(series)
   }
@@ -113,17 +121,16 @@ export class ShiftDetector implements Detector {
   }
 
   restore(from: Snapshot): void {
+    this.#scored.clear()
     this.#store.restore(from, ID, VERSION, this.#context.series)
   }
 
   bytes(): number {
-    return this.#store.bytes() + this.#classes.bytes()
+    return this.#store.bytes() + this.#classes.bytes() + this.#scored.bytes()
   }
 
   async close(): Promise<void> {}
 }
-
-const DONE = Promise.resolve()
 
 function clampValue(value: number): number {
   return value > VALUE_MAX ? VALUE_MAX : value < -VALUE_MAX ? -VALUE_MAX : value
@@ -143,13 +150,10 @@ function scaleOf(spread: number, mean: number, relative: number, absolute: numbe
   return scale > absolute ? scale : absolute
 }
 
-function clipped(z: number): number {
-  return z > CLIP_SCALES ? CLIP_SCALES : z < -CLIP_SCALES ? -CLIP_SCALES : z
-}
-
-function next(sum: number, step: number): number {
-  const value = sum + step - SLACK
-  return value > 0 ? (value < SUM_MAX ? value : SUM_MAX) : 0
+/** Half of a number and its size is the number when positive, else 0: what is next in a sum, without a branch. */
+function next(sum: number): number {
+  const value = 0.5 * (sum + Math.abs(sum))
+  return value < SUM_MAX ? value : SUM_MAX
 }
 
 function scoreRun(
@@ -158,6 +162,8 @@ function scoreRun(
   traits: KindClasses,
   batch: FeatureBatch,
   out: ScoreBatch,
+  residuals: Float32Array,
+  offset: number,
   from: number,
   to: number,
 ): void {
@@ -167,32 +173,60 @@ function scoreRun(
   const { incident: incidents, expected, lower, upper } = out
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
+    if (n[row] < WARM_UP_WINDOWS) {
+      incidents[i] = Number.NaN
+      expected[i] = Number.NaN
+      lower[i] = Number.NaN
+      upper[i] = Number.NaN
+      continue
+    }
     const value = observed[i]
     const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
-    const known = n[row] >= WARM_UP_WINDOWS
     const m = mean[row]
     const scale = scaleOf(spread[row], m, relative[kind], absolute[kind])
     let incident = Number.NaN
-    if (known && !Number.isNaN(value)) {
-      const z = clipped((clampValue(value) - m) / scale)
+    if (!Number.isNaN(value)) {
+      let z = (clampValue(value) - m) / scale
+      if (z > CLIP_SCALES) z = CLIP_SCALES
+      else if (z < -CLIP_SCALES) z = -CLIP_SCALES
+      residuals[offset + i] = z
+      let rising = next(up[row] + z - SLACK)
+      let falling = next(down[row] - z - SLACK)
       const side = bad[kind]
-      // `next` written out: here it is not inlined, and a number given to a call is boxed.
-      let rising = up[row] + z - SLACK
-      let falling = down[row] - z - SLACK
-      rising = rising > 0 ? (rising < SUM_MAX ? rising : SUM_MAX) : 0
-      falling = falling > 0 ? (falling < SUM_MAX ? falling : SUM_MAX) : 0
       if (side < 0) rising *= GOOD_SHARE
       else if (side > 0) falling *= GOOD_SHARE
       incident = rising > falling ? rising : falling
     }
     incidents[i] = incident
     const band = BAND_SCALES * scale
-    expected[i] = known ? m : Number.NaN
-    lower[i] = known ? lowerEdge(m, band, least[kind]) : Number.NaN
-    upper[i] = known ? m + band : Number.NaN
+    expected[i] = m
+    lower[i] = lowerEdge(m, band, least[kind])
+    upper[i] = m + band
   }
   out.score.fill(Number.NaN, from, to)
   out.point.fill(Number.NaN, from, to)
+}
+
+/** What `scoreRun` leaves in `residuals`, for rows that are learned without having been scored. */
+function residualRun(
+  state: State,
+  classes: Uint8Array,
+  traits: KindClasses,
+  batch: FeatureBatch,
+  residuals: Float32Array,
+  offset: number,
+  from: number,
+  to: number,
+): void {
+  const { series, observed } = batch
+  for (let i = from; i < to; i++) {
+    const row = series[i] & CHUNK_MASK
+    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
+    const m = state.mean[row]
+    const scale = scaleOf(state.spread[row], m, traits.relative[kind], traits.absolute[kind])
+    const z = (clampValue(observed[i]) - m) / scale
+    residuals[offset + i] = z > CLIP_SCALES ? CLIP_SCALES : z < -CLIP_SCALES ? -CLIP_SCALES : z
+  }
 }
 
 function learnRun(
@@ -201,12 +235,13 @@ function learnRun(
   traits: KindClasses,
   batch: FeatureBatch,
   weight: Float32Array,
+  residuals: Float32Array,
+  offset: number,
   from: number,
   to: number,
 ): void {
   const { series, observed } = batch
   const { mean, spread, recent, up, down, n, held } = state
-  const { relative, absolute } = traits
   for (let i = from; i < to; i++) {
     if (Number.isNaN(observed[i])) continue
     const row = series[i] & CHUNK_MASK
@@ -219,34 +254,35 @@ function learnRun(
       continue
     }
     recent[row] += RECENT_RATE * (value - recent[row])
-    const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const m = mean[row]
-    const scale = scaleOf(spread[row], m, relative[kind], absolute[kind])
-    const z = clipped((value - m) / scale)
-    const young = count < WARM_UP_WINDOWS
-    let rising = up[row]
-    let falling = down[row]
-    if (!young) {
-      rising = next(rising, z)
-      falling = next(falling, -z)
+    let level = m
+    let step = value - m
+    let g = count < RATES.length ? RATES[count] : RATE
+    if (count >= WARM_UP_WINDOWS) {
+      const z = residuals[offset + i]
+      if (z === CLIP_SCALES || z === -CLIP_SCALES) {
+        const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
+        step = z * scaleOf(spread[row], m, traits.relative[kind], traits.absolute[kind])
+      }
+      const rising = next(up[row] + z - SLACK)
+      const falling = next(down[row] - z - SLACK)
       up[row] = rising
       down[row] = falling
+      if (rising > DECIDED || falling > DECIDED) {
+        if (++held[row] > HELD_WINDOWS) {
+          const jump = Math.abs(recent[row] - m)
+          if (jump > spread[row]) spread[row] += JUMP_TEACHES * (jump - spread[row])
+          level = recent[row]
+          up[row] = 0
+          down[row] = 0
+          held[row] = 0
+        }
+      } else if (held[row] !== 0) held[row] = 0
+      const w = weight[i]
+      if (w < 1) g *= w < LEARN_LEAST ? LEARN_LEAST : w
     }
-    if (rising > DECIDED || falling > DECIDED) {
-      if (++held[row] > HELD_WINDOWS) {
-        const jump = Math.abs(recent[row] - m)
-        if (jump > spread[row]) spread[row] += JUMP_TEACHES * (jump - spread[row])
-        mean[row] = recent[row]
-        up[row] = 0
-        down[row] = 0
-        held[row] = 0
-      }
-    } else if (held[row] !== 0) held[row] = 0
-    const w = young ? 1 : weight[i] < LEARN_LEAST ? LEARN_LEAST : weight[i]
-    const g = w * (count < RATES.length ? RATES[count] : RATE)
-    const step = young ? value - m : z * scale
-    mean[row] += g * step
-    spread[row] += g * ((step < 0 ? -step : step) - spread[row])
+    mean[row] = level + g * step
+    spread[row] += g * (Math.abs(step) - spread[row])
     n[row] = count === N_MAX ? N_MAX : count + 1
   }
 }

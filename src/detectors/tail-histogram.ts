@@ -27,17 +27,16 @@ export interface TailColumns {
 export function tailAdd(state: TailColumns, row: number, value: number, units: number): void {
   if (units <= 0) return
   const { hist, total } = state
-  let bin = 0
-  if (value > LOWEST) {
-    // fastLog2, written out: called from here it is not inlined, and its result is boxed.
-    LOG_FLOAT[0] = value
-    const bits = LOG_BITS[0]
-    const step = (bits >>> 15) & 255
-    const low = LOG_TABLE[step]
-    const log = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
-    bin = ((log - LOG2_LOWEST) * BINS_PER_OCTAVE) | 0
-    if (bin >= TAIL_BINS) bin = TAIL_BINS - 1
-  }
+  // fastLog2, written out: called from here it is not inlined, and its result is boxed. What is 0 or below LOWEST
+  // gives a negative bin, which the mask makes 0 without a branch that half of all rows would take.
+  LOG_FLOAT[0] = value
+  const bits = LOG_BITS[0]
+  const mantissa = (bits >>> 15) & 255
+  const low = LOG_TABLE[mantissa]
+  const log = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[mantissa + 1] - low)
+  let bin = ((log - LOG2_LOWEST) * BINS_PER_OCTAVE) | 0
+  bin &= ~(bin >> 31)
+  if (bin >= TAIL_BINS) bin = TAIL_BINS - 1
   const from = row * TAIL_BINS
   const slot = from + bin
   let count = hist[slot]

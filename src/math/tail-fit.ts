@@ -36,7 +36,7 @@ const END_SURPRISE = Math.log10(LEAST)
 
 /**
  * `counts` of `bins` bins from `from`, bin b covering [b, b+1)/perUnit + lowest (the last one open); `prior` is a
- * mass per bin that is added. Writes into `out`.
+ * mass per bin that is added, `priorTotal` their sum. Writes into `out`.
  */
 export function fitTail(
   counts: Uint16Array,
@@ -44,12 +44,15 @@ export function fitTail(
   bins: number,
   unit: number,
   prior: Float64Array,
+  priorTotal: number,
   lowest: number,
   perUnit: number,
   out: TailFit,
 ): void {
-  let total = 0
-  for (let b = 0; b < bins; b++) total += counts[from + b] * unit + prior[b]
+  // Integers are summed apart from the prior: their additions need not wait for one another as floats do.
+  let counted = 0
+  for (let b = 0; b < bins; b++) counted += counts[from + b]
+  const total = counted * unit + priorTotal
   const wanted = TAIL_SHARE * total
   let above = 0
   let m1 = 0

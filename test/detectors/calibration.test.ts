@@ -28,19 +28,20 @@ async function achieved(law: (random: () => number) => number, count: number, wi
   for (let row = 0; row < count; row++) batch.series[row] = row
   const out = scoreBatch(count)
   const surprise = new Float32Array(count)
+  const bins = new Uint8Array(count)
   const weight = new Float32Array(count).fill(1)
   let [seen, percent, permille] = [0, 0, 0]
   for (let t = 0; t < windows; t++) {
     for (let row = 0; row < count; row++) batch.observed[row] = law(random)
     await detector.score(batch, out)
-    calibration.surprise(batch.series, count, out.score, surprise)
+    calibration.surprise(batch.series, count, out.score, surprise, bins)
     for (let row = 0; row < count && t >= from; row++) {
       seen++
       if (surprise[row] >= 2) percent++
       if (surprise[row] >= 3) permille++
     }
     detector.learn(batch, weight)
-    calibration.learn(batch.series, count, out.score, weight)
+    calibration.learn(batch.series, count, bins, surprise, weight)
   }
   return { percent: percent / seen / 1e-2, permille: permille / seen / 1e-3 }
 }
@@ -67,12 +68,16 @@ describe('the map from score to surprise', () => {
   const one = Uint32Array.of(0)
   const learned = (scores: readonly number[]) => {
     const calibration = new Calibration('calibration:test', table)
-    for (const score of scores) calibration.learn(one, 1, Float32Array.of(score), Float32Array.of(1))
+    const [found, bins] = [new Float32Array(1), new Uint8Array(1)]
+    for (const score of scores) {
+      calibration.surprise(one, 1, Float32Array.of(score), found, bins)
+      calibration.learn(one, 1, bins, found, Float32Array.of(1))
+    }
     return calibration
   }
   const at = (calibration: Calibration, score: number) => {
     const out = new Float32Array(1)
-    calibration.surprise(one, 1, Float32Array.of(score), out)
+    calibration.surprise(one, 1, Float32Array.of(score), out, new Uint8Array(1))
     return out[0]
   }
 
