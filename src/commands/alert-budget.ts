@@ -36,6 +36,7 @@ export function budgetCounts(evidence: Float64Array, stepMs: number): BudgetCoun
   const row = new Uint32Array(1)
   const raw = new Float32Array(1)
   const said = new Float32Array(1)
+  const bins = new Uint8Array(1)
   const weight = Float32Array.of(1)
   const windowsAWeek = WEEK_MS / stepMs
   const thresholds = BUDGETS.map(budget => Math.log10(windowsAWeek / budget))
@@ -45,8 +46,8 @@ export function budgetCounts(evidence: Float64Array, stepMs: number): BudgetCoun
   for (const value of evidence) {
     if (Number.isNaN(value)) continue
     raw[0] = value
-    calibration.surprise(row, 1, raw, said)
-    calibration.learn(row, 1, raw, weight)
+    calibration.surprise(row, 1, raw, said, bins)
+    calibration.learn(row, 1, bins, said, weight)
     if (seen++ < SETTLING) continue
     for (const [b, threshold] of thresholds.entries()) {
       if (!(said[0] >= threshold)) quiet[b]++
