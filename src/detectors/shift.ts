@@ -150,12 +150,6 @@ function scaleOf(spread: number, mean: number, relative: number, absolute: numbe
   return scale > absolute ? scale : absolute
 }
 
-/** Half of a number and its size is the number when positive, else 0: what is next in a sum, without a branch. */
-function next(sum: number): number {
-  const value = 0.5 * (sum + Math.abs(sum))
-  return value < SUM_MAX ? value : SUM_MAX
-}
-
 function scoreRun(
   state: State,
   classes: Uint8Array,
@@ -190,8 +184,14 @@ function scoreRun(
       if (z > CLIP_SCALES) z = CLIP_SCALES
       else if (z < -CLIP_SCALES) z = -CLIP_SCALES
       residuals[offset + i] = z
-      let rising = next(up[row] + z - SLACK)
-      let falling = next(down[row] - z - SLACK)
+      // Half of a number and its size is the number when positive, else 0: no branch. Written out, here and in
+      // `learnRun`: a function is not always inlined, and then a number given to it is boxed.
+      let rising = up[row] + z - SLACK
+      let falling = down[row] - z - SLACK
+      rising = 0.5 * (rising + Math.abs(rising))
+      falling = 0.5 * (falling + Math.abs(falling))
+      if (rising > SUM_MAX) rising = SUM_MAX
+      if (falling > SUM_MAX) falling = SUM_MAX
       const side = bad[kind]
       if (side < 0) rising *= GOOD_SHARE
       else if (side > 0) falling *= GOOD_SHARE
@@ -264,8 +264,12 @@ function learnRun(
         const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
         step = z * scaleOf(spread[row], m, traits.relative[kind], traits.absolute[kind])
       }
-      const rising = next(up[row] + z - SLACK)
-      const falling = next(down[row] - z - SLACK)
+      let rising = up[row] + z - SLACK
+      let falling = down[row] - z - SLACK
+      rising = 0.5 * (rising + Math.abs(rising))
+      falling = 0.5 * (falling + Math.abs(falling))
+      if (rising > SUM_MAX) rising = SUM_MAX
+      if (falling > SUM_MAX) falling = SUM_MAX
       up[row] = rising
       down[row] = falling
       if (rising > DECIDED || falling > DECIDED) {
