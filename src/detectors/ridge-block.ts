@@ -111,7 +111,7 @@ export class RidgeBlock {
     if (this.#rows === REFRESH_ROWS) this.#refresh()
   }
 
-  /** z of the row; the missing are told by `imputed` and stand at the mean for now. */
+  /** z of the row; the missing are told by `imputed` and stand at the mean. */
   #normalise(): void {
     for (let j = 0; j < this.metrics; j++) {
       const x = this.#values[j]
