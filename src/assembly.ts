@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
+import type { ForeshockError } from './core/errors.ts'
 import { sha256 } from './core/identity.ts'
 import type { Rejects } from './core/rejects.ts'
 import { SeriesTable } from './core/series.ts'
@@ -8,7 +9,8 @@ import { AbsenceDetector } from './detectors/absence.ts'
 import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
-import { profileMembers } from './detectors/profile-member.ts'
+import { COMBINER_FOLDER, OnnxCombiner } from './detectors/onnx-combiner.ts'
+import { type ProfileMaker, profileMembers } from './detectors/profile-member.ts'
 import { ShiftDetector } from './detectors/shift.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
@@ -24,10 +26,18 @@ export interface Assembled extends PipelineParts {
 }
 
 /** Tier 0 scores every series; a profile knows its daily shape. */
-function detectorsOf(context: DetectorContext, { profile, profiles }: Config['detection']): Detector[] {
+function detectorsOf(
+  context: DetectorContext,
+  { profile, profiles, combiner }: Config['detection'],
+  onWarning: (text: string) => void,
+): Detector[] {
+  const onFailure = (error: ForeshockError) =>
+    onWarning(`${error.code}: the combiner is left out, profiles speak for themselves: ${error.message}`)
+  const make: ProfileMaker = (own, name) =>
+    new OnnxCombiner(own, { profile: name, folder: COMBINER_FOLDER, onFailure })
   // The first that has an expectation draws the band of quiet windows.
   return [
-    ...profileMembers(context, profile, profiles),
+    ...profileMembers(context, profile, profiles, combiner ? make : undefined),
     new DeviationDetector(context),
     new ShiftDetector(context),
     new AbsenceDetector(context),
@@ -40,8 +50,15 @@ export function configDigest(config: Config): string {
   return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection, disruptions }))}`
 }
 
-/** Builds the stages of the pipeline, the same for the live service and for replay. */
-export function assemble(config: Config, rejects: Rejects): Assembled {
+/**
+ * Builds the stages of the pipeline, the same for the live service and for replay. `onWarning` is told, once each, what
+ * has to be done without.
+ */
+export function assemble(
+  config: Config,
+  rejects: Rejects,
+  onWarning: (text: string) => void = () => {},
+): Assembled {
   const { features, detection } = config
   const series = new SeriesTable(config.ingest.maxSeries)
   const context = { series, rejects, stepMs: features.step }
@@ -49,7 +66,7 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
     { stepMs: features.step, depth: features.historyWindows, budgetBytes: features.historyBudget },
     context,
   )
-  const detectors = detectorsOf(context, detection)
+  const detectors = detectorsOf(context, detection, onWarning)
   const intake = new IngestIntake(
     {
       bodyBytesMax: config.server.maxBodyBytes,

@@ -140,6 +140,8 @@ export const configSchema = z.strictObject({
     profile: profileSchema.default('tiny'),
     /** Series before metric before entity; within each the first that matches. */
     profiles: z.array(profileRuleSchema).default([]),
+    /** The learned combiner weighs the point evidence of every profile; needs onnxruntime-node on this platform. */
+    combiner: switchable.default(false),
   }),
   disruptions: section({
     openEvidence: z.coerce.number().positive().optional(),

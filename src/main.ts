@@ -80,7 +80,7 @@ export async function startService(
   })
   const { parts, position: restored } = await resume(
     checkpoints,
-    () => assemble(config, rejects),
+    () => assemble(config, rejects, text => logger.warn(text)),
     statefulOf,
     text => logger.warn(text),
   )

@@ -9,7 +9,8 @@ import { mulberry32 } from '../math/mulberry32.ts'
 import type { Part } from './ablation.ts'
 import { type BudgetCount, budgetCounts } from './alert-budget.ts'
 import { type LabelledSeries, loadEntity, loadSeries, type Suite } from './evaluate-data.ts'
-import { univariateChoice } from './score-detectors.ts'
+import { exportViews } from './export-views.ts'
+import { univariateChoice, viewedProfile } from './score-detectors.ts'
 import { SeriesRun } from './series-run.ts'
 
 /** What is measured: the shipped detector, or one of the two controls every table carries. */
@@ -23,6 +24,8 @@ export interface EvaluateTask {
   readonly detector?: string | undefined
   /** Parts taken away from the detector. */
   readonly without?: readonly Part[] | undefined
+  /** Instead of scoring, the views of the history are written into this folder. */
+  readonly views?: string | undefined
 }
 
 /** Thresholds at which counts are kept: steps of 4 % over the useful range of any evidence. */
@@ -70,15 +73,19 @@ export async function evaluateSeries(task: EvaluateTask): Promise<TaskResult> {
   const { suite, data, name } = task
   if (suite !== 'nab' && suite !== 'kpi') return evaluateEntity(task)
   const series = await loadSeries(suite, data, name)
+  if (task.views !== undefined) {
+    await exportViews(series, name, viewedProfile(task.detector), task.views)
+    return { name, results: [] }
+  }
   const all: Record<Contestant, Evidence> = {
-    foreshock: runDetector(series, task),
+    foreshock: await runDetector(series, task),
     random: same(randomScores(series.value.length, name)),
     difference: same(differences(series)),
   }
   return { name, results: CONTESTANTS.map(who => univariateResult(suite, name, who, series, all[who])) }
 }
 
-function runDetector(series: LabelledSeries, task: EvaluateTask): Evidence {
+async function runDetector(series: LabelledSeries, task: EvaluateTask): Promise<Evidence> {
   const n = series.value.length
   const evidence = {
     surprise: new Float64Array(n).fill(NaN),
@@ -88,11 +95,13 @@ function runDetector(series: LabelledSeries, task: EvaluateTask): Evidence {
   const run = new SeriesRun(univariateChoice(task.detector, task.without), series.stepMs)
   for (let i = 0; i < n; i++) {
     if (Number.isNaN(series.value[i])) continue
-    run.next(series.timeMs[i], series.value[i])
+    const scored = run.next(series.timeMs[i], series.value[i])
+    if (typeof scored !== 'number') await scored
     evidence.surprise[i] = run.out.score[0]
     evidence.point[i] = run.out.point[0]
     evidence.incident[i] = run.out.incident[0]
   }
+  await run.detector.close()
   return evidence
 }
 

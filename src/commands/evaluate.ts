@@ -19,6 +19,8 @@ export interface EvaluateOptions {
   readonly detector?: string | undefined
   /** Parts of the detector to leave out, comma-separated. */
   readonly without?: string | undefined
+  /** A folder for the views that a combiner is trained on; nothing is measured then. */
+  readonly views?: string | undefined
 }
 
 /** `foreshock evaluate`: 0 done, 1 failed, 2 bad input or usage. */
@@ -34,12 +36,16 @@ export async function evaluateCommand(options: EvaluateOptions): Promise<number>
         name,
         detector: options.detector,
         without,
+        views: options.views,
       })),
     )
+    if (options.views !== undefined && options.suite !== 'kpi')
+      throw new ForeshockError('FS_INPUT_INVALID', '--views: only kpi has a labelled history')
     const bar = progressBar(tasks.length)
     const results = await runTasks(tasks, 'evaluate-worker', evaluateSeries, () => bar?.increment())
     bar?.stop()
     const found = resultsOf(results)
+    if (options.views !== undefined) return 0
     const tables: ContestantTable[][] = suites.map(suite => {
       const own = found.filter((_, i) => tasks[i].suite === suite)
       return tablesOf(suite, own, { point: rule.point, incident: rule.incident, ...MULTIVARIATE_RULE })
@@ -79,6 +85,10 @@ export function addEvaluateCommand(program: Command): void {
     .option('--json [file]', 'all figures as JSON, to a file or in place of the tables')
     .option('--detector <id>', 'univariate detector instead of the default')
     .option('--without <parts>', `parts of it to leave out: ${Object.keys(PARTS).join(', ')}`)
+    .option(
+      '--views <folder>',
+      'instead, write what a combiner learns from: the views of the labelled history',
+    )
     .action(async (suite: Suite | 'rca' | 'all', options: Omit<EvaluateOptions, 'suite'>) => {
       if (suite === 'rca') return evaluateRca(options)
       process.exitCode = await evaluateCommand({ ...options, suite })

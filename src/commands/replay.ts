@@ -69,7 +69,7 @@ async function replay(flags: ReplayFlags): Promise<void> {
     },
   })
   const rejects = new Rejects()
-  const parts = assemble(config, rejects)
+  const parts = assemble(config, rejects, text => process.stderr.write(`foreshock replay: ${text}\n`))
   parts.disruptions.addEdges(edges, 0)
   const out = flags.out === undefined || flags.out === '-' ? process.stdout : openOutput(flags.out)
   const run = new Run(parts, changes, speed, out)

@@ -34,9 +34,10 @@ export async function scoreFile(task: ScoreTask): Promise<{ rows: number }> {
   try {
     await write(sink.into, `${scorer.header}\n`)
     const rows = await eachRow(task.input, scorer, false, async lines => write(sink.into, lines))
-    await write(sink.into, scorer.end())
+    await write(sink.into, await scorer.end())
     return { rows }
   } finally {
+    await scorer.close()
     await sink.close()
   }
 }
@@ -57,7 +58,8 @@ async function eachRow(
         row = at
         if (rows++ < TEXT_ROWS && fields.some(field => field.includes('\0')))
           throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: this is no text`)
-        out += scorer.line(fields, row, learnOnly)
+        const line = scorer.line(fields, row, learnOnly)
+        out += typeof line === 'string' ? line : await line
       }
       await take(out)
     }

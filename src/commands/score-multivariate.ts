@@ -86,6 +86,8 @@ export class MultivariateScorer implements LineScorer {
     return lines
   }
 
+  async close(): Promise<void> {}
+
   /** Which columns are metrics: told by the first row, and by the history where there is one. */
   #place(cells: readonly string[], row: number): void {
     this.#isPlaced = true

@@ -18,9 +18,10 @@ export interface LineScorer {
   /** A new file of the same series begins: its header names the columns anew. */
   begin(): void
   /** Output lines for a row of input, joined by newlines; rows may be held back while the step is unknown. */
-  line(cells: readonly string[], row: number, learnOnly: boolean): string
-  /** What was held back. */
-  end(): string
+  line(cells: readonly string[], row: number, learnOnly: boolean): string | Promise<string>
+  /** What was held back; nothing can be scored after `close`. */
+  end(): string | Promise<string>
+  close(): Promise<void>
 }
 
 interface Held {
@@ -59,7 +60,7 @@ export class UnivariateScorer implements LineScorer {
     this.#named = false
   }
 
-  line(cells: readonly string[], row: number, learnOnly: boolean): string {
+  line(cells: readonly string[], row: number, learnOnly: boolean): string | Promise<string> {
     if (!this.#named) {
       this.#name(cells, row)
       this.#named = true
@@ -84,10 +85,15 @@ export class UnivariateScorer implements LineScorer {
     return this.end()
   }
 
-  end(): string {
-    const lines = this.#held.map(held => this.#score(held, false)).join('')
+  async end(): Promise<string> {
+    let lines = ''
+    for (const held of this.#held) lines += await this.#score(held, false)
     this.#held = []
     return lines
+  }
+
+  async close(): Promise<void> {
+    await this.#run?.detector.close()
   }
 
   #name(cells: readonly string[], row: number): void {
@@ -113,7 +119,7 @@ export class UnivariateScorer implements LineScorer {
     if (this.#valueColumn < 0) throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: no value column`)
   }
 
-  #score(held: Held, settled: boolean): string {
+  #score(held: Held, settled: boolean): string | Promise<string> {
     const observed = numberOf(held.value)
     const prefix = held.learnOnly
       ? ''
@@ -122,6 +128,11 @@ export class UnivariateScorer implements LineScorer {
     if (!run || Number.isNaN(observed) || Number.isNaN(held.timeMs))
       return held.learnOnly ? '' : `${prefix}${EMPTY}\n`
     const startMs = run.next(held.timeMs, observed)
+    if (typeof startMs === 'number') return this.#say(held, prefix, startMs, run, settled)
+    return startMs.then(start => this.#say(held, prefix, start, run, settled))
+  }
+
+  #say(held: Held, prefix: string, startMs: number, run: SeriesRun, settled: boolean): string {
     const out = run.out
     if (held.learnOnly) return ''
     const surprise = out.score[0]

@@ -112,7 +112,7 @@ export function addScoreCommand(program: Command): void {
         .choices(['univariate', 'multivariate'])
         .default('univariate'),
     )
-    .option('--detector <id>', 'detector, such as tiny@1, compact@1, full@1, ridge@1')
+    .option('--detector <id>', 'detector, such as tiny@1, compact@1, full@1, combiner@1, ridge@1')
     .option(
       '--step <duration>',
       'sampling step: seconds, or a number with ms, s, m, h, d; else from the times',

@@ -1,6 +1,7 @@
 import { featureBatch, scoreBatch } from '../core/batch.ts'
 import { type SeriesMeta, SeriesTable } from '../core/series.ts'
 import { DeviationDetector } from '../detectors/deviation.ts'
+import { DONE } from '../detectors/runs.ts'
 import { ForwardClock } from './score-clock.ts'
 import type { DetectorChoice, ScoringDetector } from './score-detectors.ts'
 
@@ -50,12 +51,23 @@ export class SeriesRun {
     return this.#coarse !== undefined
   }
 
-  /** Scores a sample, then learns it; returns the time it was taken for, Unix ms. */
-  next(timeMs: number, value: number): number {
+  /**
+   * Scores a sample, then learns it; the time it was taken for, Unix ms. A promise only when a model must be waited
+   * for, and then nothing may be asked before it is kept.
+   */
+  next(timeMs: number, value: number): number | Promise<number> {
     const startMs = this.#clock.at(timeMs)
     this.#batch.windowEndMs[0] = startMs + this.stepMs
     this.#batch.observed[0] = value
-    this.detector.scoreNow(this.#batch, this.out)
+    if (this.detector.scoreNow) this.detector.scoreNow(this.#batch, this.out)
+    else {
+      const scored = this.detector.score(this.#batch, this.out)
+      if (scored !== DONE) return scored.then(() => this.#learn(startMs))
+    }
+    return this.#learn(startMs)
+  }
+
+  #learn(startMs: number): number {
     if (this.#coarse) this.#speakFor(this.#coarse)
     this.detector.learn(this.#batch, this.#weight)
     return startMs

@@ -30,6 +30,8 @@ export interface Detector {
   readonly warmUpWindows: number
   /** Left out: `score`, `point` and `incident` speak for surprise, point and incident, each calibrated. */
   readonly voices?: readonly DetectorVoice[]
+  /** Why it works with less than it should, such as a model that cannot be loaded; left out while all is well. */
+  readonly problem?: string | undefined
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void>
   /** `weight` 0..1 per row keeps disruptions out of the baseline. */
   learn(batch: FeatureBatch, weight: Float32Array): void

@@ -54,6 +54,14 @@ export const ERRORS = {
     cause: 'another service works in this data folder',
     remedy: 'stop it, or set data.folder to another',
   },
+  FS_MODEL_INVALID: {
+    cause: 'a model package is not what its card says, or asks for what is not given',
+    remedy: 'correct or rebuild the package as the message says; the service goes on without it',
+  },
+  FS_MODEL_RUNTIME: {
+    cause: 'the native runtime of models cannot be loaded on this machine',
+    remedy: 'install onnxruntime-node for this platform, or switch the model off',
+  },
   FS_IO: {
     cause: 'a disk or network peer failed',
     remedy: 'see the message; it is retried where that helps',

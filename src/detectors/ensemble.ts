@@ -88,7 +88,12 @@ export class Ensemble implements Scoring {
   }
 
   get detectors() {
-    return this.#detectors.map(d => ({ id: d.id, warmUpWindows: d.warmUpWindows, bytes: d.bytes() }))
+    return this.#detectors.map(d => ({
+      id: d.id,
+      warmUpWindows: d.warmUpWindows,
+      bytes: d.bytes(),
+      ...(d.problem === undefined ? {} : { problem: d.problem }),
+    }))
   }
 
   async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {

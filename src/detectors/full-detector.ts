@@ -49,6 +49,16 @@ export class FullDetector implements Detector {
     this.warmUpWindows = this.#slots.warmUpWindows
   }
 
+  /** FULL_WIDTH places a row of the batch scored last; see FULL. For detectors built on this one. */
+  get scratch(): Float64Array {
+    return this.#scratch
+  }
+
+  /** The phase slots' own; see AT. */
+  get slotScratch(): Float64Array {
+    return this.#slots.scratch
+  }
+
   /** What the opinion of a row of the batch scored last was made of: for ablations. */
   partsOf(row: number): EvidenceParts {
     const w = this.#scratch

@@ -44,8 +44,13 @@ export const FULL = {
   strangeness: 7,
   shift: 8,
   rawPoint: 9,
+  /** The ring's residual corrected for the level (L), as it is (Q), its neighbour distance (P) and shift (G), in scales. */
+  corrected: 10,
+  residualRatio: 11,
+  excessRatio: 12,
+  shiftRatio: 13,
 } as const
-export const FULL_WIDTH = 10
+export const FULL_WIDTH = 14
 
 /**
  * Scores one row. READ holds what its ring says; `s` (from `so`) what the phase slots worked out, `w` (from `o`)
@@ -89,6 +94,10 @@ export function scoreFull(
   w[o + FULL.joint] = joint
   w[o + FULL.strangeness] = both
   w[o + FULL.shift] = shift
+  w[o + FULL.corrected] = L
+  w[o + FULL.residualRatio] = Q
+  w[o + FULL.excessRatio] = P
+  w[o + FULL.shiftRatio] = G
 }
 
 function ratio(value: number, scale: number): number {

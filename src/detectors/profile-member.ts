@@ -18,6 +18,9 @@ const DETECTORS = {
   full: context => new FullDetector(context),
 } as const satisfies Record<Exclude<Profile, 'none'>, (context: DetectorContext) => Detector>
 
+/** Makes the detector of a profile. */
+export type ProfileMaker = (context: DetectorContext, profile: Exclude<Profile, 'none'>) => Detector
+
 /**
  * A profile detector as a member of the ensemble. It sees only the series that have its profile, and learns every
  * window at full weight: its updates are clipped by themselves, and so it says of a live series exactly what `score`
@@ -41,8 +44,13 @@ export class ProfileMember implements Detector {
   #places = new Uint32Array(0)
   #ones = new Float32Array(0)
 
-  constructor(context: DetectorContext, profile: Exclude<Profile, 'none'>, choice: ProfileChoice) {
-    this.#inner = DETECTORS[profile](context)
+  constructor(
+    context: DetectorContext,
+    profile: Exclude<Profile, 'none'>,
+    choice: ProfileChoice,
+    make: ProfileMaker = (own, name) => DETECTORS[name](own),
+  ) {
+    this.#inner = make(context, profile)
     this.id = this.#inner.id
     this.warmUpWindows = this.#inner.warmUpWindows
     this.#place = PROFILES.indexOf(profile)
@@ -114,6 +122,11 @@ export class ProfileMember implements Detector {
     }
   }
 
+  /** Why the detector works with less than it should; undefined while it does not. */
+  get problem(): string | undefined {
+    return this.#inner.problem
+  }
+
   forget(series: number): void {
     this.#inner.forget(series)
     this.#choice.forget(series)
@@ -142,10 +155,11 @@ export function profileMembers(
   context: DetectorContext,
   fallback: Profile,
   rules: readonly ProfileRule[],
+  make?: ProfileMaker,
 ): ProfileMember[] {
   const choice = new ProfileChoice(context.series, fallback, rules)
   return choice
     .used()
     .filter(profile => profile !== 'none')
-    .map(profile => new ProfileMember(context, profile, choice))
+    .map(profile => new ProfileMember(context, profile, choice, make))
 }

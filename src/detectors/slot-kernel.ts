@@ -44,8 +44,12 @@ export const AT = {
   rawPoint: 20,
   /** Code of the normalised value, for the ring of recent shapes. */
   shapeCode: 21,
+  /** The residual in usual residuals (Q), the soft excess in its own usual size (P'), the envelope in scales (h). */
+  residualRatio: 22,
+  softRatio: 23,
+  envelope: 24,
 } as const
-export const SCRATCH_WIDTH = 22
+export const SCRATCH_WIDTH = 25
 
 /** Not quiet: a residual or a level shift of that many scales, or shapes lately this share of the usual tail. */
 const LOUD_SCALES = 3
@@ -198,6 +202,9 @@ export function scoreRow(
   w[o + AT.excessRatio] = P
   w[o + AT.shiftRatio] = G
   w[o + AT.offLevel] = e
+  w[o + AT.residualRatio] = Q
+  w[o + AT.softRatio] = P5
+  w[o + AT.envelope] = h
 }
 
 function levelOf(c: SlotChunk, i: number, at: number): number {

@@ -51,7 +51,12 @@ export interface ServeDeps {
   anomalies(): readonly Anomaly[]
   readonly series: SeriesTable
   readonly history: SeriesHistory
-  detectors(): readonly { readonly id: string; readonly warmUpWindows: number; readonly bytes: number }[]
+  detectors(): readonly {
+    readonly id: string
+    readonly warmUpWindows: number
+    readonly bytes: number
+    readonly problem?: string
+  }[]
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
   explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[]
   /** Which combination of attributes explains the deviation of the rows given; throws FS_INPUT_INVALID. */

@@ -31,6 +31,8 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   FS_NOT_FOUND: 404,
   FS_EXPRESSION_INVALID: 400,
   FS_FOLDER_IN_USE: 503,
+  FS_MODEL_INVALID: 422,
+  FS_MODEL_RUNTIME: 503,
   FS_IO: 503,
 }
 

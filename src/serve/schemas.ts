@@ -156,7 +156,14 @@ export const topologySchema = z.object({
   edges: z.array(z.object({ source: z.string(), target: z.string(), lastSeen: z.string().nullable() })),
 })
 export const detectorsSchema = z.object({
-  items: z.array(z.object({ id: z.string(), warmUpWindows: z.number().int(), bytes: z.number() })),
+  items: z.array(
+    z.object({
+      id: z.string(),
+      warmUpWindows: z.number().int(),
+      bytes: z.number(),
+      problem: z.string().optional().describe('Why it works with less than it should'),
+    }),
+  ),
 })
 
 export const changeSchema = z.object({
