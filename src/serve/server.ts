@@ -67,7 +67,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     eventRoutes(scope, deps, settings)
   })
   opsRoutes(app, deps, settings)
-  await docRoutes(app)
+  await docRoutes(app, settings.version)
   await app.register(pageRoutes)
   await app.ready()
   return app
