@@ -85,6 +85,8 @@ export function serveDeps(wired: Wired): ServeDeps {
   const shownIndex: RecordIndex = {
     apply: line => index.apply(line),
     anomalies: query => index.anomalies(query),
+    similar: (id, limit) =>
+      index.similar(id, limit).map(one => ({ ...one, disruption: shown(one.disruption) })),
     disruption: id => {
       const found = index.disruption(id)
       return found && shown(found)
