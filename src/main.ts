@@ -15,6 +15,7 @@ import type { RecordIndex } from './core/ports.ts'
 import { Rejects } from './core/rejects.ts'
 import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
+import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { hostSamples } from './ingest/host.ts'
 import { Pipeline } from './pipeline.ts'
@@ -117,7 +118,18 @@ export async function startService(
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
   })
-  const deps = serveDeps({ parts, inbox, index, changes, rejects, sinks, telemetry, effects, onError })
+  const deps = serveDeps({
+    parts,
+    openSurprise: config.detection.openSurprise ?? ENSEMBLE_DEFAULTS.openAt,
+    inbox,
+    index,
+    changes,
+    rejects,
+    sinks,
+    telemetry,
+    effects,
+    onError,
+  })
   const options = { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes }
   const app = await buildServer(deps, options)
   await listen(app, config)

@@ -70,6 +70,7 @@ export interface Wired {
   readonly inbox: Inbox
   readonly index: RecordIndex
   readonly changes: ReadonlyMap<string, Change>
+  readonly openSurprise: number
   readonly rejects: Rejects
   readonly sinks: Sinks
   readonly telemetry: Telemetry
@@ -103,6 +104,7 @@ export function serveDeps(wired: Wired): ServeDeps {
     anomalies: () => parts.scoring.anomalies(),
     series: parts.series,
     history: parts.history,
+    openSurprise: wired.openSurprise,
     detectors: () => parts.scoring.detectors,
     edges: () => parts.disruptions.edges(),
     explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),

@@ -21,6 +21,7 @@ import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { opsRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
+import { prometheusRoutes } from './prometheus/routes.ts'
 import { seriesRoutes } from './series-routes.ts'
 
 /** Largest JSON body of a query, bytes. */
@@ -66,6 +67,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     changeQueries(scope, deps)
     eventRoutes(scope, deps, settings)
   })
+  await app.register(async scope => prometheusRoutes(scope, deps, settings))
   opsRoutes(app, deps, settings)
   await docRoutes(app, settings.version)
   await app.register(pageRoutes)

@@ -140,6 +140,7 @@ export function world(): World {
     },
     index: memoryIndex(state),
     board: () => state.board,
+    openSurprise: 4,
     anomalies: () => state.anomalies,
     series,
     history,
