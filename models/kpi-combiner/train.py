@@ -266,7 +266,7 @@ def write(out, by_profile, choice, alone, results):
         },
         "metrics": metrics,
         "licence": "Apache-2.0",
-        "budget": {"msPer256Rows": 5, "megabytes": 1},
+        "budget": {"msPer256Rows": 5, "megabytes": 64},
     }
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")
     cells = lambda rows: [[None if np.isnan(v) else float(v) for v in row] for row in rows]

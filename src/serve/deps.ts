@@ -51,6 +51,8 @@ export interface ServeDeps {
   anomalies(): readonly Anomaly[]
   readonly series: SeriesTable
   readonly history: SeriesHistory
+  /** Surprise that opens an anomaly. */
+  readonly openSurprise: number
   detectors(): readonly {
     readonly id: string
     readonly warmUpWindows: number
