@@ -199,7 +199,7 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--views", required=True)
     parser.add_argument("--out", default="1")
-    parser.add_argument("--choice", help="leaves,trees,share: no cross-validation")
+    parser.add_argument("--results", default="results.json", help="tables of cross-validation: read if there, else written")
     args = parser.parse_args()
     views = pathlib.Path(args.views)
     names = sorted(path.name for path in (views / "full").glob("*.csv.gz"))
@@ -208,12 +208,13 @@ def main():
     alone = {p: table(own, [combined(s, 0) for s in own]) for p, own in by_profile.items()}
     for p, result in alone.items():
         print(p, "alone", words(result), flush=True)
-    if args.choice:
-        leaves, rounds, share = args.choice.split(",")
-        choice, results = (int(leaves), int(rounds), float(share)), {}
+    kept = pathlib.Path(args.results)
+    if kept.exists():
+        results = {tuple(key): result for key, result in json.loads(kept.read_text())}
     else:
         results = cross_validate(by_profile, fold)
-        choice = choose(results)
+        kept.write_text(json.dumps(list(results.items()), indent=1))
+    choice = choose(results)
     print("chosen: leaves, trees, share", choice)
     write(pathlib.Path(args.out), by_profile, choice, alone, results)
 
@@ -238,9 +239,8 @@ def write(out, by_profile, choice, alone, results):
     for p in PROFILES:
         for key, value in rounded(alone[p]).items():
             metrics[f"{p} alone, train: {key}"] = value
-        if results:
-            for key, value in rounded(results[p, leaves, rounds, share]).items():
-                metrics[f"{p} with the model, series left out: {key}"] = value
+        for key, value in rounded(results[p, leaves, rounds, share]).items():
+            metrics[f"{p} with the model, series left out: {key}"] = value
     card = {
         "id": "kpi-combiner",
         "version": int(out.name),

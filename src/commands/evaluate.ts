@@ -26,6 +26,8 @@ export interface EvaluateOptions {
 /** `foreshock evaluate`: 0 done, 1 failed, 2 bad input or usage. */
 export async function evaluateCommand(options: EvaluateOptions): Promise<number> {
   try {
+    if (options.views !== undefined && options.suite !== 'kpi')
+      throw new ForeshockError('FS_INPUT_INVALID', '--views: only kpi has a labelled history')
     const suites = options.suite === 'all' ? SUITES : [options.suite]
     const without = options.without === undefined ? [] : partsOf(options.without)
     const { rule } = univariateChoice(options.detector)
@@ -39,8 +41,6 @@ export async function evaluateCommand(options: EvaluateOptions): Promise<number>
         views: options.views,
       })),
     )
-    if (options.views !== undefined && options.suite !== 'kpi')
-      throw new ForeshockError('FS_INPUT_INVALID', '--views: only kpi has a labelled history')
     const bar = progressBar(tasks.length)
     const results = await runTasks(tasks, 'evaluate-worker', evaluateSeries, () => bar?.increment())
     bar?.stop()

@@ -49,30 +49,33 @@ async function refused(options: Parameters<typeof scoreCommand>[0]): Promise<str
 }
 
 describe('foreshock score, one series', () => {
-  it.each(['tiny', 'compact@1', 'full@1'])('%s finds a spike and keeps every row', async detector => {
-    const spike = 5 * 288 + 100
-    const input = rows(6, spike)
-    const lines = await scored(file('a.csv', `timestamp,value\n${input.join('\n')}\n`), { detector })
-    expect(lines[0]).toBe(HEADER)
-    expect(lines).toHaveLength(input.length + 1)
-    for (const [i, line] of input.entries()) expect(lines[i + 1].startsWith(`${line},`)).toBe(true)
-    // No opinion on the first samples: everything is empty. Then level and spread speak, softly.
-    expect(lines[1]).toBe(`${input[0]},,,,,,,,,`)
-    expect(lines[20]).toBe(`${input[19]},,,,,,,,,`)
-    expect(lines[30].split(',')[3]).not.toBe('')
-    const cells = lines[spike + 1].split(',')
-    expect(cells[9]).toBe('incident')
-    expect(['warning', 'minor', 'major', 'critical']).toContain(cells[10])
-    expect(Number(cells[6])).toBeLessThan(70)
-    const alerts = lines.slice(1).filter(line => !['', '0'].includes(line.split(',')[9]))
-    expect(alerts.length).toBeLessThan(6)
-    for (const line of lines.slice(1)) {
-      const [, , score, surprise] = line.split(',')
-      if (surprise === '') continue
-      expect(Number(score)).toBeGreaterThanOrEqual(0)
-      expect(Number(score)).toBeLessThanOrEqual(100)
-    }
-  })
+  it.each(['tiny', 'compact@1', 'full@1', 'combiner@1'])(
+    '%s finds a spike and keeps every row',
+    async detector => {
+      const spike = 5 * 288 + 100
+      const input = rows(6, spike)
+      const lines = await scored(file('a.csv', `timestamp,value\n${input.join('\n')}\n`), { detector })
+      expect(lines[0]).toBe(HEADER)
+      expect(lines).toHaveLength(input.length + 1)
+      for (const [i, line] of input.entries()) expect(lines[i + 1].startsWith(`${line},`)).toBe(true)
+      // No opinion on the first samples: everything is empty. Then level and spread speak, softly.
+      expect(lines[1]).toBe(`${input[0]},,,,,,,,,`)
+      expect(lines[20]).toBe(`${input[19]},,,,,,,,,`)
+      expect(lines[30].split(',')[3]).not.toBe('')
+      const cells = lines[spike + 1].split(',')
+      expect(cells[9]).toBe('incident')
+      expect(['warning', 'minor', 'major', 'critical']).toContain(cells[10])
+      expect(Number(cells[6])).toBeLessThan(70)
+      const alerts = lines.slice(1).filter(line => !['', '0'].includes(line.split(',')[9]))
+      expect(alerts.length).toBeLessThan(6)
+      for (const line of lines.slice(1)) {
+        const [, , score, surprise] = line.split(',')
+        if (surprise === '') continue
+        expect(Number(score)).toBeGreaterThanOrEqual(0)
+        expect(Number(score)).toBeLessThanOrEqual(100)
+      }
+    },
+  )
 
   it('gives the same bytes twice, and a shorter file the same prefix', async () => {
     const input = rows(4, 900)
