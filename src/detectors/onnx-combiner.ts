@@ -93,6 +93,8 @@ export class OnnxCombiner implements Detector {
 
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
     this.#views.scoreNow(batch, out)
+    // A block without rows of this profile must not count as one that is waiting to be learned.
+    if (batch.length === 0) return DONE
     const from = this.#scored.begin(batch)
     const { values } = this.#scored
     for (let row = 0; row < batch.length; row++)
@@ -130,6 +132,7 @@ export class OnnxCombiner implements Detector {
   }
 
   learn(batch: FeatureBatch, weight: Float32Array): void {
+    if (batch.length === 0) return
     const from = this.#scored.take(batch)
     const { values } = this.#scored
     if (from < 0) {
