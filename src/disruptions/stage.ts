@@ -8,19 +8,18 @@ import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, DisruptionStage, ExplainedSuspect } from '../core/stages.ts'
 import type { CallEdge } from '../core/topology.ts'
-import { bodyOf } from './body.ts'
 import { StoryBook } from './book.ts'
 import type { CauseRules } from './cause.ts'
 import { Fleet } from './fleet.ts'
 import { CallGraph, compare } from './graph.ts'
-import { confidenceOf, rankParts, rankValue, severityOf } from './impact.ts'
 import { Investigator } from './investigator.ts'
 import { criticalOf, familiesSpeaking, type WindowLevels, windowLevels } from './levels.ts'
-import { silenceEvidence } from './measured.ts'
 import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
+import { Ranking } from './ranking.ts'
+import { hearPipeline } from './silence.ts'
 import { restoreStage, type StageState, snapshotStage } from './state.ts'
-import { join, keepEvidence, newStory, type Story } from './story.ts'
+import { keepEvidence, type Story } from './story.ts'
 import { SERVED_BELOW as FELT_AT } from './strength.ts'
 
 /** An anomaly that is open, with where it belongs. */
@@ -43,8 +42,6 @@ export interface DisruptionCounts {
 
 /** Windows after opening at which suspects are ranked, besides `rankAfterWindows`. */
 const RANK_AT: readonly number[] = [5, 10]
-/** Windows in which everything must be silent before the pipeline is blamed. */
-const MUTE_WINDOWS = 2
 
 /** Opinions and anomalies → disruptions, as a pure function of what came in order. */
 export class Disruptions implements DisruptionStage {
@@ -62,6 +59,7 @@ export class Disruptions implements DisruptionStage {
   readonly #book: StoryBook
   readonly #ranker: Ranker
   readonly #investigator: Investigator
+  readonly #ranking: Ranking
   readonly #resolved: Story[] = []
   readonly #changes: Change[] = []
   readonly #anomalies = new Map<string, OpenAnomaly>()
@@ -80,6 +78,7 @@ export class Disruptions implements DisruptionStage {
     this.#fleet = new Fleet(context.series, this.#graph, options.maxEntities, options.stepMs)
     this.#book = new StoryBook(this.#fleet, this.#graph, options)
     this.#ranker = new Ranker(context.series, context.history, this.#fleet, options)
+    this.#ranking = new Ranking(options, context.series, this.#fleet, this.#graph)
     this.#investigator = new Investigator({
       options,
       history: context.history,
@@ -143,7 +142,13 @@ export class Disruptions implements DisruptionStage {
     this.counts.driven += levels.driven
     const events: DisruptionEvent[] = []
     const pending: [Story, DisruptionEventType][] = []
-    this.#hearPipeline(levels, windowEndMs, pending)
+    const { open } = this.#book
+    const heard = hearPipeline(levels, this.#muteWindows, open, this.#fleet, this.#options, windowEndMs)
+    for (const story of heard.opened) {
+      open.push(story)
+      pending.push([story, 'opened'])
+    }
+    for (const story of heard.ended) this.#close(story, windowEndMs, pending)
     const born = this.#book.group(levels, windowEndMs)
     this.#collect()
     for (const story of this.#book.open) if (story.kind === 'fault') this.#age(story, levels)
@@ -152,8 +157,12 @@ export class Disruptions implements DisruptionStage {
       if (story.kind === 'fault' && !born.includes(story)) this.#follow(story, pending)
     }
     this.#settle(windowEndMs, pending)
-    const order = pending.length > 0 ? this.#byRank() : []
-    for (const [story, type] of pending) this.#publish(story, type, order, events)
+    const order = pending.length > 0 ? this.#ranking.order(this.#book.open) : []
+    for (const [story, type] of pending) {
+      const at = order.indexOf(story)
+      const rank = at < 0 ? order.length + 1 : at + 1
+      events.push(this.#ranking.publish(story, type, rank, windowEndMs))
+    }
     this.#mark(levels)
     this.#fleet.endWindow()
     this.#closing.length = 0
@@ -161,7 +170,7 @@ export class Disruptions implements DisruptionStage {
   }
 
   board(): readonly Disruption[] {
-    const open = this.#byRank()
+    const open = this.#ranking.order(this.#book.open)
     const lately = [...this.#resolved]
       .filter(story => story.status === 'resolved')
       .sort((a, b) => (b.resolvedMs ?? 0) - (a.resolvedMs ?? 0) || compare(a.id, b.id))
@@ -233,48 +242,6 @@ export class Disruptions implements DisruptionStage {
       muteWindows: this.#muteWindows,
       counts: this.counts,
     }
-  }
-
-  /** One story for everything falling silent at once, told by tenant. */
-  #hearPipeline(levels: WindowLevels, nowMs: number, pending: [Story, DisruptionEventType][]): void {
-    const tenants = new Set([...levels.mute.keys(), ...this.#muteWindows.keys()])
-    for (const tenant of [...tenants].sort(compare)) {
-      const story = this.#book.open.find(one => one.kind === 'pipeline' && one.tenant === tenant)
-      const mute = levels.mute.get(tenant)
-      if (mute === undefined) {
-        if (!story) this.#muteWindows.delete(tenant)
-        else if (++story.quiet >= this.#options.quietWindows) {
-          this.#muteWindows.delete(tenant)
-          this.#close(story, nowMs, pending)
-        }
-        continue
-      }
-      const windows = (this.#muteWindows.get(tenant) ?? 0) + 1
-      this.#muteWindows.set(tenant, windows)
-      if (story) {
-        story.windows++
-        story.quiet = 0
-      } else if (mute && windows >= MUTE_WINDOWS) {
-        pending.push([this.#openPipeline(tenant, nowMs - windows * this.#options.stepMs, nowMs), 'opened'])
-      }
-    }
-  }
-
-  #openPipeline(tenant: string, startedMs: number, nowMs: number): Story {
-    const story = newStory('pipeline', tenant, 'telemetry', startedMs, nowMs)
-    for (let e = 0; e < this.#fleet.entities.length; e++) {
-      const { tenant: own, name } = this.#fleet.entities[e]
-      if (own === tenant && this.#fleet.columns.recent[e] > 0) {
-        join(story, name, startedMs, this.#options.openAt, nowMs).silence = 'whole'
-        if (story.measured.length < this.#options.maxEvidence) {
-          story.measured.push(silenceEvidence(name, this.#fleet.columns.recent[e], startedMs, nowMs))
-        }
-      }
-    }
-    story.peak = 2 * this.#options.openAt
-    story.id = contentId('d', tenant, 'telemetry', startedMs)
-    this.#book.open.push(story)
-    return story
   }
 
   /** Gives open anomalies of members to their stories as evidence. */
@@ -353,15 +320,9 @@ export class Disruptions implements DisruptionStage {
     if (due || RANK_AT.includes(story.windows) || (joined && settled))
       this.#investigator.rank(story, this.#nowMs)
     const since = (this.#nowMs - story.publishedMs) / stepMs
-    const changed = this.#shapeOf(story) !== story.publishedShape
+    const changed = this.#ranking.shapeOf(story) !== story.publishedShape
     const worth = changed && (due || since >= updateGapWindows)
     if (worth || since >= heartbeatWindows) pending.push([story, 'updated'])
-  }
-
-  #shapeOf(story: Story): string {
-    const severity = severityOf(story, this.#options.openAt)
-    const suspects = story.suspects.slice(0, 3).map(suspect => suspect.entity)
-    return JSON.stringify([severity, suspects, Object.keys(story.members).sort(compare)])
   }
 
   /** Resolves what has been quiet long enough. */
@@ -384,73 +345,6 @@ export class Disruptions implements DisruptionStage {
     this.#resolved.push(story)
     if (this.#resolved.length > this.#options.maxResolved) this.#resolved.shift()
     pending.push([story, 'resolved'])
-  }
-
-  #publish(
-    story: Story,
-    type: DisruptionEventType,
-    order: readonly Story[],
-    events: DisruptionEvent[],
-  ): void {
-    const at = order.indexOf(story)
-    story.revision++
-    story.publishedMs = this.#nowMs
-    story.publishedShape = this.#shapeOf(story)
-    story.publishedSeverity = severityOf(story, this.#options.openAt)
-    const disruption = this.#body(story, at < 0 ? order.length + 1 : at + 1)
-    story.published = disruption
-    events.push({ id: `${story.id}.${story.revision}`, type, timeMs: this.#nowMs, disruption })
-  }
-
-  #body(story: Story, rank: number): Disruption {
-    return bodyOf(story, {
-      graph: this.#graph,
-      options: this.#options,
-      entitiesKnown: this.#entitiesKnown().get(story.tenant) ?? 0,
-      trafficShare: this.#trafficShare(story),
-      unitOf: (metric, key) => this.#unitOf(metric, key),
-      rank,
-      severity: severityOf(story, this.#options.openAt),
-      nowMs: this.#nowMs,
-    })
-  }
-
-  #entitiesKnown(): Map<string, number> {
-    const out = new Map<string, number>()
-    for (const { tenant } of this.#fleet.entities) out.set(tenant, (out.get(tenant) ?? 0) + 1)
-    return out
-  }
-
-  #unitOf(metric: string, key?: string): string {
-    const row = key === undefined ? -1 : this.#series.row(key)
-    if (row >= 0) return this.#series.meta(row).unit
-    for (const [, meta] of this.#series.metas()) if (meta.metric === metric) return meta.unit
-    return ''
-  }
-
-  /** Share of the tenant's busiest entity's traffic that the busiest member has. */
-  #trafficShare(story: Story): number | null {
-    let all = 0
-    let own = 0
-    for (const { tenant, name, traffic } of this.#fleet.entities) {
-      if (tenant !== story.tenant || traffic === null) continue
-      all = Math.max(all, traffic)
-      if (story.members[name] !== undefined) own = Math.max(own, traffic)
-    }
-    return all > 0 ? Math.min(1, own / all) : null
-  }
-
-  #byRank(): Story[] {
-    const known = this.#entitiesKnown()
-    const { openAt } = this.#options
-    const valued = this.#book.open.map(story => {
-      const count = known.get(story.tenant) ?? 0
-      const share = this.#trafficShare(story)
-      const parts = rankParts(story, severityOf(story, openAt), confidenceOf(story, openAt), count, share)
-      return { story, value: rankValue(parts) }
-    })
-    valued.sort((a, b) => b.value - a.value || compare(a.story.id, b.story.id))
-    return valued.map(({ story }) => story)
   }
 
   /** Notes which entities must teach the baselines little. */
