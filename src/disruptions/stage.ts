@@ -3,7 +3,6 @@ import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import type { Change } from '../core/change.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../core/disruption.ts'
 import type { SeriesHistory } from '../core/history.ts'
-import { contentId } from '../core/identity.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, DisruptionStage, ExplainedSuspect } from '../core/stages.ts'
@@ -13,14 +12,15 @@ import type { CauseRules } from './cause.ts'
 import { Fleet } from './fleet.ts'
 import { CallGraph, compare } from './graph.ts'
 import { Investigator } from './investigator.ts'
-import { criticalOf, familiesSpeaking, type WindowLevels, windowLevels } from './levels.ts'
+import { criticalOf, type WindowLevels, windowLevels } from './levels.ts'
+import { age, christen, revive } from './life.ts'
 import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
 import { Ranking } from './ranking.ts'
+import { absorb, merges, parted, retract, type StoryParts } from './reunion.ts'
 import { hearPipeline } from './silence.ts'
 import { restoreStage, type StageState, snapshotStage } from './state.ts'
 import { keepEvidence, type Story } from './story.ts'
-import { SERVED_BELOW as FELT_AT } from './strength.ts'
 
 /** An anomaly that is open, with where it belongs. */
 export interface OpenAnomaly {
@@ -39,6 +39,9 @@ export interface DisruptionCounts {
   evidenceDropped: number
   changesDropped: number
 }
+
+/** What will be published at the end of the window. */
+type Pending = [Story, DisruptionEventType][]
 
 /** Windows after opening at which suspects are ranked, besides `rankAfterWindows`. */
 const RANK_AT: readonly number[] = [5, 10]
@@ -67,6 +70,9 @@ export class Disruptions implements DisruptionStage {
   readonly #muteWindows = new Map<string, number>()
   #quiet = new Uint8Array(0)
   #nowMs = 0
+  /** Version of the graph at which stories were last looked at for parting. */
+  #partedAt = 0
+  readonly #parts: StoryParts
 
   constructor(
     options: DisruptionOptions,
@@ -78,6 +84,7 @@ export class Disruptions implements DisruptionStage {
     this.#fleet = new Fleet(context.series, this.#graph, options.maxEntities, options.stepMs)
     this.#book = new StoryBook(this.#fleet, this.#graph, options)
     this.#ranker = new Ranker(context.series, context.history, this.#fleet, options)
+    this.#parts = { options, book: this.#book, fleet: this.#fleet, graph: this.#graph }
     this.#ranking = new Ranking(options, context.series, this.#fleet, this.#graph)
     this.#investigator = new Investigator({
       options,
@@ -141,7 +148,7 @@ export class Disruptions implements DisruptionStage {
     this.counts.suppressed += levels.suppressed
     this.counts.driven += levels.driven
     const events: DisruptionEvent[] = []
-    const pending: [Story, DisruptionEventType][] = []
+    const pending: Pending = []
     const { open } = this.#book
     const heard = hearPipeline(levels, this.#muteWindows, open, this.#fleet, this.#options, windowEndMs)
     for (const story of heard.opened) {
@@ -151,11 +158,15 @@ export class Disruptions implements DisruptionStage {
     for (const story of heard.ended) this.#close(story, windowEndMs, pending)
     const born = this.#book.group(levels, windowEndMs)
     this.#collect()
-    for (const story of this.#book.open) if (story.kind === 'fault') this.#age(story, levels)
+    for (const story of this.#book.open) {
+      if (story.kind === 'fault') age(story, this.#book, this.#fleet, levels, this.#options)
+    }
     for (const story of born) pending.push([this.#open(story), story.revision === 0 ? 'opened' : 'updated'])
     for (const story of this.#book.open) {
       if (story.kind === 'fault' && !born.includes(story)) this.#follow(story, pending)
     }
+    this.#part(pending)
+    this.#reunite(pending)
     this.#settle(windowEndMs, pending)
     const order = pending.length > 0 ? this.#ranking.order(this.#book.open) : []
     for (const [story, type] of pending) {
@@ -249,69 +260,21 @@ export class Disruptions implements DisruptionStage {
     for (const open of [...this.#anomalies.values(), ...this.#closing]) {
       if (open.entity < 0) continue
       const { tenant, name } = this.#fleet.entities[open.entity]
-      const story = this.#book.open.find(one => one.tenant === tenant && one.members[name] !== undefined)
-      if (!story || open.anomaly.endMs <= story.startedMs) continue
+      const story = this.#book.teller(tenant, name, open.anomaly.endMs)
+      if (!story) continue
       this.counts.evidenceDropped += keepEvidence(story, open.anomaly)
     }
   }
 
-  /** One more window of a story: how strong it is now, and whether it has been quiet. */
-  #age(story: Story, levels: WindowLevels): void {
-    let most = 0
-    let families = 0
-    let felt = false
-    for (const name of Object.keys(story.members)) {
-      const entity = this.#fleet.id(story.tenant, name)
-      if (entity < 0) continue
-      most = Math.max(most, levels.level[entity])
-      if (levels.felt[entity] >= FELT_AT) felt = true
-      families += familiesSpeaking(this.#fleet, entity)
-    }
-    story.windows++
-    if (felt) story.felt = true
-    if (most > story.peak) story.peak = most
-    if (families > story.families) story.families = families
-    // Resources that stay at a new level when users no longer feel anything hold nothing open that they could
-    // not open themselves.
-    const stayAt = (felt ? this.#options.stayShare : 1) * this.#options.openAt
-    story.quiet = most < stayAt ? story.quiet + 1 : 0
-  }
-
-  /** Ranks a new story; when it is an old one that came back, revives that instead. */
   #open(story: Story): Story {
-    const first = Object.keys(story.members).sort(
-      (a, b) => story.members[a].onsetMs - story.members[b].onsetMs || compare(a, b),
-    )[0]
-    story.startedMs = Math.min(story.startedMs, story.members[first].onsetMs)
-    story.id = contentId('d', story.tenant, first, story.startedMs)
+    christen(story)
     this.#investigator.rank(story, this.#nowMs)
-    const cause = story.suspects[0]?.entity
-    const sinceMs = story.openedMs - this.#options.refractoryWindows * this.#options.stepMs
-    const old = this.#resolved.findIndex(
-      one =>
-        one.kind === 'fault' &&
-        one.status === 'resolved' &&
-        one.tenant === story.tenant &&
-        one.suspects[0]?.entity === cause &&
-        (one.resolvedMs ?? 0) > sinceMs,
-    )
-    if (old < 0) {
-      story.recurrences = this.#resolved.filter(
-        one => one.tenant === story.tenant && one.suspects[0]?.entity === cause,
-      ).length
-      return story
-    }
-    const [revived] = this.#resolved.splice(old, 1)
-    story.id = revived.id
-    story.revision = revived.revision
-    story.startedMs = revived.startedMs
-    story.openedMs = revived.openedMs
-    story.recurrences = revived.recurrences
+    revive(story, this.#resolved, this.#options)
     return story
   }
 
   /** Ranks again when due, and publishes what changed in a way that matters. */
-  #follow(story: Story, pending: [Story, DisruptionEventType][]): void {
+  #follow(story: Story, pending: Pending): void {
     const { rankAfterWindows, updateGapWindows, heartbeatWindows, stepMs } = this.#options
     const due = story.windows === rankAfterWindows + 1
     // Who joins late, and two windows have told of, may be the cause of what follows.
@@ -325,8 +288,41 @@ export class Disruptions implements DisruptionStage {
     if (worth || since >= heartbeatWindows) pending.push([story, 'updated'])
   }
 
+  /** Tells apart what began as one story and is not. */
+  #part(pending: Pending): void {
+    const grown = this.#graph.version !== this.#partedAt
+    this.#partedAt = this.#graph.version
+    for (const story of [...this.#book.open]) {
+      if (story.kind !== 'fault' || !(grown || RANK_AT.includes(story.windows))) continue
+      const parts = parted(story, this.#parts, this.#nowMs)
+      if (parts.length === 0) continue
+      this.#book.open.push(...parts)
+      for (const one of [story, ...parts]) this.#investigator.rank(one, this.#nowMs)
+      if (!pending.some(([one]) => one === story)) pending.push([story, 'updated'])
+      for (const one of parts) pending.push([one, 'opened'])
+    }
+  }
+
+  /** Joins what began as several stories and is one: the elder goes on, the younger is retracted. */
+  #reunite(pending: Pending): void {
+    for (const { elder, younger } of merges(this.#parts)) {
+      this.counts.evidenceDropped += absorb(elder, younger)
+      retract(elder, younger, this.#nowMs)
+      this.#book.open.splice(this.#book.open.indexOf(younger), 1)
+      const at = pending.findIndex(([one]) => one === younger)
+      if (at >= 0) pending.splice(at, 1)
+      // What was never told need not be taken back.
+      if (younger.revision > 0) {
+        this.#keep(younger)
+        pending.push([younger, 'retracted'])
+      }
+      this.#investigator.rank(elder, this.#nowMs)
+      if (!pending.some(([one]) => one === elder)) pending.push([elder, 'updated'])
+    }
+  }
+
   /** Resolves what has been quiet long enough. */
-  #settle(nowMs: number, pending: [Story, DisruptionEventType][]): void {
+  #settle(nowMs: number, pending: Pending): void {
     const { quietWindows, longestWindows } = this.#options
     for (const story of [...this.#book.open]) {
       if (story.kind !== 'fault') continue
@@ -338,13 +334,17 @@ export class Disruptions implements DisruptionStage {
     }
   }
 
-  #close(story: Story, nowMs: number, pending: [Story, DisruptionEventType][]): void {
+  #close(story: Story, nowMs: number, pending: Pending): void {
     this.#book.open.splice(this.#book.open.indexOf(story), 1)
     story.status = 'resolved'
     story.resolvedMs = nowMs - story.quiet * this.#options.stepMs
+    this.#keep(story)
+    pending.push([story, 'resolved'])
+  }
+
+  #keep(story: Story): void {
     this.#resolved.push(story)
     if (this.#resolved.length > this.#options.maxResolved) this.#resolved.shift()
-    pending.push([story, 'resolved'])
   }
 
   /** Notes which entities must teach the baselines little. */
