@@ -63,6 +63,15 @@ export const disruptionSchema = z.object({
   why: z.array(z.string()),
   suspects: z.array(suspectSchema),
   evidence: z.array(evidenceSchema),
+  /** Disruptions that turned out to be this one, that this one turned out to be part of, or that parted from it. */
+  related: z
+    .array(
+      z.object({
+        id: z.string(),
+        relation: z.enum(['merged-into', 'merged-from', 'split-from', 'split-off']),
+      }),
+    )
+    .optional(),
   changes: z.array(
     z.object({ id: z.string(), time: z.string(), entity: z.string(), kind: z.string(), ref: z.string() }),
   ),

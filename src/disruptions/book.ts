@@ -3,6 +3,7 @@ import type { Fleet } from './fleet.ts'
 import { type CallGraph, compare } from './graph.ts'
 import type { WindowLevels } from './levels.ts'
 import type { DisruptionOptions } from './options.ts'
+import { joined } from './paths.ts'
 import { join, newStory, type Story } from './story.ts'
 
 /**
@@ -19,24 +20,52 @@ export class StoryBook {
   readonly #options: DisruptionOptions
   #components = new Map<string, string>()
   #version = -1
+  /** Onsets this close belong together, ms. */
+  readonly nearMs: number
 
   constructor(fleet: Fleet, graph: CallGraph, options: DisruptionOptions) {
     this.#fleet = fleet
     this.#graph = graph
     this.#options = options
+    this.nearMs = options.togetherWindows * options.stepMs
   }
 
   /** Name of the component an entity belongs to. */
   componentOf(entity: number): string {
-    if (this.#version !== this.#graph.version) {
-      this.#components = this.#graph.components()
-      this.#version = this.#graph.version
-    }
+    this.#refresh()
     const { name, namespace } = this.#fleet.entities[entity]
     const found = this.#components.get(name)
     if (found !== undefined) return found
     if (name === FRONT_DOOR && this.#graph.size > 0) return this.#frontComponent()
     return `namespace ${namespace}`
+  }
+
+  componentOfName(tenant: string, name: string): string {
+    const entity = this.#fleet.id(tenant, name)
+    return entity < 0 ? '' : this.componentOf(entity)
+  }
+
+  /** A graph that has grown names its components anew: open stories follow their first member. */
+  #refresh(): void {
+    if (this.#version === this.#graph.version) return
+    this.#components = this.#graph.components()
+    this.#version = this.#graph.version
+    for (const story of this.open) {
+      const first = Object.keys(story.members)[0]
+      if (story.kind === 'fault' && first !== undefined)
+        story.component = this.componentOfName(story.tenant, first)
+    }
+  }
+
+  /** The open story that an anomaly of a member is evidence of: that of the latest run that had begun by its end. */
+  teller(tenant: string, name: string, endMs: number): Story | undefined {
+    let found: Story | undefined
+    for (const story of this.open) {
+      const member = story.tenant === tenant ? story.members[name] : undefined
+      if (!member || endMs <= story.episodeMs) continue
+      if (!found || member.runMs > found.members[name].runMs) found = story
+    }
+    return found
   }
 
   /** Names of all entities of one component of a tenant, sorted. */
@@ -52,18 +81,19 @@ export class StoryBook {
 
   /** Lets strange entities join open stories, opens new ones. Returns the new ones, earliest first. */
   group(levels: WindowLevels, nowMs: number): Story[] {
+    this.#refresh()
     const strange = this.#strange(levels)
     const taken = new Map<number, Story>()
     const waiting: number[] = []
     for (const entity of strange) {
-      const story = this.#storyOf(entity) ?? this.#joinable(entity, this.open)
+      const story = this.#storyOf(entity, levels) ?? this.#joinable(entity, this.open, levels)
       if (story) this.#take(story, entity, levels, nowMs, taken)
       else waiting.push(entity)
     }
     const born: Story[] = []
     for (const seed of waiting) {
       if (levels.level[seed] < this.#options.openAt || taken.has(seed)) continue
-      const joined = this.#joinable(seed, born)
+      const joined = this.#joinable(seed, born, levels)
       if (joined) {
         this.#take(joined, seed, levels, nowMs, taken)
         continue
@@ -78,7 +108,7 @@ export class StoryBook {
     }
     for (const entity of waiting) {
       if (taken.has(entity)) continue
-      const story = this.#joinable(entity, born)
+      const story = this.#joinable(entity, born, levels)
       if (story) this.#take(story, entity, levels, nowMs, taken)
     }
     this.open.push(...born)
@@ -108,6 +138,7 @@ export class StoryBook {
   #take(story: Story, entity: number, levels: WindowLevels, nowMs: number, taken: Map<number, Story>): void {
     const { name, onsetMs } = this.#fleet.entities[entity]
     const member = join(story, name, onsetMs ?? nowMs - this.#options.stepMs, levels.level[entity], nowMs)
+    if (onsetMs !== null && onsetMs > member.runMs) member.runMs = onsetMs
     const silence = levels.silent.get(entity)
     if (silence) {
       member.silence = silence.whole ? 'whole' : member.silence === 'whole' ? 'whole' : 'instances'
@@ -116,31 +147,82 @@ export class StoryBook {
     taken.set(entity, story)
   }
 
-  #storyOf(entity: number): Story | undefined {
-    const { tenant, name } = this.#fleet.entities[entity]
-    return this.open.find(story => story.tenant === tenant && story.members[name] !== undefined)
+  /** The open story that an entity's present run of strange windows belongs to; a calm member's is its last. */
+  #storyOf(entity: number, levels: WindowLevels): Story | undefined {
+    const { tenant, name, onsetMs } = this.#fleet.entities[entity]
+    let found: Story | undefined
+    for (const story of this.open) {
+      const member = story.tenant === tenant ? story.members[name] : undefined
+      if (!member || story.kind !== 'fault') continue
+      const same = onsetMs === null || onsetMs <= member.runMs || this.together(onsetMs, story)
+      // A member that was calm and is strange again goes on with the story only while its cause explains it.
+      if (!same && !this.#explains(story, name, levels)) continue
+      if (!found || member.runMs > found.members[name].runMs) found = story
+    }
+    return found
   }
 
-  #joinable(entity: number, stories: readonly Story[]): Story | undefined {
+  /** Whether an open story's members include the entity by its present run. */
+  isActive(story: Story, name: string): boolean {
+    const entity = this.#fleet.id(story.tenant, name)
+    if (entity < 0) return false
+    const { onsetMs } = this.#fleet.entities[entity]
+    return onsetMs === null || onsetMs <= story.members[name].runMs
+  }
+
+  /** Entities that are strange by another story which still goes on: they are no suspects of this one. */
+  told(story: Story): Set<string> {
+    const out = new Set<string>()
+    for (const other of this.open) {
+      if (other === story || other.kind !== 'fault' || other.tenant !== story.tenant) continue
+      for (const name of Object.keys(other.members)) {
+        if (story.members[name] === undefined && this.isActive(other, name)) out.add(name)
+      }
+    }
+    return out
+  }
+
+  #joinable(entity: number, stories: readonly Story[], levels: WindowLevels): Story | undefined {
     const { tenant, name, onsetMs } = this.#fleet.entities[entity]
     const component = this.componentOf(entity)
-    const near = this.#options.togetherWindows * this.#options.stepMs
     return stories.find(story => {
       if (story.kind !== 'fault' || story.tenant !== tenant || story.component !== component) return false
-      const onset = onsetMs ?? Number.POSITIVE_INFINITY
-      const together = onset >= story.startedMs - near && onset <= story.lastOnsetMs + near
-      // The front slides with every member that joins, but not without end.
-      if (together && onset <= story.startedMs + MOST_SLIDES * near) return true
-      return this.#onPath(name, story)
+      if (this.together(onsetMs ?? Number.POSITIVE_INFINITY, story) && this.linked(name, story)) return true
+      return this.#explains(story, name, levels)
     })
   }
 
-  #onPath(name: string, story: Story): boolean {
+  /** Whether an onset is near those of a story. The front slides with every member, but not without end. */
+  together(onsetMs: number, story: Story): boolean {
+    return (
+      onsetMs >= story.episodeMs - this.nearMs &&
+      onsetMs <= story.lastOnsetMs + this.nearMs &&
+      onsetMs <= story.episodeMs + MOST_SLIDES * this.nearMs
+    )
+  }
+
+  /** Whether the call graph joins an entity to a member; what is in no graph is joined by its onset alone. */
+  linked(name: string, story: Story): boolean {
+    if (!this.#graph.has(name)) return true
+    const measured = (other: string): boolean => this.#fleet.id(story.tenant, other) >= 0
+    let members = 0
+    for (const member of Object.keys(story.members)) {
+      if (++members > MOST_COMPARED) return true
+      if (!this.#graph.has(member) || joined(name, member, this.#graph, measured)) return true
+    }
+    return false
+  }
+
+  /** Whether a story's cause is still strange and lies on a call path with the entity. */
+  #explains(story: Story, name: string, levels: WindowLevels): boolean {
     const cause = story.suspects[0]?.entity
     if (cause === undefined) return false
-    return (
-      cause === name || this.#graph.ancestors(cause).has(name) || this.#graph.descendants(cause).has(name)
-    )
+    if (cause === name) return true
+    const entity = this.#fleet.id(story.tenant, cause)
+    if (entity < 0 || !(levels.level[entity] >= this.#options.stayShare * this.#options.memberAt))
+      return false
+    if (story.members[cause] !== undefined && !this.isActive(story, cause)) return false
+    return this.#graph.ancestors(cause).has(name) || this.#graph.descendants(cause).has(name)
   }
 
   #frontComponent(): string {
@@ -153,3 +235,5 @@ export class StoryBook {
 
 /** The sliding extension of a story by new onsets ends after this many times `togetherWindows`. */
 const MOST_SLIDES = 10
+/** Members that a newcomer is compared with; of so large a story everything is part. */
+const MOST_COMPARED = 500

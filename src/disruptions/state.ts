@@ -91,12 +91,17 @@ export function restoreStage(
 
 function revive(story: Story): Story {
   const members = dictionary(story.members)
-  for (const name of Object.keys(members)) members[name] = { ...members[name] }
-  // Stories of an older snapshot were not measured.
+  for (const name of Object.keys(members)) {
+    const member = members[name]
+    members[name] = { ...member, runMs: member.runMs ?? member.onsetMs }
+  }
+  // Stories of an older snapshot were not measured, and had no relations.
   return {
     ...story,
     measured: story.measured ?? [],
     rankedMembers: story.rankedMembers ?? 0,
+    related: story.related ?? [],
+    episodeMs: story.episodeMs ?? story.startedMs,
     members,
     evidence: dictionary(story.evidence),
   }
