@@ -17,6 +17,7 @@ import { EventStream } from './publish/event-stream.ts'
 import { FanOut } from './publish/fan-out.ts'
 import { WebhookSink } from './publish/webhook-sink.ts'
 import type { ServeDeps } from './serve/deps.ts'
+import type { WarmUp } from './warm-up.ts'
 
 export interface Sinks {
   readonly all: FanOut
@@ -69,6 +70,7 @@ export interface Wired {
   readonly sinks: Sinks
   readonly telemetry: Telemetry
   readonly effects: Effects
+  readonly warmUp: WarmUp
   readonly onError: (error: unknown) => void
 }
 
@@ -104,7 +106,11 @@ export function serveDeps(wired: Wired): ServeDeps {
     rejects: wired.rejects,
     events: sinks.stream,
     telemetry: wired.telemetry,
-    ready: () => ({ ready: true, why: [] }),
+    ready: () => {
+      const { running, share } = wired.warmUp
+      const why = running ? [`learning from history, ${Math.round(100 * share)} % done`] : []
+      return { ready: !running, why }
+    },
     audit: (who, action, detail) => {
       effects.audit(systemClock(), who, action, detail).catch(onError)
     },
