@@ -15,6 +15,7 @@ import { Disruptions } from './disruptions/stage.ts'
 import { WindowHistory } from './features/history.ts'
 import { EventTimeWindows } from './features/windows.ts'
 import { IngestIntake } from './ingest/intake.ts'
+import type { IntakeOptions } from './ingest/options.ts'
 import type { PipelineParts } from './pipeline.ts'
 
 /** The pipeline's parts before they are widened to their stage interfaces: `main` reads the history. */
@@ -40,6 +41,19 @@ export function configDigest(config: Config): string {
   return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection, disruptions }))}`
 }
 
+/** What the configuration says of reading samples. */
+export function intakeOptions({ ingest, server }: Config): Partial<IntakeOptions> {
+  return {
+    bodyBytesMax: server.maxBodyBytes,
+    inflatedBytesMax: ingest.maxInflatedBytes,
+    labelsMax: ingest.maxLabels,
+    labelValueLengthMax: ingest.maxLabelBytes,
+    futureMsMax: ingest.future,
+    entityLabels: ingest.entityLabels,
+    overrides: Object.fromEntries(ingest.overrides.map(({ metric, ...rest }) => [metric, defined(rest)])),
+  }
+}
+
 /** Builds the stages of the pipeline, the same for the live service and for replay. */
 export function assemble(config: Config, rejects: Rejects): Assembled {
   const { features, detection } = config
@@ -50,20 +64,7 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
     context,
   )
   const detectors = detectorsOf(context, detection)
-  const intake = new IngestIntake(
-    {
-      bodyBytesMax: config.server.maxBodyBytes,
-      inflatedBytesMax: config.ingest.maxInflatedBytes,
-      labelsMax: config.ingest.maxLabels,
-      labelValueLengthMax: config.ingest.maxLabelBytes,
-      futureMsMax: config.ingest.future,
-      entityLabels: config.ingest.entityLabels,
-      overrides: Object.fromEntries(
-        config.ingest.overrides.map(({ metric, ...rest }) => [metric, defined(rest)]),
-      ),
-    },
-    context,
-  )
+  const intake = new IngestIntake(intakeOptions(config), context)
   const windows = new EventTimeWindows(
     {
       stepMs: features.step,

@@ -102,6 +102,37 @@ const profileRuleSchema = z
     message: 'name a series, metric or entity, `*` stands for any text',
   })
 
+const warmUpSchema = z
+  .strictObject({
+    /** A server whose past is learned from before anything live is judged. */
+    prometheus: z
+      .strictObject({
+        url: z.url(),
+        /** Range queries see one sample a step; remote read sees every sample. */
+        api: z.enum(['query-range', 'remote-read']).default('query-range'),
+        queries: z.array(z.string().min(1)).min(1).default(['{__name__!=""}']),
+        /** Daily shapes need two days; a week or two teach weekends as well. */
+        lookback: duration.default(2 * 86_400_000),
+        /** Distance of the points asked for; without it the server's scrape interval. */
+        step: duration.optional(),
+        /** Labels that live samples carry besides; without them the server's external labels. */
+        labels: z.record(z.string(), z.string()).optional(),
+        headers: z.record(z.string(), z.string()).default({}),
+        /** Environment variable that holds a bearer token. */
+        tokenEnv: z.string().min(1).optional(),
+        concurrency: count.max(32).default(4),
+      })
+      .optional(),
+    /** A recording or a folder of them, in the shapes that `replay` reads. */
+    files: z.string().min(1).optional(),
+    /** Learning from history ends after this long, wherever it stands. */
+    limit: duration.default(30 * 60_000),
+  })
+  .refine(({ prometheus, files }) => prometheus === undefined || files === undefined, {
+    message: 'write either prometheus or files: history has one source',
+  })
+  .prefault({})
+
 export const configSchema = z.strictObject({
   server: section({
     host: z.string().default('127.0.0.1'),
@@ -167,6 +198,7 @@ export const configSchema = z.strictObject({
       .default([]),
     alertmanagers: z.array(z.strictObject({ url: z.url() })).default([]),
   }),
+  warmup: warmUpSchema,
   checkpoint: section({ every: duration.default(60_000) }),
   log: section({
     level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -206,13 +238,25 @@ export function parseConfig(written: unknown, { file, environment = {} }: Place 
   }
   const result = configSchema.safeParse(merged)
   if (result.success) {
-    const folder = result.data.data.folder
-    return isAbsolute(folder)
-      ? result.data
-      : { ...result.data, data: { ...result.data.data, folder: resolve(folder) } }
+    const config = withToken(result.data, environment)
+    const folder = config.data.folder
+    return isAbsolute(folder) ? config : { ...config, data: { ...config.data, folder: resolve(folder) } }
   }
   const lines = result.error.issues.flatMap(issue => describe(issue, names, file))
   throw new ForeshockError('FS_CONFIG_INVALID', lines.join('\n'))
+}
+
+/** The bearer token that `tokenEnv` names, as a header: nobody but this file reads the environment. */
+function withToken(config: Config, environment: Readonly<Record<string, string | undefined>>): Config {
+  const { prometheus } = config.warmup
+  if (prometheus?.tokenEnv === undefined) return config
+  const token = environment[prometheus.tokenEnv]
+  if (!token) {
+    const text = `warmup.prometheus.tokenEnv: the environment holds no ${prometheus.tokenEnv}`
+    throw new ForeshockError('FS_CONFIG_INVALID', text)
+  }
+  const headers = { ...prometheus.headers, authorization: `Bearer ${token}` }
+  return { ...config, warmup: { ...config.warmup, prometheus: { ...prometheus, headers } } }
 }
 
 function describe(
@@ -229,6 +273,15 @@ function describe(
     )
   }
   return [`${where}: ${issue.message}`]
+}
+
+/** A document of somebody else's as plain values; undefined when it cannot be read. */
+export function plainYaml(text: string): unknown {
+  try {
+    return parseYaml(text)
+  } catch {
+    return undefined
+  }
 }
 
 function readYaml(path: string): unknown {
@@ -299,6 +352,13 @@ export function shownConfig(config: Config): unknown {
     sinks: {
       ...config.sinks,
       webhooks: config.sinks.webhooks.map(({ url, allowPrivate }) => ({ url, allowPrivate })),
+    },
+    warmup: {
+      ...config.warmup,
+      prometheus: config.warmup.prometheus && {
+        ...config.warmup.prometheus,
+        headers: Object.keys(config.warmup.prometheus.headers),
+      },
     },
   }
 }

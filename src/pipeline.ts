@@ -42,6 +42,7 @@ export class Pipeline {
   readonly #telemetry: Telemetry
   #opinions: OpinionBatch
   #weight: Float32Array
+  #past = false
 
   constructor(
     parts: PipelineParts,
@@ -56,17 +57,33 @@ export class Pipeline {
     this.#weight = new Float32Array(batchRows)
   }
 
+  /** What comes from here on is history: it is judged and learned from as ever, but nobody is told of it. */
+  beginHistory(): void {
+    this.#past = true
+  }
+
+  /** History has ended. What was open in it is let go: if it is still strange, that is told anew. */
+  async endHistory(position: Position): Promise<void> {
+    await this.finish(position)
+    this.#past = false
+    this.parts.intake.letGo()
+    this.parts.windows.letGo()
+    this.parts.scoring.letGo()
+    this.parts.disruptions.letGo()
+  }
+
   /** Takes one envelope through the whole path. Never throws on bad input: the receipt says what was wrong. */
   async process(position: Position, envelope: Envelope): Promise<Receipt> {
     const { intake, windows } = this.parts
-    this.#telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
+    if (!this.#past) this.#telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
     if (envelope.kind === 'change') return this.#change(position, envelope)
     let receipt = EMPTY_RECEIPT
     if (envelope.kind === 'tick') {
       windows.tick(envelope.arrivalMs)
     } else {
       receipt = intake.decode(envelope, batch => windows.add(batch, envelope.arrivalMs))
-      this.#telemetry.count('foreshock_samples_total', receipt.samples, { kind: envelope.kind })
+      if (!this.#past)
+        this.#telemetry.count('foreshock_samples_total', receipt.samples, { kind: envelope.kind })
     }
     await this.#drain(position)
     return receipt
@@ -96,14 +113,15 @@ export class Pipeline {
         history.record(batch, this.#opinions)
         disruptions.weigh(batch, this.#weight)
         scoring.learn(batch, this.#opinions, this.#weight)
-        for (const change of changes) outcome.anomalies.push(change)
+        if (!this.#past) for (const change of changes) outcome.anomalies.push(change)
         this.#telemetry.count('foreshock_windows_total', batch.length)
         this.#telemetry.observe('foreshock_stage_seconds', (performance.now() - started) / 1000, {
           stage: 'score',
         })
       }
       if (last) {
-        outcome.events.push(...disruptions.advance(windowEndMs))
+        const events = disruptions.advance(windowEndMs)
+        if (!this.#past) outcome.events.push(...events)
         for (const row of windows.expired()) this.#evict(row)
       }
     }

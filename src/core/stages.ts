@@ -24,6 +24,8 @@ interface Stage {
 export interface Intake extends Stage {
   /** Decodes one body and hands converted samples on in lent batches. Synchronous; never throws on bad input. */
   decode(envelope: Envelope, take: (batch: SampleBatch) => void): Receipt
+  /** Counts begin anew: no rate spans this moment. */
+  letGo(): void
 }
 
 /** Samples → features. */
@@ -40,6 +42,8 @@ export interface Windowing extends Stage {
   finish(): void
   /** Event time up to which windows are complete, Unix ms; NaN before the first sample. */
   readonly watermarkMs: number
+  /** A series is missed only once it was heard again: what history knew need not be live. */
+  letGo(): void
   /** Series silent for longer than the retention, to be evicted; each is named once. */
   expired(): readonly number[]
 }
@@ -58,6 +62,8 @@ export interface Scoring extends Stage {
   /** Learns from the rows, `weight` 0..1 each. */
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void
   anomalies(): readonly Anomaly[]
+  /** Lets go of what is open without telling of it, and keeps what was learned. */
+  letGo(): void
   readonly detectors: readonly {
     readonly id: string
     readonly warmUpWindows: number
@@ -99,6 +105,8 @@ export interface DisruptionStage extends Stage {
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
   ): readonly ExplainedSuspect[]
+  /** Lets go of every disruption without telling of it, and keeps what was learned. */
+  letGo(): void
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
   /** What did not fit since the start, by what it was. */
   dropped(): Readonly<Record<string, number>>

@@ -17,6 +17,17 @@ export const METRICS = {
     help: 'Samples later than the allowed lateness; raise features.latenessMs if it grows',
     labels: [],
   },
+  foreshock_warm_up_progress: {
+    type: 'gauge',
+    help: 'Share of the configured history that was learned from, 1 when it is done',
+    labels: [],
+  },
+  foreshock_warm_up_samples_total: { type: 'counter', help: 'Samples of history learned from', labels: [] },
+  foreshock_warm_up_retries_total: {
+    type: 'counter',
+    help: 'Questions for history that had to be asked again; look at the log if it grows',
+    labels: [],
+  },
   foreshock_series: { type: 'gauge', help: 'Series held', labels: [] },
   foreshock_series_limit: {
     type: 'gauge',

@@ -158,6 +158,10 @@ export class Ensemble implements Scoring {
     return this.#hysteresis.anomalies()
   }
 
+  letGo(): void {
+    this.#hysteresis.letGo()
+  }
+
   #reserve(rows: number): void {
     if (rows <= this.#capacity) return
     this.#capacity = BLOCK_ROWS * Math.ceil(Math.max(rows, 2 * this.#capacity) / BLOCK_ROWS)

@@ -201,6 +201,18 @@ export class Hysteresis {
     this.#store.clear(series)
   }
 
+  /** Everything is calm and nothing is open, without a word to anybody. */
+  letGo(): void {
+    this.#open.clear()
+    this.#orphans = []
+    for (const { hot, calm, rest, open } of this.#store.chunks) {
+      hot.fill(0)
+      calm.fill(0)
+      rest.fill(0)
+      open.fill(0)
+    }
+  }
+
   snapshot(): Snapshot {
     const open = Array.from(this.#open.values(), ({ anomaly, told }) => ({ told, anomaly }))
     return this.#store.snapshot(ID, VERSION, this.#context.series, { open, orphans: this.#orphans })

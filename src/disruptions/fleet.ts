@@ -104,6 +104,16 @@ export class Fleet {
     }
   }
 
+  /** Nobody is missed and nothing is strange until it is seen again. */
+  letGo(): void {
+    this.rows.lastLiveMs.fill(Number.NEGATIVE_INFINITY)
+    for (const memory of this.entities) {
+      memory.recent = [0, 0, 0]
+      memory.onsetMs = null
+      memory.lastStrangeMs = 0
+    }
+  }
+
   forget(row: number): void {
     if (row >= this.rows.entity.length) return
     this.rows.entity[row] = 0

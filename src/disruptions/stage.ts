@@ -204,6 +204,17 @@ export class Disruptions implements DisruptionStage {
     return this.#graph.edges()
   }
 
+  letGo(): void {
+    this.#book.open.length = 0
+    this.#resolved.length = 0
+    this.#anomalies.clear()
+    this.#closing.length = 0
+    this.#muteWindows.clear()
+    this.#fleet.letGo()
+    for (const count of Object.keys(this.counts) as (keyof DisruptionCounts)[]) this.counts[count] = 0
+    this.#mark(undefined)
+  }
+
   forget(series: number): void {
     this.#fleet.forget(series)
   }

@@ -119,6 +119,12 @@ export class EventTimeWindows implements Windowing {
     closeUpTo(this.#clock, (Math.floor(newest / stepMs) + 1) * stepMs, stepMs)
   }
 
+  letGo(): void {
+    // Pauses are learned anew, and none reaches back to before this moment.
+    for (const { pauseMs } of this.#panes.chunks) pauseMs.fill(0)
+    this.#progress.resumeMs = Math.max(this.#progress.resumeMs, this.#clock.eventMs + 1)
+  }
+
   expired(): readonly number[] {
     // A series that came back before anybody asked stays.
     const still = new Set(this.#expired.filter(row => (this.#flagsOf(row) & EXPIRED) !== 0))
