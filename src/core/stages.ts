@@ -58,6 +58,8 @@ export interface Scoring extends Stage {
   /** Learns from the rows, `weight` 0..1 each. */
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void
   anomalies(): readonly Anomaly[]
+  /** The pool for suspects: series held, and what it did since the start, by what; empty without one. */
+  pool(): Readonly<Record<string, number>>
   readonly detectors: readonly {
     readonly id: string
     readonly warmUpWindows: number
