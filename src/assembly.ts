@@ -10,6 +10,7 @@ import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { profileMembers } from './detectors/profile-member.ts'
 import { ShiftDetector } from './detectors/shift.ts'
+import { SuspectPool } from './detectors/suspect-pool.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
 import { WindowHistory } from './features/history.ts'
@@ -85,6 +86,7 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
       ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
     },
     context,
+    detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
   )
   const disruptions = new Disruptions(
     {
@@ -93,7 +95,7 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
       ...defined({ openAt: config.disruptions.openEvidence }),
       maxOpen: config.disruptions.maxOpen,
       configDigest: configDigest(config),
-      models: Object.fromEntries(detectors.map(detector => [detector.id, VERSION])),
+      models: Object.fromEntries(scoring.detectors.map(detector => [detector.id, VERSION])),
       log: 'record',
       linksBase: config.server.publicUrl?.replace(/\/$/, '') ?? '',
     },

@@ -173,6 +173,14 @@ export const configSchema = z.strictObject({
     profile: profileSchema.default('tiny'),
     /** Series before metric before entity; within each the first that matches. */
     profiles: z.array(profileRuleSchema).default([]),
+    /** Costly detectors for suspects and golden signals: so many series at most, none by default. */
+    pool: section({
+      size: z.coerce.number().int().min(0).max(10_000).default(0),
+      detectors: z
+        .array(z.enum(['rcf', 'hst', 'sr', 'shapes', 'flatline']))
+        .min(1)
+        .default(['rcf', 'shapes']),
+    }),
   }),
   disruptions: section({
     openEvidence: z.coerce.number().positive().optional(),

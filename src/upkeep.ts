@@ -119,6 +119,9 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     telemetry.set('foreshock_watermark_seconds', windows.watermarkMs / 1000)
   telemetry.set('foreshock_anomalies_open', scoring.anomalies().length)
   telemetry.set('foreshock_disruptions_open', disruptions.board().filter(one => one.status === 'open').length)
+  for (const [what, count] of Object.entries(scoring.pool())) {
+    telemetry.set('foreshock_suspect_pool', count, { what })
+  }
   for (const [what, count] of Object.entries(disruptions.dropped())) {
     telemetry.set('foreshock_disruption_dropped', count, { what })
   }

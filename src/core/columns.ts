@@ -40,9 +40,13 @@ export class ColumnStore<S extends ColumnSpec> {
   readonly spec: S
   readonly chunks: Chunk<S>[] = []
   readonly #names: string[]
+  /** Rows that the chunks have room for: a store of few rows takes no whole chunk. */
+  readonly #chunkRows: number
 
-  constructor(spec: S) {
+  /** `rowsMax`: rows that there will ever be, where that is less than a chunk. */
+  constructor(spec: S, rowsMax = CHUNK_ROWS) {
     this.spec = spec
+    this.#chunkRows = Math.min(CHUNK_ROWS, rowsMax)
     this.#names = Object.keys(spec)
   }
 
@@ -57,7 +61,7 @@ export class ColumnStore<S extends ColumnSpec> {
       const chunk: Record<string, ColumnData> = {}
       for (const name of this.#names) {
         const [type, width] = specOf(this.spec[name])
-        chunk[name] = new CONSTRUCTORS[type](CHUNK_ROWS * width)
+        chunk[name] = new CONSTRUCTORS[type](this.#chunkRows * width)
       }
       this.chunks.push(chunk as Chunk<S>)
     }
@@ -78,7 +82,7 @@ export class ColumnStore<S extends ColumnSpec> {
     let sum = 0
     for (const name of this.#names) {
       const [type, width] = specOf(this.spec[name])
-      sum += CONSTRUCTORS[type].BYTES_PER_ELEMENT * width * this.rows
+      sum += CONSTRUCTORS[type].BYTES_PER_ELEMENT * width * this.#chunkRows * this.chunks.length
     }
     return sum
   }

@@ -64,6 +64,8 @@ export interface Scoring extends Stage {
   anomalies(): readonly Anomaly[]
   /** Lets go of what is open without telling of it, and keeps what was learned. */
   letGo(): void
+  /** The pool for suspects: series held, and what it did since the start, by what; empty without one. */
+  pool(): Readonly<Record<string, number>>
   readonly detectors: readonly {
     readonly id: string
     readonly warmUpWindows: number

@@ -52,6 +52,11 @@ export const METRICS = {
   },
   foreshock_anomalies_total: { type: 'counter', help: 'Anomalies opened, by severity', labels: ['severity'] },
   foreshock_anomalies_open: { type: 'gauge', help: 'Anomalies open now', labels: [] },
+  foreshock_suspect_pool: {
+    type: 'gauge',
+    help: 'Series in the pool for suspects, and what it did since the start; raise detection.pool.size if it refuses',
+    labels: ['what'],
+  },
   foreshock_disruptions_total: { type: 'counter', help: 'Disruption events, by type', labels: ['type'] },
   foreshock_disruptions_open: { type: 'gauge', help: 'Disruptions open now', labels: [] },
   foreshock_disruption_dropped: {

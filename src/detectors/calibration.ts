@@ -63,12 +63,13 @@ const NO_BIN = 255
 export class Calibration {
   readonly #id: string
   readonly #table: SeriesTable
-  readonly #store = new ColumnStore(SPEC)
+  readonly #store: ColumnStore<typeof SPEC>
 
-  /** `id` names the voice in snapshots, such as `calibration:deviation@1:score`. */
-  constructor(id: string, table: SeriesTable) {
+  /** `id` names the voice in snapshots, such as `calibration:deviation@1:score`; `rowsMax` where they are few. */
+  constructor(id: string, table: SeriesTable, rowsMax?: number) {
     this.#id = id
     this.#table = table
+    this.#store = new ColumnStore(SPEC, rowsMax)
   }
 
   /** Fills `out[i]` for the raw score of row i: 0..12, NaN without an opinion; and `bins[i]`, which `learn` counts. */

@@ -10,6 +10,7 @@ import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
+import type { SuspectPool } from './suspect-pool.ts'
 
 /** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
 const BLOCK_ROWS = 1024
@@ -51,6 +52,7 @@ export class Ensemble implements Scoring {
   readonly #options: EnsembleOptions
   readonly #voices: Voice[] = []
   readonly #hysteresis: Hysteresis
+  readonly #pool: SuspectPool | undefined
   readonly #grader: (Detector & EvidenceSource) | undefined
   readonly #outputs: ScoreBatch[]
   #weight = new Float32Array(0)
@@ -60,7 +62,15 @@ export class Ensemble implements Scoring {
   #capacity = 0
   readonly #feeds: Record<(typeof FEEDS)[number], Feed>
 
-  constructor(detectors: readonly Detector[], options: EnsembleOptions, context: DetectorContext) {
+  /** The pool's members come last of the detectors: what they say is heard with the others. */
+  constructor(
+    own: readonly Detector[],
+    options: EnsembleOptions,
+    context: DetectorContext,
+    pool?: SuspectPool,
+  ) {
+    const detectors = [...own, ...(pool?.members ?? [])]
+    this.#pool = pool
     this.#detectors = detectors
     this.#options = options
     for (const [at, detector] of detectors.entries()) {
@@ -152,6 +162,11 @@ export class Ensemble implements Scoring {
         voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
       }
     }
+    this.#pool?.consider(batch, opinions, open)
+  }
+
+  pool(): Readonly<Record<string, number>> {
+    return this.#pool?.counts() ?? {}
   }
 
   anomalies(): readonly Anomaly[] {
@@ -195,7 +210,9 @@ export class Ensemble implements Scoring {
 
   #parts(): { readonly id: string; snapshot(): Snapshot; restore(from: Snapshot): void }[] {
     const calibrations = this.#voices.flatMap(voice => voice.calibration ?? [])
-    return [...this.#detectors, ...calibrations, this.#hysteresis]
+    // The pool says who is in it before its members put their state back.
+    const pooled = this.#pool ? [this.#pool, ...this.#pool.calibrations] : []
+    return [...pooled, ...this.#detectors, ...calibrations, this.#hysteresis]
   }
 
   snapshot(): Snapshot[] {
@@ -213,10 +230,12 @@ export class Ensemble implements Scoring {
     for (const detector of this.#detectors) detector.forget(series)
     for (const voice of this.#voices) voice.calibration?.forget(series)
     this.#hysteresis.forget(series)
+    this.#pool?.forget(series)
   }
 
   bytes(): number {
-    let sum = this.#hysteresis.bytes() + this.#capacity * (5 * this.#voices.length + 4)
+    let sum =
+      (this.#pool?.bytes() ?? 0) + this.#hysteresis.bytes() + this.#capacity * (5 * this.#voices.length + 4)
     for (const detector of this.#detectors) sum += detector.bytes()
     for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
     return sum
