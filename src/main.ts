@@ -13,12 +13,14 @@ import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import type { RecordIndex } from './core/ports.ts'
 import { Rejects } from './core/rejects.ts'
+import type { AnomalyChange } from './core/stages.ts'
 import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { hostSamples } from './ingest/host.ts'
 import { Pipeline } from './pipeline.ts'
+import { ConfigurationMemory, reconciled } from './reconcile.ts'
 import { type ApiKey, assertBindable } from './serve/auth.ts'
 import { buildServer } from './serve/server.ts'
 import { FileCheckpoints } from './store/file-checkpoints.ts'
@@ -49,6 +51,7 @@ const GAUGES_MS = 1000
 /** The stages, and whether they have learned from history. */
 interface Parts extends Assembled {
   readonly warmUp: WarmUpMemory
+  readonly configuration: ConfigurationMemory
 }
 
 /**
@@ -86,8 +89,12 @@ export async function startService(
     dir: folder('checkpoints'),
     onWarning: text => logger.warn(text),
   })
-  const build = (): Parts => ({ ...assemble(config, rejects), warmUp: new WarmUpMemory() })
-  const resumed = await resume(checkpoints, build, statefulOf, text => logger.warn(text))
+  const warn = (text: string) => logger.warn(text)
+  const configuration = new ConfigurationMemory(config)
+  const build = (): Parts => ({ ...assemble(config, rejects), warmUp: new WarmUpMemory(), configuration })
+  const resumed = await resume(checkpoints, build, statefulOf, warn, checkpoint =>
+    reconciled(checkpoint, config, intakeOptions(config), warn),
+  )
   if (relearn) logger.warn('what was learned is dropped, as was asked for, and learned anew')
   const { position: restored } = resumed
   const parts = relearn ? build() : resumed.parts
@@ -126,7 +133,7 @@ export async function startService(
   logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
 
   await effects.apply(journal.end, {
-    anomalies: [],
+    anomalies: ended(index, parts),
     events: orphans(index, parts, systemClock()),
     changes: [],
   })
@@ -241,6 +248,15 @@ function orphans(index: RecordIndex, { disruptions }: Assembled, nowMs: number):
     })
 }
 
+/** Anomalies that are open in the record but unknown to what was restored: told as closed. */
+function ended(index: RecordIndex, { scoring }: Assembled): AnomalyChange[] {
+  const known = new Set(scoring.anomalies().map(one => one.id))
+  return index
+    .anomalies({ status: 'open', limit: ORPHANS_MAX })
+    .items.filter(one => !known.has(one.id))
+    .map(one => ({ event: 'closed', anomaly: { ...one, status: 'closed' } }))
+}
+
 async function listen(app: Awaited<ReturnType<typeof buildServer>>, { server }: Config): Promise<void> {
   try {
     await app.listen({ host: server.host, port: server.port })
@@ -270,9 +286,10 @@ function apiKeys(config: Config): ApiKey[] {
 }
 
 function statefulOf(parts: Parts): Stateful[] {
-  const { intake, windows, scoring, disruptions, history, warmUp } = parts
+  const { intake, windows, scoring, disruptions, history, warmUp, configuration } = parts
   return [
     warmUp,
+    configuration,
     intake,
     windows,
     scoring,

@@ -64,7 +64,7 @@ const TYPES_OF_DOMAIN = [
   'checkpoint',
   'effects',
 ]
-const TOP = ['main', 'cli', 'config', 'commands', 'assembly', 'wiring', 'upkeep', 'warm-up']
+const TOP = ['main', 'cli', 'config', 'commands', 'assembly', 'wiring', 'upkeep', 'warm-up', 'reconcile']
 
 describe('dependency rules', () => {
   it('finds the source', () => {

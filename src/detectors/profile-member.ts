@@ -33,6 +33,7 @@ export class ProfileMember implements Detector {
   ]
   readonly #inner: Detector
   readonly #place: number
+  readonly #table: DetectorContext['series']
   readonly #choice: ProfileChoice
   readonly #classes: KindClasses
   /** The rows of a mixed batch that are this profile's, and their places in it. */
@@ -46,6 +47,7 @@ export class ProfileMember implements Detector {
     this.id = this.#inner.id
     this.warmUpWindows = this.#inner.warmUpWindows
     this.#place = PROFILES.indexOf(profile)
+    this.#table = context.series
     this.#choice = choice
     this.#classes = new KindClasses(context.series)
   }
@@ -126,6 +128,12 @@ export class ProfileMember implements Detector {
 
   restore(from: Snapshot): void {
     this.#inner.restore(from)
+    // Another rule may have given a series another profile since: what it learned in this one must not come back.
+    if (this.#choice.isUniform) return
+    for (const key of from.keys) {
+      const row = key === '' ? -1 : this.#table.row(key)
+      if (row >= 0 && this.#choice.of(row) !== this.#place) this.#inner.forget(row)
+    }
   }
 
   bytes(): number {
