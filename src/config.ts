@@ -140,6 +140,13 @@ export const configSchema = z.strictObject({
     profile: profileSchema.default('tiny'),
     /** Series before metric before entity; within each the first that matches. */
     profiles: z.array(profileRuleSchema).default([]),
+    /** All metrics of an entity judged together, as far as bytes of state and a share of one core go. */
+    multivariate: section({
+      profile: z.enum(['auto', 'none']).default('none'),
+      maxMetrics: z.coerce.number().int().min(2).max(1000).default(120),
+      budget: size.default(256 * 1_048_576),
+      cpuShare: z.coerce.number().positive().max(1).default(0.1),
+    }),
   }),
   disruptions: section({
     openEvidence: z.coerce.number().positive().optional(),

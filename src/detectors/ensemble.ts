@@ -53,6 +53,8 @@ export class Ensemble implements Scoring {
   readonly #hysteresis: Hysteresis
   readonly #grader: (Detector & EvidenceSource) | undefined
   readonly #outputs: ScoreBatch[]
+  /** Outputs of detectors that are given whole batches, by detector, and their blocks as views. */
+  readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[] }>()
   #weight = new Float32Array(0)
   #weights: Float32Array[] = []
   /** Blocks of the batches seen, which are few and lent again and again. */
@@ -81,6 +83,8 @@ export class Ensemble implements Scoring {
     }
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
+    for (const [at, { whole }] of detectors.entries())
+      if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [] })
     this.#hysteresis = new Hysteresis(options, context)
     const feed = (): Feed => ({ heard: [], by: new Uint8Array(this.#voices.length + 1) })
     this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
@@ -88,15 +92,23 @@ export class Ensemble implements Scoring {
   }
 
   get detectors() {
-    return this.#detectors.map(d => ({ id: d.id, warmUpWindows: d.warmUpWindows, bytes: d.bytes() }))
+    return this.#detectors.map(d => ({
+      id: d.id,
+      warmUpWindows: d.warmUpWindows,
+      bytes: d.bytes(),
+      counts: d.counts?.() ?? {},
+    }))
   }
 
   async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
     this.#reserve(batch.length)
     out.length = batch.length
+    for (const [d, { out: whole }] of this.#wholes) await this.#detectors[d].score(batch, whole)
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
       const block = this.#block(batch, from)
+      for (const [d, { blocks }] of this.#wholes) this.#outputs[d] = blocks[from / BLOCK_ROWS]
       for (let d = 0; d < this.#detectors.length; d++) {
+        if (this.#wholes.has(d)) continue
         const scored = this.#detectors[d].score(block, this.#outputs[d])
         if (scored !== DONE) await scored
       }
@@ -147,11 +159,12 @@ export class Ensemble implements Scoring {
       const block = this.#block(batch, from)
       const at = from / BLOCK_ROWS
       const weights = this.#weights[at]
-      for (const detector of this.#detectors) detector.learn(block, weights)
+      for (const detector of this.#detectors) if (!detector.whole) detector.learn(block, weights)
       for (const voice of this.#voices) {
         voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
       }
     }
+    for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, own)
   }
 
   anomalies(): readonly Anomaly[] {
@@ -167,6 +180,10 @@ export class Ensemble implements Scoring {
       voice.surprise = new Float32Array(this.#capacity)
       voice.surprises = blocksOf(voice.surprise)
       voice.bins = blocksOf(new Uint8Array(this.#capacity))
+    }
+    for (const whole of this.#wholes.values()) {
+      whole.out = scoreBatch(this.#capacity)
+      whole.blocks = scoreBlocksOf(whole.out)
     }
     for (const name of FEEDS) {
       const heard = this.#voices.filter(voice => voice.feeds.includes(name))
@@ -225,6 +242,25 @@ function blocksOf<T extends Float32Array | Uint8Array>(column: T): T[] {
     { length: column.length / BLOCK_ROWS },
     (_, at) => column.subarray(at * BLOCK_ROWS, (at + 1) * BLOCK_ROWS) as T,
   )
+}
+
+/** An output cut into blocks, as views. */
+function scoreBlocksOf(out: ScoreBatch): ScoreBatch[] {
+  const blocks: ScoreBatch[] = []
+  for (let from = 0; from < out.capacity; from += BLOCK_ROWS) {
+    const to = from + BLOCK_ROWS
+    blocks.push({
+      length: BLOCK_ROWS,
+      capacity: BLOCK_ROWS,
+      score: out.score.subarray(from, to),
+      point: out.point.subarray(from, to),
+      incident: out.incident.subarray(from, to),
+      expected: out.expected.subarray(from, to),
+      lower: out.lower.subarray(from, to),
+      upper: out.upper.subarray(from, to),
+    })
+  }
+  return blocks
 }
 
 /** The block of a batch from row `from`, as a view. */

@@ -1,6 +1,6 @@
 import type { EntityDetector, EntityOpinion } from '../core/entity-detector.ts'
 import { RidgeBlock } from './ridge-block.ts'
-import { carryColumns, type StateColumn } from './ridge-columns.ts'
+import { carryColumns, type StateColumn, savedLength } from './ridge-columns.ts'
 import { RidgeWorkspace } from './ridge-workspace.ts'
 
 const DAY_MS = 86_400_000
@@ -37,7 +37,17 @@ interface Part {
 export interface RidgeShape {
   readonly phase: number
   readonly smoothed: number
-  readonly parts: readonly { readonly places: readonly number[]; readonly numbers: readonly number[] }[]
+  readonly parts: readonly {
+    readonly places: readonly number[]
+    readonly numbers: readonly number[]
+    /** Numbers saved of each column. */
+    readonly lengths: Readonly<Record<string, number>>
+  }[]
+}
+
+export interface RidgeOpinion extends EntityOpinion {
+  /** The largest share. */
+  loudest: number
 }
 
 /** All metrics of one entity together: see RidgeBlock. More than 60 metrics are split into even blocks. */
@@ -49,7 +59,7 @@ export class RidgeDetector implements EntityDetector {
   readonly #workspace: RidgeWorkspace
   #parts: Part[] = []
   #metrics: number
-  #opinion: EntityOpinion
+  #opinion: RidgeOpinion
   #gathered = new Float64Array(BLOCK_METRICS_MAX)
   #smoothed = 0
   #nextSmoothed = 0
@@ -75,6 +85,11 @@ export class RidgeDetector implements EntityDetector {
     return this.#metrics
   }
 
+  /** Of the row scored last; lent until the next. */
+  get opinion(): RidgeOpinion {
+    return this.#opinion
+  }
+
   next(values: Float64Array, weight = 1): EntityOpinion {
     const opinion = this.score(values)
     this.learn(weight)
@@ -82,7 +97,7 @@ export class RidgeDetector implements EntityDetector {
   }
 
   /** What is said of a row; changes nothing that is learned. */
-  score(values: Float64Array): EntityOpinion {
+  score(values: Float64Array): RidgeOpinion {
     const opinion = this.#opinion
     let sum = 0
     let seen = 0
@@ -106,6 +121,8 @@ export class RidgeDetector implements EntityDetector {
       judged += block.metrics
     }
     opinion.score = NaN
+    opinion.loudest = 0
+    for (const share of opinion.share) if (share > opinion.loudest) opinion.loudest = share
     this.#nextSmoothed = this.#smoothed
     if (seen === 0) return opinion
     const q = sum / seen + FORM_SHARE * Math.sqrt(form / judged)
@@ -169,7 +186,11 @@ export class RidgeDetector implements EntityDetector {
   }
 
   shape(): RidgeShape {
-    const parts = this.#parts.map(({ block, places }) => ({ places, numbers: block.numbers() }))
+    const parts = this.#parts.map(({ block, places }) => ({
+      places,
+      numbers: block.numbers(),
+      lengths: Object.fromEntries(block.columns().map(column => [column.name, savedLength(column)])),
+    }))
     return { phase: this.phase, smoothed: this.#smoothed, parts }
   }
 
@@ -190,8 +211,9 @@ export class RidgeDetector implements EntityDetector {
   }
 }
 
-function emptyOpinion(metrics: number): EntityOpinion {
+function emptyOpinion(metrics: number): RidgeOpinion {
   return {
+    loudest: 0,
     score: NaN,
     share: new Float64Array(metrics),
     imputed: new Uint8Array(metrics),
