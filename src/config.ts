@@ -145,6 +145,8 @@ export const configSchema = z.strictObject({
       profile: z.enum(['auto', 'none']).default('none'),
       maxMetrics: z.coerce.number().int().min(2).max(1000).default(120),
       budget: size.default(256 * 1_048_576),
+      /** Windows before an entity's first opinion, a day of them where that is fewer. */
+      warmUp: z.coerce.number().int().min(60).default(1440),
       cpuShare: z.coerce.number().positive().max(1).default(0.1),
     }),
   }),

@@ -12,7 +12,7 @@ import { detectorContract, gaussian, mulberry32, testSeries } from './contract.t
 
 const STEP_MS = 900_000
 const DAY = 96
-const OPTIONS = { maxMetrics: 120, budgetBytes: 64e6, cpuShare: 1 }
+const OPTIONS = { maxMetrics: 120, budgetBytes: 64e6, cpuShare: 1, warmUpMax: 1440 }
 
 detectorContract('ridge@1', context => new RidgeMember(context, OPTIONS), { together: true })
 
@@ -225,7 +225,7 @@ describe('metrics that come and go', () => {
 
 describe('the budget', () => {
   it('covers as many entities as there is room for, counts the others and takes them when there is', async () => {
-    const each = costOf(5, STEP_MS).bytes
+    const each = costOf(5, STEP_MS, 1440).bytes
     const w = world(4, 5, { ...OPTIONS, budgetBytes: 2.5 * each })
     await run(w, 0, 3)
     expect(w.member.counts()).toEqual({
@@ -241,14 +241,14 @@ describe('the budget', () => {
   })
 
   it('keeps to its share of a core', async () => {
-    const { ops } = costOf(5, STEP_MS)
+    const { ops } = costOf(5, STEP_MS, 1440)
     const w = world(4, 5, { ...OPTIONS, cpuShare: (3.5 * ops) / (STEP_MS * 400_000) })
     await run(w, 0, 3)
     expect(w.member.counts()).toMatchObject({ entities: 3, 'entities-waiting': 1 })
   })
 
   it('gives the place of an entity without golden signals to one that has them', async () => {
-    const each = costOf(5, STEP_MS).bytes
+    const each = costOf(5, STEP_MS, 1440).bytes
     const w = world(2, 5, { ...OPTIONS, budgetBytes: 2.5 * each }, 'memory')
     await run(w, 0, 3)
     w.rows.push([0, 1, 2, 3, 4].map(m => intern(w.series, 2, m, m === 4 ? 'latency' : 'cpu')))
