@@ -192,7 +192,7 @@ export class RidgeDetector implements EntityDetector {
 
   shape(): RidgeShape {
     const parts = this.#parts.map(({ block, places }) => ({
-      places,
+      places: [...places],
       numbers: block.numbers(),
       lengths: Object.fromEntries(block.columns().map(column => [column.name, savedLength(column)])),
     }))

@@ -8,6 +8,7 @@ import { SeriesTable } from '../../src/core/series.ts'
 import { RidgeDetector } from '../../src/detectors/ridge.ts'
 import { costOf } from '../../src/detectors/ridge-cover.ts'
 import { RidgeMember } from '../../src/detectors/ridge-member.ts'
+import { decodeCheckpoint, encodeCheckpoint } from '../../src/store/checkpoint-format.ts'
 import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
 
 const STEP_MS = 900_000
@@ -220,6 +221,27 @@ describe('metrics that come and go', () => {
     expect(member.counts()).toMatchObject({ entities: 2, series: 11 })
     const other = new RidgeMember({ series: later.series, stepMs: 2 * STEP_MS }, OPTIONS)
     expect(() => other.restore(saved)).toThrow(expect.objectContaining({ code: 'FS_SNAPSHOT_INVALID' }))
+  })
+})
+
+describe('a saved state', () => {
+  it('is a copy, and comes back from the bytes of a checkpoint as it was', async () => {
+    const w = world(3, 6)
+    await run(w, 0, 2 * DAY)
+    const part = w.member.snapshot()
+    const before = structuredClone(part)
+    w.rows[1].push(intern(w.series, 1, 6))
+    await run(w, 2 * DAY, 2 * DAY + 70)
+    expect(part).toEqual(before)
+    const bytes = Buffer.concat([...encodeCheckpoint({ position: 1, savedMs: 0, parts: [part] })])
+    let at = 0
+    const { parts } = await decodeCheckpoint(async into => {
+      bytes.copy(into, 0, at, at + into.length)
+      at += into.length
+    })
+    const again = new RidgeMember({ series: w.series, stepMs: STEP_MS }, OPTIONS)
+    again.restore(parts[0])
+    expect(again.snapshot()).toEqual(before)
   })
 })
 
