@@ -39,6 +39,7 @@ const CHILDREN: readonly Child[] = [
   { name: 'start', file: 'start', args: [] },
   { name: 'profiles', file: 'profiles', args: [] },
   { name: 'suspects', file: 'suspects', args: [] },
+  { name: 'entities', file: 'entities', args: [] },
 ]
 
 function measure(child: Child): Promise<Measured[]> {

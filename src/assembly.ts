@@ -9,6 +9,7 @@ import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { profileMembers } from './detectors/profile-member.ts'
+import { RidgeMember } from './detectors/ridge-member.ts'
 import { ShiftDetector } from './detectors/shift.ts'
 import { SuspectPool } from './detectors/suspect-pool.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
@@ -26,13 +27,22 @@ export interface Assembled extends PipelineParts {
 }
 
 /** Tier 0 scores every series; a profile knows its daily shape. */
-function detectorsOf(context: DetectorContext, { profile, profiles }: Config['detection']): Detector[] {
+function detectorsOf(
+  context: DetectorContext,
+  { profile, profiles, multivariate }: Config['detection'],
+): Detector[] {
+  const { maxMetrics, budget: budgetBytes, cpuShare, warmUp: warmUpMax } = multivariate
+  const together =
+    multivariate.profile === 'none'
+      ? []
+      : [new RidgeMember(context, { maxMetrics, budgetBytes, cpuShare, warmUpMax })]
   // The first that has an expectation draws the band of quiet windows.
   return [
     ...profileMembers(context, profile, profiles),
     new DeviationDetector(context),
     new ShiftDetector(context),
     new AbsenceDetector(context),
+    ...together,
   ]
 }
 

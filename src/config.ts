@@ -181,6 +181,15 @@ export const configSchema = z.strictObject({
         .min(1)
         .default(['rcf', 'shapes']),
     }),
+    /** All metrics of an entity judged together, as far as bytes of state and a share of one core go. */
+    multivariate: section({
+      profile: z.enum(['auto', 'none']).default('none'),
+      maxMetrics: z.coerce.number().int().min(2).max(1000).default(120),
+      budget: size.default(256 * 1_048_576),
+      /** Windows before an entity's first opinion, a day of them where that is fewer. */
+      warmUp: z.coerce.number().int().min(60).default(1440),
+      cpuShare: z.coerce.number().positive().max(1).default(0.1),
+    }),
   }),
   disruptions: section({
     openEvidence: z.coerce.number().positive().optional(),

@@ -128,6 +128,10 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
   for (const [by, count] of Object.entries(disruptions.explainedAway())) {
     telemetry.set('foreshock_explained_away', count, { by })
   }
+  for (const { id, counts } of scoring.detectors) {
+    for (const [what, count] of Object.entries(counts))
+      telemetry.set('foreshock_detector_coverage', count, { detector: id, what })
+  }
   for (const part of ['intake', 'windows', 'scoring', 'disruptions', 'history'] as const) {
     telemetry.set('foreshock_state_bytes', parts[part].bytes(), { part })
   }

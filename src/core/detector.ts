@@ -30,6 +30,8 @@ export interface Detector {
   readonly warmUpWindows: number
   /** Left out: `score`, `point` and `incident` speak for surprise, point and incident, each calibrated. */
   readonly voices?: readonly DetectorVoice[]
+  /** Rows are judged by each other: it is given whole batches, never parts of them. */
+  readonly whole?: true
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void>
   /** `weight` 0..1 per row keeps disruptions out of the baseline. */
   learn(batch: FeatureBatch, weight: Float32Array): void
@@ -40,5 +42,9 @@ export interface Detector {
   restore(from: Snapshot): void
   /** Bytes of learned state held. */
   bytes(): number
+  /** In words, what lies behind its opinion of the series in the batch scored last; nothing where it has no more to say. */
+  why?(series: number): readonly string[]
+  /** What it covers and what it had to leave out, by name. */
+  counts?(): Readonly<Record<string, number>>
   close(): Promise<void>
 }

@@ -6,6 +6,10 @@ export interface EntityOpinion {
   readonly share: Float64Array
   /** 1 where the value was missing and taken from the other metrics. Lent until the next call. */
   readonly imputed: Uint8Array
+  /** What the other metrics lead one to expect of each, in its unit; NaN where not known. Lent until the next call. */
+  readonly expected: Float64Array
+  /** Usual distance from that, in its unit; NaN where not known. Lent until the next call. */
+  readonly spread: Float64Array
 }
 
 /**

@@ -70,6 +70,8 @@ export interface Scoring extends Stage {
     readonly id: string
     readonly warmUpWindows: number
     readonly bytes: number
+    /** What it covers and what it had to leave out, by name. */
+    readonly counts: Readonly<Record<string, number>>
   }[]
 }
 

@@ -35,6 +35,11 @@ export const METRICS = {
     labels: [],
   },
   foreshock_state_bytes: { type: 'gauge', help: 'Learned state held, by part', labels: ['part'] },
+  foreshock_detector_coverage: {
+    type: 'gauge',
+    help: 'What a detector with a budget covers, and what waits for room (…-waiting); raise detection.multivariate',
+    labels: ['detector', 'what'],
+  },
   foreshock_watermark_seconds: {
     type: 'gauge',
     help: 'Event time up to which windows are complete, Unix seconds',

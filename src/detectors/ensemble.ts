@@ -35,6 +35,8 @@ interface Voice {
 /** Who is heard for an opinion: surprises of the batch scored last, and whose they are. */
 interface Feed {
   heard: Float32Array[]
+  /** With the voices of detectors that cover few rows behind them; the first of those tells which rows. */
+  all: Float32Array[]
   by: Uint8Array
 }
 
@@ -55,6 +57,8 @@ export class Ensemble implements Scoring {
   readonly #pool: SuspectPool | undefined
   readonly #grader: (Detector & EvidenceSource) | undefined
   readonly #outputs: ScoreBatch[]
+  /** Outputs of detectors that are given whole batches, by detector, and their blocks as views. */
+  readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[] }>()
   #weight = new Float32Array(0)
   #weights: Float32Array[] = []
   /** Blocks of the batches seen, which are few and lent again and again. */
@@ -91,22 +95,32 @@ export class Ensemble implements Scoring {
     }
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
+    for (const [at, { whole }] of detectors.entries())
+      if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [] })
     this.#hysteresis = new Hysteresis(options, context)
-    const feed = (): Feed => ({ heard: [], by: new Uint8Array(this.#voices.length + 1) })
+    const feed = (): Feed => ({ heard: [], all: [], by: new Uint8Array(this.#voices.length + 1) })
     this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
     this.#reserve(1)
   }
 
   get detectors() {
-    return this.#detectors.map(d => ({ id: d.id, warmUpWindows: d.warmUpWindows, bytes: d.bytes() }))
+    return this.#detectors.map(d => ({
+      id: d.id,
+      warmUpWindows: d.warmUpWindows,
+      bytes: d.bytes(),
+      counts: d.counts?.() ?? {},
+    }))
   }
 
   async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
     this.#reserve(batch.length)
     out.length = batch.length
+    for (const [d, { out: whole }] of this.#wholes) await this.#detectors[d].score(batch, whole)
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
       const block = this.#block(batch, from)
+      for (const [d, { blocks }] of this.#wholes) this.#outputs[d] = blocks[from / BLOCK_ROWS]
       for (let d = 0; d < this.#detectors.length; d++) {
+        if (this.#wholes.has(d)) continue
         const scored = this.#detectors[d].score(block, this.#outputs[d])
         if (scored !== DONE) await scored
       }
@@ -132,8 +146,9 @@ export class Ensemble implements Scoring {
     const to = from + length
     const { strongest } = out
     for (const feed of FEEDS) {
-      const { heard, by } = this.#feeds[feed]
+      const { heard, all, by } = this.#feeds[feed]
       fuse(heard, from, to, out[feed], strongest)
+      if (all.length > heard.length) fuseCovered(all, all[heard.length], from, to, out[feed], strongest)
       // Last comes surprise: the strongest voice in it names the strongest detector.
       if (feed === 'surprise') for (let i = from; i < to; i++) strongest[i] = by[strongest[i]]
     }
@@ -157,11 +172,12 @@ export class Ensemble implements Scoring {
       const block = this.#block(batch, from)
       const at = from / BLOCK_ROWS
       const weights = this.#weights[at]
-      for (const detector of this.#detectors) detector.learn(block, weights)
+      for (const detector of this.#detectors) if (!detector.whole) detector.learn(block, weights)
       for (const voice of this.#voices) {
         voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
       }
     }
+    for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, own)
     this.#pool?.consider(batch, opinions, open)
   }
 
@@ -187,10 +203,17 @@ export class Ensemble implements Scoring {
       voice.surprises = blocksOf(voice.surprise)
       voice.bins = blocksOf(new Uint8Array(this.#capacity))
     }
+    for (const whole of this.#wholes.values()) {
+      whole.out = scoreBatch(this.#capacity)
+      whole.blocks = scoreBlocksOf(whole.out)
+    }
     for (const name of FEEDS) {
-      const heard = this.#voices.filter(voice => voice.feeds.includes(name))
+      const fed = this.#voices.filter(voice => voice.feeds.includes(name))
+      const heard = fed.filter(({ detector }) => !this.#wholes.has(detector))
+      const all = [...heard, ...fed.filter(({ detector }) => this.#wholes.has(detector))]
       this.#feeds[name].heard = heard.map(voice => voice.surprise)
-      this.#feeds[name].by.set(heard.map(voice => voice.detector))
+      this.#feeds[name].all = all.map(voice => voice.surprise)
+      this.#feeds[name].by.set(all.map(voice => voice.detector))
     }
   }
 
@@ -242,12 +265,43 @@ export class Ensemble implements Scoring {
   }
 }
 
+/** Fuses again, with all voices, the rows of which `first` has an opinion: the usual few voices stay the fast case. */
+function fuseCovered(
+  all: readonly Float32Array[],
+  first: Float32Array,
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  for (let i = from; i < to; i++) if (!Number.isNaN(first[i])) fuse(all, i, i + 1, out, strongest)
+}
+
 /** A column cut into blocks, as views. */
 function blocksOf<T extends Float32Array | Uint8Array>(column: T): T[] {
   return Array.from(
     { length: column.length / BLOCK_ROWS },
     (_, at) => column.subarray(at * BLOCK_ROWS, (at + 1) * BLOCK_ROWS) as T,
   )
+}
+
+/** An output cut into blocks, as views. */
+function scoreBlocksOf(out: ScoreBatch): ScoreBatch[] {
+  const blocks: ScoreBatch[] = []
+  for (let from = 0; from < out.capacity; from += BLOCK_ROWS) {
+    const to = from + BLOCK_ROWS
+    blocks.push({
+      length: BLOCK_ROWS,
+      capacity: BLOCK_ROWS,
+      score: out.score.subarray(from, to),
+      point: out.point.subarray(from, to),
+      incident: out.incident.subarray(from, to),
+      expected: out.expected.subarray(from, to),
+      lower: out.lower.subarray(from, to),
+      upper: out.upper.subarray(from, to),
+    })
+  }
+  return blocks
 }
 
 /** The block of a batch from row `from`, as a view. */

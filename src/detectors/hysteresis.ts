@@ -103,14 +103,20 @@ export class Hysteresis {
       detectors[opinions.strongest[i]].id.startsWith('absence@') && !Number.isNaN(batch.observed[i])
     const hot = above && this.#counts(batch, opinions, i, stuck)
     chunk.hot[row] = (chunk.hot[row] << 1) | (hot ? 1 : 0)
-    const moment = (): Moment => ({
-      batch,
-      opinions,
-      at: i,
-      surprise,
-      stuck,
-      detectors: sharesOf(voices, detectors, i),
-    })
+    const moment = (): Moment => {
+      const heard = sharesOf(voices, detectors, i)
+      // Only the first speaker has more to say: the others agree.
+      const first = detectors.find(({ id }) => id === heard[0]?.id)
+      return {
+        batch,
+        opinions,
+        at: i,
+        surprise,
+        stuck,
+        detectors: heard,
+        more: first?.why?.(series[i]) ?? [],
+      }
+    }
     if (chunk.open[row] === 1) {
       chunk.calm[row] = surprise >= closeAt ? 0 : chunk.calm[row] + 1
       const change = this.#follow(series[i], hot, chunk.calm[row], moment)
