@@ -73,7 +73,7 @@ export class Ensemble implements Scoring {
     context: DetectorContext,
     pool?: SuspectPool,
   ) {
-    const detectors = [...own, ...(pool?.members ?? [])]
+    const detectors: readonly Detector[] = [...own, ...(pool?.members ?? [])]
     this.#pool = pool
     this.#detectors = detectors
     this.#options = options

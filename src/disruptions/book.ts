@@ -20,6 +20,9 @@ export class StoryBook {
   readonly #options: DisruptionOptions
   #components = new Map<string, string>()
   #version = -1
+  /** Tenants of which the call graph holds anybody. */
+  readonly #mapped = new Set<string>()
+  #counted = 0
   /** Onsets this close belong together, ms. */
   readonly nearMs: number
 
@@ -33,11 +36,14 @@ export class StoryBook {
   /** Name of the component an entity belongs to. */
   componentOf(entity: number): string {
     this.#refresh()
-    const { name, namespace } = this.#fleet.entities[entity]
+    return this.#mappedOf(entity) ?? `namespace ${this.#fleet.entities[entity].namespace}`
+  }
+
+  /** The component of the call graph that an entity is in, undefined when it is in none. */
+  #mappedOf(entity: number): string | undefined {
+    const { name } = this.#fleet.entities[entity]
     const found = this.#components.get(name)
-    if (found !== undefined) return found
-    if (name === FRONT_DOOR && this.#graph.size > 0) return this.#frontComponent()
-    return `namespace ${namespace}`
+    return found === undefined && name === FRONT_DOOR && this.#graph.size > 0 ? this.#frontComponent() : found
   }
 
   componentOfName(tenant: string, name: string): string {
@@ -47,7 +53,13 @@ export class StoryBook {
 
   /** A graph that has grown names its components anew: open stories follow their first member. */
   #refresh(): void {
+    const { entities } = this.#fleet
+    if (this.#version === this.#graph.version && this.#counted === entities.length) return
+    for (; this.#counted < entities.length; this.#counted++) {
+      if (this.#graph.has(entities[this.#counted].name)) this.#mapped.add(entities[this.#counted].tenant)
+    }
     if (this.#version === this.#graph.version) return
+    for (const { tenant, name } of entities) if (this.#graph.has(name)) this.#mapped.add(tenant)
     this.#components = this.#graph.components()
     this.#version = this.#graph.version
     for (const story of this.open) {
@@ -68,11 +80,13 @@ export class StoryBook {
     return found
   }
 
-  /** Names of all entities of one component of a tenant, sorted. */
-  scope(tenant: string, component: string): string[] {
+  /** Names of all entities of the components that a story's members are in, sorted. */
+  scope(story: Story): string[] {
     const out: string[] = []
+    const components = new Set([story.component])
+    for (const name of Object.keys(story.members)) components.add(this.componentOfName(story.tenant, name))
     for (let e = 0; e < this.#fleet.entities.length; e++) {
-      if (this.#fleet.entities[e].tenant === tenant && this.componentOf(e) === component) {
+      if (this.#fleet.entities[e].tenant === story.tenant && components.has(this.componentOf(e))) {
         out.push(this.#fleet.entities[e].name)
       }
     }
@@ -183,12 +197,41 @@ export class StoryBook {
   }
 
   #joinable(entity: number, stories: readonly Story[], levels: WindowLevels): Story | undefined {
-    const { tenant, name, onsetMs } = this.#fleet.entities[entity]
-    const component = this.componentOf(entity)
+    const { tenant, name } = this.#fleet.entities[entity]
     return stories.find(story => {
-      if (story.kind !== 'fault' || story.tenant !== tenant || story.component !== component) return false
-      if (this.together(onsetMs ?? Number.POSITIVE_INFINITY, story) && this.linked(name, story)) return true
-      return this.#explains(story, name, levels)
+      if (story.kind !== 'fault' || story.tenant !== tenant) return false
+      return this.#correlated(entity, story) || this.#explains(story, name, levels)
+    })
+  }
+
+  /**
+   * Whether an onset makes an entity part of a story: near it and joined by a call path to a member; or, where one
+   * of the two is in no call graph, next to a member's onset and in no other namespace. Where a tenant has no call
+   * graph at all, near is enough.
+   */
+  #correlated(entity: number, story: Story): boolean {
+    const { tenant, name, namespace, onsetMs } = this.#fleet.entities[entity]
+    if (onsetMs === null || !this.together(onsetMs, story)) return false
+    const own = this.#mappedOf(entity)
+    if (own !== undefined && this.#mappedTo(story, own)) return this.linked(name, story)
+    const close = this.#mapped.has(tenant) ? CORRELATED_WINDOWS * this.#options.stepMs : this.nearMs
+    let members = 0
+    for (const member of Object.keys(story.members)) {
+      const other = this.#fleet.id(tenant, member)
+      if (other < 0 || ++members > MOST_COMPARED) continue
+      if ((own === undefined) !== (this.#mappedOf(other) === undefined)) continue
+      if (own !== undefined) continue
+      const space = this.#fleet.entities[other].namespace
+      if (space !== '' && namespace !== '' && space !== namespace) continue
+      if (!this.#mapped.has(tenant) || Math.abs(onsetMs - story.members[member].runMs) <= close) return true
+    }
+    return false
+  }
+
+  #mappedTo(story: Story, component: string): boolean {
+    return Object.keys(story.members).some(name => {
+      const entity = this.#fleet.id(story.tenant, name)
+      return entity >= 0 && this.#mappedOf(entity) === component
     })
   }
 
@@ -235,5 +278,7 @@ export class StoryBook {
 
 /** The sliding extension of a story by new onsets ends after this many times `togetherWindows`. */
 const MOST_SLIDES = 10
+/** Onsets this close are one event where no call graph says so, windows: an onset is known to a window or two. */
+const CORRELATED_WINDOWS = 2
 /** Members that a newcomer is compared with; of so large a story everything is part. */
 const MOST_COMPARED = 500

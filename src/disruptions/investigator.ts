@@ -78,7 +78,7 @@ export class Investigator {
   rank(story: Story, nowMs: number): void {
     const { stepMs, postWindows, baselineWindows, maxSuspects } = this.#parts.options
     const told = this.#parts.book.told(story)
-    const names = this.#parts.book.scope(story.tenant, story.component).filter(name => !told.has(name))
+    const names = this.#parts.book.scope(story).filter(name => !told.has(name))
     const causes = this.#causes({
       tenant: story.tenant,
       scope: new Set(names),

@@ -106,12 +106,11 @@ export function parted(story: Story, { options, book, graph, fleet }: StoryParts
   // What was found to be one is not taken apart again.
   if (story.related.some(one => one.relation === 'merged-from')) return []
   const measured = (name: string): boolean => fleet.id(story.tenant, name) >= 0
-  const near = book.nearMs
   const groups = clusters(names.length, (i, j) => {
     const [a, b] = [names[i], names[j]]
     if (graph.has(a) && graph.has(b)) return joined(a, b, graph, measured)
-    // What is in no graph goes by its onset.
-    return Math.abs(story.members[a].onsetMs - story.members[b].onsetMs) <= near
+    // What is in no graph came by its onset: nothing says that it does not belong.
+    return true
   })
   if (groups.length < 2) return []
   const cause = story.suspects[0]?.entity ?? ''

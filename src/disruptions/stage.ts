@@ -40,6 +40,9 @@ export interface DisruptionCounts {
   changesDropped: number
 }
 
+/** Windows between two looks for calls that are no longer made. */
+const EXPIRE_EVERY = 30
+
 /** What will be published at the end of the window. */
 type Pending = [Story, DisruptionEventType][]
 
@@ -132,7 +135,7 @@ export class Disruptions implements DisruptionStage {
   }
 
   addEdges(edges: readonly CallEdge[], timeMs: number): void {
-    for (const { source, target } of edges) this.#graph.add(source, target, timeMs)
+    for (const { source, target } of edges) this.#graph.add(source, target, timeMs, true)
   }
 
   advance(windowEndMs: number): DisruptionEvent[] {
@@ -176,6 +179,8 @@ export class Disruptions implements DisruptionStage {
     }
     this.#mark(levels)
     this.#fleet.endWindow()
+    if (Math.round(windowEndMs / this.#options.stepMs) % EXPIRE_EVERY === 0)
+      this.#fleet.expireEdges(windowEndMs)
     this.#closing.length = 0
     return events
   }

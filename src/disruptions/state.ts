@@ -28,7 +28,7 @@ interface SavedMeta {
   readonly nowMs: number
   readonly entities: readonly EntityMemory[]
   readonly instances: readonly InstanceMemory[]
-  readonly edges: readonly (readonly [source: string, target: string, lastSeenMs: number])[]
+  readonly edges: readonly (readonly [source: string, target: string, lastSeenMs: number, given?: boolean])[]
   readonly open: readonly Story[]
   readonly resolved: readonly Story[]
   readonly changes: readonly Change[]
@@ -45,7 +45,9 @@ export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
     nowMs: state.nowMs,
     entities: state.fleet.entities,
     instances: state.fleet.instances,
-    edges: state.graph.edges().map(({ source, target, lastSeenMs }) => [source, target, lastSeenMs]),
+    edges: state.graph
+      .edges()
+      .map(({ source, target, lastSeenMs, given }) => [source, target, lastSeenMs, given]),
     open: state.open,
     resolved: state.resolved,
     changes: state.changes,
@@ -70,7 +72,9 @@ export function restoreStage(
   if (part.version !== VERSION || !(lastLiveMs instanceof Float64Array) || !Array.isArray(saved?.entities)) {
     throw new ForeshockError('FS_SNAPSHOT_INVALID', `expected ${ID} v${VERSION}, got v${part.version}`)
   }
-  for (const [source, target, lastSeenMs] of saved.edges) state.graph.add(source, target, lastSeenMs)
+  // Older snapshots do not say who told of an edge: those never seen by a series were given.
+  for (const [source, target, lastSeenMs, given] of saved.edges)
+    state.graph.add(source, target, lastSeenMs, given ?? lastSeenMs === 0)
   state.fleet.restore(saved.entities, saved.instances)
   const rows = rowColumns(Math.max(64, table.capacity))
   for (let i = 0; i < part.keys.length; i++) {

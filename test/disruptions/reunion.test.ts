@@ -204,3 +204,18 @@ it('the same trouble again inside an open disruption stays with it', () => {
   expect(names(world.of('opened'))).toEqual([['a', 'front']])
   expect(world.of('retracted')).toEqual([])
 })
+
+it('beside a call graph, services that it does not hold are one story only when they begin together', () => {
+  const play = (later: number, edges: readonly string[]): string[][] => {
+    const world = new World(['a', 'b', 'o', 'p'], edges)
+    world.run(WARM_UP)
+    world.run(later, 'o')
+    world.run(20, 'o', 'p')
+    const last = new Map(world.bench.events.map(({ disruption }) => [disruption.id, disruption.entities]))
+    return [...last.values()].map(entities => [...entities])
+  }
+  expect(play(1, ['a>b'])).toEqual([['o', 'p']])
+  expect(play(5, ['a>b'])).toEqual([['o'], ['p']])
+  // Where there is no call graph at all, near is enough.
+  expect(play(5, [])).toEqual([['o', 'p']])
+})
