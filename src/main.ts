@@ -16,6 +16,7 @@ import { Rejects } from './core/rejects.ts'
 import type { AnomalyChange } from './core/stages.ts'
 import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
+import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { hostSamples } from './ingest/host.ts'
 import { Pipeline } from './pipeline.ts'
@@ -28,7 +29,7 @@ import { lockFolder } from './store/folder-lock.ts'
 import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
-import { openSinks, serveDeps } from './wiring.ts'
+import { openGrpc, openSinks, serveDeps } from './wiring.ts'
 
 /** A running service. */
 export interface Service {
@@ -142,14 +143,26 @@ export async function startService(
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
   })
-  const app = await buildServer(
-    serveDeps({ parts, inbox, index, changes, rejects, sinks, telemetry, effects, onError, warmUp }),
-    { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes },
-  )
+  const deps = serveDeps({
+    parts,
+    openSurprise: config.detection.openSurprise ?? ENSEMBLE_DEFAULTS.openAt,
+    inbox,
+    index,
+    changes,
+    rejects,
+    sinks,
+    telemetry,
+    effects,
+    warmUp,
+    onError,
+  })
+  const options = { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes }
+  const app = await buildServer(deps, options)
   await listen(app, config)
+  const grpc = await openGrpc(deps, options, config)
   const url = config.server.publicUrl ?? urlOf(config.server.host, (app.server.address() as AddressInfo).port)
   await effects.audit(systemClock(), 'service', 'start', { version: VERSION, config: configDigest(config) })
-  logger.info({ url, config: shownConfig(config) }, 'listening')
+  logger.info({ url, grpcPort: grpc?.port, config: shownConfig(config) }, 'listening')
 
   const saver = new Saver({
     inbox,
@@ -195,7 +208,7 @@ export async function startService(
     stop: async () => {
       warmUp.stop()
       for (const timer of timers) timer.stop()
-      await app.close()
+      await Promise.all([app.close(), grpc?.close()])
       await inbox.close()
       // Half a history must not stand for the whole: the next start learns from the beginning.
       if (!warmUp.interrupted) await saver.save()
