@@ -153,6 +153,7 @@ export async function startService(
     sinks,
     telemetry,
     effects,
+    warmUp,
     onError,
     warmUp,
   })
