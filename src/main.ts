@@ -153,7 +153,6 @@ export async function startService(
     sinks,
     telemetry,
     effects,
-    warmUp,
     onError,
     warmUp,
   })
