@@ -1,15 +1,19 @@
+import { calendarOf, maintenanceOf, policyOptions } from './alerting.ts'
 import type { Config } from './config.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
 import { sha256 } from './core/identity.ts'
+import { LocalTime } from './core/local-time.ts'
 import type { Rejects } from './core/rejects.ts'
 import { SeriesTable } from './core/series.ts'
 import { VERSION } from './core/version.ts'
 import { AbsenceDetector } from './detectors/absence.ts'
+import { AlertPolicy } from './detectors/alert-policy.ts'
 import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { profileMembers } from './detectors/profile-member.ts'
 import { ShiftDetector } from './detectors/shift.ts'
+import { Maintenance } from './disruptions/maintenance.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
 import { WindowHistory } from './features/history.ts'
@@ -36,8 +40,10 @@ function detectorsOf(context: DetectorContext, { profile, profiles }: Config['de
 
 /** What decides results, and nothing else: two runs with one digest give the same numbers. */
 export function configDigest(config: Config): string {
-  const { ingest, features, detection, disruptions } = config
-  return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection, disruptions }))}`
+  const { ingest, features, detection, disruptions, maintenance } = config
+  // What a calendar file says decides, not how it is called.
+  const told = { ...detection, calendar: calendarOf(detection) }
+  return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection: told, disruptions, maintenance }))}`
 }
 
 /** Builds the stages of the pipeline, the same for the live service and for replay. */
@@ -49,7 +55,20 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
     { stepMs: features.step, depth: features.historyWindows, budgetBytes: features.historyBudget },
     context,
   )
-  const detectors = detectorsOf(context, detection)
+  const options = {
+    ...ENSEMBLE_DEFAULTS,
+    ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
+  }
+  const configured = policyOptions(detection)
+  const policy = configured && new AlertPolicy(configured, options, context)
+  const detectors = detectorsOf(
+    {
+      ...context,
+      localTime: new LocalTime(detection.timeZone),
+      ...(policy ? { direction: row => policy.direction(row) } : {}),
+    },
+    detection,
+  )
   const intake = new IngestIntake(
     {
       bodyBytesMax: config.server.maxBodyBytes,
@@ -77,14 +96,7 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
     },
     context,
   )
-  const scoring = new Ensemble(
-    detectors,
-    {
-      ...ENSEMBLE_DEFAULTS,
-      ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
-    },
-    context,
-  )
+  const scoring = new Ensemble(detectors, options, context, policy)
   const disruptions = new Disruptions(
     {
       ...DISRUPTION_DEFAULTS,
@@ -96,7 +108,7 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
       log: 'record',
       linksBase: config.server.publicUrl?.replace(/\/$/, '') ?? '',
     },
-    { series, history },
+    { series, history, maintenance: new Maintenance(maintenanceOf(config)) },
   )
   disruptions.addEdges(config.disruptions.topology, 0)
   return { series, intake, windows, scoring, disruptions, history }

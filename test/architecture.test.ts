@@ -64,7 +64,7 @@ const TYPES_OF_DOMAIN = [
   'checkpoint',
   'effects',
 ]
-const TOP = ['main', 'cli', 'config', 'commands', 'assembly', 'wiring', 'upkeep']
+const TOP = ['main', 'cli', 'config', 'commands', 'assembly', 'alerting', 'wiring', 'upkeep']
 
 describe('dependency rules', () => {
   it('finds the source', () => {

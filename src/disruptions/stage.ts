@@ -4,6 +4,7 @@ import type { Change } from '../core/change.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../core/disruption.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import { contentId } from '../core/identity.ts'
+import type { MaintenanceOrder, MaintenanceState } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, DisruptionStage, ExplainedSuspect } from '../core/stages.ts'
@@ -16,6 +17,7 @@ import { CallGraph, compare } from './graph.ts'
 import { confidenceOf, rankParts, rankValue, severityOf } from './impact.ts'
 import { Investigator } from './investigator.ts'
 import { criticalOf, familiesSpeaking, type WindowLevels, windowLevels } from './levels.ts'
+import { Maintenance } from './maintenance.ts'
 import { silenceEvidence } from './measured.ts'
 import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
@@ -67,14 +69,20 @@ export class Disruptions implements DisruptionStage {
   readonly #anomalies = new Map<string, OpenAnomaly>()
   readonly #closing: OpenAnomaly[] = []
   readonly #muteWindows = new Map<string, number>()
+  readonly #maintenance: Maintenance
   #quiet = new Uint8Array(0)
   #nowMs = 0
 
   constructor(
     options: DisruptionOptions,
-    context: { readonly series: SeriesTable; readonly history: SeriesHistory },
+    context: {
+      readonly series: SeriesTable
+      readonly history: SeriesHistory
+      readonly maintenance?: Maintenance
+    },
   ) {
     this.#options = options
+    this.#maintenance = context.maintenance ?? new Maintenance()
     this.#series = context.series
     this.#graph = new CallGraph(options.maxEdges)
     this.#fleet = new Fleet(context.series, this.#graph, options.maxEntities, options.stepMs)
@@ -125,6 +133,18 @@ export class Disruptions implements DisruptionStage {
     this.counts.changesDropped++
   }
 
+  maintain(order: MaintenanceOrder, nowMs: number): string | undefined {
+    return this.#maintenance.follow(order, nowMs)
+  }
+
+  maintenance(timeMs: number): readonly MaintenanceState[] {
+    return this.#maintenance.list(timeMs)
+  }
+
+  #holdsOf(story: Story): string[] {
+    return this.#maintenance.holds(story.tenant, Object.keys(story.members), this.#nowMs)
+  }
+
   addEdges(edges: readonly CallEdge[], timeMs: number): void {
     for (const { source, target } of edges) this.#graph.add(source, target, timeMs)
   }
@@ -152,6 +172,7 @@ export class Disruptions implements DisruptionStage {
       if (story.kind === 'fault' && !born.includes(story)) this.#follow(story, pending)
     }
     this.#settle(windowEndMs, pending)
+    this.#release(pending)
     const order = pending.length > 0 ? this.#byRank() : []
     for (const [story, type] of pending) this.#publish(story, type, order, events)
     this.#mark(levels)
@@ -165,9 +186,12 @@ export class Disruptions implements DisruptionStage {
     const lately = [...this.#resolved]
       .filter(story => story.status === 'resolved')
       .sort((a, b) => (b.resolvedMs ?? 0) - (a.resolvedMs ?? 0) || compare(a.id, b.id))
-    return [...open, ...lately].flatMap((story, i) =>
-      story.published ? [{ ...story.published, rank: i + 1 }] : [],
-    )
+    return [...open, ...lately].flatMap((story, i) => {
+      if (!story.published) return []
+      const { maintenance: _, ...published } = story.published
+      const holds = story.status === 'open' ? this.#holdsOf(story) : story.holds
+      return [{ ...published, rank: i + 1, ...(holds.length > 0 ? { maintenance: holds } : {}) }]
+    })
   }
 
   /** As `Investigator.explain`. */
@@ -232,6 +256,7 @@ export class Disruptions implements DisruptionStage {
       anomalies: this.#anomalies,
       muteWindows: this.#muteWindows,
       counts: this.counts,
+      maintenance: this.#maintenance,
     }
   }
 
@@ -340,6 +365,7 @@ export class Disruptions implements DisruptionStage {
     story.startedMs = revived.startedMs
     story.openedMs = revived.openedMs
     story.recurrences = revived.recurrences
+    story.told = revived.told
     return story
   }
 
@@ -377,6 +403,14 @@ export class Disruptions implements DisruptionStage {
     }
   }
 
+  /** Tells what a maintenance window that is over kept back and that goes on. */
+  #release(pending: [Story, DisruptionEventType][]): void {
+    for (const story of this.#book.open) {
+      const isKept = !story.told && story.revision > 0 && !pending.some(([one]) => one === story)
+      if (isKept && this.#holdsOf(story).length === 0) pending.push([story, 'updated'])
+    }
+  }
+
   #close(story: Story, nowMs: number, pending: [Story, DisruptionEventType][]): void {
     this.#book.open.splice(this.#book.open.indexOf(story), 1)
     story.status = 'resolved'
@@ -394,12 +428,25 @@ export class Disruptions implements DisruptionStage {
   ): void {
     const at = order.indexOf(story)
     story.revision++
+    const holds = this.#holdsOf(story)
+    // The end of what was told is told, and the end of what was not is not.
+    const isHeld = type === 'resolved' ? !story.told : holds.length > 0
+    const told = story.told
+    if (!isHeld) story.told = true
+    if (holds.length > 0 || type !== 'resolved') story.holds = holds
     story.publishedMs = this.#nowMs
     story.publishedShape = this.#shapeOf(story)
     story.publishedSeverity = severityOf(story, this.#options.openAt)
     const disruption = this.#body(story, at < 0 ? order.length + 1 : at + 1)
     story.published = disruption
-    events.push({ id: `${story.id}.${story.revision}`, type, timeMs: this.#nowMs, disruption })
+    events.push({
+      id: `${story.id}.${story.revision}`,
+      // Whoever hears of it for the first time hears of an opening.
+      type: !isHeld && !told && type === 'updated' ? 'opened' : type,
+      timeMs: this.#nowMs,
+      disruption,
+      ...(isHeld ? { held: true as const } : {}),
+    })
   }
 
   #body(story: Story, rank: number): Disruption {

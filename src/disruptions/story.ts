@@ -54,6 +54,10 @@ export interface Story {
   /** Members at that ranking: more of them since then ask for another. */
   rankedMembers: number
   published: Disruption | null
+  /** Whether anybody was told: maintenance windows keep a story to the record. */
+  told: boolean
+  /** Maintenance windows that covered it when it was last recorded. */
+  holds: string[]
 }
 
 /** A record without inherited names: entities may be called anything, even `__proto__`. */
@@ -99,6 +103,8 @@ export function newStory(
     rankedAt: -1,
     rankedMembers: 0,
     published: null,
+    told: false,
+    holds: [],
   }
 }
 
