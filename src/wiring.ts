@@ -97,6 +97,8 @@ export function serveDeps(wired: Wired): ServeDeps {
     series: parts.series,
     history: parts.history,
     detectors: () => parts.scoring.detectors,
+    alerting: () => parts.scoring.alerting?.(),
+    maintenance: timeMs => parts.disruptions.maintenance(timeMs),
     edges: () => parts.disruptions.edges(),
     explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),
     drill: question => drillRows(question, parseTime),

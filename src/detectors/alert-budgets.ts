@@ -11,13 +11,15 @@ import type { Budgeted } from './alert-rules.ts'
  * week, whatever the dependence between windows and opinions. Set equal to the budget B:
  *   threshold = −log10 p = log10(2·W·N / (openCount·B)).
  * Tails that are estimated are wrong now and then: a pool that has spent more than its budget over the last weeks is held
- * by as many orders as it overspent (log10 of spent against promised, at most HELD_MOST), which passes as the weeks do.
+ * by twice the orders that it overspent (log10 of spent against promised, at most HELD_MOST), which passes as the weeks do.
  */
 const WEEK_MS = 7 * DAY_MS
 /** What was achieved is told over this many days. */
 const DAYS_KEPT = 28
 /** Orders of magnitude that a pool is held back at most. */
 const HELD_MOST = 2
+/** Orders of the tail for each order overspent: an estimated tail falls slower than it says. */
+const HELD_GAIN = 2
 /** Alerts counted in before the first: one early alert is no overspending. */
 const GRACE_ALERTS = 1
 /** No threshold lies below one window in twenty: less is not an alert. */
@@ -137,7 +139,7 @@ export class AlertBudgets {
       // Of whole days only: what a restart in the middle of a day works out again is the same.
       const due = pool.account.budget.alertsPerWeek * weeksOf(pool, day * DAY_MS)
       const spent = spentBy(pool) - (pool.days.get(day) ?? 0)
-      const over = Math.log10((spent + GRACE_ALERTS) / (due + GRACE_ALERTS))
+      const over = HELD_GAIN * Math.log10((spent + GRACE_ALERTS) / (due + GRACE_ALERTS))
       pool.held = Math.max(0, Math.min(HELD_MOST, over))
       this.#price(pool)
       this.#drop(pool)

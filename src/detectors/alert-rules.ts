@@ -31,6 +31,9 @@ export interface NamedBudget extends SeriesMatch {
 }
 
 const RULINGS_MAX = 65_000
+/** Labels of a group that count towards its rank, and what lies between ranks. */
+const NAMED_MOST = 50
+const RANK_STEP = 100
 
 /** What holds for a series when all rules are taken together; undefined is the default. */
 export interface Ruling {
@@ -149,8 +152,9 @@ export function ruleName({ series, metric, group }: AlertRule, at: number): stri
   return `rule ${at + 1}: ${[series, owners, metric].filter(part => part !== undefined && part !== '').join(' ')}`
 }
 
-/** Series before group before metric, then by how much is named. */
+/** Series before group before metric, then by how much is named; of labels each counts. */
 function rank({ series, metric, group }: AlertRule): number {
-  const named = [series, metric, group].filter(part => part !== undefined).length
-  return (series !== undefined ? 0 : group !== undefined ? 10 : 20) - named
+  const owners = group === undefined ? 0 : typeof group === 'string' ? 1 : Object.keys(group).length
+  const named = Number(series !== undefined) + Number(metric !== undefined) + Math.min(owners, NAMED_MOST)
+  return (series !== undefined ? 0 : group !== undefined ? 1 : 2) * RANK_STEP - named
 }

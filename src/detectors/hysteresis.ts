@@ -28,6 +28,8 @@ const LONGEST_MS = 86_400_000
 const LONGEST_WINDOWS_LEAST = 60
 /** A resting series opens again at once when it is this much more surprising than what it rests from: a thousandfold rarer. */
 const LOUDER_SURPRISE = 3
+/** Or when its move is this many times as large: surprise is bounded, and a loud anomaly is near the bound. */
+const LOUDER_MOVES = 3
 /** An open anomaly is told again when it grew by this much surprise, or into a higher severity. */
 const MATERIAL_SURPRISE = 1.5
 /** Calm windows that close an absence once values are back. */
@@ -55,8 +57,8 @@ export class Hysteresis {
   readonly #context: DetectorContext
   readonly #store = new ColumnStore(SPEC)
   readonly #open = new Map<number, Open>()
-  /** Strongest surprise of what each resting series rests from. */
-  readonly #rested = new Map<number, number>()
+  /** Strongest surprise, and the move at it in the series' unit, of what each resting series rests from. */
+  readonly #rested = new Map<number, readonly [surprise: number, move: number]>()
   readonly #policy: AlertPolicy | undefined
   readonly #longestMs: number
   /** Anomalies of forgotten series, to be told as closed. */
@@ -142,12 +144,15 @@ export class Hysteresis {
       chunk.calm[row] = 0
       const windows = policy ? policy.refractory(series[i]) : this.#options.refractory
       chunk.rest[row] = isOver ? Math.min(windows, UNTIL_CALM - 1) : UNTIL_CALM
-      if (chunk.rest[row] > 0) this.#rested.set(series[i], change.anomaly.surprise)
+      if (chunk.rest[row] > 0) this.#rested.set(series[i], [change.anomaly.surprise, moveOf(change.anomaly)])
       policy?.closed(change.anomaly)
       return
     }
     const opens = hot && this.#enough(chunk.hot[row]) && this.#open.size < OPEN_MAX
-    if (chunk.rest[row] > 0 && !(opens && this.#isLouder(series[i], surprise))) {
+    if (
+      chunk.rest[row] > 0 &&
+      !(opens && this.#isLouder(series[i], surprise, batch.observed[i] - opinions.expected[i]))
+    ) {
       this.#rest(chunk, row, surprise >= closeAt)
       if (chunk.rest[row] === 0) this.#rested.delete(series[i])
     } else if (opens) {
@@ -180,8 +185,10 @@ export class Hysteresis {
     return bad === undefined ? meta : { ...meta, bad }
   }
 
-  #isLouder(series: number, surprise: number): boolean {
-    return surprise >= (this.#rested.get(series) ?? 0) + LOUDER_SURPRISE
+  #isLouder(series: number, surprise: number, change: number): boolean {
+    const from = this.#rested.get(series)
+    if (from === undefined) return false
+    return surprise >= from[0] + LOUDER_SURPRISE || Math.abs(change) >= LOUDER_MOVES * from[1]
   }
 
   /** A hot window counts when the value is gone or stuck, or the move is one that somebody would care about. */
@@ -269,7 +276,7 @@ export class Hysteresis {
   snapshot(): Snapshot {
     const open = Array.from(this.#open.values(), ({ anomaly, told }) => ({ told, anomaly }))
     const { series } = this.#context
-    const rested = Array.from(this.#rested, ([row, surprise]) => [series.meta(row).key, surprise] as const)
+    const rested = Array.from(this.#rested, ([row, from]) => [series.meta(row).key, from] as const)
     return this.#store.snapshot(ID, VERSION, series, { open, orphans: this.#orphans, rested })
   }
 
@@ -278,9 +285,9 @@ export class Hysteresis {
     this.#store.restore(from.version === 1 ? upgraded(from) : from, ID, VERSION, series)
     const meta = from.meta as SavedMeta
     this.#orphans = meta.orphans.map(revive)
-    for (const [key, surprise] of meta.rested ?? []) {
+    for (const [key, from] of meta.rested ?? []) {
       const row = series.row(key)
-      if (row >= 0) this.#rested.set(row, surprise)
+      if (row >= 0) this.#rested.set(row, from)
     }
     for (const { told, anomaly } of meta.open) {
       const row = series.row(anomaly.key)
@@ -299,7 +306,7 @@ interface SavedMeta {
   readonly open: readonly { readonly told: number; readonly anomaly: Anomaly }[]
   readonly orphans: readonly Anomaly[]
   /** Absent before version 2. */
-  readonly rested?: readonly (readonly [key: string, surprise: number])[]
+  readonly rested?: readonly (readonly [key: string, from: readonly [surprise: number, move: number]])[]
 }
 
 /** Version 1 counted rest in bytes. */
@@ -307,6 +314,12 @@ function upgraded(from: Snapshot): Snapshot {
   const { rest } = from.columns
   if (!(rest instanceof Uint8Array)) return from
   return { ...from, version: VERSION, columns: { ...from.columns, rest: Uint16Array.from(rest) } }
+}
+
+/** Size of the move at its strongest; of silence none is larger. */
+function moveOf({ observed, expected }: Anomaly): number {
+  const move = Math.abs(observed - expected)
+  return Number.isFinite(move) ? move : Number.MAX_VALUE
 }
 
 /** JSON has no NaN: it comes back as null. */
