@@ -66,10 +66,29 @@ describe('maintenance', () => {
     expect(told.some(event => event.type === 'opened')).toBe(true)
   })
 
-  it('ends with its removal, and tells the end of what was told before it began', () => {
-    const { told, events } = play((at, step) => [windowOf('w', ['*'], at + 6 * step, at + 7_200_000)])
-    expect(told.map(event => event.type)).toEqual(expect.arrayContaining(['opened', 'resolved']))
-    expect(events.some(event => event.held)).toBe(true)
+  it('tells the end of what was told before it began, and shows meanwhile that it is covered', () => {
+    const fleet = new SyntheticFleet(1)
+    fleet.run(150)
+    fleet.run(10, slow())
+    const window = windowOf('w', ['*'], fleet.nowMs, fleet.nowMs + 7_200_000)
+    expect(fleet.bench.stage.board()[0].maintenance).toBeUndefined()
+    fleet.bench.stage.maintain({ op: 'add', window }, fleet.nowMs)
+    expect(fleet.bench.stage.board()[0]).toMatchObject({ status: 'open', maintenance: ['w'] })
+    const worse = slow()
+    worse.errors.inventory = 0.5
+    worse.cpu.search = 3
+    fleet.run(80, worse)
+    fleet.run(60)
+    const after = fleet.bench.events.filter(event => event.timeMs > window.times.startMs)
+    const own = fleet.bench.events[0].disruption.id
+    expect(after.some(event => event.held)).toBe(true)
+    expect(after.every(event => event.held || event.disruption.id === own)).toBe(true)
+    const end = after.filter(event => event.disruption.id === own).at(-1)
+    expect(end?.type).toBe('resolved')
+    expect(end?.held).toBeUndefined()
+  })
+
+  it('ends with its removal, by its own tenant only', () => {
     const maintenance = new Maintenance()
     const window = windowOf('w', ['*'], START_MS, START_MS + 1000)
     expect(maintenance.follow({ op: 'add', window }, START_MS)).toBeUndefined()
