@@ -52,6 +52,8 @@ export interface ServeDeps {
   anomalies(): readonly Anomaly[]
   readonly series: SeriesTable
   readonly history: SeriesHistory
+  /** Surprise that opens an anomaly. */
+  readonly openSurprise: number
   detectors(): readonly { readonly id: string; readonly warmUpWindows: number; readonly bytes: number }[]
   /** What rules, budgets and the calendar do; undefined when nothing is configured. */
   alerting(): AlertingReport | undefined
