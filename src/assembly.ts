@@ -1,10 +1,13 @@
+import { calendarOf, maintenanceOf, policyOptions } from './alerting.ts'
 import type { Config } from './config.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
 import { sha256 } from './core/identity.ts'
+import { LocalTime } from './core/local-time.ts'
 import type { Rejects } from './core/rejects.ts'
 import { SeriesTable } from './core/series.ts'
 import { VERSION } from './core/version.ts'
 import { AbsenceDetector } from './detectors/absence.ts'
+import { AlertPolicy } from './detectors/alert-policy.ts'
 import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
@@ -12,6 +15,7 @@ import { profileMembers } from './detectors/profile-member.ts'
 import { RidgeMember } from './detectors/ridge-member.ts'
 import { ShiftDetector } from './detectors/shift.ts'
 import { SuspectPool } from './detectors/suspect-pool.ts'
+import { Maintenance } from './disruptions/maintenance.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
 import { WindowHistory } from './features/history.ts'
@@ -48,8 +52,10 @@ function detectorsOf(
 
 /** What decides results, and nothing else: two runs with one digest give the same numbers. */
 export function configDigest(config: Config): string {
-  const { ingest, features, detection, disruptions } = config
-  return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection, disruptions }))}`
+  const { ingest, features, detection, disruptions, maintenance } = config
+  // What a calendar file says decides, not how it is called.
+  const told = { ...detection, calendar: calendarOf(detection) }
+  return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection: told, disruptions, maintenance }))}`
 }
 
 /** What the configuration says of reading samples. */
@@ -74,7 +80,20 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
     { stepMs: features.step, depth: features.historyWindows, budgetBytes: features.historyBudget },
     context,
   )
-  const detectors = detectorsOf(context, detection)
+  const options = {
+    ...ENSEMBLE_DEFAULTS,
+    ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
+  }
+  const configured = policyOptions(detection)
+  const policy = configured && new AlertPolicy(configured, options, context)
+  const detectors = detectorsOf(
+    {
+      ...context,
+      localTime: new LocalTime(detection.timeZone),
+      ...(policy ? { direction: row => policy.direction(row) } : {}),
+    },
+    detection,
+  )
   const intake = new IngestIntake(intakeOptions(config), context)
   const windows = new EventTimeWindows(
     {
@@ -89,15 +108,10 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
     },
     context,
   )
-  const scoring = new Ensemble(
-    detectors,
-    {
-      ...ENSEMBLE_DEFAULTS,
-      ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
-    },
-    context,
-    detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
-  )
+  const scoring = new Ensemble(detectors, options, context, {
+    policy,
+    pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
+  })
   const disruptions = new Disruptions(
     {
       ...DISRUPTION_DEFAULTS,
@@ -109,7 +123,7 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
       log: 'record',
       linksBase: config.server.publicUrl?.replace(/\/$/, '') ?? '',
     },
-    { series, history },
+    { series, history, maintenance: new Maintenance(maintenanceOf(config)) },
   )
   disruptions.addEdges(config.disruptions.topology, 0)
   return { series, intake, windows, scoring, disruptions, history }

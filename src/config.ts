@@ -4,6 +4,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { ForeshockError } from './core/errors.ts'
+import { isZone } from './core/local-time.ts'
 
 /**
  * The only reader of the configuration file and of the environment. One schema; it fails before anything starts,
@@ -38,6 +39,10 @@ const size = z.union([z.string(), z.number()]).transform((value, context) => {
 const count = z.coerce.number().int().min(1)
 const switchable = z.union([z.boolean(), z.enum(['true', 'false']).transform(text => text === 'true')])
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never)
+
+/** How often something comes again, in words. */
+const EVERY = ['day', 'weekday', 'week', 'month', 'year']
+const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const
 
 const keySchema = z.strictObject({
   name: z.string().min(1),
@@ -132,6 +137,60 @@ const warmUpSchema = z
     message: 'write either prometheus or files: history has one source',
   })
   .prefault({})
+const word = z.string().min(1).max(512)
+/** Which series: globs, `*` stands for any text; `group` is an entity, or labels by name. */
+const matchShape = {
+  series: word.optional(),
+  metric: word.optional(),
+  group: z.union([word, z.record(word, word)]).optional(),
+}
+const alertsPerWeek = z.coerce.number().positive('must be more than no alert a week').max(1e6)
+const leastMoveSchema = z.strictObject({
+  absolute: z.number().min(0).optional(),
+  relative: z.number().min(0).optional(),
+})
+const alertRuleSchema = z
+  .strictObject({
+    ...matchShape,
+    budget: alertsPerWeek.optional(),
+    openSurprise: z.number().positive().optional(),
+    closeSurprise: z.number().positive().optional(),
+    direction: z.enum(['up', 'down', 'both']).optional(),
+    atLeast: z.strictObject({ up: leastMoveSchema.optional(), down: leastMoveSchema.optional() }).optional(),
+    refractory: duration.optional(),
+    ignore: z.boolean().optional(),
+  })
+  .refine(rule => (rule.series ?? rule.metric ?? rule.group) !== undefined, {
+    message: 'name a series, metric or group, `*` stands for any text',
+  })
+
+const everySchema = word
+  .refine(text => EVERY.includes(text) || text.startsWith('FREQ='), {
+    message: `must be one of ${EVERY.join(', ')}, or a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SA`,
+  })
+  .optional()
+const spanShape = { from: word, to: word.optional(), every: everySchema }
+const calendarEntrySchema = z
+  .strictObject({
+    file: word.optional(),
+    name: word.optional(),
+    from: word.optional(),
+    to: word.optional(),
+    every: everySchema,
+    effect: z.enum(['suppress', 'like']).default('suppress'),
+    like: z.enum(WEEKDAYS).optional(),
+    ...matchShape,
+  })
+  .refine(
+    ({ file, name, from, to, every }) =>
+      file === undefined
+        ? name !== undefined && from !== undefined
+        : [name, from, to, every].every(part => part === undefined),
+    { message: 'is either `file: holidays.ics`, or has a name, a from and perhaps a to and an every' },
+  )
+  .refine(({ effect, like }) => (effect === 'like') === (like !== undefined), {
+    message: '`effect: like` names a day in `like: sunday`, and `suppress` none',
+  })
 
 export const configSchema = z.strictObject({
   server: section({
@@ -190,7 +249,35 @@ export const configSchema = z.strictObject({
       warmUp: z.coerce.number().int().min(60).default(1440),
       cpuShare: z.coerce.number().positive().max(1).default(0.1),
     }),
+    /** What is said of single series, groups or metrics: see docs/alerting.md. */
+    rules: z.array(alertRuleSchema).max(1000).default([]),
+    /** Alerts a week of each entity; without it `openSurprise` holds. */
+    budget: alertsPerWeek.optional(),
+    /** Budgets that all series share which they match. */
+    budgets: z
+      .array(z.strictObject({ name: word, alertsPerWeek, ...matchShape }))
+      .max(1000)
+      .default([]),
+    /** IANA name of the clocks that daily shapes and the calendar follow. */
+    timeZone: z
+      .string()
+      .default('UTC')
+      .refine(isZone, 'must be the IANA name of a time zone, such as Europe/Berlin'),
+    /** Known events: an .ics file, or a list. */
+    calendar: z.union([word, z.array(calendarEntrySchema).max(1000)]).default([]),
   }),
+  /** Windows in which disruptions of these entities are recorded and told to nobody. */
+  maintenance: z
+    .array(
+      z.strictObject({
+        name: word,
+        ...spanShape,
+        entity: z.union([word, z.array(word).min(1).max(1000)]),
+        tenant: word.default('default'),
+      }),
+    )
+    .max(1000)
+    .default([]),
   disruptions: section({
     openEvidence: z.coerce.number().positive().optional(),
     topology: z.array(edgeSchema).default([]),

@@ -138,7 +138,10 @@ export async function startService(
     changes: [],
   })
   // An Alertmanager that hangs must not hold up the start.
-  sinks.alertmanager?.restore(parts.disruptions.board().filter(one => one.status === 'open')).catch(onError)
+  const firing = parts.disruptions
+    .board()
+    .filter(one => one.status === 'open' && one.maintenance === undefined)
+  sinks.alertmanager?.restore(firing).catch(onError)
 
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
@@ -244,7 +247,9 @@ function orphans(index: RecordIndex, { disruptions }: Assembled, nowMs: number):
         resolvedAt: now,
         why,
       }
-      return { id: `${one.id}.${revision}`, type: 'retracted', timeMs: nowMs, disruption }
+      // Nobody was told of what a maintenance window kept back.
+      const held = one.maintenance === undefined ? {} : { held: true as const }
+      return { id: `${one.id}.${revision}`, type: 'retracted', timeMs: nowMs, disruption, ...held }
     })
 }
 

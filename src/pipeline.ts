@@ -4,6 +4,7 @@ import { type Change, changeOf } from './core/change.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from './core/envelope.ts'
 import { contentId } from './core/identity.ts'
+import type { MaintenanceOrder } from './core/maintenance.ts'
 import type { Position } from './core/ports.ts'
 import type { SeriesTable } from './core/series.ts'
 import type { AnomalyChange, DisruptionStage, Intake, Scoring, Windowing } from './core/stages.ts'
@@ -77,6 +78,7 @@ export class Pipeline {
     const { intake, windows } = this.parts
     if (!this.#past) this.#telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
     if (envelope.kind === 'change') return this.#change(position, envelope)
+    if (envelope.kind === 'maintenance') return this.#maintain(envelope)
     let receipt = EMPTY_RECEIPT
     if (envelope.kind === 'tick') {
       windows.tick(envelope.arrivalMs)
@@ -140,6 +142,20 @@ export class Pipeline {
     for (const change of changes) this.parts.disruptions.change(change)
     if (changes.length > 0) await this.#effect(position, { anomalies: [], events: [], changes })
     return { ...EMPTY_RECEIPT, samples: changes.length, rejected: reasons.length, reasons }
+  }
+
+  /** Maintenance windows are journaled as they are ordered, so that a replay holds back the same. */
+  #maintain(envelope: Envelope): Receipt {
+    let reason: string | undefined
+    try {
+      const order = JSON.parse(new TextDecoder().decode(envelope.bytes)) as MaintenanceOrder
+      reason = this.parts.disruptions.maintain(order, envelope.arrivalMs)
+    } catch (error) {
+      reason = `not a maintenance order: ${(error as Error).message}`
+    }
+    return reason === undefined
+      ? { ...EMPTY_RECEIPT, samples: 1 }
+      : { ...EMPTY_RECEIPT, rejected: 1, reasons: [reason] }
   }
 
   #evict(row: number): void {

@@ -108,6 +108,8 @@ export function serveDeps(wired: Wired): ServeDeps {
     history: parts.history,
     openSurprise: wired.openSurprise,
     detectors: () => parts.scoring.detectors,
+    alerting: () => parts.scoring.alerting?.(),
+    maintenance: timeMs => parts.disruptions.maintenance(timeMs),
     edges: () => parts.disruptions.edges(),
     explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),
     drill: question => drillRows(question, parseTime),

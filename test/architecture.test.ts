@@ -64,7 +64,18 @@ const TYPES_OF_DOMAIN = [
   'checkpoint',
   'effects',
 ]
-const TOP = ['main', 'cli', 'config', 'commands', 'assembly', 'wiring', 'upkeep', 'warm-up', 'reconcile']
+const TOP = [
+  'main',
+  'cli',
+  'config',
+  'commands',
+  'assembly',
+  'alerting',
+  'wiring',
+  'upkeep',
+  'warm-up',
+  'reconcile',
+]
 
 describe('dependency rules', () => {
   it('finds the source', () => {

@@ -1,5 +1,6 @@
 import type { FeatureBatch, ScoreBatch } from './batch.ts'
-import type { SeriesTable } from './series.ts'
+import type { LocalTime } from './local-time.ts'
+import type { BadDirection, SeriesTable } from './series.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** What a detector is told at construction; options of its own come beside it. */
@@ -7,6 +8,10 @@ export interface DetectorContext {
   readonly series: SeriesTable
   /** Window step, ms. */
   readonly stepMs: number
+  /** Which way is bad for a series, where rules say other than its metadata. */
+  readonly direction?: (row: number) => BadDirection | undefined
+  /** Wall clocks that daily shapes follow; UTC when absent. */
+  readonly localTime?: LocalTime
 }
 
 /** One voice of a detector: the column it speaks in and the opinions it is heard for. */

@@ -3,6 +3,7 @@ import type { FeatureBatch, OpinionBatch, SampleBatch } from './batch.ts'
 import type { Change } from './change.ts'
 import type { Disruption, DisruptionEvent } from './disruption.ts'
 import type { Envelope, Receipt } from './envelope.ts'
+import type { MaintenanceOrder, MaintenanceState } from './maintenance.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { CallEdge } from './topology.ts'
 
@@ -53,6 +54,39 @@ export interface AnomalyChange {
   readonly anomaly: Anomaly
 }
 
+/** Alerts a week, promised against achieved, of one budget. */
+export interface BudgetReport {
+  readonly name: string
+  /** Whom the promise is made to: each entity, or all that the budget is shared by. */
+  readonly each: 'entity' | 'budget'
+  /** Summed over all that it is made to. */
+  readonly promisedPerWeek: number
+  /** Over the last four weeks, or as long as it was counted, one week at least. */
+  readonly achievedPerWeek: number
+  /** How many it is made to, and how many of them had more alerts than promised. */
+  readonly pools: number
+  readonly poolsOverspent: number
+  readonly series: number
+  /** Surprise at which windows are hot, the least and the most of all. */
+  readonly openSurpriseLeast: number | null
+  readonly openSurpriseMost: number | null
+}
+
+/** What rules, budgets and the calendar do, for people who wrote them. */
+export interface AlertingReport {
+  readonly budgets: readonly BudgetReport[]
+  /** Series that match each rule; 0 is a rule that does nothing. */
+  readonly rules: readonly { readonly name: string; readonly series: number }[]
+  /** Windows since the start that each calendar entry kept from alerting, or that it explained. */
+  readonly calendar: readonly {
+    readonly name: string
+    readonly effect: 'suppress' | 'like'
+    readonly series: number
+    readonly isOn: boolean
+    readonly windows: number
+  }[]
+}
+
 /** Features → opinions → anomalies. */
 export interface Scoring extends Stage {
   /** Fills one opinion per row. Changes no learned state. */
@@ -66,6 +100,8 @@ export interface Scoring extends Stage {
   letGo(): void
   /** The pool for suspects: series held, and what it did since the start, by what; empty without one. */
   pool(): Readonly<Record<string, number>>
+  /** Undefined when nothing is configured. */
+  alerting?(): AlertingReport | undefined
   readonly detectors: readonly {
     readonly id: string
     readonly warmUpWindows: number
@@ -95,6 +131,10 @@ export interface DisruptionStage extends Stage {
   /** How much each row may teach the baselines: small while its entity is part of an open disruption. */
   weigh(batch: FeatureBatch, out: Float32Array): void
   change(change: Change): void
+  /** Adds or removes a maintenance window; the reason when it cannot. */
+  maintain(order: MaintenanceOrder, nowMs: number): string | undefined
+  /** Maintenance windows, and how they stand at a moment. */
+  maintenance(timeMs: number): readonly MaintenanceState[]
   addEdges(edges: readonly CallEdge[], timeMs: number): void
   /** Called once when a window is complete; returns what happened, in a deterministic order. */
   advance(windowEndMs: number): DisruptionEvent[]

@@ -74,6 +74,31 @@ export const METRICS = {
     help: 'Strange entity-windows explained by an announcement or by traffic since the start, and told to nobody',
     labels: ['by'],
   },
+  foreshock_alerts_promised_per_week: {
+    type: 'gauge',
+    help: 'Alerts a week that budgets allow, by budget',
+    labels: ['budget'],
+  },
+  foreshock_alerts_achieved_per_week: {
+    type: 'gauge',
+    help: 'Alerts a week there were over the last four weeks, by budget; above the promise raise it or look at the series',
+    labels: ['budget'],
+  },
+  foreshock_rule_series: {
+    type: 'gauge',
+    help: 'Series that match each rule of detection.rules; a rule with 0 does nothing',
+    labels: ['rule'],
+  },
+  foreshock_calendar_windows: {
+    type: 'gauge',
+    help: 'Windows that each calendar entry kept from alerting, or compared with another day, since it was configured',
+    labels: ['entry'],
+  },
+  foreshock_disruptions_held: {
+    type: 'gauge',
+    help: 'Open disruptions that a maintenance window keeps to the record',
+    labels: [],
+  },
   foreshock_publish_total: {
     type: 'counter',
     help: 'Events delivered or failed, by sink; failed ones are retried',

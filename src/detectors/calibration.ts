@@ -45,7 +45,7 @@ const WILD_SHARE = 1 / 8
 const WILD_BIN = (1 - LOWEST) * PER_UNIT
 
 /** Two-sided tail of Student's t with 4 degrees of freedom: standardised residuals with a rough scale. */
-function priorTail(z: number): number {
+export function priorTail(z: number): number {
   const sin = z / Math.sqrt(z * z + 4)
   return 1 - sin * (1 + (1 - sin * sin) / 2)
 }

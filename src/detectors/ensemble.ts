@@ -1,8 +1,15 @@
 import type { Anomaly } from '../core/anomaly.ts'
-import { type FeatureBatch, type OpinionBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
+import {
+  type FeatureBatch,
+  featureBatch,
+  type OpinionBatch,
+  type ScoreBatch,
+  scoreBatch,
+} from '../core/batch.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { AnomalyChange, Scoring } from '../core/stages.ts'
+import type { AlertingReport, AnomalyChange, Scoring } from '../core/stages.ts'
+import type { AlertPolicy } from './alert-policy.ts'
 import { Calibration } from './calibration.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
@@ -48,6 +55,12 @@ const DEFAULT_VOICES = [
   { column: 'incident', feeds: ['incident'] },
 ] as const
 
+/** What may be configured beside the detectors. */
+export interface EnsembleParts {
+  readonly policy?: AlertPolicy | undefined
+  readonly pool?: SuspectPool | undefined
+}
+
 /** The scoring stage: detectors, their calibrations, fusion, and hysteresis over the result. */
 export class Ensemble implements Scoring {
   readonly #detectors: readonly Detector[]
@@ -65,18 +78,23 @@ export class Ensemble implements Scoring {
   readonly #blocks = new WeakMap<FeatureBatch, FeatureBatch[]>()
   #capacity = 0
   readonly #feeds: Record<(typeof FEEDS)[number], Feed>
+  readonly #policy: AlertPolicy | undefined
 
-  /** The pool's members come last of the detectors: what they say is heard with the others. */
+  /**
+   * Without a `policy` nothing is configured about single series: every one has `options`. The members of a `pool` come
+   * last of the detectors: what they say is heard with the others.
+   */
   constructor(
     own: readonly Detector[],
     options: EnsembleOptions,
     context: DetectorContext,
-    pool?: SuspectPool,
+    { policy, pool }: EnsembleParts = {},
   ) {
     const detectors: readonly Detector[] = [...own, ...(pool?.members ?? [])]
     this.#pool = pool
     this.#detectors = detectors
     this.#options = options
+    this.#policy = policy
     for (const [at, detector] of detectors.entries()) {
       for (const voice of detector.voices ?? DEFAULT_VOICES) {
         const calibrated = 'calibrated' in voice && voice.calibrated === true
@@ -97,7 +115,7 @@ export class Ensemble implements Scoring {
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
     for (const [at, { whole }] of detectors.entries())
       if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [] })
-    this.#hysteresis = new Hysteresis(options, context)
+    this.#hysteresis = new Hysteresis(options, context, policy)
     const feed = (): Feed => ({ heard: [], all: [], by: new Uint8Array(this.#voices.length + 1) })
     this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
     this.#reserve(1)
@@ -114,6 +132,7 @@ export class Ensemble implements Scoring {
 
   async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
     this.#reserve(batch.length)
+    this.#policy?.begin(batch)
     out.length = batch.length
     for (const [d, { out: whole }] of this.#wholes) await this.#detectors[d].score(batch, whole)
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
@@ -127,6 +146,7 @@ export class Ensemble implements Scoring {
       this.#calibrate(block, from)
       this.#opinions(out, from, block.length)
       explainRows(block, this.#outputs, this.#grader?.evidence, out, from, this.#options.openAt)
+      this.#policy?.soften(block, out, from)
     }
   }
 
@@ -156,6 +176,8 @@ export class Ensemble implements Scoring {
   }
 
   judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[] {
+    this.#policy?.begin(batch)
+    this.#policy?.judged(batch)
     return this.#hysteresis.judge(batch, opinions, this.#voices, this.#detectors)
   }
 
@@ -168,6 +190,15 @@ export class Ensemble implements Scoring {
       const hot = opinions.point[i] >= openAt || opinions.incident[i] >= openAt
       own[i] = weight[i] * (open[i] === 1 ? anomalousWeight : hot ? HOT_WEIGHT : 1)
     }
+    this.#policy?.begin(batch)
+    const rows = this.#policy?.learnable(batch)
+    if (rows === undefined) this.#learnAll(batch)
+    else this.#learnSome(batch, rows)
+    this.#pool?.consider(batch, opinions, open)
+  }
+
+  #learnAll(batch: FeatureBatch): void {
+    const { length } = batch
     for (let from = 0; from < length; from += BLOCK_ROWS) {
       const block = this.#block(batch, from)
       const at = from / BLOCK_ROWS
@@ -177,12 +208,27 @@ export class Ensemble implements Scoring {
         voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
       }
     }
-    for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, own)
-    this.#pool?.consider(batch, opinions, open)
+    for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, this.#weight)
   }
 
   pool(): Readonly<Record<string, number>> {
     return this.#pool?.counts() ?? {}
+  }
+
+  /** Learns some rows of a batch only; rare, so they are copied together. */
+  #learnSome(batch: FeatureBatch, rows: Uint32Array): void {
+    const some = pick(batch, rows)
+    const weights = Float32Array.from(rows, row => this.#weight[row])
+    for (const detector of this.#detectors) detector.learn(some, weights)
+    for (const voice of this.#voices) {
+      const bins = Uint8Array.from(rows, row => voice.bins[Math.floor(row / BLOCK_ROWS)][row % BLOCK_ROWS])
+      const found = Float32Array.from(rows, row => voice.surprise[row])
+      voice.calibration?.learn(some.series, some.length, bins, found, weights)
+    }
+  }
+
+  alerting(): AlertingReport | undefined {
+    return this.#policy?.report()
   }
 
   anomalies(): readonly Anomaly[] {
@@ -239,7 +285,7 @@ export class Ensemble implements Scoring {
   }
 
   snapshot(): Snapshot[] {
-    return this.#parts().map(part => part.snapshot())
+    return [...this.#parts().map(part => part.snapshot()), ...(this.#policy?.snapshot() ?? [])]
   }
 
   restore(parts: readonly Snapshot[]): void {
@@ -247,6 +293,7 @@ export class Ensemble implements Scoring {
       const own = parts.find(snapshot => snapshot.id === part.id)
       if (own) part.restore(own)
     }
+    this.#policy?.restore(parts, this.#hysteresis.anomalies())
   }
 
   forget(series: number): void {
@@ -254,6 +301,7 @@ export class Ensemble implements Scoring {
     for (const voice of this.#voices) voice.calibration?.forget(series)
     this.#hysteresis.forget(series)
     this.#pool?.forget(series)
+    this.#policy?.forget(series)
   }
 
   bytes(): number {
@@ -261,7 +309,7 @@ export class Ensemble implements Scoring {
       (this.#pool?.bytes() ?? 0) + this.#hysteresis.bytes() + this.#capacity * (5 * this.#voices.length + 4)
     for (const detector of this.#detectors) sum += detector.bytes()
     for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
-    return sum
+    return sum + (this.#policy?.bytes() ?? 0)
   }
 }
 
@@ -302,6 +350,21 @@ function scoreBlocksOf(out: ScoreBatch): ScoreBatch[] {
     })
   }
   return blocks
+}
+
+/** Some rows of a batch, as a batch of their own. */
+function pick(batch: FeatureBatch, rows: Uint32Array): FeatureBatch {
+  const { width } = batch
+  const out = featureBatch(rows.length, width)
+  out.length = rows.length
+  for (const [at, row] of rows.entries()) {
+    out.series[at] = batch.series[row]
+    out.windowEndMs[at] = batch.windowEndMs[row]
+    out.observed[at] = batch.observed[row]
+    out.coverage[at] = batch.coverage[row]
+    out.features.set(batch.features.subarray(row * width, (row + 1) * width), at * width)
+  }
+  return out
 }
 
 /** The block of a batch from row `from`, as a view. */

@@ -1,4 +1,5 @@
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import { matcherOf } from '../core/series-match.ts'
 
 /** Memory profiles of the daily shape, smallest first; `none` is a series without one. */
 export const PROFILES = ['none', 'tiny', 'compact', 'full'] as const
@@ -70,24 +71,5 @@ export class ProfileChoice {
 }
 
 function matcher({ series, metric, entity }: ProfileRule): (meta: SeriesMeta) => boolean {
-  const [key, name, owner] = [glob(series), glob(metric), glob(entity)]
-  return meta => key(meta.key) && name(meta.metric) && owner(meta.entity)
-}
-
-function glob(pattern: string | undefined): (text: string) => boolean {
-  if (pattern === undefined) return () => true
-  // Pieces are sought one after the other: no pattern can make this slow, as a regular expression could be made.
-  const pieces = pattern.split('*')
-  return text => {
-    if (pieces.length === 1) return text === pattern
-    const last = pieces[pieces.length - 1]
-    if (!text.startsWith(pieces[0]) || text.length < pieces[0].length + last.length) return false
-    let at = pieces[0].length
-    for (const piece of pieces.slice(1, -1)) {
-      const found = text.indexOf(piece, at)
-      if (found < 0) return false
-      at = found + piece.length
-    }
-    return text.endsWith(last) && text.length - last.length >= at
-  }
+  return matcherOf({ series, metric, group: entity })
 }

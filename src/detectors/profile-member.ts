@@ -1,6 +1,7 @@
 import { type FeatureBatch, featureBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
+import type { LocalTime } from '../core/local-time.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { FullDetector } from './full-detector.ts'
 import { KindClasses } from './kind-classes.ts'
@@ -36,6 +37,8 @@ export class ProfileMember implements Detector {
   readonly #table: DetectorContext['series']
   readonly #choice: ProfileChoice
   readonly #classes: KindClasses
+  readonly #stepMs: number
+  readonly #localTime: LocalTime | undefined
   /** The rows of a mixed batch that are this profile's, and their places in it. */
   #own = featureBatch(0, 0)
   #ownOut = scoreBatch(0)
@@ -48,12 +51,27 @@ export class ProfileMember implements Detector {
     this.warmUpWindows = this.#inner.warmUpWindows
     this.#place = PROFILES.indexOf(profile)
     this.#table = context.series
+    this.#stepMs = context.stepMs
+    this.#localTime = context.localTime?.isUtc ? undefined : context.localTime
     this.#choice = choice
-    this.#classes = new KindClasses(context.series)
+    this.#classes = new KindClasses(context.series, context.direction)
+  }
+
+  /** True when the batch goes to the profile as it is: every series is its own, and its clocks are UTC's. */
+  get #isWhole(): boolean {
+    return this.#choice.isUniform && this.#localTime === undefined
+  }
+
+  /**
+   * How far the clocks of people are ahead of UTC in a window. The profile is given local times: an hour that is skipped
+   * is a gap to it, an hour that comes twice is one that it sees twice.
+   */
+  #aheadMs(endMs: number): number {
+    return this.#localTime === undefined ? 0 : this.#localTime.offsetMs(endMs - this.#stepMs)
   }
 
   async score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
-    if (this.#choice.isUniform) await this.#inner.score(batch, out)
+    if (this.#isWhole) await this.#inner.score(batch, out)
     else {
       this.#select(batch)
       await this.#inner.score(this.#own, this.#ownOut)
@@ -64,7 +82,7 @@ export class ProfileMember implements Detector {
 
   learn(batch: FeatureBatch): void {
     let own = batch
-    if (!this.#choice.isUniform) {
+    if (!this.#isWhole) {
       this.#select(batch)
       own = this.#own
     }
@@ -85,7 +103,7 @@ export class ProfileMember implements Detector {
       const at = own.length++
       this.#places[at] = i
       own.series[at] = batch.series[i]
-      own.windowEndMs[at] = batch.windowEndMs[i]
+      own.windowEndMs[at] = batch.windowEndMs[i] + this.#aheadMs(batch.windowEndMs[i])
       own.observed[at] = batch.observed[i]
       own.coverage[at] = batch.coverage[i]
     }
@@ -123,11 +141,17 @@ export class ProfileMember implements Detector {
   }
 
   snapshot(): Snapshot {
-    return this.#inner.snapshot()
+    const own = this.#inner.snapshot()
+    return this.#localTime === undefined
+      ? own
+      : { ...own, meta: { zone: this.#localTime.zone, inner: own.meta } }
   }
 
+  /** A shape of the day on other clocks is of no use: it is learned anew. */
   restore(from: Snapshot): void {
-    this.#inner.restore(from)
+    const saved = from.meta as { zone?: string; inner?: unknown } | null
+    if (saved?.zone !== this.#localTime?.zone) return
+    this.#inner.restore(saved?.zone === undefined ? from : { ...from, meta: saved.inner })
     // Another rule may have given a series another profile since: what it learned in this one must not come back.
     if (this.#choice.isUniform) return
     for (const key of from.keys) {

@@ -130,6 +130,7 @@ export function bodyOf(story: Story, context: BodyContext): Disruption {
       ref,
     })),
     silenced: false,
+    ...(story.holds.length > 0 ? { maintenance: story.holds } : {}),
     replay: { log: options.log, config: options.configDigest, models: { ...options.models } },
     links: { self: path, verdict: `${path}/verdicts` },
   }

@@ -63,4 +63,5 @@ export function revive(story: Story, resolved: Story[], options: DisruptionOptio
   story.openedMs = revived.openedMs
   story.recurrences = revived.recurrences
   story.related = revived.related
+  story.told = revived.told
 }

@@ -42,15 +42,37 @@ export class Ranking {
     return JSON.stringify([severity, suspects, Object.keys(story.members).sort(compare)])
   }
 
-  /** The next revision of a story, and what is remembered of having told it. */
-  publish(story: Story, type: DisruptionEventType, rank: number, nowMs: number): DisruptionEvent {
+  /**
+   * The next revision of a story, and what is remembered of having told it; under maintenance, `holds`, it is recorded
+   * and told to nobody.
+   */
+  publish(
+    story: Story,
+    type: DisruptionEventType,
+    rank: number,
+    nowMs: number,
+    holds: string[],
+  ): DisruptionEvent {
     story.revision++
+    const isEnd = type === 'resolved' || type === 'retracted'
+    const { told } = story
+    // The end of what was told is told, and the end of what was not is not.
+    const isHeld = isEnd ? !told : holds.length > 0
+    if (!isHeld) story.told = true
+    if (holds.length > 0 || !isEnd) story.holds = holds
     story.publishedMs = nowMs
     story.publishedShape = this.shapeOf(story)
     story.publishedSeverity = severityOf(story, this.#options.openAt)
     const disruption = this.#body(story, rank, nowMs)
     story.published = disruption
-    return { id: `${story.id}.${story.revision}`, type, timeMs: nowMs, disruption }
+    return {
+      id: `${story.id}.${story.revision}`,
+      // Whoever hears of it for the first time hears of an opening.
+      type: !isHeld && !told && type === 'updated' ? 'opened' : type,
+      timeMs: nowMs,
+      disruption,
+      ...(isHeld ? { held: true as const } : {}),
+    }
   }
 
   #body(story: Story, rank: number, nowMs: number): Disruption {

@@ -3,6 +3,7 @@ import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import type { Change } from '../core/change.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../core/disruption.ts'
 import type { SeriesHistory } from '../core/history.ts'
+import type { MaintenanceOrder, MaintenanceState } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, DisruptionStage, ExplainedSuspect } from '../core/stages.ts'
@@ -14,6 +15,7 @@ import { CallGraph, compare } from './graph.ts'
 import { Investigator } from './investigator.ts'
 import { criticalOf, type WindowLevels, windowLevels } from './levels.ts'
 import { age, christen, revive } from './life.ts'
+import { Maintenance } from './maintenance.ts'
 import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
 import { Ranking } from './ranking.ts'
@@ -71,6 +73,7 @@ export class Disruptions implements DisruptionStage {
   readonly #anomalies = new Map<string, OpenAnomaly>()
   readonly #closing: OpenAnomaly[] = []
   readonly #muteWindows = new Map<string, number>()
+  readonly #maintenance: Maintenance
   #quiet = new Uint8Array(0)
   #nowMs = 0
   /** Version of the graph at which stories were last looked at for parting. */
@@ -79,9 +82,14 @@ export class Disruptions implements DisruptionStage {
 
   constructor(
     options: DisruptionOptions,
-    context: { readonly series: SeriesTable; readonly history: SeriesHistory },
+    context: {
+      readonly series: SeriesTable
+      readonly history: SeriesHistory
+      readonly maintenance?: Maintenance
+    },
   ) {
     this.#options = options
+    this.#maintenance = context.maintenance ?? new Maintenance()
     this.#series = context.series
     this.#graph = new CallGraph(options.maxEdges)
     this.#fleet = new Fleet(context.series, this.#graph, options.maxEntities, options.stepMs)
@@ -134,6 +142,18 @@ export class Disruptions implements DisruptionStage {
     this.counts.changesDropped++
   }
 
+  maintain(order: MaintenanceOrder, nowMs: number): string | undefined {
+    return this.#maintenance.follow(order, nowMs)
+  }
+
+  maintenance(timeMs: number): readonly MaintenanceState[] {
+    return this.#maintenance.list(timeMs)
+  }
+
+  #holdsOf(story: Story): string[] {
+    return this.#maintenance.holds(story.tenant, Object.keys(story.members), this.#nowMs)
+  }
+
   addEdges(edges: readonly CallEdge[], timeMs: number): void {
     for (const { source, target } of edges) this.#graph.add(source, target, timeMs, true)
   }
@@ -171,11 +191,12 @@ export class Disruptions implements DisruptionStage {
     this.#part(pending)
     this.#reunite(pending)
     this.#settle(windowEndMs, pending)
+    this.#release(pending)
     const order = pending.length > 0 ? this.#ranking.order(this.#book.open) : []
     for (const [story, type] of pending) {
       const at = order.indexOf(story)
       const rank = at < 0 ? order.length + 1 : at + 1
-      events.push(this.#ranking.publish(story, type, rank, windowEndMs))
+      events.push(this.#ranking.publish(story, type, rank, windowEndMs, this.#holdsOf(story)))
     }
     this.#mark(levels)
     this.#fleet.endWindow()
@@ -190,9 +211,12 @@ export class Disruptions implements DisruptionStage {
     const lately = [...this.#resolved]
       .filter(story => story.status === 'resolved')
       .sort((a, b) => (b.resolvedMs ?? 0) - (a.resolvedMs ?? 0) || compare(a.id, b.id))
-    return [...open, ...lately].flatMap((story, i) =>
-      story.published ? [{ ...story.published, rank: i + 1 }] : [],
-    )
+    return [...open, ...lately].flatMap((story, i) => {
+      if (!story.published) return []
+      const { maintenance: _, ...published } = story.published
+      const holds = story.status === 'open' ? this.#holdsOf(story) : story.holds
+      return [{ ...published, rank: i + 1, ...(holds.length > 0 ? { maintenance: holds } : {}) }]
+    })
   }
 
   /** As `Investigator.explain`. */
@@ -268,6 +292,7 @@ export class Disruptions implements DisruptionStage {
       anomalies: this.#anomalies,
       muteWindows: this.#muteWindows,
       counts: this.counts,
+      maintenance: this.#maintenance,
     }
   }
 
@@ -347,6 +372,14 @@ export class Disruptions implements DisruptionStage {
       const at = pending.findIndex(([one]) => one === story)
       if (at >= 0 && pending[at][1] === 'updated') pending.splice(at, 1)
       this.#close(story, nowMs, pending)
+    }
+  }
+
+  /** Tells what a maintenance window that is over kept back and that goes on. */
+  #release(pending: Pending): void {
+    for (const story of this.#book.open) {
+      const isKept = !story.told && story.revision > 0 && !pending.some(([one]) => one === story)
+      if (isKept && this.#holdsOf(story).length === 0) pending.push([story, 'updated'])
     }
   }
 

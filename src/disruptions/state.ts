@@ -1,10 +1,12 @@
 import type { Change } from '../core/change.ts'
 import { ForeshockError } from '../core/errors.ts'
+import type { MaintenanceWindow } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { rowColumns } from './evidence.ts'
 import type { EntityMemory, Fleet, InstanceMemory } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
+import type { Maintenance } from './maintenance.ts'
 import type { DisruptionCounts, OpenAnomaly } from './stage.ts'
 import { dictionary, type Story } from './story.ts'
 
@@ -22,6 +24,7 @@ export interface StageState {
   readonly anomalies: Map<string, OpenAnomaly>
   readonly muteWindows: Map<string, number>
   readonly counts: DisruptionCounts
+  readonly maintenance: Maintenance
 }
 
 interface SavedMeta {
@@ -35,6 +38,8 @@ interface SavedMeta {
   readonly anomalies: readonly OpenAnomaly[]
   readonly muteWindows: readonly (readonly [tenant: string, windows: number])[]
   readonly counts: DisruptionCounts
+  /** Absent before there were any. */
+  readonly maintenance?: readonly MaintenanceWindow[]
 }
 
 export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
@@ -54,6 +59,7 @@ export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
     anomalies: [...state.anomalies.values()],
     muteWindows: [...state.muteWindows],
     counts: state.counts,
+    maintenance: state.maintenance.saved(),
   }
   // A copy, as every snapshot: the stage goes on changing its own.
   return { id: ID, version: VERSION, keys, columns: { lastLiveMs }, meta: JSON.parse(JSON.stringify(meta)) }
@@ -90,6 +96,7 @@ export function restoreStage(
   state.muteWindows.clear()
   for (const [tenant, windows] of saved.muteWindows) state.muteWindows.set(tenant, windows)
   Object.assign(state.counts, saved.counts)
+  state.maintenance.restore(saved.maintenance ?? [])
   return saved.nowMs
 }
 
@@ -106,6 +113,8 @@ function revive(story: Story): Story {
     rankedMembers: story.rankedMembers ?? 0,
     related: story.related ?? [],
     episodeMs: story.episodeMs ?? story.startedMs,
+    told: story.told ?? story.revision > 0,
+    holds: story.holds ?? [],
     members,
     evidence: dictionary(story.evidence),
   }

@@ -60,6 +60,10 @@ export interface Story {
   published: Disruption | null
   /** Stories that became this one, that this one became, or that parted from it; oldest first. */
   related: Relation[]
+  /** Whether anybody was told: maintenance windows keep a story to the record. */
+  told: boolean
+  /** Maintenance windows that covered it when it was last recorded. */
+  holds: string[]
 }
 
 export type Relation = NonNullable<Disruption['related']>[number]
@@ -119,6 +123,8 @@ export function newStory(
     rankedMembers: 0,
     published: null,
     related: [],
+    told: false,
+    holds: [],
   }
 }
 

@@ -29,7 +29,7 @@ function world(size: number, detectors: readonly PooledDetector[], kinds: readon
   for (const [i, kind] of kinds.entries()) series.intern(testSeries(`s${i}`, kind))
   const history = new WindowHistory({ stepMs: STEP_MS, depth: HISTORY }, context)
   const pool = new SuspectPool({ size, detectors }, context, history)
-  const ensemble = new Ensemble([new DeviationDetector(context)], ENSEMBLE_DEFAULTS, context, pool)
+  const ensemble = new Ensemble([new DeviationDetector(context)], ENSEMBLE_DEFAULTS, context, { pool })
   return { series, pool, ensemble, history }
 }
 
