@@ -59,7 +59,7 @@ const TAIL_OFTEN = 100
 /** A residual of that many scales no longer says more; keeps squares inside float32. */
 export const SCALES_MAX = 1e6
 /** Code of a phase slot never visited: one below the smallest level code. */
-const emptyCode = (profile: SlotProfile) => -profile.levelMax - 1
+export const emptyCode = (profile: SlotProfile) => -profile.levelMax - 1
 
 const ENVELOPE_GAIN = 46
 const ENVELOPE_KNEE = 0.25
@@ -200,7 +200,7 @@ export function scoreRow(
   w[o + AT.offLevel] = e
 }
 
-function levelOf(c: SlotChunk, i: number, at: number): number {
+export function levelOf(c: SlotChunk, i: number, at: number): number {
   return c.codeBase[i] + c.levels[at] * c.codeStep[i]
 }
 
@@ -232,8 +232,45 @@ function recode(c: SlotChunk, i: number, profile: SlotProfile, slot: number, lev
     if (value < low) low = value
     if (value > high) high = value
   }
-  const floor = 0.05 * c.jump[i] + 0.05 * c.deviation[i] + 1e-6 * c.magnitude[i] + 1e-12
   levelScratch[slot] = level
+  frameLevels(c, i, profile, low, high)
+  for (let s = 0; s < profile.slots; s++) {
+    if (c.levels[rowAt + s] === empty && s !== slot) continue
+    const code = roundStochastic((levelScratch[s] - c.codeBase[i]) / c.codeStep[i], c.n[i] + s)
+    c.levels[rowAt + s] = Math.max(-profile.levelMax, Math.min(profile.levelMax, code))
+  }
+}
+
+/** Gives a row all its levels (NaN is an empty slot) and the codes of its envelopes at once. */
+export function writeLevels(
+  c: SlotChunk,
+  i: number,
+  profile: SlotProfile,
+  levels: Float64Array,
+  envelopes: Uint8Array,
+  slots: number,
+): void {
+  const rowAt = i * profile.slots
+  c.levels.fill(emptyCode(profile), rowAt, rowAt + profile.slots)
+  let low = Infinity
+  let high = -Infinity
+  for (let s = 0; s < slots; s++) {
+    c.envelopes[rowAt + s] = envelopes[s]
+    if (levels[s] < low) low = levels[s]
+    if (levels[s] > high) high = levels[s]
+  }
+  if (low > high) return
+  frameLevels(c, i, profile, low, high)
+  for (let s = 0; s < slots; s++) {
+    if (Number.isNaN(levels[s])) continue
+    const code = roundStochastic((levels[s] - c.codeBase[i]) / c.codeStep[i], c.n[i] + s)
+    c.levels[rowAt + s] = Math.max(-profile.levelMax, Math.min(profile.levelMax, code))
+  }
+}
+
+/** Base and step of codes for levels from `low` to `high`, with room on both sides. */
+function frameLevels(c: SlotChunk, i: number, profile: SlotProfile, low: number, high: number): void {
+  const floor = 0.05 * c.jump[i] + 0.05 * c.deviation[i] + 1e-6 * c.magnitude[i] + 1e-12
   c.codeBase[i] = low / 2 + high / 2
   c.codeStep[i] = Math.max(
     (0.625 * (high - low)) / profile.levelMax,
@@ -241,11 +278,6 @@ function recode(c: SlotChunk, i: number, profile: SlotProfile, slot: number, lev
     (4e-7 * Math.max(Math.abs(low), Math.abs(high))) / profile.levelMax,
     1e-30,
   )
-  for (let s = 0; s < profile.slots; s++) {
-    if (c.levels[rowAt + s] === empty && s !== slot) continue
-    const code = roundStochastic((levelScratch[s] - c.codeBase[i]) / c.codeStep[i], c.n[i] + s)
-    c.levels[rowAt + s] = Math.max(-profile.levelMax, Math.min(profile.levelMax, code))
-  }
 }
 
 /** Ends the visit of a slot: its level and envelope take what the visit saw. */

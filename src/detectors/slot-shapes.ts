@@ -32,6 +32,44 @@ export function shapeCode(profile: SlotProfile, x: number, mean: number, dev: nu
   return Math.sign(z) * Math.round(LOG_GAIN * Math.LN2 * fastLog2(1 + Math.abs(z) / LOG_KNEE))
 }
 
+/** The normalised value a code stands for. */
+export function decodeShape(profile: SlotProfile, code: number): number {
+  return profile.keptDistances ? code / LINEAR_GAIN : DECODED[code + 128]
+}
+
+/** The code of a normalised value. */
+export function encodeShape(profile: SlotProfile, z: number): number {
+  const held = Math.max(-Z_CLIP, Math.min(Z_CLIP, z))
+  if (profile.keptDistances) return Math.round(held * LINEAR_GAIN)
+  return Math.sign(held) * Math.round(LOG_GAIN * Math.log(1 + Math.abs(held) / LOG_KNEE))
+}
+
+/** A code that is far from everything but its like, for samples that are not known; signs change from place to place. */
+export function farCode(profile: SlotProfile, place: number): number {
+  return encodeShape(profile, place % 2 === 0 ? Z_CLIP : -Z_CLIP)
+}
+
+/** Works the running distances out from the ring after `n` samples: what `pushShape` would have kept. */
+export function measureDistances(
+  profile: SlotProfile,
+  ring: Int16Array,
+  at: number,
+  distances: Int32Array,
+  distanceAt: number,
+  n: number,
+): void {
+  const size = profile.lastLag + SHINGLE
+  const place = (back: number) => at + ((((n - back) % size) + size) % size)
+  for (let lag = profile.firstLag; lag <= profile.lastLag; lag++) {
+    let sum = 0
+    for (let k = 1; k <= SHINGLE; k++) {
+      const difference = ring[place(k)] - ring[place(k + lag)]
+      sum = (sum + Math.imul(difference, difference)) | 0
+    }
+    distances[distanceAt + lag - profile.firstLag] = sum
+  }
+}
+
 /** Third smallest shingle distance with `code` as the newest sample; 0 while there are too few samples. */
 export function thirdNearest(
   profile: SlotProfile,
