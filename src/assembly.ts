@@ -24,10 +24,13 @@ export interface Assembled extends PipelineParts {
 }
 
 /** Tier 0 scores every series; a profile knows its daily shape. */
-function detectorsOf(context: DetectorContext, { profile, profiles }: Config['detection']): Detector[] {
+function detectorsOf(
+  context: DetectorContext,
+  { profile, profiles, memory }: Config['detection'],
+): Detector[] {
   // The first that has an expectation draws the band of quiet windows.
   return [
-    ...profileMembers(context, profile, profiles),
+    ...profileMembers(context, profile, profiles, { budgetBytes: memory }),
     new DeviationDetector(context),
     new ShiftDetector(context),
     new AbsenceDetector(context),
@@ -71,7 +74,6 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
       idleMs: features.idle,
       retentionMs: features.retention,
       futureLimitMs: config.ingest.future,
-      seasonMs: features.season,
       features: false,
       expressions: features.expressions.map(defined),
     },

@@ -128,7 +128,6 @@ export const configSchema = z.strictObject({
     lateness: duration.optional(),
     idle: duration.optional(),
     retention: duration.default(86_400_000),
-    season: duration.default(86_400_000),
     historyWindows: count.default(360),
     historyBudget: size.default(256 * 1_048_576),
     expressions: z.array(expressionSchema).default([]),
@@ -140,6 +139,8 @@ export const configSchema = z.strictObject({
     profile: profileSchema.default('tiny'),
     /** Series before metric before entity; within each the first that matches. */
     profiles: z.array(profileRuleSchema).default([]),
+    /** Most bytes of all daily shapes; what is left over goes to golden signals and suspects. 0: nobody gets more. */
+    memory: size.default(512 * 1_048_576),
   }),
   disruptions: section({
     openEvidence: z.coerce.number().positive().optional(),

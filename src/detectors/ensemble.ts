@@ -2,12 +2,13 @@ import type { Anomaly } from '../core/anomaly.ts'
 import { type FeatureBatch, type OpinionBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { AnomalyChange, Scoring } from '../core/stages.ts'
+import type { AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
 import { Calibration } from './calibration.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
+import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
 
@@ -52,6 +53,7 @@ export class Ensemble implements Scoring {
   readonly #voices: Voice[] = []
   readonly #hysteresis: Hysteresis
   readonly #grader: (Detector & EvidenceSource) | undefined
+  readonly #profiles: ProfileMember | undefined
   readonly #outputs: ScoreBatch[]
   #weight = new Float32Array(0)
   #weights: Float32Array[] = []
@@ -80,6 +82,7 @@ export class Ensemble implements Scoring {
       }
     }
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
+    this.#profiles = detectors.find(d => d instanceof ProfileMember)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
     this.#hysteresis = new Hysteresis(options, context)
     const feed = (): Feed => ({ heard: [], by: new Uint8Array(this.#voices.length + 1) })
@@ -156,6 +159,14 @@ export class Ensemble implements Scoring {
 
   anomalies(): readonly Anomaly[] {
     return this.#hysteresis.anomalies()
+  }
+
+  review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
+    this.#profiles?.review(windowEndMs, importance)
+  }
+
+  profileUse(): ProfileUse | undefined {
+    return this.#profiles?.use()
   }
 
   #reserve(rows: number): void {

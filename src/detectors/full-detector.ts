@@ -134,7 +134,10 @@ export class FullDetector implements Detector {
   /** Whether the phase slots hold what they worked out of this very batch from the state they have now. */
   #isScored(batch: FeatureBatch, rows: Uint32Array): boolean {
     const s = this.#slots.scratch
-    if (s.length < this.#slots.scratchAt + batch.length * SCRATCH_WIDTH || this.#scratch.length < batch.length * FULL_WIDTH)
+    if (
+      s.length < this.#slots.scratchAt + batch.length * SCRATCH_WIDTH ||
+      this.#scratch.length < batch.length * FULL_WIDTH
+    )
       return false
     for (let row = 0; row < batch.length; row++) {
       const so = this.#slots.scratchAt + row * SCRATCH_WIDTH
@@ -174,16 +177,17 @@ export class FullDetector implements Detector {
   }
 
   /**
-   * A row begins with what phase slots (in the layout of FULL_SLOTS) already know; its rings begin to fill at `window`
-   * and speak a day later.
+   * A row begins with what phase slots (in the layout of FULL_SLOTS) already know; its rings begin to fill with the
+   * next window and speak a day later.
    */
-  adopt(row: number, take: (chunk: SlotChunk, at: number) => void, window: number): void {
+  adopt(row: number, take: (chunk: SlotChunk, at: number) => void): void {
     this.forget(row)
     const slots = this.#slots.rowAt(row)
     take(slots.chunk, slots.at)
     this.#store.ensure(row + 1)
     const chunk = this.#store.chunks[row >> this.#store.shift] as FullChunk
-    adoptSlots(chunk, row & this.#store.mask, slots.chunk, slots.at, window + this.#rates.day)
+    const lastWindow = slots.chunk.firstWindow[slots.at] + slots.chunk.lastAge[slots.at]
+    adoptSlots(chunk, row & this.#store.mask, slots.chunk, slots.at, lastWindow + 1 + this.#rates.day)
     this.#rings[row] = newRing(this.#plan)
     this.#last[row] = NaN
   }

@@ -1,6 +1,6 @@
-import { SHINGLE, type SlotProfile, type SlotRates } from './slot-profile.ts'
 import type { SlotChunk } from './slot-kernel.ts'
 import { emptyCode, levelOf, writeLevels } from './slot-kernel.ts'
+import { SHINGLE, type SlotProfile, type SlotRates } from './slot-profile.ts'
 import { decodeShape, encodeShape, farCode, measureDistances } from './slot-shapes.ts'
 
 /**
@@ -72,8 +72,7 @@ function convertSlots(from: SlotRow, to: SlotRow, stepMs: number): void {
   const { chunk: target, at: j } = to
   const known = from.rates.slots
   const wanted = to.rates.slots
-  const isEmpty = (slot: number) =>
-    source.levels[i * from.profile.slots + slot] === emptyCode(from.profile)
+  const isEmpty = (slot: number) => source.levels[i * from.profile.slots + slot] === emptyCode(from.profile)
   for (let slot = 0; slot < wanted; slot++) {
     if (known <= wanted) finer(from, slot, isEmpty, to)
     else coarser(from, slot, isEmpty, to)
