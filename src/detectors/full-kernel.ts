@@ -118,7 +118,7 @@ export function learnFull(
   const strangeness = w[o + FULL.strangeness]
   c.shortSquare[i] += weight * (nextShort(c.shortSquare[i], strangeness) - c.shortSquare[i])
   c.longSquare[i] += weight * (nextLong(c.longSquare[i], strangeness) - c.longSquare[i])
-  if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w[o + FULL.joint])
+  if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w, o + FULL.joint)
   if (weight > 0.5 && w[o + FULL.rawPoint] > c.dayMax[i]) c.dayMax[i] = w[o + FULL.rawPoint]
   c.n[i] = n + 1
 }

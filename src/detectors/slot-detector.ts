@@ -49,6 +49,10 @@ export class SlotDetector implements Detector {
   /** What `score` worked out, for `learn` of the same rows: SCRATCH_WIDTH numbers a row. */
   readonly #scored = new ScoredRows(SCRATCH_WIDTH, length => new Float64Array(length))
   #offset = 0
+  /** The window that is being worked at: its end, its number since 1970 and its place in the day. */
+  #windowEndMs = Number.NaN
+  #window = 0
+  #phase = 0
 
   /** SCRATCH_WIDTH places a row; see AT. For detectors built on this one. */
   get scratch(): Float64Array {
@@ -108,7 +112,7 @@ export class SlotDetector implements Detector {
     const isScored = offset >= 0
     if (!isScored) offset = this.#scored.begin(batch)
     const w = this.scratch
-    const { stepMs, series } = this.#context
+    const { series } = this.#context
     for (let row = 0, o = offset * SCRATCH_WIDTH; row < batch.length; row++, o += SCRATCH_WIDTH) {
       const observed = batch.observed[row]
       if (Number.isNaN(observed)) continue
@@ -116,10 +120,8 @@ export class SlotDetector implements Detector {
       if (index >= this.#store.rows) this.#store.ensure(Math.max(index + 1, series.capacity))
       const chunk = this.#store.chunks[index >> this.#store.shift] as SlotChunk
       const i = index & this.#store.mask
-      const startMs = batch.windowEndMs[row] - stepMs
-      const window = Math.floor(startMs / stepMs)
-      const x = clampValue(observed)
-      if (chunk.n[i] === 0) startRow(chunk, i, this.#profile, x, window)
+      if (batch.windowEndMs[row] !== this.#windowEndMs) this.#enter(batch.windowEndMs[row])
+      if (chunk.n[i] === 0) startRow(chunk, i, this.#profile, clampValue(observed), this.#window)
       const isWorkedOut =
         isScored &&
         w[o + AT.series] === index &&
@@ -128,8 +130,9 @@ export class SlotDetector implements Detector {
       if (!isWorkedOut || chunk.n[i] === 0) this.#work(batch, row, index, o)
       // What was worked out holds only for the state it was worked out from.
       w[o + AT.series] = -1
-      const phase = phaseOf(startMs, stepMs, this.#rates.day)
-      learnRow(chunk, i, this.#profile, this.#rates, x, window, phase, weight[row], w, o)
+      w[o + AT.value] = clampValue(observed)
+      w[o + AT.weight] = weight[row]
+      learnRow(chunk, i, this.#profile, this.#rates, this.#window, this.#phase, w, o)
     }
     if (!isScored) this.#scored.clear()
   }
@@ -183,11 +186,18 @@ export class SlotDetector implements Detector {
     const i = index & this.#store.mask
     // A started row (learn is about to take its first value) has levels filled but n = 0.
     if (Number.isNaN(observed) || !chunk || (chunk.n[i] === 0 && chunk.firstWindow[i] === 0)) return
-    const stepMs = this.#context.stepMs
-    const startMs = batch.windowEndMs[row] - stepMs
-    const window = Math.floor(startMs / stepMs)
-    const phase = phaseOf(startMs, stepMs, this.#rates.day)
-    scoreRow(chunk, i, this.#profile, this.#rates, clampValue(observed), window, phase, w, o)
+    if (batch.windowEndMs[row] !== this.#windowEndMs) this.#enter(batch.windowEndMs[row])
+    w[o + AT.value] = clampValue(observed)
+    scoreRow(chunk, i, this.#profile, this.#rates, this.#window, this.#phase, w, o)
+  }
+
+  /** Number and phase of a window are the same for all of its rows. */
+  #enter(windowEndMs: number): void {
+    const { stepMs } = this.#context
+    const startMs = windowEndMs - stepMs
+    this.#windowEndMs = windowEndMs
+    this.#window = Math.floor(startMs / stepMs)
+    this.#phase = phaseOf(startMs, stepMs, this.#rates.day)
   }
 
   forget(series: number): void {

@@ -5,16 +5,21 @@ import { fastLog2 } from './fast-log.ts'
 const COUNT_MAX = 65_535
 const LOWEST = 0.25
 
-/** Counts one value; halves all counts when one is full, which also forgets slowly. */
+/** Counts `values[place]` (a number given to a function would be boxed); halves all counts when one is full, which also forgets slowly. */
 export function countTail(
   counts: Uint16Array,
   at: number,
   bins: number,
   perOctave: number,
-  value: number,
+  values: Float64Array,
+  place: number,
 ): void {
+  const value = values[place]
   let bin = 0
-  if (value > LOWEST) bin = Math.min(bins - 1, 1 + Math.floor(perOctave * fastLog2(value / LOWEST)))
+  if (value > LOWEST) {
+    const octaves = fastLog2(value / LOWEST)
+    bin = Math.min(bins - 1, 1 + ((perOctave * octaves) | 0))
+  }
   if (counts[at + bin] === COUNT_MAX) for (let b = at; b < at + bins; b++) counts[b] >>= 1
   counts[at + bin]++
 }
@@ -35,4 +40,16 @@ export function tailQuantile99(counts: Uint16Array, at: number, bins: number, pe
     above += count
   }
   return LOWEST
+}
+
+/** `tailQuantile99` into `out[place]`. */
+export function readTail99(
+  counts: Uint16Array,
+  at: number,
+  bins: number,
+  perOctave: number,
+  out: Float32Array,
+  place: number,
+): void {
+  out[place] = tailQuantile99(counts, at, bins, perOctave)
 }
