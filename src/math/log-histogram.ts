@@ -24,32 +24,34 @@ export function countTail(
   counts[at + bin]++
 }
 
+const FOUND = new Float64Array(1)
+
 /** The value that 1 % of all counted ones exceed, linear in log₂ inside a bin; 0 while nothing is counted. */
 export function tailQuantile99(counts: Uint16Array, at: number, bins: number, perOctave: number): number {
-  let total = 0
-  for (let b = 0; b < bins; b++) total += counts[at + b]
-  if (total === 0) return 0
-  const wanted = total * 0.01
-  let above = 0
-  for (let b = bins - 1; b > 0; b--) {
-    const count = counts[at + b]
-    if (above + count >= wanted) {
-      const fromTop = (wanted - above) / count
-      return LOWEST * 2 ** ((b - fromTop) / perOctave)
-    }
-    above += count
-  }
-  return LOWEST
+  readTail99(counts, at, bins, perOctave, FOUND, 0)
+  return FOUND[0]
 }
 
-/** `tailQuantile99` into `out[place]`. */
+/** `tailQuantile99` into `out[place]`: a number returned would be boxed. */
 export function readTail99(
   counts: Uint16Array,
   at: number,
   bins: number,
   perOctave: number,
-  out: Float32Array,
+  out: Float32Array | Float64Array,
   place: number,
 ): void {
-  out[place] = tailQuantile99(counts, at, bins, perOctave)
+  let total = 0
+  for (let b = 0; b < bins; b++) total += counts[at + b]
+  out[place] = total === 0 ? 0 : LOWEST
+  const wanted = total * 0.01
+  let above = 0
+  for (let b = bins - 1; b > 0 && total > 0; b--) {
+    const count = counts[at + b]
+    if (above + count >= wanted) {
+      out[place] = LOWEST * 2 ** ((b - (wanted - above) / count) / perOctave)
+      return
+    }
+    above += count
+  }
 }
