@@ -33,7 +33,7 @@ export interface Assembled extends PipelineParts {
 /** Tier 0 scores every series; a profile knows its daily shape. */
 function detectorsOf(
   context: DetectorContext,
-  { profile, profiles, multivariate }: Config['detection'],
+  { profile, profiles, memory, multivariate }: Config['detection'],
 ): Detector[] {
   const { maxMetrics, budget: budgetBytes, cpuShare, warmUp: warmUpMax } = multivariate
   const together =
@@ -42,7 +42,7 @@ function detectorsOf(
       : [new RidgeMember(context, { maxMetrics, budgetBytes, cpuShare, warmUpMax })]
   // The first that has an expectation draws the band of quiet windows.
   return [
-    ...profileMembers(context, profile, profiles),
+    ...profileMembers(context, profile, profiles, { budgetBytes: memory }),
     new DeviationDetector(context),
     new ShiftDetector(context),
     new AbsenceDetector(context),
@@ -102,7 +102,6 @@ export function assemble(config: Config, rejects: Rejects): Assembled {
       idleMs: features.idle,
       retentionMs: features.retention,
       futureLimitMs: config.ingest.future,
-      seasonMs: features.season,
       features: false,
       expressions: features.expressions.map(defined),
     },

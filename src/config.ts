@@ -220,7 +220,6 @@ export const configSchema = z.strictObject({
     lateness: duration.optional(),
     idle: duration.optional(),
     retention: duration.default(86_400_000),
-    season: duration.default(86_400_000),
     historyWindows: count.default(360),
     historyBudget: size.default(256 * 1_048_576),
     expressions: z.array(expressionSchema).default([]),
@@ -265,6 +264,8 @@ export const configSchema = z.strictObject({
       .refine(isZone, 'must be the IANA name of a time zone, such as Europe/Berlin'),
     /** Known events: an .ics file, or a list. */
     calendar: z.union([word, z.array(calendarEntrySchema).max(1000)]).default([]),
+    /** Most bytes of all daily shapes; what is left over goes to golden signals and suspects. 0: nobody gets more. */
+    memory: size.default(512 * 1_048_576),
   }),
   /** Windows in which disruptions of these entities are recorded and told to nobody. */
   maintenance: z

@@ -9,6 +9,7 @@ import type { Position } from './core/ports.ts'
 import type { SeriesTable } from './core/series.ts'
 import type { AnomalyChange, DisruptionStage, Intake, Scoring, Windowing } from './core/stages.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { importanceOf } from './importance.ts'
 
 /** The recent past, as the pipeline writes it. */
 export interface HistoryWriter {
@@ -124,6 +125,7 @@ export class Pipeline {
       if (last) {
         const events = disruptions.advance(windowEndMs)
         if (!this.#past) outcome.events.push(...events)
+        scoring.review(windowEndMs, () => importanceOf(disruptions.board(), disruptions.edges()))
         for (const row of windows.expired()) this.#evict(row)
       }
     }

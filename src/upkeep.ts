@@ -135,6 +135,15 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     for (const [what, count] of Object.entries(counts))
       telemetry.set('foreshock_detector_coverage', count, { detector: id, what })
   }
+  const use = scoring.profileUse()
+  for (const { profile, series: held, bytes } of use?.profiles ?? []) {
+    telemetry.set('foreshock_series_by_profile', held, { profile })
+    telemetry.set('foreshock_profile_bytes', bytes, { profile })
+  }
+  if (use) {
+    telemetry.set('foreshock_profile_moves', use.promotions, { direction: 'up' })
+    telemetry.set('foreshock_profile_moves', use.demotions, { direction: 'down' })
+  }
   for (const part of ['intake', 'windows', 'scoring', 'disruptions', 'history'] as const) {
     telemetry.set('foreshock_state_bytes', parts[part].bytes(), { part })
   }

@@ -52,7 +52,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   lab: ['core'],
   checkpoint: ['core'],
   effects: ['core'],
-  pipeline: [...BASE, ...DOMAIN, 'checkpoint'],
+  importance: ['core'],
+  pipeline: [...BASE, ...DOMAIN, 'checkpoint', 'importance'],
 }
 const TYPES_OF_DOMAIN = [
   'serve',

@@ -87,6 +87,14 @@ export interface AlertingReport {
   }[]
 }
 
+/** How the memory for daily shapes is given out. */
+export interface ProfileUse {
+  readonly profiles: readonly { readonly profile: string; readonly series: number; readonly bytes: number }[]
+  /** Changes of a series' profile since the start. */
+  readonly promotions: number
+  readonly demotions: number
+}
+
 /** Features → opinions → anomalies. */
 export interface Scoring extends Stage {
   /** Fills one opinion per row. Changes no learned state. */
@@ -102,6 +110,13 @@ export interface Scoring extends Stage {
   pool(): Readonly<Record<string, number>>
   /** Undefined when nothing is configured. */
   alerting?(): AlertingReport | undefined
+  /**
+   * Called once when a window is complete, after all its batches were learned: memory may be given out anew.
+   * `importance` says how much entities matter, 0..1; it is asked only when needed.
+   */
+  review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void
+  /** How memory is given out now; undefined when no series has a daily shape. */
+  profileUse(): ProfileUse | undefined
   readonly detectors: readonly {
     readonly id: string
     readonly warmUpWindows: number

@@ -40,6 +40,21 @@ export const METRICS = {
     help: 'What a detector with a budget covers, and what waits for room (…-waiting); raise detection.multivariate',
     labels: ['detector', 'what'],
   },
+  foreshock_series_by_profile: {
+    type: 'gauge',
+    help: 'Series by memory profile of their daily shape; detection.memory decides who gets a larger one',
+    labels: ['profile'],
+  },
+  foreshock_profile_bytes: {
+    type: 'gauge',
+    help: 'State of daily shapes held, by memory profile',
+    labels: ['profile'],
+  },
+  foreshock_profile_moves: {
+    type: 'gauge',
+    help: 'Series given a larger (up) or smaller (down) profile since the start; if both grow fast, raise detection.memory',
+    labels: ['direction'],
+  },
   foreshock_watermark_seconds: {
     type: 'gauge',
     help: 'Event time up to which windows are complete, Unix seconds',

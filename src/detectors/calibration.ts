@@ -69,7 +69,7 @@ export class Calibration {
   constructor(id: string, table: SeriesTable, rowsMax?: number) {
     this.#id = id
     this.#table = table
-    this.#store = new ColumnStore(SPEC, rowsMax)
+    this.#store = new ColumnStore(SPEC, CHUNK_SHIFT, rowsMax)
   }
 
   /** Fills `out[i]` for the raw score of row i: 0..12, NaN without an opinion; and `bins[i]`, which `learn` counts. */

@@ -8,13 +8,14 @@ import {
 } from '../core/batch.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { AlertingReport, AnomalyChange, Scoring } from '../core/stages.ts'
+import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
 import type { AlertPolicy } from './alert-policy.ts'
 import { Calibration } from './calibration.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
+import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
 import type { SuspectPool } from './suspect-pool.ts'
@@ -69,6 +70,7 @@ export class Ensemble implements Scoring {
   readonly #hysteresis: Hysteresis
   readonly #pool: SuspectPool | undefined
   readonly #grader: (Detector & EvidenceSource) | undefined
+  readonly #profiles: ProfileMember | undefined
   readonly #outputs: ScoreBatch[]
   /** Outputs of detectors that are given whole batches, by detector, and their blocks as views. */
   readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[] }>()
@@ -112,6 +114,7 @@ export class Ensemble implements Scoring {
       }
     }
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
+    this.#profiles = detectors.find(d => d instanceof ProfileMember)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
     for (const [at, { whole }] of detectors.entries())
       if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [] })
@@ -237,6 +240,14 @@ export class Ensemble implements Scoring {
 
   letGo(): void {
     this.#hysteresis.letGo()
+  }
+
+  review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
+    this.#profiles?.review(windowEndMs, importance)
+  }
+
+  profileUse(): ProfileUse | undefined {
+    return this.#profiles?.use()
   }
 
   #reserve(rows: number): void {

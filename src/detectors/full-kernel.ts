@@ -3,7 +3,7 @@ import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
 import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
 import { READ } from './full-rings.ts'
 import { nextScale } from './robust-scale.ts'
-import { AT, SCALES_MAX } from './slot-kernel.ts'
+import { AT, SCALES_MAX, type SlotChunk } from './slot-kernel.ts'
 import { nextLong, nextShort, surpriseOf } from './surprise.ts'
 
 /** What the rings add to a row of the phase-slot detector, and the evidence of both together. */
@@ -28,6 +28,8 @@ export const FULL_COLUMNS = {
   dayMax: 'f32',
   usualMax: 'f32',
   dayMaxima: ['u8', DAYS_KEPT],
+  /** Window before which the rings are too young to speak; 0 when they were there from the start. */
+  youngUntil: 'f64',
 } as const satisfies ColumnSpec
 
 export type FullChunk = Chunk<typeof FULL_COLUMNS>
@@ -116,7 +118,7 @@ export function learnFull(
   const strangeness = w[o + FULL.strangeness]
   c.shortSquare[i] += weight * (nextShort(c.shortSquare[i], strangeness) - c.shortSquare[i])
   c.longSquare[i] += weight * (nextLong(c.longSquare[i], strangeness) - c.longSquare[i])
-  if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w[o + FULL.joint])
+  if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w, o + FULL.joint)
   if (weight > 0.5 && w[o + FULL.rawPoint] > c.dayMax[i]) c.dayMax[i] = w[o + FULL.rawPoint]
   c.n[i] = n + 1
 }
@@ -126,4 +128,24 @@ export function closeFullDay(c: FullChunk, i: number, lastDay: number): void {
   if (lastDay > 0 && c.dayMax[i] > 0)
     c.usualMax[i] = closeDay(c.dayMaxima, i * DAYS_KEPT, lastDay, c.dayMax[i])
   c.dayMax[i] = 0
+}
+
+/** A row begins with what its phase slots know of usual days and of how strange it has been lately. */
+export function adoptSlots(c: FullChunk, i: number, slots: SlotChunk, j: number, youngUntil: number): void {
+  c.youngUntil[i] = youngUntil
+  c.shortSquare[i] = slots.shortSquare[j]
+  c.longSquare[i] = slots.longSquare[j]
+  c.dayMax[i] = slots.dayMax[j]
+  c.usualMax[i] = slots.usualMax[j]
+  for (let d = 0; d < DAYS_KEPT; d++) c.dayMaxima[i * DAYS_KEPT + d] = slots.dayMaxima[j * DAYS_KEPT + d]
+}
+
+/** The opinion of the phase slots in place of the one of both views; what is usual is learned from it as well. */
+export function speakAlone(s: Float64Array, so: number, w: Float64Array, o: number): void {
+  w[o + FULL.surprise] = s[so + AT.surprise]
+  w[o + FULL.point] = s[so + AT.point]
+  w[o + FULL.incident] = s[so + AT.incident]
+  w[o + FULL.expected] = s[so + AT.expected]
+  w[o + FULL.strangeness] = s[so + AT.excessRatio]
+  w[o + FULL.rawPoint] = s[so + AT.rawPoint]
 }

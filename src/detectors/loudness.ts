@@ -46,6 +46,9 @@ export interface LoudnessRates {
   readonly scale: number
 }
 
+/** Numbers given to a function would be boxed. */
+const SIZE = new Float64Array(1)
+
 export function loudnessRates(stepMs: number): LoudnessRates {
   const day = Math.max(1, Math.round(86_400_000 / stepMs))
   return {
@@ -100,7 +103,8 @@ export function learnLoudness(
     const z = sizes(strangeness, s.size[0], floor)
     s.shortSquare[0] += weight * (nextShort(s.shortSquare[0], z) - s.shortSquare[0])
     if (weight > 0.5) {
-      countTail(s.tail, 0, BINS, BINS_PER_OCTAVE, z)
+      SIZE[0] = z
+      countTail(s.tail, 0, BINS, BINS_PER_OCTAVE, SIZE, 0)
       const point = pointOf(z, s.usual[0])
       if (point > s.dayMax[0]) s.dayMax[0] = point
     }

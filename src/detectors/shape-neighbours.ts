@@ -18,13 +18,20 @@ const WARM_UP = 100
 const COLUMNS = {
   values: 'u32',
   mean: 'f64',
-  spread: 'f64',
+  spread: 'f32',
   ring: ['i16', LAST_LAG + SHINGLE],
   distances: ['i32', LAST_LAG - PROFILE.firstLag + 1],
 } as const satisfies ColumnSpec
 type State = Chunk<typeof COLUMNS>
 
-const codeOf = (s: State, x: number) => shapeCode(PROFILE, x, s.mean[0], s.spread[0])
+/** Value, its code, and the distance found. */
+const scratch = new Float64Array(3)
+
+/** Leaves the code of `x` at scratch[1]. */
+function encode(s: State, x: number): void {
+  scratch[0] = x
+  shapeCode(PROFILE, s.mean, s.spread, 0, scratch, 0, 1)
+}
 
 export const SHAPE_NEIGHBOURS: Kernel<typeof COLUMNS> = {
   id: 'shapes@1',
@@ -36,11 +43,14 @@ export const SHAPE_NEIGHBOURS: Kernel<typeof COLUMNS> = {
     s.mean[0] = x
   },
   strangeness(s, x) {
-    return thirdNearest(PROFILE, s.ring, 0, s.distances, 0, s.values[0], codeOf(s, x))
+    encode(s, x)
+    thirdNearest(PROFILE, s.ring, 0, s.distances, 0, s.values[0], scratch, 1, 2)
+    return scratch[2]
   },
   learn(s, x) {
     const n = s.values[0]
-    pushShape(PROFILE, s.ring, 0, s.distances, 0, n, codeOf(s, x))
+    encode(s, x)
+    pushShape(PROFILE, s.ring, 0, s.distances, 0, n, scratch[1])
     s.spread[0] += (Math.abs(x - s.mean[0]) - s.spread[0]) / (n + 1)
     s.mean[0] += (x - s.mean[0]) / (n + 1)
     s.values[0] = n + 1

@@ -243,6 +243,7 @@ describe('daily shapes on local clocks', () => {
     const out = scoreBatch(1)
     batch.length = 1
     batch.coverage[0] = 1
+    const weight = new Float32Array([1])
     const random = mulberry32(9)
     const loudest = { before: 0, after: 0 }
     for (let t = 0; t < 144 * 29; t++) {
@@ -251,7 +252,7 @@ describe('daily shapes on local clocks', () => {
       batch.windowEndMs[0] = startMs + (t + 1) * stepMs
       batch.observed[0] = (minute >= 360 && minute < 390 ? 900 : 100) + 10 * gaussian(random)
       await member.score(batch, out)
-      member.learn(batch)
+      member.learn(batch, weight)
       if (minute < 290 || minute >= 460 || t < 144 * 14) continue
       const when = clock.offsetMs(startMs) === clock.offsetMs(startMs + t * stepMs) ? 'before' : 'after'
       loudest[when] = Math.max(loudest[when], out.point[0])
