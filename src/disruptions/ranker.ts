@@ -41,7 +41,7 @@ const GAP_WINDOWS = 1
 const EARLIER_WINDOWS = 3
 const FEWEST_NORMAL = 10
 /** Values of the past that one ranking looks at; beyond it, the past of all series is thinned out evenly. */
-const BASELINE_VALUES_MAX = 600_000
+const BASELINE_VALUES_MAX = 300_000
 /** Windows before the onset in which a series must have been heard, nearly always, to be missed after it. */
 const HEARD_WINDOWS = 10
 const HEARD_SHARE = 0.8
