@@ -161,3 +161,27 @@ it('a fault seen thirty seconds early and late by clocks that are off is one dis
   expect([...(last?.entities ?? [])]).toEqual(['back', 'front', 'mid'])
   expect(last?.suspects[0].entity).toBe('back')
 })
+
+it('errors without a unit that are fractions of one are weighed as a ratio, counts as counts', () => {
+  const scoreOf = (calm: number, bad: number): number => {
+    const bench = new Bench({ baselineWindows: 60 })
+    const meta = latency('a')
+    const row = bench.add({
+      ...meta,
+      key: 'rpc_errors{service="a"}',
+      metric: 'rpc_errors',
+      unit: '',
+      kind: 'error',
+    })
+    let nowMs = START_MS
+    for (let i = 0; i < 46; i++) {
+      nowMs += bench.options.stepMs
+      const ripple = 1 + 0.1 * Math.sin(i * 1.7)
+      bench.window(nowMs, new Map([[row, ripple * (i < 40 ? calm : bad)]]))
+    }
+    return bench.stage.explain(nowMs - 6000, 0)[0]?.score ?? 0
+  }
+  expect(scoreOf(0.002, 0.6)).toBeGreaterThan(3)
+  // The same rise in errors a second, of a service that has two of them every second.
+  expect(scoreOf(2, 2.6)).toBeLessThan(2)
+})

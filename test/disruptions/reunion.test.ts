@@ -219,3 +219,18 @@ it('beside a call graph, services that it does not hold are one story only when 
   // Where there is no call graph at all, near is enough.
   expect(play(5, [])).toEqual([['o', 'p']])
 })
+
+it('trouble that came before with the same cause is told as not new', () => {
+  const world = new World(['a', 'b'], ['a>b'], { refractoryWindows: 2 })
+  world.run(WARM_UP)
+  for (let i = 0; i < 2; i++) {
+    world.run(12, 'b')
+    world.run(25)
+  }
+  const [first, second, ...more] = world.of('opened').map(event => event.disruption)
+  expect(more).toEqual([])
+  expect(first.rankParts.novelty).toBe(1)
+  expect(second.rankParts.novelty).toBeLessThan(1)
+  expect(second.why.join('; ')).toContain('not new: one of the disruptions before it had the cause b')
+  expect(first.why.join('; ')).toContain('a stayed normal')
+})
