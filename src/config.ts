@@ -107,6 +107,8 @@ export const configSchema = z.strictObject({
     host: z.string().default('127.0.0.1'),
     /** 4318 is OTLP/HTTP's own port: a stock OpenTelemetry exporter finds it without a setting. */
     port: z.coerce.number().int().min(0).max(65_535).default(4318),
+    /** OTLP/gRPC; 4317, its own port, unless `port` is 0 (any free one). An `off` turns it off. */
+    grpcPort: z.union([z.literal('off'), z.coerce.number().int().min(0).max(65_535)]).optional(),
     maxBodyBytes: size.default(16 * 1_048_576),
     publicUrl: z.url().optional(),
   }),
