@@ -193,7 +193,7 @@ function whyOf(
     const times = story.recurrences === 1 ? 'one' : String(story.recurrences)
     out.push(`not new: ${times} of the disruptions before it had the cause ${cause.entity}`)
   }
-  if (story.resolvedMs !== null) {
+  if (story.status === 'resolved' && story.resolvedMs !== null) {
     out.push(
       `quiet since ${clockText(story.resolvedMs)}, lasted ${agoText(story.resolvedMs - story.startedMs)}`,
     )

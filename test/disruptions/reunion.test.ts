@@ -102,6 +102,8 @@ it('two open disruptions that a newly learned call joins become one', () => {
   })
   expect(retracted.id).toBe(`${younger}.2`)
   expect(retracted.disruption.why[0]).toContain(elder)
+  expect(retracted.disruption.why.join(' ')).not.toContain('quiet since')
+  expect(retracted.disruption.resolvedAt).not.toBeNull()
   expect(retracted.disruption.entities.length).toBe(1)
   const joined = world.bench.events.filter(
     event => event.timeMs >= retracted.timeMs && event.disruption.id === elder,
