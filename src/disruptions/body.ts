@@ -190,7 +190,11 @@ function whyOf(
   for (const { kind, ref, entity, timeMs } of story.changes.slice(0, 2)) {
     out.push(`${kind} ${ref} of ${entity} ${agoText(story.startedMs - timeMs)} before the start`)
   }
-  if (story.resolvedMs !== null) {
+  if (cause && story.recurrences > 0) {
+    const times = story.recurrences === 1 ? 'one' : String(story.recurrences)
+    out.push(`not new: ${times} of the disruptions before it had the cause ${cause.entity}`)
+  }
+  if (story.status === 'resolved' && story.resolvedMs !== null) {
     out.push(
       `quiet since ${clockText(story.resolvedMs)}, lasted ${agoText(story.resolvedMs - story.startedMs)}`,
     )

@@ -3,7 +3,7 @@ import type { Fleet } from './fleet.ts'
 import { type CallGraph, compare } from './graph.ts'
 import type { WindowLevels } from './levels.ts'
 import type { DisruptionOptions } from './options.ts'
-import { joined } from './paths.ts'
+import { joined, nearest } from './paths.ts'
 import { join, newStory, type Story } from './story.ts'
 
 /**
@@ -23,6 +23,8 @@ export class StoryBook {
   /** Tenants of which the call graph holds anybody. */
   readonly #mapped = new Set<string>()
   #counted = 0
+  readonly #kin = new Map<string, ReadonlySet<string>>()
+  #front: string | undefined
   /** Onsets this close belong together, ms. */
   readonly nearMs: number
 
@@ -62,6 +64,8 @@ export class StoryBook {
     for (const { tenant, name } of entities) if (this.#graph.has(name)) this.#mapped.add(tenant)
     this.#components = this.#graph.components()
     this.#version = this.#graph.version
+    this.#kin.clear()
+    this.#front = undefined
     for (const story of this.open) {
       const first = Object.keys(story.members)[0]
       if (story.kind === 'fault' && first !== undefined)
@@ -80,17 +84,24 @@ export class StoryBook {
     return found
   }
 
-  /** Names of all entities of the components that a story's members are in, sorted. */
+  /**
+   * Names of all entities of the components that a story's members are in, sorted. Of components too large for
+   * that, those nearest to the members by calls.
+   */
   scope(story: Story): string[] {
     const out: string[] = []
+    const members = Object.keys(story.members)
     const components = new Set([story.component])
-    for (const name of Object.keys(story.members)) components.add(this.componentOfName(story.tenant, name))
+    for (const name of members) components.add(this.componentOfName(story.tenant, name))
     for (let e = 0; e < this.#fleet.entities.length; e++) {
       if (this.#fleet.entities[e].tenant === story.tenant && components.has(this.componentOf(e))) {
         out.push(this.#fleet.entities[e].name)
       }
     }
-    return out.sort(compare)
+    if (out.length <= MOST_SCOPE) return out.sort(compare)
+    const near = nearest(members, this.#graph, MOST_SCOPE)
+    // Where no call graph says who is near, all are.
+    return out.filter(name => near.has(name) || !this.#graph.has(name)).sort(compare)
   }
 
   /** Lets strange entities join open stories, opens new ones. Returns the new ones, earliest first. */
@@ -265,14 +276,26 @@ export class StoryBook {
     if (entity < 0 || !(levels.level[entity] >= this.#options.stayShare * this.#options.memberAt))
       return false
     if (story.members[cause] !== undefined && !this.isActive(story, cause)) return false
-    return this.#graph.ancestors(cause).has(name) || this.#graph.descendants(cause).has(name)
+    return this.#kinOf(cause).has(name)
   }
 
+  /** Everybody above and below an entity, remembered until the graph changes. */
+  #kinOf(entity: string): ReadonlySet<string> {
+    const known = this.#kin.get(entity)
+    if (known) return known
+    const kin = this.#graph.ancestors(entity)
+    for (const name of this.#graph.descendants(entity)) kin.add(name)
+    if (this.#kin.size >= this.#options.maxOpen) this.#kin.clear()
+    this.#kin.set(entity, kin)
+    return kin
+  }
+
+  /** The component of the least entity that calls others and is called by none. */
   #frontComponent(): string {
-    for (const { source } of this.#graph.edges()) {
-      if (this.#graph.callers(source).length === 0) return this.#components.get(source) ?? source
-    }
-    return FRONT_DOOR
+    if (this.#front !== undefined) return this.#front
+    const first = this.#graph.edges().find(({ source }) => this.#graph.callers(source).length === 0)?.source
+    this.#front = first === undefined ? FRONT_DOOR : (this.#components.get(first) ?? first)
+    return this.#front
   }
 }
 
@@ -280,5 +303,7 @@ export class StoryBook {
 const MOST_SLIDES = 10
 /** Onsets this close are one event where no call graph says so, windows: an onset is known to a window or two. */
 const CORRELATED_WINDOWS = 2
+/** Entities among which a cause is looked for; in a larger component the nearest by calls. */
+const MOST_SCOPE = 400
 /** Members that a newcomer is compared with; of so large a story everything is part. */
 const MOST_COMPARED = 500

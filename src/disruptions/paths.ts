@@ -42,6 +42,19 @@ function common(
   return false
 }
 
+/** The `most` entities nearest to some by calls in either direction, those themselves included; breadth first. */
+export function nearest(from: readonly string[], graph: CallGraph, most: number): Set<string> {
+  const out = new Set(from.slice(0, most))
+  // A set that grows while it is walked is a queue.
+  for (const name of out) {
+    for (const list of [graph.callees(name), graph.callers(name)]) {
+      for (let i = 0; i < list.length && out.size < most; i++) out.add(list[i])
+    }
+    if (out.size >= most) break
+  }
+  return out
+}
+
 /** Groups `count` things of which some pairs belong together, directly or through others. In order of first member. */
 export function clusters(count: number, together: (a: number, b: number) => boolean): number[][] {
   const left = Array.from({ length: count }, (_, i) => i)

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { CallGraph } from '../../src/disruptions/graph.ts'
-import { clusters, joined } from '../../src/disruptions/paths.ts'
+import { clusters, joined, nearest } from '../../src/disruptions/paths.ts'
 
 function graphOf(...edges: readonly string[]): CallGraph {
   const graph = new CallGraph(100_000)
@@ -39,6 +39,13 @@ it('answers fast for hubs and does not mind cycles', () => {
   graph.add('sink', 'hub', 0)
   expect(joined('hub', 'sink', graph, all)).toBe(true)
   expect(joined('s1', 's49999', graph, all)).toBe(false)
+})
+
+it('the nearest come first, in both directions, as many as asked for', () => {
+  const graph = graphOf('a>b', 'b>c', 'c>d', 'x>a', 'd>a')
+  expect([...nearest(['b'], graph, 3)].sort()).toEqual(['a', 'b', 'c'])
+  expect([...nearest(['b'], graph, 100)].sort()).toEqual(['a', 'b', 'c', 'd', 'x'])
+  expect([...nearest(['nobody', 'c'], graph, 1)]).toEqual(['nobody'])
 })
 
 it('clusters are the connected groups', () => {

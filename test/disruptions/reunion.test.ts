@@ -102,6 +102,8 @@ it('two open disruptions that a newly learned call joins become one', () => {
   })
   expect(retracted.id).toBe(`${younger}.2`)
   expect(retracted.disruption.why[0]).toContain(elder)
+  expect(retracted.disruption.why.join(' ')).not.toContain('quiet since')
+  expect(retracted.disruption.resolvedAt).not.toBeNull()
   expect(retracted.disruption.entities.length).toBe(1)
   const joined = world.bench.events.filter(
     event => event.timeMs >= retracted.timeMs && event.disruption.id === elder,
@@ -218,4 +220,19 @@ it('beside a call graph, services that it does not hold are one story only when 
   expect(play(5, ['a>b'])).toEqual([['o'], ['p']])
   // Where there is no call graph at all, near is enough.
   expect(play(5, [])).toEqual([['o', 'p']])
+})
+
+it('trouble that came before with the same cause is told as not new', () => {
+  const world = new World(['a', 'b'], ['a>b'], { refractoryWindows: 2 })
+  world.run(WARM_UP)
+  for (let i = 0; i < 2; i++) {
+    world.run(12, 'b')
+    world.run(25)
+  }
+  const [first, second, ...more] = world.of('opened').map(event => event.disruption)
+  expect(more).toEqual([])
+  expect(first.rankParts.novelty).toBe(1)
+  expect(second.rankParts.novelty).toBeLessThan(1)
+  expect(second.why.join('; ')).toContain('not new: one of the disruptions before it had the cause b')
+  expect(first.why.join('; ')).toContain('a stayed normal')
 })
