@@ -29,9 +29,11 @@ function detectorsOf(
   context: DetectorContext,
   { profile, profiles, multivariate }: Config['detection'],
 ): Detector[] {
-  const { maxMetrics, budget: budgetBytes, cpuShare } = multivariate
+  const { maxMetrics, budget: budgetBytes, cpuShare, warmUp: warmUpMax } = multivariate
   const together =
-    multivariate.profile === 'none' ? [] : [new RidgeMember(context, { maxMetrics, budgetBytes, cpuShare })]
+    multivariate.profile === 'none'
+      ? []
+      : [new RidgeMember(context, { maxMetrics, budgetBytes, cpuShare, warmUpMax })]
   // The first that has an expectation draws the band of quiet windows.
   return [
     ...profileMembers(context, profile, profiles),

@@ -107,6 +107,8 @@ export const configSchema = z.strictObject({
     host: z.string().default('127.0.0.1'),
     /** 4318 is OTLP/HTTP's own port: a stock OpenTelemetry exporter finds it without a setting. */
     port: z.coerce.number().int().min(0).max(65_535).default(4318),
+    /** OTLP/gRPC; 4317, its own port, unless `port` is 0 (any free one). An `off` turns it off. */
+    grpcPort: z.union([z.literal('off'), z.coerce.number().int().min(0).max(65_535)]).optional(),
     maxBodyBytes: size.default(16 * 1_048_576),
     publicUrl: z.url().optional(),
   }),
@@ -145,6 +147,8 @@ export const configSchema = z.strictObject({
       profile: z.enum(['auto', 'none']).default('none'),
       maxMetrics: z.coerce.number().int().min(2).max(1000).default(120),
       budget: size.default(256 * 1_048_576),
+      /** Windows before an entity's first opinion, a day of them where that is fewer. */
+      warmUp: z.coerce.number().int().min(60).default(1440),
       cpuShare: z.coerce.number().positive().max(1).default(0.1),
     }),
   }),

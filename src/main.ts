@@ -15,6 +15,7 @@ import type { RecordIndex } from './core/ports.ts'
 import { Rejects } from './core/rejects.ts'
 import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
+import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { hostSamples } from './ingest/host.ts'
 import { Pipeline } from './pipeline.ts'
@@ -25,7 +26,7 @@ import { FileRecord } from './store/file-record.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
-import { openSinks, serveDeps } from './wiring.ts'
+import { openGrpc, openSinks, serveDeps } from './wiring.ts'
 
 /** A running service. */
 export interface Service {
@@ -117,14 +118,25 @@ export async function startService(
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
   })
-  const app = await buildServer(
-    serveDeps({ parts, inbox, index, changes, rejects, sinks, telemetry, effects, onError }),
-    { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes },
-  )
+  const deps = serveDeps({
+    parts,
+    openSurprise: config.detection.openSurprise ?? ENSEMBLE_DEFAULTS.openAt,
+    inbox,
+    index,
+    changes,
+    rejects,
+    sinks,
+    telemetry,
+    effects,
+    onError,
+  })
+  const options = { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes }
+  const app = await buildServer(deps, options)
   await listen(app, config)
+  const grpc = await openGrpc(deps, options, config)
   const url = config.server.publicUrl ?? urlOf(config.server.host, (app.server.address() as AddressInfo).port)
   await effects.audit(systemClock(), 'service', 'start', { version: VERSION, config: configDigest(config) })
-  logger.info({ url, config: shownConfig(config) }, 'listening')
+  logger.info({ url, grpcPort: grpc?.port, config: shownConfig(config) }, 'listening')
 
   const saver = new Saver({
     inbox,
@@ -158,7 +170,7 @@ export async function startService(
     url,
     stop: async () => {
       for (const timer of timers) timer.stop()
-      await app.close()
+      await Promise.all([app.close(), grpc?.close()])
       await inbox.close()
       await saver.save()
       await sinks.all.close()

@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import type { Change } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
 import type { Disruption } from './core/disruption.ts'
+import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
@@ -16,7 +17,11 @@ import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
 import { EventStream } from './publish/event-stream.ts'
 import { FanOut } from './publish/fan-out.ts'
 import { WebhookSink } from './publish/webhook-sink.ts'
-import type { ServeDeps } from './serve/deps.ts'
+import type { ServeDeps, ServeOptions } from './serve/deps.ts'
+import type { GrpcService } from './serve/grpc.ts'
+
+/** OTLP/gRPC's own port. */
+const OTLP_GRPC_PORT = 4317
 
 export interface Sinks {
   readonly all: FanOut
@@ -65,6 +70,7 @@ export interface Wired {
   readonly inbox: Inbox
   readonly index: RecordIndex
   readonly changes: ReadonlyMap<string, Change>
+  readonly openSurprise: number
   readonly rejects: Rejects
   readonly sinks: Sinks
   readonly telemetry: Telemetry
@@ -80,6 +86,8 @@ export function serveDeps(wired: Wired): ServeDeps {
   const shownIndex: RecordIndex = {
     apply: line => index.apply(line),
     anomalies: query => index.anomalies(query),
+    similar: (id, limit) =>
+      index.similar(id, limit).map(one => ({ ...one, disruption: shown(one.disruption) })),
     disruption: id => {
       const found = index.disruption(id)
       return found && shown(found)
@@ -96,6 +104,7 @@ export function serveDeps(wired: Wired): ServeDeps {
     anomalies: () => parts.scoring.anomalies(),
     series: parts.series,
     history: parts.history,
+    openSurprise: wired.openSurprise,
     detectors: () => parts.scoring.detectors,
     edges: () => parts.disruptions.edges(),
     explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),
@@ -109,5 +118,25 @@ export function serveDeps(wired: Wired): ServeDeps {
       effects.audit(systemClock(), who, action, detail).catch(onError)
     },
     clock: systemClock,
+  }
+}
+
+/** OTLP/gRPC beside HTTP. A port that was asked for must be free; the usual one may be somebody else's. */
+export async function openGrpc(
+  deps: ServeDeps,
+  options: ServeOptions,
+  { server: { host, port, grpcPort } }: Config,
+): Promise<GrpcService | undefined> {
+  if (grpcPort === 'off') return undefined
+  const wanted = grpcPort ?? (port === 0 ? 0 : OTLP_GRPC_PORT)
+  const { listenGrpc } = await import('./serve/grpc.ts')
+  try {
+    return await listenGrpc(deps, options, { host, port: wanted })
+  } catch (error) {
+    const text = `cannot listen for OTLP/gRPC on ${host}:${wanted} (${(error as Error).message})`
+    if (grpcPort !== undefined)
+      throw new ForeshockError('FS_CONFIG_INVALID', `${text}; set server.grpcPort, or off`)
+    options.logger?.warn(`${text}; OTLP is taken over HTTP only. Set server.grpcPort, or off`)
+    return undefined
   }
 }

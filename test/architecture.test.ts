@@ -103,7 +103,7 @@ describe('dependency rules', () => {
       [/^kafkajs/, /^bus\/kafka/],
       [/^onnxruntime/, /^detectors\/onnx/],
       [/^@tensorflow\//, /^detectors\/tfjs/],
-      [/^(fastify|@fastify\/)/, /^serve\//],
+      [/^(fastify|@fastify\/|@grpc\/)/, /^serve\//],
       [/^(pg|@duckdb\/)/, /^store\//],
       [/^prom-client/, /^core\/telemetry/],
       [/^mathjs/, /^features\//],

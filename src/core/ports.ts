@@ -70,7 +70,18 @@ export interface RecordIndex {
   disruption(id: string): Disruption | undefined
   disruptions(query: DisruptionQuery): { items: Disruption[]; next: string | null }
   anomalies(query: AnomalyQuery): { items: Anomaly[]; next: string | null }
+  /** Other disruptions of the same tenant that look like this one, most similar first; none of an unknown one. */
+  similar(id: string, limit: number): Similar[]
   apply(line: RecordLine): void
+}
+
+/** A disruption beside another. */
+export interface Similar {
+  readonly disruption: Disruption
+  /** 0..1. */
+  readonly similarity: number
+  /** What both have, in words: `entity checkout`, `suspect payments`, `metric latency_seconds:p99`. */
+  readonly shared: readonly string[]
 }
 
 export interface DisruptionQuery {

@@ -34,6 +34,8 @@ interface Voice {
 /** Who is heard for an opinion: surprises of the batch scored last, and whose they are. */
 interface Feed {
   heard: Float32Array[]
+  /** With the voices of detectors that cover few rows behind them; the first of those tells which rows. */
+  all: Float32Array[]
   by: Uint8Array
 }
 
@@ -86,7 +88,7 @@ export class Ensemble implements Scoring {
     for (const [at, { whole }] of detectors.entries())
       if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [] })
     this.#hysteresis = new Hysteresis(options, context)
-    const feed = (): Feed => ({ heard: [], by: new Uint8Array(this.#voices.length + 1) })
+    const feed = (): Feed => ({ heard: [], all: [], by: new Uint8Array(this.#voices.length + 1) })
     this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
     this.#reserve(1)
   }
@@ -134,8 +136,9 @@ export class Ensemble implements Scoring {
     const to = from + length
     const { strongest } = out
     for (const feed of FEEDS) {
-      const { heard, by } = this.#feeds[feed]
+      const { heard, all, by } = this.#feeds[feed]
       fuse(heard, from, to, out[feed], strongest)
+      if (all.length > heard.length) fuseCovered(all, all[heard.length], from, to, out[feed], strongest)
       // Last comes surprise: the strongest voice in it names the strongest detector.
       if (feed === 'surprise') for (let i = from; i < to; i++) strongest[i] = by[strongest[i]]
     }
@@ -186,9 +189,12 @@ export class Ensemble implements Scoring {
       whole.blocks = scoreBlocksOf(whole.out)
     }
     for (const name of FEEDS) {
-      const heard = this.#voices.filter(voice => voice.feeds.includes(name))
+      const fed = this.#voices.filter(voice => voice.feeds.includes(name))
+      const heard = fed.filter(({ detector }) => !this.#wholes.has(detector))
+      const all = [...heard, ...fed.filter(({ detector }) => this.#wholes.has(detector))]
       this.#feeds[name].heard = heard.map(voice => voice.surprise)
-      this.#feeds[name].by.set(heard.map(voice => voice.detector))
+      this.#feeds[name].all = all.map(voice => voice.surprise)
+      this.#feeds[name].by.set(all.map(voice => voice.detector))
     }
   }
 
@@ -234,6 +240,18 @@ export class Ensemble implements Scoring {
     for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
     return sum
   }
+}
+
+/** Fuses again, with all voices, the rows of which `first` has an opinion: the usual few voices stay the fast case. */
+function fuseCovered(
+  all: readonly Float32Array[],
+  first: Float32Array,
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  for (let i = from; i < to; i++) if (!Number.isNaN(first[i])) fuse(all, i, i + 1, out, strongest)
 }
 
 /** A column cut into blocks, as views. */

@@ -13,6 +13,8 @@ export interface CoverOptions {
   readonly budgetBytes: number
   /** Share of one core that scoring and learning may take, 0..1, by OPS_A_MS: no clock is read. */
   readonly cpuShare: number
+  /** Windows before an entity's first opinion at most. */
+  readonly warmUpMax: number
 }
 
 /**
@@ -57,9 +59,9 @@ export interface Cost {
 }
 
 /** What an entity of so many metrics costs, as they would be split into blocks. */
-export function costOf(metrics: number, stepMs: number): Cost {
+export function costOf(metrics: number, stepMs: number, warmUpMax: number): Cost {
   if (metrics < METRICS_LEAST) return { bytes: 0, ops: 0 }
-  const { warmUp } = ridgeRows(stepMs)
+  const { warmUp } = ridgeRows(stepMs, warmUpMax)
   const blocks = Math.ceil(metrics / BLOCK_METRICS_MAX)
   const m = Math.ceil(metrics / blocks)
   const n = VIEWS * m
@@ -76,18 +78,18 @@ export class Spending {
   ops = 0
   readonly #bytesMax: number
   readonly #opsMax: number
-  readonly #stepMs: number
+  readonly #costOf: (metrics: number) => Cost
 
-  constructor({ budgetBytes, cpuShare }: CoverOptions, stepMs: number) {
+  constructor({ budgetBytes, cpuShare, warmUpMax }: CoverOptions, stepMs: number) {
     this.#bytesMax = budgetBytes
     this.#opsMax = cpuShare * stepMs * OPS_A_MS
-    this.#stepMs = stepMs
+    this.#costOf = metrics => costOf(metrics, stepMs, warmUpMax)
   }
 
   /** Whether an entity may go from so many metrics to so many; `freed` is what others would give back. */
   allows(from: number, to: number, freed: Cost = { bytes: 0, ops: 0 }): boolean {
-    const before = costOf(from, this.#stepMs)
-    const after = costOf(to, this.#stepMs)
+    const before = this.#costOf(from)
+    const after = this.#costOf(to)
     return (
       this.bytes - freed.bytes + after.bytes - before.bytes <= this.#bytesMax &&
       this.ops - freed.ops + after.ops - before.ops <= this.#opsMax
@@ -95,8 +97,8 @@ export class Spending {
   }
 
   move(from: number, to: number): void {
-    const before = costOf(from, this.#stepMs)
-    const after = costOf(to, this.#stepMs)
+    const before = this.#costOf(from)
+    const after = this.#costOf(to)
     this.bytes += after.bytes - before.bytes
     this.ops += after.ops - before.ops
   }

@@ -7,7 +7,7 @@ import { KindClasses } from './kind-classes.ts'
 import { ridgeRows } from './ridge.ts'
 import type { CoverOptions, Entity } from './ridge-cover.ts'
 import { RidgeRoster } from './ridge-roster.ts'
-import { restoreRidge, snapshotRidge } from './ridge-snapshot.ts'
+import { type RidgeTimes, restoreRidge, snapshotRidge } from './ridge-snapshot.ts'
 import { companyWords } from './ridge-words.ts'
 import { DONE, rowsNeeded } from './runs.ts'
 
@@ -52,6 +52,8 @@ export class RidgeMember implements Detector {
     { column: 'incident', feeds: ['surprise', 'incident'], calibrated: true },
   ]
   readonly #context: DetectorContext
+  /** What the saved state depends on. */
+  readonly #saved: RidgeTimes
   readonly #classes: KindClasses
   readonly #roster: RidgeRoster
   readonly #point: Calibration
@@ -62,7 +64,8 @@ export class RidgeMember implements Detector {
 
   constructor(context: DetectorContext, options: CoverOptions) {
     this.#context = context
-    this.warmUpWindows = ridgeRows(context.stepMs).warmUp
+    this.#saved = { stepMs: context.stepMs, warmUpMax: options.warmUpMax }
+    this.warmUpWindows = ridgeRows(context.stepMs, options.warmUpMax).warmUp
     this.#classes = new KindClasses(context.series)
     this.#roster = new RidgeRoster(context, options, row => {
       this.#point.forget(row)
@@ -215,11 +218,11 @@ export class RidgeMember implements Detector {
   }
 
   snapshot(): Snapshot {
-    return snapshotRidge(this.#roster, [this.#point, this.#incident], this.#context.stepMs)
+    return snapshotRidge(this.#roster, [this.#point, this.#incident], this.#saved)
   }
 
   restore(from: Snapshot): void {
-    restoreRidge(from, this.#roster, [this.#point, this.#incident], this.#context)
+    restoreRidge(from, this.#roster, [this.#point, this.#incident], this.#context.series, this.#saved)
   }
 
   bytes(): number {

@@ -167,7 +167,7 @@ export class RidgeRoster {
     let kept = others.length
     while (!this.#spending.allows(0, metrics, freed)) {
       if (kept === 0) return false
-      const cost = costOf(others[--kept].members.length, this.#context.stepMs)
+      const cost = costOf(others[--kept].members.length, this.#context.stepMs, this.#options.warmUpMax)
       freed.bytes += cost.bytes
       freed.ops += cost.ops
     }
@@ -246,7 +246,9 @@ export class RidgeRoster {
   }
 
   #newDetector(metrics: number, phase: number): RidgeDetector {
-    return new RidgeDetector({ metrics, phase, stepMs: this.#context.stepMs, workspace: this.#workspace })
+    const { stepMs } = this.#context
+    const { warmUpMax } = this.#options
+    return new RidgeDetector({ metrics, phase, stepMs, warmUpMax, workspace: this.#workspace })
   }
 
   /** An entity as it was saved; undefined when the budget of now does not hold it. */

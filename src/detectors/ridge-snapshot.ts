@@ -1,5 +1,5 @@
-import type { DetectorContext } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
+import type { SeriesTable } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import type { Calibration } from './calibration.ts'
 import type { RidgeShape } from './ridge.ts'
@@ -9,13 +9,18 @@ import type { RidgeRoster } from './ridge-roster.ts'
 const ID = 'ridge@1'
 const VERSION = 1
 
+/** Step, and the longest warm-up in windows. */
+export interface RidgeTimes {
+  readonly stepMs: number
+  readonly warmUpMax: number
+}
+
 /**
  * The learned state of all entities that are judged. `keys` are the covered series; `block.*` columns hold the columns of
  * all blocks one after the other, in the order of `entities` and their parts. Precision matrices are not saved: they
  * follow from the covariances.
  */
-interface Meta {
-  readonly stepMs: number
+interface Meta extends RidgeTimes {
   readonly turns: number
   /** `members`: places in `keys`, in the order of the detector's metrics. */
   readonly entities: readonly {
@@ -28,7 +33,7 @@ interface Meta {
 export function snapshotRidge(
   roster: RidgeRoster,
   calibrations: readonly Calibration[],
-  stepMs: number,
+  times: RidgeTimes,
 ): Snapshot {
   const judged = roster.judged()
   const columns = packBlocks(judged.flatMap(({ detector }) => detector?.blocks() ?? []).map(b => b.columns()))
@@ -41,7 +46,7 @@ export function snapshotRidge(
       ? []
       : [{ members: members.map(row => roster.coveredRow(row)), learnedEndMs, shape: detector.shape() }],
   )
-  const meta: Meta = { stepMs, turns: roster.turns, entities }
+  const meta: Meta = { ...times, turns: roster.turns, entities }
   return { id: ID, version: VERSION, keys: roster.covered.keys(), columns, meta }
 }
 
@@ -63,12 +68,15 @@ export function restoreRidge(
   from: Snapshot,
   roster: RidgeRoster,
   calibrations: readonly Calibration[],
-  { series, stepMs }: DetectorContext,
+  series: SeriesTable,
+  times: RidgeTimes,
 ): void {
   const meta = from.meta as Meta | null
   if (from.id !== ID || from.version !== VERSION || meta === null)
     throw invalid(`expected ${ID} v${VERSION}, got ${from.id} v${from.version}`)
-  if (meta.stepMs !== stepMs) throw invalid(`${ID} was saved at a step of ${meta.stepMs} ms`)
+  if (meta.stepMs !== times.stepMs) throw invalid(`${ID} was saved at a step of ${meta.stepMs} ms`)
+  // Another warm-up is another layout of the rows kept until it ends; the rest of the checkpoint is good.
+  if (meta.warmUpMax !== times.warmUpMax) return
   const reader = new BlockReader(from)
   for (const { members, learnedEndMs, shape } of meta.entities) {
     const rows = members.map(place => series.row(from.keys[place] ?? ''))

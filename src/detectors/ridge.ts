@@ -10,13 +10,16 @@ export const BLOCK_METRICS_MAX = 60
 const SMOOTHING = 1 / 3
 const FORM_SHARE = 0.25
 /** Rows before the first opinion: a day, but no more than a day of minutes and no fewer than an hour of them. */
-const WARM_UP_MAX = 1440
+export const WARM_UP_MAX = 1440
 const WARM_UP_LEAST = 60
 
 /** Rows a day and rows before the first opinion, at a step. */
-export function ridgeRows(stepMs: number): { readonly day: number; readonly warmUp: number } {
+export function ridgeRows(
+  stepMs: number,
+  warmUpMax = WARM_UP_MAX,
+): { readonly day: number; readonly warmUp: number } {
   const day = Math.max(1, Math.round(DAY_MS / stepMs))
-  return { day, warmUp: Math.min(WARM_UP_MAX, Math.max(WARM_UP_LEAST, day)) }
+  return { day, warmUp: Math.max(WARM_UP_LEAST, Math.min(warmUpMax, day)) }
 }
 
 export interface RidgeOptions {
@@ -24,6 +27,8 @@ export interface RidgeOptions {
   readonly stepMs: number
   /** Rows by which it warms up longer, so that many entities are not refreshed in the same window. */
   readonly phase?: number
+  /** Rows before the first opinion at most; a day of minutes where not said. */
+  readonly warmUpMax?: number
   readonly workspace?: RidgeWorkspace
 }
 
@@ -65,7 +70,7 @@ export class RidgeDetector implements EntityDetector {
   #nextSmoothed = 0
 
   constructor(options: RidgeOptions) {
-    const { day, warmUp } = ridgeRows(options.stepMs)
+    const { day, warmUp } = ridgeRows(options.stepMs, options.warmUpMax)
     this.phase = options.phase ?? 0
     this.warmUpRows = warmUp + this.phase
     this.#dayRows = day
@@ -188,7 +193,7 @@ export class RidgeDetector implements EntityDetector {
 
   shape(): RidgeShape {
     const parts = this.#parts.map(({ block, places }) => ({
-      places,
+      places: [...places],
       numbers: block.numbers(),
       lengths: Object.fromEntries(block.columns().map(column => [column.name, savedLength(column)])),
     }))

@@ -1,6 +1,5 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
-import type { FastifyRequest } from 'fastify'
 import { ForeshockError } from '../core/errors.ts'
 
 export type Scope = 'ingest' | 'read' | 'label' | 'models' | 'admin'
@@ -74,10 +73,16 @@ function knownKey(key: ApiKey): Known {
   )
 }
 
-function tokenOf(request: FastifyRequest): string | undefined {
-  const own = request.headers['x-api-key']
+/** What a request says of its sender: headers of HTTP, metadata of gRPC. */
+export interface Credentials {
+  readonly authorization?: string | undefined
+  readonly 'x-api-key'?: string | readonly string[] | undefined
+}
+
+function tokenOf(sent: Credentials): string | undefined {
+  const own = sent['x-api-key']
   if (typeof own === 'string') return own
-  const header = request.headers.authorization
+  const header = sent.authorization
   if (header === undefined) return undefined
   const [scheme, rest] = [header.slice(0, header.indexOf(' ')), header.slice(header.indexOf(' ') + 1).trim()]
   if (/^bearer$/i.test(scheme)) return rest
@@ -104,9 +109,9 @@ export class Keyring {
   }
 
   /** The sender, or undefined when no known key was sent. Compares with every key, in constant time each. */
-  async identify(request: FastifyRequest): Promise<Principal | undefined> {
+  async identify(sent: Credentials): Promise<Principal | undefined> {
     if (this.open) return ANONYMOUS
-    const token = tokenOf(request)
+    const token = tokenOf(sent)
     if (token === undefined || token === '' || token.length > TOKEN_CHARS_MAX) return undefined
     const digest = createHash('sha256').update(token).digest()
     let found: Principal | undefined

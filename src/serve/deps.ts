@@ -51,6 +51,8 @@ export interface ServeDeps {
   anomalies(): readonly Anomaly[]
   readonly series: SeriesTable
   readonly history: SeriesHistory
+  /** Surprise that opens an anomaly. */
+  readonly openSurprise: number
   detectors(): readonly { readonly id: string; readonly warmUpWindows: number; readonly bytes: number }[]
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
   explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[]

@@ -17,6 +17,8 @@ import {
   explainBody,
   explainSchema,
   idParams,
+  similarPage,
+  similarQuery,
 } from './schemas.ts'
 import { anomalyView, evidenceView, statusView, suspectView, timeText } from './views.ts'
 
@@ -93,6 +95,26 @@ export function disruptionRoutes(plain: FastifyInstance, deps: ServeDeps, settin
       },
     },
     request => ({ items: evidenceView(find(request.params.id, visibleTenant(request))) }),
+  )
+
+  app.get(
+    '/api/disruptions/:id/similar',
+    {
+      config,
+      schema: {
+        tags: ['disruptions'],
+        summary: 'Disruptions of the record that look like it, most similar first',
+        params: idParams,
+        querystring: similarQuery,
+        response: { 200: similarPage, ...ERRORS_OF_ONE },
+      },
+    },
+    request => {
+      const { id } = find(request.params.id, visibleTenant(request))
+      return {
+        items: deps.index.similar(id, request.query.limit).map(one => ({ ...one, shared: [...one.shared] })),
+      }
+    },
   )
 
   app.get(

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { asyncApi } from './asyncapi.ts'
 
 const LOGO =
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 150 32" height="40"><path d="M2 17h6l3-6 5 15 5-22 4 13h5" ' +
@@ -35,10 +36,13 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
   })
 }
 
-/** /openapi.json and /docs, from the package's own files: nothing is fetched from elsewhere. */
-export async function docRoutes(app: FastifyInstance): Promise<void> {
+/** /openapi.json, /asyncapi.json and /docs, from the package's own files: nothing is fetched from elsewhere. */
+export async function docRoutes(app: FastifyInstance, version: string): Promise<void> {
   app.get('/openapi.json', { config: { quiet: true }, schema: { hide: true } }, (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(JSON.stringify(app.swagger())),
+  )
+  app.get('/asyncapi.json', { config: { quiet: true }, schema: { hide: true } }, (request, reply) =>
+    reply.type('application/json; charset=utf-8').send(JSON.stringify(asyncApi(version, request.host))),
   )
   await app.register(async scope => {
     scope.setValidatorCompiler(() => () => true)

@@ -44,11 +44,12 @@ function remoteWriteKind(contentType: string | undefined): EnvelopeKind {
 }
 
 /** Throws when the body as a whole could not be read. */
-function assertReadable(receipt: Receipt): void {
+export function assertReadable(receipt: Receipt): void {
   if (receipt.failure) throw new ForeshockError(receipt.failure.code, receipt.failure.detail)
 }
 
-function reasonsText(receipt: Receipt): string {
+/** How many were refused and why, in at most 1,000 characters. */
+export function reasonsText(receipt: Receipt): string {
   return `${receipt.rejected} refused: ${receipt.reasons.join('; ')}`.slice(0, 1000)
 }
 

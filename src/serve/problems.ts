@@ -110,7 +110,7 @@ export function problemOfError(error: unknown, request: FastifyRequest): Problem
   return problemOf(codeOfStatus(status), detail, instance, status)
 }
 
-/** Sends a problem in the language of the route: google.rpc.Status to OTLP senders, RFC 9457 to all others. */
+/** Sends a problem in the language of the route: google.rpc.Status to OTLP senders, RFC 9457 to most others. */
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -127,6 +127,13 @@ export function sendProblem(
       request.headers['content-type'],
     )
     return reply.type(contentType).send(body)
+  }
+  if (request.routeOptions.config.speaks === 'prometheus') {
+    const errorType = problem.status >= 500 ? 'internal' : problem.status < 404 ? 'bad_data' : 'execution'
+    return reply
+      .type('application/json')
+      .serializer(JSON.stringify)
+      .send({ status: 'error', errorType, error: problem.detail })
   }
   return reply.type('application/problem+json').serializer(JSON.stringify).send(problem)
 }

@@ -69,6 +69,17 @@ export const evidencePage = z.object({
   ),
 })
 
+export const similarQuery = z.object({ limit: z.coerce.number().int().min(1).max(100).default(10) })
+export const similarPage = z.object({
+  items: z.array(
+    z.object({
+      similarity: z.number().describe('0..1: overlap of first suspect, suspects, entities and metrics'),
+      shared: z.array(z.string()).describe('What both have'),
+      disruption: disruptionSchema,
+    }),
+  ),
+})
+
 export const anomalySchema = z.object({
   id: z.string(),
   key: z.string(),

@@ -21,6 +21,7 @@ import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { opsRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
+import { prometheusRoutes } from './prometheus/routes.ts'
 import { seriesRoutes } from './series-routes.ts'
 
 /** Largest JSON body of a query, bytes. */
@@ -66,8 +67,9 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     changeQueries(scope, deps)
     eventRoutes(scope, deps, settings)
   })
+  await app.register(async scope => prometheusRoutes(scope, deps, settings))
   opsRoutes(app, deps, settings)
-  await docRoutes(app)
+  await docRoutes(app, settings.version)
   await app.register(pageRoutes)
   await app.ready()
   return app
@@ -201,7 +203,7 @@ function authenticate(app: FastifyInstance, keyring: Keyring): void {
         'FS_FORBIDDEN',
         'without API keys only localhost is answered; configure auth.keys to be reached by another name',
       )
-    const principal = await keyring.identify(request)
+    const principal = await keyring.identify(request.headers)
     if (principal === undefined)
       throw new ForeshockError('FS_UNAUTHORIZED', 'this needs an API key that is known here')
     if (!principal.scopes.has(scope))

@@ -1,8 +1,8 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { Disruption } from '../core/disruption.ts'
 import { ForeshockError } from '../core/errors.ts'
-import type { AnomalyQuery, DisruptionQuery, RecordIndex, RecordLine } from '../core/ports.ts'
-import { type Similar, similarity } from './similarity.ts'
+import type { AnomalyQuery, DisruptionQuery, RecordIndex, RecordLine, Similar } from '../core/ports.ts'
+import { similarity } from './similarity.ts'
 
 export interface MemoryIndexOptions {
   readonly disruptionsMax?: number

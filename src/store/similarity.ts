@@ -1,12 +1,5 @@
 import type { Disruption } from '../core/disruption.ts'
-
-export interface Similar {
-  readonly disruption: Disruption
-  /** 0..1. */
-  readonly similarity: number
-  /** What both have, in words: `entity checkout`, `suspect payments`, `metric latency_seconds:p99`. */
-  readonly shared: readonly string[]
-}
+import type { Similar } from '../core/ports.ts'
 
 /** What makes two disruptions alike. The first suspect counts most: the same cause is what people look for. */
 const WEIGHTS = { cause: 0.4, suspects: 0.2, entities: 0.2, metrics: 0.2 } as const

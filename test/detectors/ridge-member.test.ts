@@ -8,11 +8,12 @@ import { SeriesTable } from '../../src/core/series.ts'
 import { RidgeDetector } from '../../src/detectors/ridge.ts'
 import { costOf } from '../../src/detectors/ridge-cover.ts'
 import { RidgeMember } from '../../src/detectors/ridge-member.ts'
+import { decodeCheckpoint, encodeCheckpoint } from '../../src/store/checkpoint-format.ts'
 import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
 
 const STEP_MS = 900_000
 const DAY = 96
-const OPTIONS = { maxMetrics: 120, budgetBytes: 64e6, cpuShare: 1 }
+const OPTIONS = { maxMetrics: 120, budgetBytes: 64e6, cpuShare: 1, warmUpMax: 1440 }
 
 detectorContract('ridge@1', context => new RidgeMember(context, OPTIONS), { together: true })
 
@@ -223,9 +224,30 @@ describe('metrics that come and go', () => {
   })
 })
 
+describe('a saved state', () => {
+  it('is a copy, and comes back from the bytes of a checkpoint as it was', async () => {
+    const w = world(3, 6)
+    await run(w, 0, 2 * DAY)
+    const part = w.member.snapshot()
+    const before = structuredClone(part)
+    w.rows[1].push(intern(w.series, 1, 6))
+    await run(w, 2 * DAY, 2 * DAY + 70)
+    expect(part).toEqual(before)
+    const bytes = Buffer.concat([...encodeCheckpoint({ position: 1, savedMs: 0, parts: [part] })])
+    let at = 0
+    const { parts } = await decodeCheckpoint(async into => {
+      bytes.copy(into, 0, at, at + into.length)
+      at += into.length
+    })
+    const again = new RidgeMember({ series: w.series, stepMs: STEP_MS }, OPTIONS)
+    again.restore(parts[0])
+    expect(again.snapshot()).toEqual(before)
+  })
+})
+
 describe('the budget', () => {
   it('covers as many entities as there is room for, counts the others and takes them when there is', async () => {
-    const each = costOf(5, STEP_MS).bytes
+    const each = costOf(5, STEP_MS, 1440).bytes
     const w = world(4, 5, { ...OPTIONS, budgetBytes: 2.5 * each })
     await run(w, 0, 3)
     expect(w.member.counts()).toEqual({
@@ -241,14 +263,14 @@ describe('the budget', () => {
   })
 
   it('keeps to its share of a core', async () => {
-    const { ops } = costOf(5, STEP_MS)
+    const { ops } = costOf(5, STEP_MS, 1440)
     const w = world(4, 5, { ...OPTIONS, cpuShare: (3.5 * ops) / (STEP_MS * 400_000) })
     await run(w, 0, 3)
     expect(w.member.counts()).toMatchObject({ entities: 3, 'entities-waiting': 1 })
   })
 
   it('gives the place of an entity without golden signals to one that has them', async () => {
-    const each = costOf(5, STEP_MS).bytes
+    const each = costOf(5, STEP_MS, 1440).bytes
     const w = world(2, 5, { ...OPTIONS, budgetBytes: 2.5 * each }, 'memory')
     await run(w, 0, 3)
     w.rows.push([0, 1, 2, 3, 4].map(m => intern(w.series, 2, m, m === 4 ? 'latency' : 'cpu')))

@@ -20,6 +20,7 @@ import type { TestContext } from 'vitest'
 
 const PEERS = {
   prometheus: { variable: 'FORESHOCK_PROMETHEUS', commands: ['prometheus'], package: 'prometheus' },
+  promtool: { variable: 'FORESHOCK_PROMTOOL', commands: ['promtool'], package: 'prometheus' },
   nodeExporter: {
     variable: 'FORESHOCK_NODE_EXPORTER',
     commands: ['prometheus-node-exporter', 'node_exporter'],

@@ -53,6 +53,7 @@ const ROUTES: [method: string, path: string, scope: Scope | 'open', ok: number, 
   ['GET', '/livez', 'open', 200],
   ['GET', '/readyz', 'open', 200],
   ['GET', '/openapi.json', 'open', 200],
+  ['GET', '/asyncapi.json', 'open', 200],
   ['GET', '/', 'open', 200],
 ]
 

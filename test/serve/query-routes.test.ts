@@ -105,6 +105,7 @@ describe('/openapi.json', () => {
         '/api/disruptions',
         '/api/disruptions/{id}',
         '/api/disruptions/{id}/evidence',
+        '/api/disruptions/{id}/similar',
         '/api/anomalies',
         '/api/series',
         '/api/series/{key}/scores',
@@ -138,6 +139,16 @@ describe('/openapi.json', () => {
 })
 
 describe('disruptions', () => {
+  it('names others that look like one, of its tenant only', async () => {
+    const { items } = await read(schemas.similarPage, '/api/disruptions/dis_one/similar')
+    expect(items.map(one => one.disruption.id)).toEqual(['dis_two'])
+    expect(items[0].similarity).toBeGreaterThan(0)
+    expect(items[0].shared.length).toBeGreaterThan(0)
+    expect((await ask('/api/disruptions/dis_none/similar')).status).toBe(404)
+    expect((await ask('/api/disruptions/dis_one/similar', KEY)).status).toBe(404)
+    expect((await ask('/api/disruptions/dis_one/similar?limit=0')).status).toBe(400)
+  })
+
   it('lists, filters and pages', async () => {
     const ids = async (query: string) =>
       (await read(schemas.disruptionsPage, `/api/disruptions${query}`)).items.map(d => d.id)

@@ -17,6 +17,7 @@ import type {
   ServeOptions,
 } from '../../src/serve/deps.ts'
 import { buildServer } from '../../src/serve/server.ts'
+import { similarity } from '../../src/store/similarity.ts'
 
 /** A fixed moment: Friday 20 November 2026, 14:30 UTC. */
 export const NOW_MS = Date.UTC(2026, 10, 20, 14, 30)
@@ -139,6 +140,7 @@ export function world(): World {
     },
     index: memoryIndex(state),
     board: () => state.board,
+    openSurprise: 4,
     anomalies: () => state.anomalies,
     series,
     history,
@@ -194,6 +196,12 @@ function memoryIndex(state: Pick<World, 'board' | 'anomalies'>): RecordIndex {
       const start = offset(query.cursor)
       const end = start + query.limit
       return { items: all.slice(start, end), next: end < all.length ? String(end) : null }
+    },
+    similar: (id, limit) => {
+      const one = state.board.find(d => d.id === id)
+      if (one === undefined) return []
+      const others = state.board.filter(d => d.id !== id && d.tenant === one.tenant)
+      return others.map(other => similarity(one, other)).slice(0, limit)
     },
     anomalies: query => {
       const start = offset(query.cursor)

@@ -1,0 +1,147 @@
+import type { Disruption } from '../../core/disruption.ts'
+import { type HistoryColumns, historyColumns } from '../../core/history.ts'
+import type { SeriesMeta } from '../../core/series.ts'
+import type { ServeDeps } from '../deps.ts'
+import { type Matcher, QueryError } from './selector.ts'
+
+/** What can be asked for. `anomaly_score` above 1 is anomalous: evidence over the evidence that opens an anomaly. */
+export const METRICS = {
+  anomaly_score: 'Strangeness of the series over what opens an anomaly: above 1 is anomalous',
+  y: 'Observed value of the window',
+  yhat: 'Expected value of the window',
+  yhat_lower: 'Lower end of what is usual',
+  yhat_upper: 'Upper end of what is usual',
+  foreshock_disruption: 'Score, 0 to 100, of a disruption while it lasts',
+} as const
+export type MetricName = keyof typeof METRICS
+
+/** A series as Prometheus sees it. */
+export interface PromSeries {
+  readonly labels: Readonly<Record<string, string>>
+  /** The value at a time, Unix ms; NaN where there is none. */
+  readonly at: (timeMs: number) => number
+}
+
+/** Series answered at most; a selector that means more is refused and told so. */
+const SERIES_MAX = 10_000
+/** As Prometheus does, a value is shown for this long after its window, ms, and at least for two windows. */
+const LOOKBACK_MS = 300_000
+
+const COLUMN: Record<Exclude<MetricName, 'foreshock_disruption'>, keyof HistoryColumns> = {
+  anomaly_score: 'surprise',
+  y: 'observed',
+  yhat: 'expected',
+  yhat_lower: 'lower',
+  yhat_upper: 'upper',
+}
+
+/** The series that `matchers` want, to be asked one after the other. Throws QueryError on too many. */
+export function select(
+  deps: ServeDeps,
+  tenant: string | undefined,
+  matchers: readonly Matcher[],
+): PromSeries[] {
+  const found: PromSeries[] = []
+  const take = (series: PromSeries) => {
+    if (found.length === SERIES_MAX)
+      throw new QueryError(`more than ${SERIES_MAX} series match; add a matcher such as entity="checkout"`)
+    found.push(series)
+  }
+  const names = (Object.keys(METRICS) as MetricName[]).filter(name => wants(matchers, '__name__', name))
+  const columns = names.filter(name => name !== 'foreshock_disruption')
+  const history = new OneHistory(deps)
+  if (columns.length > 0) {
+    for (const [row, meta] of deps.series.metas()) {
+      if (tenant !== undefined && meta.tenant !== tenant) continue
+      const own = labelsOf(meta)
+      if (!matchers.every(one => one.name === '__name__' || one.matches(own[one.name] ?? ''))) continue
+      for (const name of columns) {
+        const at = (timeMs: number) => valueAt(deps, history.of(row), COLUMN[name], timeMs)
+        take({
+          labels: { __name__: name, ...own },
+          at: name === 'anomaly_score' ? timeMs => at(timeMs) / deps.openSurprise : at,
+        })
+      }
+    }
+  }
+  if (names.includes('foreshock_disruption')) {
+    for (const one of disruptionsOf(deps, tenant)) {
+      const labels = disruptionLabels(one)
+      if (!matchers.every(matcher => matcher.matches(labels[matcher.name] ?? ''))) continue
+      const from = Date.parse(one.detectedAt)
+      const to = one.resolvedAt === null ? Number.POSITIVE_INFINITY : Date.parse(one.resolvedAt)
+      take({ labels, at: timeMs => (timeMs >= from && timeMs < to ? one.score : Number.NaN) })
+    }
+  }
+  return found
+}
+
+function wants(matchers: readonly Matcher[], name: string, value: string): boolean {
+  return matchers.every(one => one.name !== name || one.matches(value))
+}
+
+/** The labels of a series, with `for`, its metric, and `entity`, as a label of its own would hide them. */
+function labelsOf({ metric, labels, entity, tenant }: SeriesMeta): Record<string, string> {
+  return { ...labels, for: metric, entity, ...(tenant === 'default' ? {} : { tenant }) }
+}
+
+function disruptionLabels(one: Disruption): Record<string, string> {
+  const { id, entity, severity, status, tenant, suspects } = one
+  return {
+    __name__: 'foreshock_disruption',
+    id,
+    entity,
+    severity,
+    status,
+    ...(suspects.length === 0 ? {} : { cause: suspects[0].entity }),
+    ...(tenant === 'default' ? {} : { tenant }),
+  }
+}
+
+/** The newest of the record, and those of the board as they stand now. */
+function disruptionsOf(deps: ServeDeps, tenant: string | undefined): Disruption[] {
+  const query = { limit: 1000, ...(tenant === undefined ? {} : { tenant }) }
+  const all = new Map(deps.index.disruptions(query).items.map(one => [one.id, one]))
+  for (const one of deps.board()) if (tenant === undefined || one.tenant === tenant) all.set(one.id, one)
+  return [...all.values()].filter(one => one.status !== 'retracted')
+}
+
+/** The history of one series at a time: the values of a row's names are asked for one after the other. */
+class OneHistory {
+  readonly #history: ServeDeps['history']
+  readonly #columns: HistoryColumns
+  #row = -1
+
+  constructor({ history }: ServeDeps) {
+    this.#history = history
+    this.#columns = historyColumns(history.depth)
+  }
+
+  of(row: number): HistoryColumns {
+    if (row !== this.#row) {
+      this.#row = row
+      if (this.#history.read(row, this.#columns) === 0)
+        for (const column of Object.values(this.#columns)) column.fill(Number.NaN)
+    }
+    return this.#columns
+  }
+}
+
+/** The value of the newest window that ended at `timeMs` or shortly before. */
+function valueAt(
+  { history }: ServeDeps,
+  columns: HistoryColumns,
+  name: keyof HistoryColumns,
+  timeMs: number,
+): number {
+  const { newestEndMs, stepMs, depth } = history
+  const back = Math.max(0, Math.ceil((newestEndMs - timeMs) / stepMs))
+  const oldestMs = timeMs - Math.max(LOOKBACK_MS, 2 * stepMs)
+  for (let k = back; k < depth && newestEndMs - k * stepMs > oldestMs; k++) {
+    const value = columns[name][depth - 1 - k]
+    if (!Number.isNaN(value)) return value
+    // A window that was seen but has no such value is an answer: a band that ended does not linger.
+    if (!Number.isNaN(columns.observed[depth - 1 - k])) return Number.NaN
+  }
+  return Number.NaN
+}
