@@ -22,8 +22,8 @@ export interface EntityDetector {
   readonly metrics: number
   /** Rows before it has an opinion. */
   readonly warmUpRows: number
-  /** `values`: one per metric, NaN where missing. */
-  next(values: Float64Array, weight?: number): EntityOpinion
+  /** `values`: one per metric, NaN where missing. `timeMs`: Unix, for the time of day; NaN or absent: unknown. */
+  next(values: Float64Array, weight?: number, timeMs?: number): EntityOpinion
   /** Bytes of state held. */
   bytes(): number
 }

@@ -1,10 +1,12 @@
 import { choleskyInPlace, inverseFromCholesky, multiply, quadraticForm } from '../math/cholesky.ts'
 import { blendCovariance, type StateColumn } from './ridge-columns.ts'
+import { RidgeDaily, WAVES } from './ridge-daily.ts'
 import { RidgeWorkspace } from './ridge-workspace.ts'
 
 /**
  * The ridge-precision residual of one block of metrics: each of five temporal views of each metric against what all
- * the others say of it, with a covariance that forgets over seven days and is refreshed every 60 rows.
+ * the others and the time of day say of it, with a covariance that forgets over seven days and is refreshed every 60
+ * rows. How large residuals usually are forgets over four weeks: a fault of days must not become the usual size.
  */
 export const VIEWS = 5
 export const REFRESH_ROWS = 60
@@ -13,6 +15,7 @@ export const JOIN_ROWS = 30
 /** Of a view that has just joined: spread one, as normalised values have. */
 const PRIOR_SQUARE = 1
 const HALF_LIFE_DAYS = 7
+const USUAL_HALF_LIFE_DAYS = 28
 const Z_CLIP = 20
 /** Learned values are held within that many scales, so that a fault does not become the new normal at once. */
 const LEARN_CLIP = 5
@@ -52,6 +55,8 @@ export class RidgeBlock {
   #precision = new Float32Array(0)
   #factor = new Float32Array(0)
   readonly #u: Float64Array
+  /** The same less what the time of day adds to it. */
+  readonly #rest: Float64Array
   readonly #up: Float64Array
   readonly #solve: Float64Array
   readonly #residualSquare: Float64Array
@@ -69,6 +74,8 @@ export class RidgeBlock {
   readonly #seen: Float64Array
   readonly #age: Float64Array
   readonly #gain: Float64Array
+  readonly #daily: RidgeDaily
+  #dayShare = NaN
   #isReady = false
 
   /**
@@ -104,6 +111,7 @@ export class RidgeBlock {
     this.#viewMean = perView()
     this.#sigma = perView()
     this.#u = perView()
+    this.#rest = perView()
     this.#up = perView()
     this.#solve = perView()
     this.#residualSquare = perView()
@@ -113,6 +121,7 @@ export class RidgeBlock {
     this.#seen = perMetric()
     this.#age = perMetric()
     this.#gain = perView()
+    this.#daily = new RidgeDaily(size, dayRows)
     // The first rows are kept whole: mean and spread must be known before anything can be normalised.
     this.#blockValues = new Float32Array(warmUpRows * metrics)
   }
@@ -121,8 +130,12 @@ export class RidgeBlock {
     return this.#isReady
   }
 
-  /** Takes a value per metric; evidence is in `share` and `form` when it is ready. Changes nothing that is learned. */
-  score(values: Float64Array): void {
+  /**
+   * Takes a value per metric, and what share of the day is over (NaN: unknown); evidence is in `share` and `form` when it
+   * is ready. Changes nothing that is learned.
+   */
+  score(values: Float64Array, dayShare = NaN): void {
+    this.#dayShare = dayShare
     for (let j = 0; j < this.metrics; j++) this.#values[j] = clampValue(values[j])
     if (!this.#isReady) return
     this.#normalise()
@@ -177,8 +190,9 @@ export class RidgeBlock {
     const n = this.#size
     const m = this.metrics
     const u = this.#u
+    this.#daily.at(this.#dayShare)
     this.#standardise()
-    multiply(this.#precision, n, u, this.#up)
+    multiply(this.#precision, n, this.#rest, this.#up)
     this.#impute()
     for (let j = 0; j < m; j++) this.share[j] = 0
     const strongest = this.share
@@ -193,15 +207,18 @@ export class RidgeBlock {
       }
       strongest[j] = a + PLAIN_SHARE * h
     }
-    this.form = quadraticForm(this.#factor, n, u, this.#solve) / Math.max(this.#formUsual, 1e-12)
+    this.form = quadraticForm(this.#factor, n, this.#rest, this.#solve) / Math.max(this.#formUsual, 1e-12)
   }
 
   #standardise(): void {
-    for (let k = 0; k < this.#size; k++)
+    const { season } = this.#daily
+    for (let k = 0; k < this.#size; k++) {
       this.#u[k] = clip((this.#view[k] - this.#viewMean[k]) / this.#sigma[k], Z_CLIP)
+      this.#rest[k] = this.#u[k] - season[k]
+    }
   }
 
-  /** A missing value becomes what the others lead one to expect of it. */
+  /** A missing value becomes what the others and the time of day lead one to expect of it. */
   #impute(): void {
     const n = this.#size
     let isAny = false
@@ -210,10 +227,11 @@ export class RidgeBlock {
       isAny = true
       const expected = clip(this.#u[j] - this.#up[j] / this.#precision[j * n + j], Z_CLIP)
       this.#u[j] = expected
+      this.#rest[j] = expected - this.#daily.season[j]
       this.#view[j] = expected * this.#sigma[j] + this.#viewMean[j]
       this.#z[j] = clip(this.#view[j], Z_CLIP)
     }
-    if (isAny) multiply(this.#precision, n, this.#u, this.#up)
+    if (isAny) multiply(this.#precision, n, this.#rest, this.#up)
   }
 
   /** The regression that the precision matrix holds: value = −Σ P_jk u_k / P_jj over all others, in the metric's unit. */
@@ -287,6 +305,7 @@ export class RidgeBlock {
     }
     const form = Math.min(this.form, 9) * this.#formUsual
     this.#formSum += this.#formUsual + weight * (form - this.#formUsual)
+    this.#daily.remember(this.#view, this.#viewMean, weight)
     this.#advanceAverages()
     this.#rows++
   }
@@ -294,17 +313,20 @@ export class RidgeBlock {
   #refresh(): void {
     const n = this.#size
     const cap = (HALF_LIFE_DAYS * this.#dayRows) / Math.LN2
-    this.#count = Math.min(this.#count + REFRESH_ROWS, cap)
-    const gain = REFRESH_ROWS / this.#count
-    const isMixed = this.#ageMetrics(cap)
+    const usualCap = (USUAL_HALF_LIFE_DAYS * this.#dayRows) / Math.LN2
+    this.#count = Math.min(this.#count + REFRESH_ROWS, usualCap)
+    const gain = REFRESH_ROWS / Math.min(this.#count, cap)
+    const usualGain = REFRESH_ROWS / this.#count
+    const isMixed = this.#ageMetrics(cap, usualCap)
+    this.#learnDaily(gain, this.#rows)
     this.#learnScales(this.#rows)
     this.#learnCovariance(gain, this.#rows, isMixed)
     for (let k = 0; k < n; k++) {
-      const g = this.#gain[k]
+      const g = REFRESH_ROWS / (this.#age[k % this.metrics] || this.#count)
       this.#residualSquare[k] += g * (this.#residualSum[k] / this.#rows - this.#residualSquare[k])
       this.#plainSquare[k] += g * (this.#plainSum[k] / this.#rows - this.#plainSquare[k])
     }
-    this.#formUsual += gain * (this.#formSum / this.#rows - this.#formUsual)
+    this.#formUsual += usualGain * (this.#formSum / this.#rows - this.#formUsual)
     this.#residualSum.fill(0)
     this.#plainSum.fill(0)
     this.#formSum = 0
@@ -313,14 +335,14 @@ export class RidgeBlock {
   }
 
   /** What the refresh moves each view by: one that joined later learns as fast as all did at its age. */
-  #ageMetrics(cap: number): boolean {
+  #ageMetrics(cap: number, usualCap: number): boolean {
     let isMixed = false
     for (let j = 0; j < this.metrics; j++) {
       // Not judged yet: its views stand still.
       const isKnown = this.#seen[j] >= JOIN_ROWS
-      if (isKnown) this.#age[j] = Math.min(this.#age[j] + REFRESH_ROWS, cap)
-      const age = isKnown ? this.#age[j] : this.#count
-      if (age !== this.#count) isMixed = true
+      if (isKnown) this.#age[j] = Math.min(this.#age[j] + REFRESH_ROWS, usualCap)
+      const age = Math.min(isKnown ? this.#age[j] : this.#count, cap)
+      if (age !== Math.min(this.#count, cap)) isMixed = true
       for (let k = j; k < this.#size; k += this.metrics) this.#gain[k] = REFRESH_ROWS / age
     }
     return isMixed
@@ -356,6 +378,15 @@ export class RidgeBlock {
     }
   }
 
+  /** Before the covariance: both start from the same means. */
+  #learnDaily(gain: number, rows: number): void {
+    const n = this.#size
+    const delta = this.#solve
+    for (let k = 0; k < n; k++) delta[k] = -this.#viewMean[k]
+    for (let r = 0; r < rows; r++) for (let k = 0; k < n; k++) delta[k] += this.#blockViews[r * n + k] / rows
+    this.#daily.learn(delta, this.#gain, gain, rows)
+  }
+
   #learnCovariance(gain: number, rows: number, isMixed = false): void {
     const n = this.#size
     const c = this.#covariance
@@ -381,6 +412,7 @@ export class RidgeBlock {
     const n = this.#size
     for (let k = 0; k < n; k++)
       this.#sigma[k] = Math.max(Math.sqrt(Math.max(0, this.#covariance[k * n + k])), SIGMA_FLOOR)
+    this.#daily.solve(this.#sigma, this.#count)
     const [factor, inverse, work] = this.#workspace.squares(n)
     this.#factorise(factor, RESIDUAL_RIDGE)
     inverseFromCholesky(factor, n, inverse, work)
@@ -398,6 +430,7 @@ export class RidgeBlock {
           factor[a * n + b] = this.#covariance[a * n + b] / (this.#sigma[a] * this.#sigma[b])
         factor[a * n + a] += more
       }
+      this.#daily.takeFrom(factor, this.#sigma)
       // A ridge as large as the matrix makes any correlation matrix definite.
       if (choleskyInPlace(factor, n) || more > n) return
     }
@@ -419,21 +452,23 @@ export class RidgeBlock {
       this.#blockViews.set(this.#view, r * n)
       this.#advanceAverages()
     }
+    this.#count = rows
     this.#learnCovariance(1, rows)
+    this.#daily.learnFirst(this.#blockViews, this.#viewMean, rows, this.#dayShare)
     this.#invert()
     const forms = new Float64Array(rows)
     for (let r = 0; r < rows; r++) {
       this.#view.set(this.#blockViews.subarray(r * n, r * n + n))
+      this.#daily.at(this.#daily.shareOf(r, rows, this.#dayShare))
       this.#standardise()
-      multiply(this.#precision, n, this.#u, this.#up)
+      multiply(this.#precision, n, this.#rest, this.#up)
       for (let k = 0; k < n; k++) {
         this.#residualSquare[k] += this.#up[k] ** 2 / this.#precision[k * n + k] / rows
         this.#plainSquare[k] += this.#u[k] ** 2 / rows
       }
-      forms[r] = quadraticForm(this.#factor, n, this.#u, this.#solve)
+      forms[r] = quadraticForm(this.#factor, n, this.#rest, this.#solve)
     }
     this.#formUsual = forms.sort()[rows >> 1]
-    this.#count = rows
     for (let j = 0; j < m; j++) this.#age[j] = this.#seen[j] >= JOIN_ROWS ? rows : 0
     this.#rows = 0
     this.#isReady = true
@@ -478,6 +513,8 @@ export class RidgeBlock {
       { name: 'plainSquare', shape: 'metric', data: this.#plainSquare },
       { name: 'residualSum', shape: 'metric', data: this.#residualSum },
       { name: 'plainSum', shape: 'metric', data: this.#plainSum },
+      { name: 'daily', shape: 'metric', data: this.#daily.cross },
+      { name: 'dailySum', shape: 'metric', data: this.#daily.crossSum },
       { name: 'covariance', shape: 'pair', data: this.#covariance },
       { name: 'rowViews', shape: 'row', data: this.#blockViews, rows, width: this.#size },
       { name: 'rowValues', shape: 'row', data: this.#blockValues, rows, width: this.metrics, empty: NaN },
@@ -487,17 +524,19 @@ export class RidgeBlock {
   /** Numbers that are one for the block, in a fixed order; the form for `formShare` of its metrics. */
   numbers(formShare = 1): number[] {
     const { isReady } = this
-    return [isReady ? 1 : 0, this.#rows, this.#count, formShare * this.#formSum, formShare * this.#formUsual]
+    const form = [formShare * this.#formSum, formShare * this.#formUsual]
+    return [isReady ? 1 : 0, this.#rows, this.#count, ...form, ...this.#daily.own]
   }
 
   /** Takes over numbers and, by `fill`, columns: what `columns` names, in its order. */
   adopt(numbers: readonly number[], fill: (columns: readonly StateColumn[]) => void): void {
-    const [isReady, rows, count, formSum, formUsual] = numbers
+    const [isReady, rows, count, formSum, formUsual, ...daily] = numbers
     this.#isReady = isReady === 1
     this.#rows = rows
     this.#count = count
     this.#formSum = formSum
     this.#formUsual = formUsual
+    this.#daily.own.set(daily)
     if (this.#isReady) {
       this.#allocate()
       this.#blockViews = new Float32Array(REFRESH_ROWS * this.#size)
@@ -510,7 +549,7 @@ export class RidgeBlock {
   bytes(): number {
     const matrices = this.#covariance.length + this.#precision.length + this.#factor.length
     const rows = this.#blockViews.length + this.#blockValues.length
-    return 4 * (matrices + rows) + 8 * (10 * this.#size + 14 * this.metrics)
+    return 4 * (matrices + rows) + 8 * ((11 + 2 * WAVES) * this.#size + 14 * this.metrics)
   }
 }
 

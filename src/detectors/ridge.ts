@@ -95,14 +95,15 @@ export class RidgeDetector implements EntityDetector {
     return this.#opinion
   }
 
-  next(values: Float64Array, weight = 1): EntityOpinion {
-    const opinion = this.score(values)
+  next(values: Float64Array, weight = 1, timeMs = NaN): EntityOpinion {
+    const opinion = this.score(values, timeMs)
     this.learn(weight)
     return opinion
   }
 
-  /** What is said of a row; changes nothing that is learned. */
-  score(values: Float64Array): RidgeOpinion {
+  /** What is said of a row at `timeMs` (Unix, NaN where unknown); changes nothing that is learned. */
+  score(values: Float64Array, timeMs = NaN): RidgeOpinion {
+    const dayShare = timeMs / DAY_MS - Math.floor(timeMs / DAY_MS)
     const opinion = this.#opinion
     let sum = 0
     let seen = 0
@@ -111,7 +112,7 @@ export class RidgeDetector implements EntityDetector {
     for (const { block, places } of this.#parts) {
       const gathered = this.#gathered
       for (let j = 0; j < places.length; j++) gathered[j] = values[places[j]]
-      block.score(gathered)
+      block.score(gathered, dayShare)
       if (!block.isReady) continue
       for (let j = 0; j < places.length; j++) {
         const at = places[j]
