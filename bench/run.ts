@@ -38,6 +38,8 @@ const CHILDREN: readonly Child[] = [
   { name: 'memory', file: 'path', args: ['--memory', ...(args.quick ? [] : ['--series', '1000000'])] },
   { name: 'start', file: 'start', args: [] },
   { name: 'profiles', file: 'profiles', args: [] },
+  { name: 'suspects', file: 'suspects', args: [] },
+  { name: 'entities', file: 'entities', args: [] },
 ]
 
 function measure(child: Child): Promise<Measured[]> {

@@ -1,22 +1,29 @@
+import { calendarOf, maintenanceOf, policyOptions } from './alerting.ts'
 import type { Config } from './config.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
 import type { ForeshockError } from './core/errors.ts'
 import { sha256 } from './core/identity.ts'
+import { LocalTime } from './core/local-time.ts'
 import type { Rejects } from './core/rejects.ts'
 import { SeriesTable } from './core/series.ts'
 import { VERSION } from './core/version.ts'
 import { AbsenceDetector } from './detectors/absence.ts'
+import { AlertPolicy } from './detectors/alert-policy.ts'
+import { COMBINER_FOLDER, Combiner } from './detectors/combiner.ts'
 import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
-import { COMBINER_FOLDER, OnnxCombiner } from './detectors/onnx-combiner.ts'
-import { type ProfileMaker, profileMembers } from './detectors/profile-member.ts'
+import { profileMembers } from './detectors/profile-member.ts'
+import { RidgeMember } from './detectors/ridge-member.ts'
 import { ShiftDetector } from './detectors/shift.ts'
+import { SuspectPool } from './detectors/suspect-pool.ts'
+import { Maintenance } from './disruptions/maintenance.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
 import { WindowHistory } from './features/history.ts'
 import { EventTimeWindows } from './features/windows.ts'
 import { IngestIntake } from './ingest/intake.ts'
+import type { IntakeOptions } from './ingest/options.ts'
 import type { PipelineParts } from './pipeline.ts'
 
 /** The pipeline's parts before they are widened to their stage interfaces: `main` reads the history. */
@@ -28,26 +35,46 @@ export interface Assembled extends PipelineParts {
 /** Tier 0 scores every series; a profile knows its daily shape. */
 function detectorsOf(
   context: DetectorContext,
-  { profile, profiles, combiner }: Config['detection'],
+  { profile, profiles, combiner, memory, multivariate }: Config['detection'],
   onWarning: (text: string) => void,
 ): Detector[] {
   const onFailure = (error: ForeshockError) =>
     onWarning(`${error.code}: the combiner is left out, profiles speak for themselves: ${error.message}`)
-  const make: ProfileMaker = (own, name) =>
-    new OnnxCombiner(own, { profile: name, folder: COMBINER_FOLDER, onFailure })
+  const weigher = combiner ? new Combiner(context, { folder: COMBINER_FOLDER, onFailure }) : undefined
+  const { maxMetrics, budget: budgetBytes, cpuShare, warmUp: warmUpMax } = multivariate
+  const together =
+    multivariate.profile === 'none'
+      ? []
+      : [new RidgeMember(context, { maxMetrics, budgetBytes, cpuShare, warmUpMax })]
   // The first that has an expectation draws the band of quiet windows.
   return [
-    ...profileMembers(context, profile, profiles, combiner ? make : undefined),
+    ...profileMembers(context, profile, profiles, { budgetBytes: memory }, weigher),
     new DeviationDetector(context),
     new ShiftDetector(context),
     new AbsenceDetector(context),
+    ...together,
   ]
 }
 
 /** What decides results, and nothing else: two runs with one digest give the same numbers. */
 export function configDigest(config: Config): string {
-  const { ingest, features, detection, disruptions } = config
-  return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection, disruptions }))}`
+  const { ingest, features, detection, disruptions, maintenance } = config
+  // What a calendar file says decides, not how it is called.
+  const told = { ...detection, calendar: calendarOf(detection) }
+  return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection: told, disruptions, maintenance }))}`
+}
+
+/** What the configuration says of reading samples. */
+export function intakeOptions({ ingest, server }: Config): Partial<IntakeOptions> {
+  return {
+    bodyBytesMax: server.maxBodyBytes,
+    inflatedBytesMax: ingest.maxInflatedBytes,
+    labelsMax: ingest.maxLabels,
+    labelValueLengthMax: ingest.maxLabelBytes,
+    futureMsMax: ingest.future,
+    entityLabels: ingest.entityLabels,
+    overrides: Object.fromEntries(ingest.overrides.map(({ metric, ...rest }) => [metric, defined(rest)])),
+  }
 }
 
 /**
@@ -66,21 +93,22 @@ export function assemble(
     { stepMs: features.step, depth: features.historyWindows, budgetBytes: features.historyBudget },
     context,
   )
-  const detectors = detectorsOf(context, detection, onWarning)
-  const intake = new IngestIntake(
+  const options = {
+    ...ENSEMBLE_DEFAULTS,
+    ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
+  }
+  const configured = policyOptions(detection)
+  const policy = configured && new AlertPolicy(configured, options, context)
+  const detectors = detectorsOf(
     {
-      bodyBytesMax: config.server.maxBodyBytes,
-      inflatedBytesMax: config.ingest.maxInflatedBytes,
-      labelsMax: config.ingest.maxLabels,
-      labelValueLengthMax: config.ingest.maxLabelBytes,
-      futureMsMax: config.ingest.future,
-      entityLabels: config.ingest.entityLabels,
-      overrides: Object.fromEntries(
-        config.ingest.overrides.map(({ metric, ...rest }) => [metric, defined(rest)]),
-      ),
+      ...context,
+      localTime: new LocalTime(detection.timeZone),
+      ...(policy ? { direction: row => policy.direction(row) } : {}),
     },
-    context,
+    detection,
+    onWarning,
   )
+  const intake = new IngestIntake(intakeOptions(config), context)
   const windows = new EventTimeWindows(
     {
       stepMs: features.step,
@@ -88,20 +116,15 @@ export function assemble(
       idleMs: features.idle,
       retentionMs: features.retention,
       futureLimitMs: config.ingest.future,
-      seasonMs: features.season,
       features: false,
       expressions: features.expressions.map(defined),
     },
     context,
   )
-  const scoring = new Ensemble(
-    detectors,
-    {
-      ...ENSEMBLE_DEFAULTS,
-      ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
-    },
-    context,
-  )
+  const scoring = new Ensemble(detectors, options, context, {
+    policy,
+    pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
+  })
   const disruptions = new Disruptions(
     {
       ...DISRUPTION_DEFAULTS,
@@ -109,11 +132,11 @@ export function assemble(
       ...defined({ openAt: config.disruptions.openEvidence }),
       maxOpen: config.disruptions.maxOpen,
       configDigest: configDigest(config),
-      models: Object.fromEntries(detectors.map(detector => [detector.id, VERSION])),
+      models: Object.fromEntries(scoring.detectors.map(detector => [detector.id, VERSION])),
       log: 'record',
       linksBase: config.server.publicUrl?.replace(/\/$/, '') ?? '',
     },
-    { series, history },
+    { series, history, maintenance: new Maintenance(maintenanceOf(config)) },
   )
   disruptions.addEdges(config.disruptions.topology, 0)
   return { series, intake, windows, scoring, disruptions, history }

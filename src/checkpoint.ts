@@ -42,13 +42,15 @@ export async function resume<P extends { readonly series: SeriesTable }>(
   build: () => P,
   statefulOf: (parts: P) => readonly Stateful[],
   onWarning: (text: string) => void,
+  /** Makes a checkpoint fit what the configuration says now. */
+  adapt: (checkpoint: Checkpoint) => Checkpoint = checkpoint => checkpoint,
 ): Promise<{ readonly parts: P; readonly position: Position }> {
   const checkpoint = await store.load()
   const parts = build()
   if (!checkpoint) return { parts, position: 0 }
   const { position } = checkpoint
   try {
-    restore(checkpoint, parts.series, statefulOf(parts))
+    restore(adapt(checkpoint), parts.series, statefulOf(parts))
     return { parts, position }
   } catch (error) {
     if (!(error instanceof ForeshockError) || error.code !== 'FS_SNAPSHOT_INVALID') throw error

@@ -4,6 +4,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { ForeshockError } from './core/errors.ts'
+import { isZone } from './core/local-time.ts'
 
 /**
  * The only reader of the configuration file and of the environment. One schema; it fails before anything starts,
@@ -38,6 +39,10 @@ const size = z.union([z.string(), z.number()]).transform((value, context) => {
 const count = z.coerce.number().int().min(1)
 const switchable = z.union([z.boolean(), z.enum(['true', 'false']).transform(text => text === 'true')])
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never)
+
+/** How often something comes again, in words. */
+const EVERY = ['day', 'weekday', 'week', 'month', 'year']
+const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const
 
 const keySchema = z.strictObject({
   name: z.string().min(1),
@@ -102,6 +107,91 @@ const profileRuleSchema = z
     message: 'name a series, metric or entity, `*` stands for any text',
   })
 
+const warmUpSchema = z
+  .strictObject({
+    /** A server whose past is learned from before anything live is judged. */
+    prometheus: z
+      .strictObject({
+        url: z.url(),
+        /** Range queries see one sample a step; remote read sees every sample. */
+        api: z.enum(['query-range', 'remote-read']).default('query-range'),
+        queries: z.array(z.string().min(1)).min(1).default(['{__name__!=""}']),
+        /** Daily shapes need two days; a week or two teach weekends as well. */
+        lookback: duration.default(2 * 86_400_000),
+        /** Distance of the points asked for; without it the server's scrape interval. */
+        step: duration.optional(),
+        /** Labels that live samples carry besides; without them the server's external labels. */
+        labels: z.record(z.string(), z.string()).optional(),
+        headers: z.record(z.string(), z.string()).default({}),
+        /** Environment variable that holds a bearer token. */
+        tokenEnv: z.string().min(1).optional(),
+        concurrency: count.max(32).default(4),
+      })
+      .optional(),
+    /** A recording or a folder of them, in the shapes that `replay` reads. */
+    files: z.string().min(1).optional(),
+    /** Learning from history ends after this long, wherever it stands. */
+    limit: duration.default(30 * 60_000),
+  })
+  .refine(({ prometheus, files }) => prometheus === undefined || files === undefined, {
+    message: 'write either prometheus or files: history has one source',
+  })
+  .prefault({})
+const word = z.string().min(1).max(512)
+/** Which series: globs, `*` stands for any text; `group` is an entity, or labels by name. */
+const matchShape = {
+  series: word.optional(),
+  metric: word.optional(),
+  group: z.union([word, z.record(word, word)]).optional(),
+}
+const alertsPerWeek = z.coerce.number().positive('must be more than no alert a week').max(1e6)
+const leastMoveSchema = z.strictObject({
+  absolute: z.number().min(0).optional(),
+  relative: z.number().min(0).optional(),
+})
+const alertRuleSchema = z
+  .strictObject({
+    ...matchShape,
+    budget: alertsPerWeek.optional(),
+    openSurprise: z.number().positive().optional(),
+    closeSurprise: z.number().positive().optional(),
+    direction: z.enum(['up', 'down', 'both']).optional(),
+    atLeast: z.strictObject({ up: leastMoveSchema.optional(), down: leastMoveSchema.optional() }).optional(),
+    refractory: duration.optional(),
+    ignore: z.boolean().optional(),
+  })
+  .refine(rule => (rule.series ?? rule.metric ?? rule.group) !== undefined, {
+    message: 'name a series, metric or group, `*` stands for any text',
+  })
+
+const everySchema = word
+  .refine(text => EVERY.includes(text) || text.startsWith('FREQ='), {
+    message: `must be one of ${EVERY.join(', ')}, or a rule of RFC 5545 such as FREQ=WEEKLY;BYDAY=SA`,
+  })
+  .optional()
+const spanShape = { from: word, to: word.optional(), every: everySchema }
+const calendarEntrySchema = z
+  .strictObject({
+    file: word.optional(),
+    name: word.optional(),
+    from: word.optional(),
+    to: word.optional(),
+    every: everySchema,
+    effect: z.enum(['suppress', 'like']).default('suppress'),
+    like: z.enum(WEEKDAYS).optional(),
+    ...matchShape,
+  })
+  .refine(
+    ({ file, name, from, to, every }) =>
+      file === undefined
+        ? name !== undefined && from !== undefined
+        : [name, from, to, every].every(part => part === undefined),
+    { message: 'is either `file: holidays.ics`, or has a name, a from and perhaps a to and an every' },
+  )
+  .refine(({ effect, like }) => (effect === 'like') === (like !== undefined), {
+    message: '`effect: like` names a day in `like: sunday`, and `suppress` none',
+  })
+
 export const configSchema = z.strictObject({
   server: section({
     host: z.string().default('127.0.0.1'),
@@ -130,7 +220,6 @@ export const configSchema = z.strictObject({
     lateness: duration.optional(),
     idle: duration.optional(),
     retention: duration.default(86_400_000),
-    season: duration.default(86_400_000),
     historyWindows: count.default(360),
     historyBudget: size.default(256 * 1_048_576),
     expressions: z.array(expressionSchema).default([]),
@@ -144,7 +233,54 @@ export const configSchema = z.strictObject({
     profiles: z.array(profileRuleSchema).default([]),
     /** The learned combiner weighs the point evidence of every profile; needs onnxruntime-node on this platform. */
     combiner: switchable.default(false),
+    /** Costly detectors for suspects and golden signals: so many series at most, none by default. */
+    pool: section({
+      size: z.coerce.number().int().min(0).max(10_000).default(0),
+      detectors: z
+        .array(z.enum(['rcf', 'hst', 'sr', 'shapes', 'flatline']))
+        .min(1)
+        .default(['rcf', 'shapes']),
+    }),
+    /** All metrics of an entity judged together, as far as bytes of state and a share of one core go. */
+    multivariate: section({
+      profile: z.enum(['auto', 'none']).default('none'),
+      maxMetrics: z.coerce.number().int().min(2).max(1000).default(120),
+      budget: size.default(256 * 1_048_576),
+      /** Windows before an entity's first opinion, a day of them where that is fewer. */
+      warmUp: z.coerce.number().int().min(60).default(1440),
+      cpuShare: z.coerce.number().positive().max(1).default(0.1),
+    }),
+    /** What is said of single series, groups or metrics: see docs/alerting.md. */
+    rules: z.array(alertRuleSchema).max(1000).default([]),
+    /** Alerts a week of each entity; without it `openSurprise` holds. */
+    budget: alertsPerWeek.optional(),
+    /** Budgets that all series share which they match. */
+    budgets: z
+      .array(z.strictObject({ name: word, alertsPerWeek, ...matchShape }))
+      .max(1000)
+      .default([]),
+    /** IANA name of the clocks that daily shapes and the calendar follow. */
+    timeZone: z
+      .string()
+      .default('UTC')
+      .refine(isZone, 'must be the IANA name of a time zone, such as Europe/Berlin'),
+    /** Known events: an .ics file, or a list. */
+    calendar: z.union([word, z.array(calendarEntrySchema).max(1000)]).default([]),
+    /** Most bytes of all daily shapes; what is left over goes to golden signals and suspects. 0: nobody gets more. */
+    memory: size.default(512 * 1_048_576),
   }),
+  /** Windows in which disruptions of these entities are recorded and told to nobody. */
+  maintenance: z
+    .array(
+      z.strictObject({
+        name: word,
+        ...spanShape,
+        entity: z.union([word, z.array(word).min(1).max(1000)]),
+        tenant: word.default('default'),
+      }),
+    )
+    .max(1000)
+    .default([]),
   disruptions: section({
     openEvidence: z.coerce.number().positive().optional(),
     topology: z.array(edgeSchema).default([]),
@@ -169,6 +305,7 @@ export const configSchema = z.strictObject({
       .default([]),
     alertmanagers: z.array(z.strictObject({ url: z.url() })).default([]),
   }),
+  warmup: warmUpSchema,
   checkpoint: section({ every: duration.default(60_000) }),
   log: section({
     level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -208,13 +345,25 @@ export function parseConfig(written: unknown, { file, environment = {} }: Place 
   }
   const result = configSchema.safeParse(merged)
   if (result.success) {
-    const folder = result.data.data.folder
-    return isAbsolute(folder)
-      ? result.data
-      : { ...result.data, data: { ...result.data.data, folder: resolve(folder) } }
+    const config = withToken(result.data, environment)
+    const folder = config.data.folder
+    return isAbsolute(folder) ? config : { ...config, data: { ...config.data, folder: resolve(folder) } }
   }
   const lines = result.error.issues.flatMap(issue => describe(issue, names, file))
   throw new ForeshockError('FS_CONFIG_INVALID', lines.join('\n'))
+}
+
+/** The bearer token that `tokenEnv` names, as a header: nobody but this file reads the environment. */
+function withToken(config: Config, environment: Readonly<Record<string, string | undefined>>): Config {
+  const { prometheus } = config.warmup
+  if (prometheus?.tokenEnv === undefined) return config
+  const token = environment[prometheus.tokenEnv]
+  if (!token) {
+    const text = `warmup.prometheus.tokenEnv: the environment holds no ${prometheus.tokenEnv}`
+    throw new ForeshockError('FS_CONFIG_INVALID', text)
+  }
+  const headers = { ...prometheus.headers, authorization: `Bearer ${token}` }
+  return { ...config, warmup: { ...config.warmup, prometheus: { ...prometheus, headers } } }
 }
 
 function describe(
@@ -231,6 +380,15 @@ function describe(
     )
   }
   return [`${where}: ${issue.message}`]
+}
+
+/** A document of somebody else's as plain values; undefined when it cannot be read. */
+export function plainYaml(text: string): unknown {
+  try {
+    return parseYaml(text)
+  } catch {
+    return undefined
+  }
 }
 
 function readYaml(path: string): unknown {
@@ -301,6 +459,13 @@ export function shownConfig(config: Config): unknown {
     sinks: {
       ...config.sinks,
       webhooks: config.sinks.webhooks.map(({ url, allowPrivate }) => ({ url, allowPrivate })),
+    },
+    warmup: {
+      ...config.warmup,
+      prometheus: config.warmup.prometheus && {
+        ...config.warmup.prometheus,
+        headers: Object.keys(config.warmup.prometheus.headers),
+      },
     },
   }
 }

@@ -71,6 +71,7 @@ export class Effects {
     await this.#journal.sync(position)
     await this.#append(linesOf(outcome))
     for (const event of outcome.events) {
+      if (event.held) continue
       this.#sink.publish(event).catch(this.#onError)
     }
   }

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { type Assembled, assemble, configDigest } from './assembly.ts'
+import { type Assembled, assemble, configDigest, intakeOptions } from './assembly.ts'
 import { FileJournal } from './bus/file-journal.ts'
 import { Inbox } from './bus/inbox.ts'
 import { resume, type Stateful } from './checkpoint.ts'
@@ -13,12 +13,14 @@ import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import type { RecordIndex } from './core/ports.ts'
 import { Rejects } from './core/rejects.ts'
+import type { AnomalyChange } from './core/stages.ts'
 import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { hostSamples } from './ingest/host.ts'
 import { Pipeline } from './pipeline.ts'
+import { ConfigurationMemory, reconciled } from './reconcile.ts'
 import { type ApiKey, assertBindable } from './serve/auth.ts'
 import { buildServer } from './serve/server.ts'
 import { FileCheckpoints } from './store/file-checkpoints.ts'
@@ -26,6 +28,7 @@ import { FileRecord } from './store/file-record.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
+import { WarmUp, WarmUpMemory } from './warm-up.ts'
 import { openGrpc, openSinks, serveDeps } from './wiring.ts'
 
 /** A running service. */
@@ -45,13 +48,20 @@ const ORPHANS_MAX = 1000
 /** Own gauges are read this often, ms. */
 const GAUGES_MS = 1000
 
+/** The stages, and whether they have learned from history. */
+interface Parts extends Assembled {
+  readonly warmUp: WarmUpMemory
+  readonly configuration: ConfigurationMemory
+}
+
 /**
  * Builds the service from its configuration, restores what it had learned, replays what it had not yet saved, and
- * listens. Rejects before listening when the configuration would expose it without authentication.
+ * listens. Rejects before listening when the configuration would expose it without authentication. With `relearn` what
+ * was learned is dropped, so that the configured history is learned from anew.
  */
 export async function startService(
   config: Config,
-  { logger }: { readonly logger: Logger },
+  { logger, relearn = false }: { readonly logger: Logger; readonly relearn?: boolean },
 ): Promise<Service> {
   const keys = apiKeys(config)
   assertBindable(config.server.host, { keys })
@@ -79,12 +89,19 @@ export async function startService(
     dir: folder('checkpoints'),
     onWarning: text => logger.warn(text),
   })
-  const { parts, position: restored } = await resume(
-    checkpoints,
-    () => assemble(config, rejects, text => logger.warn(text)),
-    statefulOf,
-    text => logger.warn(text),
+  const warn = (text: string) => logger.warn(text)
+  const configuration = new ConfigurationMemory(config)
+  const build = (): Parts => ({
+    ...assemble(config, rejects, warn),
+    warmUp: new WarmUpMemory(),
+    configuration,
+  })
+  const resumed = await resume(checkpoints, build, statefulOf, warn, checkpoint =>
+    reconciled(checkpoint, config, intakeOptions(config), warn),
   )
+  if (relearn) logger.warn('what was learned is dropped, as was asked for, and learned anew')
+  const { position: restored } = resumed
+  const parts = relearn ? build() : resumed.parts
   const stateful = statefulOf(parts)
   const journal = await FileJournal.open({ dir: folder('journal'), after: restored })
 
@@ -100,20 +117,35 @@ export async function startService(
     },
     telemetry,
   )
+  const warmUp = new WarmUp({
+    config,
+    pipeline,
+    memory: parts.warmUp,
+    intakeOptions: intakeOptions(config),
+    rejects,
+    telemetry,
+    logger,
+    clock: systemClock,
+  })
   let replayed = 0
   for await (const { position, envelope } of journal.read(restored)) {
+    // Left by a start that was cut short while it learned: history ends where these begin.
+    if (warmUp.pending) await warmUp.run(envelope.arrivalMs)
     await pipeline.process(position, envelope)
     replayed++
   }
   logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
 
   await effects.apply(journal.end, {
-    anomalies: [],
+    anomalies: ended(index, parts),
     events: orphans(index, parts, systemClock()),
     changes: [],
   })
   // An Alertmanager that hangs must not hold up the start.
-  sinks.alertmanager?.restore(parts.disruptions.board().filter(one => one.status === 'open')).catch(onError)
+  const firing = parts.disruptions
+    .board()
+    .filter(one => one.status === 'open' && one.maintenance === undefined)
+  sinks.alertmanager?.restore(firing).catch(onError)
 
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
@@ -129,6 +161,7 @@ export async function startService(
     telemetry,
     effects,
     onError,
+    warmUp,
   })
   const options = { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes }
   const app = await buildServer(deps, options)
@@ -166,13 +199,26 @@ export async function startService(
   const host = config.sources.host
   if (host.enabled) timers.push(every(host.every, () => sendHost(inbox, host.entity), onError))
 
+  if (warmUp.pending) {
+    const untilMs = systemClock()
+    // What arrives meanwhile is journaled and waits its turn, as behind any other errand.
+    inbox
+      .between(() => warmUp.run(untilMs))
+      .then(() => warmUp.interrupted || saver.save())
+      .catch(onError)
+  } else if ((config.warmup.prometheus ?? config.warmup.files) !== undefined && !parts.warmUp.mark.done) {
+    logger.warn('history is not learned from: this folder has learned already; serve --warm-up starts anew')
+  }
+
   return {
     url,
     stop: async () => {
+      warmUp.stop()
       for (const timer of timers) timer.stop()
       await Promise.all([app.close(), grpc?.close()])
       await inbox.close()
-      await saver.save()
+      // Half a history must not stand for the whole: the next start learns from the beginning.
+      if (!warmUp.interrupted) await saver.save()
       await sinks.all.close()
       await journal.close()
       await record.close()
@@ -205,8 +251,19 @@ function orphans(index: RecordIndex, { disruptions }: Assembled, nowMs: number):
         resolvedAt: now,
         why,
       }
-      return { id: `${one.id}.${revision}`, type: 'retracted', timeMs: nowMs, disruption }
+      // Nobody was told of what a maintenance window kept back.
+      const held = one.maintenance === undefined ? {} : { held: true as const }
+      return { id: `${one.id}.${revision}`, type: 'retracted', timeMs: nowMs, disruption, ...held }
     })
+}
+
+/** Anomalies that are open in the record but unknown to what was restored: told as closed. */
+function ended(index: RecordIndex, { scoring }: Assembled): AnomalyChange[] {
+  const known = new Set(scoring.anomalies().map(one => one.id))
+  return index
+    .anomalies({ status: 'open', limit: ORPHANS_MAX })
+    .items.filter(one => !known.has(one.id))
+    .map(one => ({ event: 'closed', anomaly: { ...one, status: 'closed' } }))
 }
 
 async function listen(app: Awaited<ReturnType<typeof buildServer>>, { server }: Config): Promise<void> {
@@ -237,9 +294,11 @@ function apiKeys(config: Config): ApiKey[] {
   }))
 }
 
-function statefulOf(parts: Assembled): Stateful[] {
-  const { intake, windows, scoring, disruptions, history } = parts
+function statefulOf(parts: Parts): Stateful[] {
+  const { intake, windows, scoring, disruptions, history, warmUp, configuration } = parts
   return [
+    warmUp,
+    configuration,
     intake,
     windows,
     scoring,

@@ -4,10 +4,12 @@ import { type Change, changeOf } from './core/change.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from './core/envelope.ts'
 import { contentId } from './core/identity.ts'
+import type { MaintenanceOrder } from './core/maintenance.ts'
 import type { Position } from './core/ports.ts'
 import type { SeriesTable } from './core/series.ts'
 import type { AnomalyChange, DisruptionStage, Intake, Scoring, Windowing } from './core/stages.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { importanceOf } from './importance.ts'
 
 /** The recent past, as the pipeline writes it. */
 export interface HistoryWriter {
@@ -42,6 +44,7 @@ export class Pipeline {
   readonly #telemetry: Telemetry
   #opinions: OpinionBatch
   #weight: Float32Array
+  #past = false
 
   constructor(
     parts: PipelineParts,
@@ -56,17 +59,34 @@ export class Pipeline {
     this.#weight = new Float32Array(batchRows)
   }
 
+  /** What comes from here on is history: it is judged and learned from as ever, but nobody is told of it. */
+  beginHistory(): void {
+    this.#past = true
+  }
+
+  /** History has ended. What was open in it is let go: if it is still strange, that is told anew. */
+  async endHistory(position: Position): Promise<void> {
+    await this.finish(position)
+    this.#past = false
+    this.parts.intake.letGo()
+    this.parts.windows.letGo()
+    this.parts.scoring.letGo()
+    this.parts.disruptions.letGo()
+  }
+
   /** Takes one envelope through the whole path. Never throws on bad input: the receipt says what was wrong. */
   async process(position: Position, envelope: Envelope): Promise<Receipt> {
     const { intake, windows } = this.parts
-    this.#telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
+    if (!this.#past) this.#telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
     if (envelope.kind === 'change') return this.#change(position, envelope)
+    if (envelope.kind === 'maintenance') return this.#maintain(envelope)
     let receipt = EMPTY_RECEIPT
     if (envelope.kind === 'tick') {
       windows.tick(envelope.arrivalMs)
     } else {
       receipt = intake.decode(envelope, batch => windows.add(batch, envelope.arrivalMs))
-      this.#telemetry.count('foreshock_samples_total', receipt.samples, { kind: envelope.kind })
+      if (!this.#past)
+        this.#telemetry.count('foreshock_samples_total', receipt.samples, { kind: envelope.kind })
     }
     await this.#drain(position)
     return receipt
@@ -96,14 +116,16 @@ export class Pipeline {
         history.record(batch, this.#opinions)
         disruptions.weigh(batch, this.#weight)
         scoring.learn(batch, this.#opinions, this.#weight)
-        for (const change of changes) outcome.anomalies.push(change)
+        if (!this.#past) for (const change of changes) outcome.anomalies.push(change)
         this.#telemetry.count('foreshock_windows_total', batch.length)
         this.#telemetry.observe('foreshock_stage_seconds', (performance.now() - started) / 1000, {
           stage: 'score',
         })
       }
       if (last) {
-        outcome.events.push(...disruptions.advance(windowEndMs))
+        const events = disruptions.advance(windowEndMs)
+        if (!this.#past) outcome.events.push(...events)
+        scoring.review(windowEndMs, () => importanceOf(disruptions.board(), disruptions.edges()))
         for (const row of windows.expired()) this.#evict(row)
       }
     }
@@ -122,6 +144,20 @@ export class Pipeline {
     for (const change of changes) this.parts.disruptions.change(change)
     if (changes.length > 0) await this.#effect(position, { anomalies: [], events: [], changes })
     return { ...EMPTY_RECEIPT, samples: changes.length, rejected: reasons.length, reasons }
+  }
+
+  /** Maintenance windows are journaled as they are ordered, so that a replay holds back the same. */
+  #maintain(envelope: Envelope): Receipt {
+    let reason: string | undefined
+    try {
+      const order = JSON.parse(new TextDecoder().decode(envelope.bytes)) as MaintenanceOrder
+      reason = this.parts.disruptions.maintain(order, envelope.arrivalMs)
+    } catch (error) {
+      reason = `not a maintenance order: ${(error as Error).message}`
+    }
+    return reason === undefined
+      ? { ...EMPTY_RECEIPT, samples: 1 }
+      : { ...EMPTY_RECEIPT, rejected: 1, reasons: [reason] }
   }
 
   #evict(row: number): void {

@@ -118,14 +118,47 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
   if (!Number.isNaN(windows.watermarkMs))
     telemetry.set('foreshock_watermark_seconds', windows.watermarkMs / 1000)
   telemetry.set('foreshock_anomalies_open', scoring.anomalies().length)
-  telemetry.set('foreshock_disruptions_open', disruptions.board().filter(one => one.status === 'open').length)
+  const open = disruptions.board().filter(one => one.status === 'open')
+  telemetry.set('foreshock_disruptions_open', open.length)
+  telemetry.set('foreshock_disruptions_held', open.filter(one => one.maintenance !== undefined).length)
+  readAlerting(telemetry, scoring)
+  for (const [what, count] of Object.entries(scoring.pool())) {
+    telemetry.set('foreshock_suspect_pool', count, { what })
+  }
   for (const [what, count] of Object.entries(disruptions.dropped())) {
     telemetry.set('foreshock_disruption_dropped', count, { what })
   }
   for (const [by, count] of Object.entries(disruptions.explainedAway())) {
     telemetry.set('foreshock_explained_away', count, { by })
   }
+  for (const { id, counts } of scoring.detectors) {
+    for (const [what, count] of Object.entries(counts))
+      telemetry.set('foreshock_detector_coverage', count, { detector: id, what })
+  }
+  const use = scoring.profileUse()
+  for (const { profile, series: held, bytes } of use?.profiles ?? []) {
+    telemetry.set('foreshock_series_by_profile', held, { profile })
+    telemetry.set('foreshock_profile_bytes', bytes, { profile })
+  }
+  if (use) {
+    telemetry.set('foreshock_profile_moves', use.promotions, { direction: 'up' })
+    telemetry.set('foreshock_profile_moves', use.demotions, { direction: 'down' })
+  }
   for (const part of ['intake', 'windows', 'scoring', 'disruptions', 'history'] as const) {
     telemetry.set('foreshock_state_bytes', parts[part].bytes(), { part })
   }
+}
+
+/** What rules, budgets and the calendar do. Entries of one name are summed: files of holidays repeat them. */
+function readAlerting(telemetry: Telemetry, scoring: PipelineParts['scoring']): void {
+  const report = scoring.alerting?.()
+  if (report === undefined) return
+  for (const { name: budget, promisedPerWeek, achievedPerWeek } of report.budgets) {
+    telemetry.set('foreshock_alerts_promised_per_week', promisedPerWeek, { budget })
+    telemetry.set('foreshock_alerts_achieved_per_week', achievedPerWeek, { budget })
+  }
+  for (const { name: rule, series } of report.rules) telemetry.set('foreshock_rule_series', series, { rule })
+  const sums = new Map<string, number>()
+  for (const { name, windows } of report.calendar) sums.set(name, (sums.get(name) ?? 0) + windows)
+  for (const [entry, windows] of sums) telemetry.set('foreshock_calendar_windows', windows, { entry })
 }

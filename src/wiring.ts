@@ -19,6 +19,7 @@ import { FanOut } from './publish/fan-out.ts'
 import { WebhookSink } from './publish/webhook-sink.ts'
 import type { ServeDeps, ServeOptions } from './serve/deps.ts'
 import type { GrpcService } from './serve/grpc.ts'
+import type { WarmUp } from './warm-up.ts'
 
 /** OTLP/gRPC's own port. */
 const OTLP_GRPC_PORT = 4317
@@ -75,6 +76,7 @@ export interface Wired {
   readonly sinks: Sinks
   readonly telemetry: Telemetry
   readonly effects: Effects
+  readonly warmUp: WarmUp
   readonly onError: (error: unknown) => void
 }
 
@@ -106,6 +108,8 @@ export function serveDeps(wired: Wired): ServeDeps {
     history: parts.history,
     openSurprise: wired.openSurprise,
     detectors: () => parts.scoring.detectors,
+    alerting: () => parts.scoring.alerting?.(),
+    maintenance: timeMs => parts.disruptions.maintenance(timeMs),
     edges: () => parts.disruptions.edges(),
     explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),
     drill: question => drillRows(question, parseTime),
@@ -113,7 +117,11 @@ export function serveDeps(wired: Wired): ServeDeps {
     rejects: wired.rejects,
     events: sinks.stream,
     telemetry: wired.telemetry,
-    ready: () => ({ ready: true, why: [] }),
+    ready: () => {
+      const { running, share } = wired.warmUp
+      const why = running ? [`learning from history, ${Math.round(100 * share)} % done`] : []
+      return { ready: !running, why }
+    },
     audit: (who, action, detail) => {
       effects.audit(systemClock(), who, action, detail).catch(onError)
     },

@@ -52,7 +52,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   lab: ['core'],
   checkpoint: ['core'],
   effects: ['core'],
-  pipeline: [...BASE, ...DOMAIN, 'checkpoint'],
+  importance: ['core'],
+  pipeline: [...BASE, ...DOMAIN, 'checkpoint', 'importance'],
 }
 const TYPES_OF_DOMAIN = [
   'serve',
@@ -64,7 +65,18 @@ const TYPES_OF_DOMAIN = [
   'checkpoint',
   'effects',
 ]
-const TOP = ['main', 'cli', 'config', 'commands', 'assembly', 'wiring', 'upkeep']
+const TOP = [
+  'main',
+  'cli',
+  'config',
+  'commands',
+  'assembly',
+  'alerting',
+  'wiring',
+  'upkeep',
+  'warm-up',
+  'reconcile',
+]
 
 describe('dependency rules', () => {
   it('finds the source', () => {

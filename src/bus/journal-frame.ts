@@ -33,6 +33,7 @@ const KINDS: readonly EnvelopeKind[] = [
   'json-lines',
   'change',
   'tick',
+  'maintenance',
 ]
 const ENCODINGS: readonly Envelope['encoding'][] = ['identity', 'gzip', 'snappy']
 

@@ -1,4 +1,5 @@
 import { SeriesTable } from '../core/series.ts'
+import { BudgetThreshold } from '../detectors/budget-threshold.ts'
 import { Calibration } from '../detectors/calibration.ts'
 
 /** Alerts a week that a series is promised; each is measured by itself. */
@@ -6,8 +7,6 @@ export const BUDGETS = [1, 7] as const
 /** Nothing is counted before tails have been seen, windows. */
 const SETTLING = 500
 const WEEK_MS = 604_800_000
-/** An alert ends when that many windows in a row stayed below its threshold: a fault that flickers pages once. */
-const QUIET_WINDOWS = 6
 
 /** What a budget of alerts a week came to. */
 export interface BudgetCount {
@@ -17,8 +16,8 @@ export interface BudgetCount {
 
 /**
  * Evidence of one series → how often it alerts when told to alert `budget` times a week: through the same calibration
- * as live, which learns the tail of the series' own evidence without labels, as it goes. A window of probability p is
- * promised to come p·(windows a week) times.
+ * as live, which learns the tail of the series' own evidence without labels, as it goes, and a threshold on it that keeps
+ * the promise in alerts, not windows: see BudgetThreshold.
  */
 export function budgetCounts(evidence: Float64Array, stepMs: number): BudgetCount[] {
   const table = new SeriesTable(1)
@@ -39,9 +38,8 @@ export function budgetCounts(evidence: Float64Array, stepMs: number): BudgetCoun
   const bins = new Uint8Array(1)
   const weight = Float32Array.of(1)
   const windowsAWeek = WEEK_MS / stepMs
-  const thresholds = BUDGETS.map(budget => Math.log10(windowsAWeek / budget))
+  const thresholds = BUDGETS.map(budget => new BudgetThreshold(budget, stepMs))
   const alerts = BUDGETS.map(() => 0)
-  const quiet = BUDGETS.map(() => QUIET_WINDOWS)
   let seen = 0
   for (const value of evidence) {
     if (Number.isNaN(value)) continue
@@ -49,13 +47,7 @@ export function budgetCounts(evidence: Float64Array, stepMs: number): BudgetCoun
     calibration.surprise(row, 1, raw, said, bins)
     calibration.learn(row, 1, bins, said, weight)
     if (seen++ < SETTLING) continue
-    for (const [b, threshold] of thresholds.entries()) {
-      if (!(said[0] >= threshold)) quiet[b]++
-      else {
-        if (quiet[b] >= QUIET_WINDOWS) alerts[b]++
-        quiet[b] = 0
-      }
-    }
+    for (const [b, threshold] of thresholds.entries()) if (threshold.next(said[0])) alerts[b]++
   }
   const weeks = Math.max(0, seen - SETTLING) / windowsAWeek
   return alerts.map(count => ({ alerts: count, weeks }))

@@ -32,7 +32,13 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   evaluate: {
     summary: "run a benchmark suite's series through the shipped detectors and print its table",
-    add: async cli => (await import('./evaluate.ts')).addEvaluateCommand(cli),
+    add: async cli => {
+      const [{ addEvaluateCommand }, { startLabService }] = await Promise.all([
+        import('./evaluate.ts'),
+        import('./lab-service.ts'),
+      ])
+      addEvaluateCommand(cli, startLabService)
+    },
   },
   replay: {
     summary: 'runs recorded metrics of many entities through the whole pipeline; writes disruption events',

@@ -202,7 +202,7 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
   const surprise = new Float64Array(rows)
   const shares = new Float64Array(rows * metrics)
   for (let r = 0; r < testFrom + rows; r++) {
-    const opinion = detector.next(values.subarray(r * metrics, (r + 1) * metrics))
+    const opinion = detector.next(values.subarray(r * metrics, (r + 1) * metrics), 1, r * stepMs)
     if (r < testFrom) continue
     surprise[r - testFrom] = opinion.score
     shares.set(opinion.share, (r - testFrom) * metrics)

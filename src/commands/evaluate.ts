@@ -4,9 +4,11 @@ import { Argument, type Command } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
 import { PARTS, partsOf } from './ablation.ts'
 import { namesOf, SUITES, type Suite } from './evaluate-data.ts'
+import { type EvaluateLabOptions, evaluateLab } from './evaluate-lab.ts'
 import { evaluateRca } from './evaluate-rca.ts'
 import { type EvaluateTask, evaluateSeries } from './evaluate-series.ts'
 import { type ContestantTable, renderTables, tablesOf } from './evaluate-table.ts'
+import type { StartService } from './lab.ts'
 import { univariateChoice } from './score-detectors.ts'
 import { MULTIVARIATE_RULE } from './score-multivariate.ts'
 import { resultsOf, runTasks } from './task-pool.ts'
@@ -76,12 +78,20 @@ function progressBar(total: number): cliProgress.SingleBar | undefined {
   return bar
 }
 
-export function addEvaluateCommand(program: Command): void {
+type CommandOptions = Omit<EvaluateOptions, 'suite' | 'data'> &
+  EvaluateLabOptions & { readonly data?: string }
+
+export function addEvaluateCommand(program: Command, startService: StartService): void {
   program
     .command('evaluate')
     .description("run a benchmark suite's series through the shipped detectors and print its table")
-    .addArgument(new Argument('<suite>', 'what to measure').choices([...SUITES, 'rca', 'all']))
-    .requiredOption('--data <folder>', 'folder of the evaluation sets')
+    .addArgument(
+      new Argument(
+        '<suite>',
+        'what to measure; all stands for the suites of detection: rca and lab have their own run',
+      ).choices([...SUITES, 'rca', 'lab', 'all']),
+    )
+    .option('--data <folder>', 'folder of the evaluation sets; lab makes its own data')
     .option('--json [file]', 'all figures as JSON, to a file or in place of the tables')
     .option('--detector <id>', 'univariate detector instead of the default')
     .option('--without <parts>', `parts of it to leave out: ${Object.keys(PARTS).join(', ')}`)
@@ -89,8 +99,15 @@ export function addEvaluateCommand(program: Command): void {
       '--views <folder>',
       'instead, write what a combiner learns from: the views of the labelled history',
     )
-    .action(async (suite: Suite | 'rca' | 'all', options: Omit<EvaluateOptions, 'suite'>) => {
-      if (suite === 'rca') return evaluateRca(options)
-      process.exitCode = await evaluateCommand({ ...options, suite })
+    .option('--seeds <list>', 'lab: one run of every fault each; about ten minutes a seed', '1,2,3')
+    .option('--fault <kinds>', 'lab: these faults only, with commas', 'all')
+    .option('--seconds <n>', 'lab: how long a fault lasts at most')
+    .action(async (suite: Suite | 'rca' | 'lab' | 'all', options: CommandOptions) => {
+      if (suite === 'lab') return evaluateLab(options, startService)
+      const { data } = options
+      if (data === undefined)
+        throw new ForeshockError('FS_INPUT_INVALID', `evaluate ${suite}: say --data, the folder of the sets`)
+      if (suite === 'rca') return evaluateRca({ ...options, data })
+      process.exitCode = await evaluateCommand({ ...options, data, suite })
     })
 }

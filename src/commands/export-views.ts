@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { COMBINER_VIEWS, VIEWS_WIDTH } from '../detectors/combiner-views.ts'
-import { LoudViews, type ViewedProfile } from '../detectors/loud-views.ts'
+import { type CombinedProfile, OnnxCombiner } from '../detectors/onnx-combiner.ts'
 import type { LabelledSeries } from './evaluate-data.ts'
 import { SeriesRun } from './series-run.ts'
 
@@ -19,7 +19,7 @@ const LINES_A_CHUNK = 1000
 export async function exportViews(
   series: LabelledSeries,
   name: string,
-  profile: ViewedProfile,
+  profile: CombinedProfile,
   folder: string,
 ): Promise<number> {
   const path = join(folder, name.endsWith('.gz') ? name : `${name}.gz`)
@@ -29,19 +29,21 @@ export async function exportViews(
   return counter.rows
 }
 
-function* linesOf(
+async function* linesOf(
   { timeMs, value, label, testFrom, stepMs }: LabelledSeries,
-  profile: ViewedProfile,
+  profile: CombinedProfile,
   counter: { rows: number },
-): Generator<string> {
+): AsyncGenerator<string> {
   yield `row,label,${COMBINER_VIEWS.join(',')}\n`
-  let views: LoudViews | undefined
+  let views: OnnxCombiner | undefined
   const run = new SeriesRun(
     {
       id: 'views@1',
+      about: 'what a combiner learns from',
       rule: { point: 2, pointRefractoryMs: 0, incident: Infinity, incidentRefractoryMs: 0 },
       make: context => {
-        views = new LoudViews(context, profile)
+        // Without a folder there is no model that could fail.
+        views = new OnnxCombiner(context, { profile, onFailure: () => {} })
         return views
       },
     },
@@ -50,9 +52,9 @@ function* linesOf(
   let lines = ''
   for (let row = 0; row < testFrom; row++) {
     if (Number.isNaN(value[row])) continue
-    run.next(timeMs[row], value[row])
-    if (!views || views.count === 0) continue
-    const cells = Array.from(views.tensor.subarray(0, VIEWS_WIDTH), view =>
+    await run.next(timeMs[row], value[row])
+    if (!views || views.combiner.count === 0) continue
+    const cells = Array.from(views.combiner.tensor.subarray(0, VIEWS_WIDTH), view =>
       Number.isNaN(view) ? '' : String(Number(view.toPrecision(DIGITS))),
     )
     lines += `${row},${label[row]},${cells.join(',')}\n`

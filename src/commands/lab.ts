@@ -62,6 +62,11 @@ export function addLabCommand(program: Command, startService: StartService): voi
     })
 }
 
+/** The same for another command: several runs as one report. */
+export function runLabPlan(flags: LabFlags, startService: StartService): Promise<LabReport> {
+  return runAll(planOf(flags), flags, startService)
+}
+
 function planOf(flags: LabFlags): Plan {
   const all = flags.fault === 'all'
   const named = all ? [...FAULT_KINDS] : flags.fault.split(',').map(name => name.trim())

@@ -19,6 +19,7 @@ const EMPTY = ',,,,,,'
 interface Held {
   readonly time: string
   readonly values: Float64Array
+  readonly timeMs: number
   readonly learnOnly: boolean
 }
 
@@ -35,6 +36,8 @@ export class MultivariateScorer implements LineScorer {
   #names: string[] | undefined
   #isPlaced = false
   #rows = 0
+  /** Rows of all files: what tells the time of day where no column does. */
+  #order = 0
   #held: Held[] = []
   #isOpen = false
 
@@ -70,7 +73,9 @@ export class MultivariateScorer implements LineScorer {
     if (this.#timeColumn < 0) time = String((index * (this.#options.stepMs ?? DEFAULT_STEP_MS)) / 1000)
     else if (index === 0 && Number.isNaN(timeOf(time)))
       throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: cannot read the time '${time}'`)
-    const held = { time, values, learnOnly }
+    const order = this.#order++
+    const timeMs = this.#timeColumn < 0 ? order * (this.#options.stepMs ?? DEFAULT_STEP_MS) : timeOf(time)
+    const held = { time, values, timeMs, learnOnly }
     if (this.#detector) return this.#score(held, true)
     const stepMs =
       this.#options.stepMs ?? (this.#timeColumn < 0 ? DEFAULT_STEP_MS : this.#steps.add(timeOf(time)))
@@ -111,7 +116,7 @@ export class MultivariateScorer implements LineScorer {
   }
 
   #score(held: Held, settled: boolean): string {
-    const opinion = this.#detector?.next(held.values)
+    const opinion = this.#detector?.next(held.values, 1, held.timeMs)
     if (held.learnOnly) return ''
     const time = quoteCell(held.time)
     if (!opinion || !settled || Number.isNaN(opinion.score)) return `${time},${EMPTY}\n`

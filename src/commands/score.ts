@@ -3,6 +3,7 @@ import { join, relative } from 'node:path'
 import cliProgress from 'cli-progress'
 import { type Command, Option } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
+import { detectorHelp } from './score-detectors.ts'
 import { type ScoreTask, scoreFile } from './score-file.ts'
 import { resultsOf, runTasks } from './task-pool.ts'
 
@@ -112,7 +113,7 @@ export function addScoreCommand(program: Command): void {
         .choices(['univariate', 'multivariate'])
         .default('univariate'),
     )
-    .option('--detector <id>', 'detector, such as tiny@1, compact@1, full@1, combiner@1, ridge@1')
+    .option('--detector <id>', 'detector; those of one series are listed below, for many there is ridge@1')
     .option(
       '--step <duration>',
       'sampling step: seconds, or a number with ms, s, m, h, d; else from the times',
@@ -122,6 +123,7 @@ export function addScoreCommand(program: Command): void {
         .choices(['row', 'none'])
         .default('row'),
     )
+    .addHelpText('after', detectorHelp())
     .action(async (options: ScoreOptions) => {
       process.exitCode = await scoreCommand(options)
     })

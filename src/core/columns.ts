@@ -1,5 +1,4 @@
 import { ForeshockError } from './errors.ts'
-import type { SeriesTable } from './series.ts'
 import type { ColumnData, Snapshot } from './snapshot.ts'
 
 /** Rows in a chunk of state; a power of two. */
@@ -27,28 +26,45 @@ export type Chunk<S extends ColumnSpec> = {
   readonly [K in keyof S]: NameOf<S[K]> extends TypeName ? Arrays[NameOf<S[K]>] : never
 }
 
+/** Who lies in which row, such as the series table; a detector's own table may hold fewer rows in another order. */
+export interface RowTable {
+  /** One past the highest row in use. */
+  readonly capacity: number
+  /** Key per row, '' where free. */
+  keys(): readonly string[]
+  /** The row of a key, or −1. */
+  row(key: string): number
+}
+
 function specOf(spec: TypeName | readonly [TypeName, number]): readonly [TypeName, number] {
   return typeof spec === 'string' ? [spec, 1] : spec
 }
 
 /**
- * State of many series: one typed array a field, in chunks of 64 k rows, so that it grows without copying and
- * is snapshotted by plain copy. A row's place in chunk `row >> CHUNK_SHIFT` is `row & CHUNK_MASK`, times the
- * field's width.
+ * State of many series: one typed array a field, in chunks of 64 k rows (or 2^`shift`), so that it grows without copying
+ * and is snapshotted by plain copy. A row's place in chunk `row >> shift` is `row & mask`, times the field's width.
  */
 export class ColumnStore<S extends ColumnSpec> {
   readonly spec: S
   readonly chunks: Chunk<S>[] = []
+  readonly shift: number
+  readonly mask: number
   readonly #names: string[]
+  /** Rows that the chunks have room for: a store of few rows takes no whole chunk. */
+  readonly #chunkRows: number
 
-  constructor(spec: S) {
+  /** `rowsMax`: rows that there will ever be, where that is less than a chunk. */
+  constructor(spec: S, shift = CHUNK_SHIFT, rowsMax = 1 << shift) {
     this.spec = spec
+    this.shift = shift
+    this.mask = (1 << shift) - 1
+    this.#chunkRows = Math.min(1 << shift, rowsMax)
     this.#names = Object.keys(spec)
   }
 
   /** Rows there is room for. */
   get rows(): number {
-    return this.chunks.length * CHUNK_ROWS
+    return this.chunks.length << this.shift
   }
 
   /** Grows to hold `rows` rows; new rows are all zero. */
@@ -57,41 +73,62 @@ export class ColumnStore<S extends ColumnSpec> {
       const chunk: Record<string, ColumnData> = {}
       for (const name of this.#names) {
         const [type, width] = specOf(this.spec[name])
-        chunk[name] = new CONSTRUCTORS[type](CHUNK_ROWS * width)
+        chunk[name] = new CONSTRUCTORS[type](this.#chunkRows * width)
       }
       this.chunks.push(chunk as Chunk<S>)
     }
   }
 
+  /** Lets go of the chunks that no row below `rows` lies in. */
+  shrink(rows: number): void {
+    while (this.rows - (this.mask + 1) >= rows && this.chunks.length > 0) this.chunks.pop()
+  }
+
+  /** Copies every field of a row over another one. */
+  copy(from: number, to: number): void {
+    const source = this.chunks[from >> this.shift] as Record<string, ColumnData>
+    const target = this.chunks[to >> this.shift] as Record<string, ColumnData>
+    for (const name of this.#names) {
+      const width = specOf(this.spec[name])[1]
+      const at = (from & this.mask) * width
+      target[name].set(source[name].subarray(at, at + width) as never, (to & this.mask) * width)
+    }
+  }
+
+  /** Bytes of one row. */
+  get rowBytes(): number {
+    let sum = 0
+    for (const name of this.#names) {
+      const [type, width] = specOf(this.spec[name])
+      sum += CONSTRUCTORS[type].BYTES_PER_ELEMENT * width
+    }
+    return sum
+  }
+
   /** Sets every field of a row to zero. */
   clear(row: number): void {
-    const chunk = this.chunks[row >> CHUNK_SHIFT] as Record<string, ColumnData> | undefined
+    const chunk = this.chunks[row >> this.shift] as Record<string, ColumnData> | undefined
     if (!chunk) return
     for (const name of this.#names) {
       const width = specOf(this.spec[name])[1]
-      const at = (row & CHUNK_MASK) * width
+      const at = (row & this.mask) * width
       chunk[name].fill(0, at, at + width)
     }
   }
 
   bytes(): number {
-    let sum = 0
-    for (const name of this.#names) {
-      const [type, width] = specOf(this.spec[name])
-      sum += CONSTRUCTORS[type].BYTES_PER_ELEMENT * width * this.rows
-    }
-    return sum
+    return this.rowBytes * this.#chunkRows * this.chunks.length
   }
 
   /** A plain copy of the first `table.capacity` rows. */
-  snapshot(id: string, version: number, table: SeriesTable, meta: unknown = null): Snapshot {
+  snapshot(id: string, version: number, table: RowTable, meta: unknown = null): Snapshot {
     const keys = table.keys()
     const columns: Record<string, ColumnData> = {}
     for (const name of this.#names) {
       const [type, width] = specOf(this.spec[name])
       const copy = new CONSTRUCTORS[type](keys.length * width)
-      for (let start = 0, c = 0; start < keys.length && c < this.chunks.length; start += CHUNK_ROWS, c++) {
-        const rows = Math.min(CHUNK_ROWS, keys.length - start)
+      for (let start = 0, c = 0; start < keys.length && c < this.chunks.length; start += this.mask + 1, c++) {
+        const rows = Math.min(this.mask + 1, keys.length - start)
         const from = (this.chunks[c] as Record<string, ColumnData>)[name]
         copy.set(from.subarray(0, rows * width) as never, start * width)
       }
@@ -100,8 +137,24 @@ export class ColumnStore<S extends ColumnSpec> {
     return { id, version, keys, columns, meta }
   }
 
+  /** A plain copy of the rows given, one after the other. */
+  pick(rows: readonly number[]): Record<string, ColumnData> {
+    const columns: Record<string, ColumnData> = {}
+    for (const name of this.#names) {
+      const [type, width] = specOf(this.spec[name])
+      const copy = new CONSTRUCTORS[type](rows.length * width)
+      for (const [i, row] of rows.entries()) {
+        const chunk = this.chunks[row >> this.shift] as Record<string, ColumnData> | undefined
+        const at = (row & this.mask) * width
+        if (chunk) copy.set(chunk[name].subarray(at, at + width) as never, i * width)
+      }
+      columns[name] = copy
+    }
+    return columns
+  }
+
   /** Puts rows back under the rows that their keys have now. Throws FS_SNAPSHOT_INVALID on another layout. */
-  restore(from: Snapshot, id: string, version: number, table: SeriesTable): void {
+  restore(from: Snapshot, id: string, version: number, table: RowTable): void {
     if (from.id !== id || from.version !== version) {
       throw new ForeshockError(
         'FS_SNAPSHOT_INVALID',
@@ -122,10 +175,10 @@ export class ColumnStore<S extends ColumnSpec> {
       const row = from.keys[i] === '' ? -1 : table.row(from.keys[i])
       if (row < 0) continue
       this.ensure(row + 1)
-      const chunk = this.chunks[row >> CHUNK_SHIFT] as Record<string, ColumnData>
+      const chunk = this.chunks[row >> this.shift] as Record<string, ColumnData>
       for (const name of this.#names) {
         const width = specOf(this.spec[name])[1]
-        const at = (row & CHUNK_MASK) * width
+        const at = (row & this.mask) * width
         const column = from.columns[name]
         for (let j = 0; j < width; j++) chunk[name][at + j] = column[i * width + j]
       }

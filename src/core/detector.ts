@@ -1,5 +1,6 @@
 import type { FeatureBatch, ScoreBatch } from './batch.ts'
-import type { SeriesTable } from './series.ts'
+import type { LocalTime } from './local-time.ts'
+import type { BadDirection, SeriesTable } from './series.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** What a detector is told at construction; options of its own come beside it. */
@@ -7,6 +8,10 @@ export interface DetectorContext {
   readonly series: SeriesTable
   /** Window step, ms. */
   readonly stepMs: number
+  /** Which way is bad for a series, where rules say other than its metadata. */
+  readonly direction?: (row: number) => BadDirection | undefined
+  /** Wall clocks that daily shapes follow; UTC when absent. */
+  readonly localTime?: LocalTime
 }
 
 /** One voice of a detector: the column it speaks in and the opinions it is heard for. */
@@ -15,6 +20,8 @@ export interface DetectorVoice {
   readonly feeds: readonly ('surprise' | 'point' | 'incident')[]
   /** The column already holds −log10 of a tail probability: no calibration is learned. */
   readonly calibrated?: boolean
+  /** The name its calibration is kept under, where the column's own would be taken for another voice. */
+  readonly name?: string
 }
 
 /**
@@ -32,6 +39,8 @@ export interface Detector {
   readonly voices?: readonly DetectorVoice[]
   /** Why it works with less than it should, such as a model that cannot be loaded; left out while all is well. */
   readonly problem?: string | undefined
+  /** Rows are judged by each other: it is given whole batches, never parts of them. */
+  readonly whole?: true
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void>
   /** `weight` 0..1 per row keeps disruptions out of the baseline. */
   learn(batch: FeatureBatch, weight: Float32Array): void
@@ -42,5 +51,9 @@ export interface Detector {
   restore(from: Snapshot): void
   /** Bytes of learned state held. */
   bytes(): number
+  /** In words, what lies behind its opinion of the series in the batch scored last; nothing where it has no more to say. */
+  why?(series: number): readonly string[]
+  /** What it covers and what it had to leave out, by name. */
+  counts?(): Readonly<Record<string, number>>
   close(): Promise<void>
 }

@@ -63,10 +63,21 @@ export const disruptionSchema = z.object({
   why: z.array(z.string()),
   suspects: z.array(suspectSchema),
   evidence: z.array(evidenceSchema),
+  /** Disruptions that turned out to be this one, that this one turned out to be part of, or that parted from it. */
+  related: z
+    .array(
+      z.object({
+        id: z.string(),
+        relation: z.enum(['merged-into', 'merged-from', 'split-from', 'split-off']),
+      }),
+    )
+    .optional(),
   changes: z.array(
     z.object({ id: z.string(), time: z.string(), entity: z.string(), kind: z.string(), ref: z.string() }),
   ),
   silenced: z.boolean(),
+  /** Ids of the maintenance windows that cover all its entities: it is recorded and told to nobody. Absent without. */
+  maintenance: z.array(z.string()).optional(),
   replay: z.object({ log: z.string(), config: z.string(), models: z.record(z.string(), z.string()) }),
   links: z.object({ self: z.string(), verdict: z.string() }),
 })
@@ -84,4 +95,6 @@ export interface DisruptionEvent {
   /** When it happened in event time, Unix ms. */
   readonly timeMs: number
   readonly disruption: Disruption
+  /** Recorded only: a maintenance window keeps it from being published. */
+  readonly held?: true
 }

@@ -6,6 +6,10 @@ export interface EntityOpinion {
   readonly share: Float64Array
   /** 1 where the value was missing and taken from the other metrics. Lent until the next call. */
   readonly imputed: Uint8Array
+  /** What the other metrics lead one to expect of each, in its unit; NaN where not known. Lent until the next call. */
+  readonly expected: Float64Array
+  /** Usual distance from that, in its unit; NaN where not known. Lent until the next call. */
+  readonly spread: Float64Array
 }
 
 /**
@@ -18,8 +22,8 @@ export interface EntityDetector {
   readonly metrics: number
   /** Rows before it has an opinion. */
   readonly warmUpRows: number
-  /** `values`: one per metric, NaN where missing. */
-  next(values: Float64Array, weight?: number): EntityOpinion
+  /** `values`: one per metric, NaN where missing. `timeMs`: Unix, for the time of day; NaN or absent: unknown. */
+  next(values: Float64Array, weight?: number, timeMs?: number): EntityOpinion
   /** Bytes of state held. */
   bytes(): number
 }

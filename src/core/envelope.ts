@@ -10,6 +10,7 @@ export type EnvelopeKind =
   | 'json-lines'
   | 'change'
   | 'tick'
+  | 'maintenance'
 
 export interface Envelope {
   readonly kind: EnvelopeKind

@@ -3,6 +3,7 @@ import type { FeatureBatch, OpinionBatch, SampleBatch } from './batch.ts'
 import type { Change } from './change.ts'
 import type { Disruption, DisruptionEvent } from './disruption.ts'
 import type { Envelope, Receipt } from './envelope.ts'
+import type { MaintenanceOrder, MaintenanceState } from './maintenance.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { CallEdge } from './topology.ts'
 
@@ -24,6 +25,8 @@ interface Stage {
 export interface Intake extends Stage {
   /** Decodes one body and hands converted samples on in lent batches. Synchronous; never throws on bad input. */
   decode(envelope: Envelope, take: (batch: SampleBatch) => void): Receipt
+  /** Counts begin anew: no rate spans this moment. */
+  letGo(): void
 }
 
 /** Samples → features. */
@@ -40,6 +43,8 @@ export interface Windowing extends Stage {
   finish(): void
   /** Event time up to which windows are complete, Unix ms; NaN before the first sample. */
   readonly watermarkMs: number
+  /** A series is missed only once it was heard again: what history knew need not be live. */
+  letGo(): void
   /** Series silent for longer than the retention, to be evicted; each is named once. */
   expired(): readonly number[]
 }
@@ -47,6 +52,47 @@ export interface Windowing extends Stage {
 export interface AnomalyChange {
   readonly event: 'opened' | 'updated' | 'closed'
   readonly anomaly: Anomaly
+}
+
+/** Alerts a week, promised against achieved, of one budget. */
+export interface BudgetReport {
+  readonly name: string
+  /** Whom the promise is made to: each entity, or all that the budget is shared by. */
+  readonly each: 'entity' | 'budget'
+  /** Summed over all that it is made to. */
+  readonly promisedPerWeek: number
+  /** Over the last four weeks, or as long as it was counted, one week at least. */
+  readonly achievedPerWeek: number
+  /** How many it is made to, and how many of them had more alerts than promised. */
+  readonly pools: number
+  readonly poolsOverspent: number
+  readonly series: number
+  /** Surprise at which windows are hot, the least and the most of all. */
+  readonly openSurpriseLeast: number | null
+  readonly openSurpriseMost: number | null
+}
+
+/** What rules, budgets and the calendar do, for people who wrote them. */
+export interface AlertingReport {
+  readonly budgets: readonly BudgetReport[]
+  /** Series that match each rule; 0 is a rule that does nothing. */
+  readonly rules: readonly { readonly name: string; readonly series: number }[]
+  /** Windows since the start that each calendar entry kept from alerting, or that it explained. */
+  readonly calendar: readonly {
+    readonly name: string
+    readonly effect: 'suppress' | 'like'
+    readonly series: number
+    readonly isOn: boolean
+    readonly windows: number
+  }[]
+}
+
+/** How the memory for daily shapes is given out. */
+export interface ProfileUse {
+  readonly profiles: readonly { readonly profile: string; readonly series: number; readonly bytes: number }[]
+  /** Changes of a series' profile since the start. */
+  readonly promotions: number
+  readonly demotions: number
 }
 
 /** Features → opinions → anomalies. */
@@ -58,10 +104,25 @@ export interface Scoring extends Stage {
   /** Learns from the rows, `weight` 0..1 each. */
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void
   anomalies(): readonly Anomaly[]
+  /** Lets go of what is open without telling of it, and keeps what was learned. */
+  letGo(): void
+  /** The pool for suspects: series held, and what it did since the start, by what; empty without one. */
+  pool(): Readonly<Record<string, number>>
+  /** Undefined when nothing is configured. */
+  alerting?(): AlertingReport | undefined
+  /**
+   * Called once when a window is complete, after all its batches were learned: memory may be given out anew.
+   * `importance` says how much entities matter, 0..1; it is asked only when needed.
+   */
+  review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void
+  /** How memory is given out now; undefined when no series has a daily shape. */
+  profileUse(): ProfileUse | undefined
   readonly detectors: readonly {
     readonly id: string
     readonly warmUpWindows: number
     readonly bytes: number
+    /** What it covers and what it had to leave out, by name. */
+    readonly counts: Readonly<Record<string, number>>
   }[]
 }
 
@@ -85,6 +146,10 @@ export interface DisruptionStage extends Stage {
   /** How much each row may teach the baselines: small while its entity is part of an open disruption. */
   weigh(batch: FeatureBatch, out: Float32Array): void
   change(change: Change): void
+  /** Adds or removes a maintenance window; the reason when it cannot. */
+  maintain(order: MaintenanceOrder, nowMs: number): string | undefined
+  /** Maintenance windows, and how they stand at a moment. */
+  maintenance(timeMs: number): readonly MaintenanceState[]
   addEdges(edges: readonly CallEdge[], timeMs: number): void
   /** Called once when a window is complete; returns what happened, in a deterministic order. */
   advance(windowEndMs: number): DisruptionEvent[]
@@ -99,6 +164,8 @@ export interface DisruptionStage extends Stage {
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
   ): readonly ExplainedSuspect[]
+  /** Lets go of every disruption without telling of it, and keeps what was learned. */
+  letGo(): void
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
   /** What did not fit since the start, by what it was. */
   dropped(): Readonly<Record<string, number>>

@@ -17,6 +17,17 @@ export const METRICS = {
     help: 'Samples later than the allowed lateness; raise features.latenessMs if it grows',
     labels: [],
   },
+  foreshock_warm_up_progress: {
+    type: 'gauge',
+    help: 'Share of the configured history that was learned from, 1 when it is done',
+    labels: [],
+  },
+  foreshock_warm_up_samples_total: { type: 'counter', help: 'Samples of history learned from', labels: [] },
+  foreshock_warm_up_retries_total: {
+    type: 'counter',
+    help: 'Questions for history that had to be asked again; look at the log if it grows',
+    labels: [],
+  },
   foreshock_series: { type: 'gauge', help: 'Series held', labels: [] },
   foreshock_series_limit: {
     type: 'gauge',
@@ -24,6 +35,26 @@ export const METRICS = {
     labels: [],
   },
   foreshock_state_bytes: { type: 'gauge', help: 'Learned state held, by part', labels: ['part'] },
+  foreshock_detector_coverage: {
+    type: 'gauge',
+    help: 'What a detector with a budget covers, and what waits for room (…-waiting); raise detection.multivariate',
+    labels: ['detector', 'what'],
+  },
+  foreshock_series_by_profile: {
+    type: 'gauge',
+    help: 'Series by memory profile of their daily shape; detection.memory decides who gets a larger one',
+    labels: ['profile'],
+  },
+  foreshock_profile_bytes: {
+    type: 'gauge',
+    help: 'State of daily shapes held, by memory profile',
+    labels: ['profile'],
+  },
+  foreshock_profile_moves: {
+    type: 'gauge',
+    help: 'Series given a larger (up) or smaller (down) profile since the start; if both grow fast, raise detection.memory',
+    labels: ['direction'],
+  },
   foreshock_watermark_seconds: {
     type: 'gauge',
     help: 'Event time up to which windows are complete, Unix seconds',
@@ -41,6 +72,11 @@ export const METRICS = {
   },
   foreshock_anomalies_total: { type: 'counter', help: 'Anomalies opened, by severity', labels: ['severity'] },
   foreshock_anomalies_open: { type: 'gauge', help: 'Anomalies open now', labels: [] },
+  foreshock_suspect_pool: {
+    type: 'gauge',
+    help: 'Series in the pool for suspects, and what it did since the start; raise detection.pool.size if it refuses',
+    labels: ['what'],
+  },
   foreshock_disruptions_total: { type: 'counter', help: 'Disruption events, by type', labels: ['type'] },
   foreshock_disruptions_open: { type: 'gauge', help: 'Disruptions open now', labels: [] },
   foreshock_disruption_dropped: {
@@ -52,6 +88,31 @@ export const METRICS = {
     type: 'gauge',
     help: 'Strange entity-windows explained by an announcement or by traffic since the start, and told to nobody',
     labels: ['by'],
+  },
+  foreshock_alerts_promised_per_week: {
+    type: 'gauge',
+    help: 'Alerts a week that budgets allow, by budget',
+    labels: ['budget'],
+  },
+  foreshock_alerts_achieved_per_week: {
+    type: 'gauge',
+    help: 'Alerts a week there were over the last four weeks, by budget; above the promise raise it or look at the series',
+    labels: ['budget'],
+  },
+  foreshock_rule_series: {
+    type: 'gauge',
+    help: 'Series that match each rule of detection.rules; a rule with 0 does nothing',
+    labels: ['rule'],
+  },
+  foreshock_calendar_windows: {
+    type: 'gauge',
+    help: 'Windows that each calendar entry kept from alerting, or compared with another day, since it was configured',
+    labels: ['entry'],
+  },
+  foreshock_disruptions_held: {
+    type: 'gauge',
+    help: 'Open disruptions that a maintenance window keeps to the record',
+    labels: [],
   },
   foreshock_publish_total: {
     type: 'counter',

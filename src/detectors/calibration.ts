@@ -45,7 +45,7 @@ const WILD_SHARE = 1 / 8
 const WILD_BIN = (1 - LOWEST) * PER_UNIT
 
 /** Two-sided tail of Student's t with 4 degrees of freedom: standardised residuals with a rough scale. */
-function priorTail(z: number): number {
+export function priorTail(z: number): number {
   const sin = z / Math.sqrt(z * z + 4)
   return 1 - sin * (1 + (1 - sin * sin) / 2)
 }
@@ -63,12 +63,13 @@ const NO_BIN = 255
 export class Calibration {
   readonly #id: string
   readonly #table: SeriesTable
-  readonly #store = new ColumnStore(SPEC)
+  readonly #store: ColumnStore<typeof SPEC>
 
-  /** `id` names the voice in snapshots, such as `calibration:deviation@1:score`. */
-  constructor(id: string, table: SeriesTable) {
+  /** `id` names the voice in snapshots, such as `calibration:deviation@1:score`; `rowsMax` where they are few. */
+  constructor(id: string, table: SeriesTable, rowsMax?: number) {
     this.#id = id
     this.#table = table
+    this.#store = new ColumnStore(SPEC, CHUNK_SHIFT, rowsMax)
   }
 
   /** Fills `out[i]` for the raw score of row i: 0..12, NaN without an opinion; and `bins[i]`, which `learn` counts. */

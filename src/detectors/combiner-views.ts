@@ -1,6 +1,7 @@
 import type { Chunk, ColumnSpec } from '../core/columns.ts'
 import { FULL } from './full-kernel.ts'
 import { AT } from './slot-kernel.ts'
+import { LONG_SHARE, SHIFT_SHARE } from './surprise.ts'
 
 /**
  * What the learned combiner sees of a window: the views of a profile detector, each in units of its own usual size,
@@ -18,6 +19,7 @@ const SLOT_VIEWS = [
   ['slot_raw', AT.rawPoint],
   ['slot_point', AT.point],
   ['slot_envelope', AT.envelope],
+  // Last of its list: made by lastingOf.
   ['slot_surprise', AT.surprise],
 ] as const
 
@@ -29,6 +31,7 @@ const RING_VIEWS = [
   ['both_joint', FULL.joint],
   ['both_raw', FULL.rawPoint],
   ['both_point', FULL.point],
+  // Last of its list as well.
   ['both_surprise', FULL.surprise],
 ] as const
 
@@ -69,6 +72,18 @@ export type RecentChunk = Chunk<typeof RECENT_COLUMNS>
 
 /** From this point evidence, of the slots or of both, a window is worth the model's time. */
 export const LOUD_POINT = 0.4
+/**
+ * What the views of surprise say: the shares that the long stretch and the level shift had when the model was trained.
+ * The surprise itself may weigh them otherwise by now; a model that is trained anew may have other shares here.
+ */
+const VIEW_LONG_SHARE = 0.45
+const VIEW_SHIFT_SHARE = 0.3
+
+function lastingOf(surprise: number, longSquare: number, shift: number): number {
+  const long = (VIEW_LONG_SHARE - LONG_SHARE) * Math.sqrt(longSquare)
+  return surprise + long + (VIEW_SHIFT_SHARE - SHIFT_SHARE) * shift
+}
+
 /** A half-life of the stretch, for maxima; a rate of 2/(n+1), for means. */
 const FADE = Float64Array.from(STRETCHES, n => 2 ** (-1 / n))
 const RATE = Float64Array.from(STRETCHES, n => 2 / (n + 1))
@@ -77,7 +92,8 @@ const log1p = (value: number) => Math.log1p(Math.abs(value))
 
 /**
  * Fills `out[o..o+VIEWS_WIDTH)` for value `x`: `s[so..]` are the phase slots' places (AT), `w[wo..]` the rings' (FULL)
- * or undefined for a profile without them, whose columns are NaN. Changes nothing else.
+ * or undefined for a profile without them, whose columns are NaN; so they are while rings are too young to speak.
+ * Changes nothing else.
  */
 export function fillViews(
   c: RecentChunk,
@@ -91,8 +107,14 @@ export function fillViews(
   o: number,
 ): void {
   for (let k = 0; k < SLOT_PLACES.length; k++) out[o + k] = log1p(s[so + SLOT_PLACES[k]])
-  for (let k = 0; k < RING_PLACES.length; k++)
-    out[o + RING_AT + k] = w === undefined ? NaN : log1p(w[wo + RING_PLACES[k]])
+  out[o + RING_AT - 1] = log1p(lastingOf(s[so + AT.surprise], s[so + AT.longSquare], s[so + AT.shiftRatio]))
+  if (w === undefined || Number.isNaN(w[wo + FULL.corrected])) out.fill(NaN, o + RING_AT, o + VALUE_AT)
+  else {
+    for (let k = 0; k < RING_PLACES.length; k++) out[o + RING_AT + k] = log1p(w[wo + RING_PLACES[k]])
+    out[o + VALUE_AT - 1] = log1p(
+      lastingOf(w[wo + FULL.surprise], w[wo + FULL.longSquare], w[wo + FULL.bothShift]),
+    )
+  }
   const floor = s[so + AT.floor]
   const r = s[so + AT.residual]
   const usual = x - r

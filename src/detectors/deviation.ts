@@ -79,7 +79,7 @@ export class DeviationDetector implements Detector, EvidenceSource {
 
   constructor(context: DetectorContext) {
     this.#context = context
-    this.#classes = new KindClasses(context.series)
+    this.#classes = new KindClasses(context.series, context.direction)
   }
 
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {

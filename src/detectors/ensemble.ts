@@ -1,15 +1,24 @@
 import type { Anomaly } from '../core/anomaly.ts'
-import { type FeatureBatch, type OpinionBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
+import {
+  type FeatureBatch,
+  featureBatch,
+  type OpinionBatch,
+  type ScoreBatch,
+  scoreBatch,
+} from '../core/batch.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { AnomalyChange, Scoring } from '../core/stages.ts'
+import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
+import type { AlertPolicy } from './alert-policy.ts'
 import { Calibration } from './calibration.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
+import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
+import type { SuspectPool } from './suspect-pool.ts'
 
 /** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
 const BLOCK_ROWS = 1024
@@ -34,6 +43,8 @@ interface Voice {
 /** Who is heard for an opinion: surprises of the batch scored last, and whose they are. */
 interface Feed {
   heard: Float32Array[]
+  /** With the voices of detectors that cover few rows behind them; the first of those tells which rows. */
+  all: Float32Array[]
   by: Uint8Array
 }
 
@@ -45,34 +56,58 @@ const DEFAULT_VOICES = [
   { column: 'incident', feeds: ['incident'] },
 ] as const
 
+/** What may be configured beside the detectors. */
+export interface EnsembleParts {
+  readonly policy?: AlertPolicy | undefined
+  readonly pool?: SuspectPool | undefined
+}
+
 /** The scoring stage: detectors, their calibrations, fusion, and hysteresis over the result. */
 export class Ensemble implements Scoring {
   readonly #detectors: readonly Detector[]
   readonly #options: EnsembleOptions
   readonly #voices: Voice[] = []
   readonly #hysteresis: Hysteresis
+  readonly #pool: SuspectPool | undefined
   readonly #grader: (Detector & EvidenceSource) | undefined
+  readonly #profiles: ProfileMember | undefined
   readonly #outputs: ScoreBatch[]
+  /** Outputs of detectors that are given whole batches, by detector, and their blocks as views. */
+  readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[] }>()
   #weight = new Float32Array(0)
   #weights: Float32Array[] = []
   /** Blocks of the batches seen, which are few and lent again and again. */
   readonly #blocks = new WeakMap<FeatureBatch, FeatureBatch[]>()
   #capacity = 0
   readonly #feeds: Record<(typeof FEEDS)[number], Feed>
+  readonly #policy: AlertPolicy | undefined
 
-  constructor(detectors: readonly Detector[], options: EnsembleOptions, context: DetectorContext) {
+  /**
+   * Without a `policy` nothing is configured about single series: every one has `options`. The members of a `pool` come
+   * last of the detectors: what they say is heard with the others.
+   */
+  constructor(
+    own: readonly Detector[],
+    options: EnsembleOptions,
+    context: DetectorContext,
+    { policy, pool }: EnsembleParts = {},
+  ) {
+    const detectors: readonly Detector[] = [...own, ...(pool?.members ?? [])]
+    this.#pool = pool
     this.#detectors = detectors
     this.#options = options
+    this.#policy = policy
     for (const [at, detector] of detectors.entries()) {
       for (const voice of detector.voices ?? DEFAULT_VOICES) {
         const calibrated = 'calibrated' in voice && voice.calibrated === true
+        const name = 'name' in voice && voice.name !== undefined ? voice.name : voice.column
         this.#voices.push({
           detector: at,
           column: voice.column,
           feeds: voice.feeds,
           calibration: calibrated
             ? undefined
-            : new Calibration(`calibration:${detector.id}:${voice.column}`, context.series),
+            : new Calibration(`calibration:${detector.id}:${name}`, context.series),
           surprise: new Float32Array(0),
           surprises: [],
           bins: [],
@@ -80,9 +115,12 @@ export class Ensemble implements Scoring {
       }
     }
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
+    this.#profiles = detectors.find(d => d instanceof ProfileMember)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
-    this.#hysteresis = new Hysteresis(options, context)
-    const feed = (): Feed => ({ heard: [], by: new Uint8Array(this.#voices.length + 1) })
+    for (const [at, { whole }] of detectors.entries())
+      if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [] })
+    this.#hysteresis = new Hysteresis(options, context, policy)
+    const feed = (): Feed => ({ heard: [], all: [], by: new Uint8Array(this.#voices.length + 1) })
     this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
     this.#reserve(1)
   }
@@ -92,22 +130,28 @@ export class Ensemble implements Scoring {
       id: d.id,
       warmUpWindows: d.warmUpWindows,
       bytes: d.bytes(),
+      counts: d.counts?.() ?? {},
       ...(d.problem === undefined ? {} : { problem: d.problem }),
     }))
   }
 
   async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
     this.#reserve(batch.length)
+    this.#policy?.begin(batch)
     out.length = batch.length
+    for (const [d, { out: whole }] of this.#wholes) await this.#detectors[d].score(batch, whole)
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
       const block = this.#block(batch, from)
+      for (const [d, { blocks }] of this.#wholes) this.#outputs[d] = blocks[from / BLOCK_ROWS]
       for (let d = 0; d < this.#detectors.length; d++) {
+        if (this.#wholes.has(d)) continue
         const scored = this.#detectors[d].score(block, this.#outputs[d])
         if (scored !== DONE) await scored
       }
       this.#calibrate(block, from)
       this.#opinions(out, from, block.length)
       explainRows(block, this.#outputs, this.#grader?.evidence, out, from, this.#options.openAt)
+      this.#policy?.soften(block, out, from)
     }
   }
 
@@ -127,8 +171,9 @@ export class Ensemble implements Scoring {
     const to = from + length
     const { strongest } = out
     for (const feed of FEEDS) {
-      const { heard, by } = this.#feeds[feed]
+      const { heard, all, by } = this.#feeds[feed]
       fuse(heard, from, to, out[feed], strongest)
+      if (all.length > heard.length) fuseCovered(all, all[heard.length], from, to, out[feed], strongest)
       // Last comes surprise: the strongest voice in it names the strongest detector.
       if (feed === 'surprise') for (let i = from; i < to; i++) strongest[i] = by[strongest[i]]
     }
@@ -136,6 +181,8 @@ export class Ensemble implements Scoring {
   }
 
   judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[] {
+    this.#policy?.begin(batch)
+    this.#policy?.judged(batch)
     return this.#hysteresis.judge(batch, opinions, this.#voices, this.#detectors)
   }
 
@@ -148,19 +195,61 @@ export class Ensemble implements Scoring {
       const hot = opinions.point[i] >= openAt || opinions.incident[i] >= openAt
       own[i] = weight[i] * (open[i] === 1 ? anomalousWeight : hot ? HOT_WEIGHT : 1)
     }
+    this.#policy?.begin(batch)
+    const rows = this.#policy?.learnable(batch)
+    if (rows === undefined) this.#learnAll(batch)
+    else this.#learnSome(batch, rows)
+    this.#pool?.consider(batch, opinions, open)
+  }
+
+  #learnAll(batch: FeatureBatch): void {
+    const { length } = batch
     for (let from = 0; from < length; from += BLOCK_ROWS) {
       const block = this.#block(batch, from)
       const at = from / BLOCK_ROWS
       const weights = this.#weights[at]
-      for (const detector of this.#detectors) detector.learn(block, weights)
+      for (const detector of this.#detectors) if (!detector.whole) detector.learn(block, weights)
       for (const voice of this.#voices) {
         voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
       }
     }
+    for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, this.#weight)
+  }
+
+  pool(): Readonly<Record<string, number>> {
+    return this.#pool?.counts() ?? {}
+  }
+
+  /** Learns some rows of a batch only; rare, so they are copied together. */
+  #learnSome(batch: FeatureBatch, rows: Uint32Array): void {
+    const some = pick(batch, rows)
+    const weights = Float32Array.from(rows, row => this.#weight[row])
+    for (const detector of this.#detectors) detector.learn(some, weights)
+    for (const voice of this.#voices) {
+      const bins = Uint8Array.from(rows, row => voice.bins[Math.floor(row / BLOCK_ROWS)][row % BLOCK_ROWS])
+      const found = Float32Array.from(rows, row => voice.surprise[row])
+      voice.calibration?.learn(some.series, some.length, bins, found, weights)
+    }
+  }
+
+  alerting(): AlertingReport | undefined {
+    return this.#policy?.report()
   }
 
   anomalies(): readonly Anomaly[] {
     return this.#hysteresis.anomalies()
+  }
+
+  letGo(): void {
+    this.#hysteresis.letGo()
+  }
+
+  review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
+    this.#profiles?.review(windowEndMs, importance)
+  }
+
+  profileUse(): ProfileUse | undefined {
+    return this.#profiles?.use()
   }
 
   #reserve(rows: number): void {
@@ -173,10 +262,17 @@ export class Ensemble implements Scoring {
       voice.surprises = blocksOf(voice.surprise)
       voice.bins = blocksOf(new Uint8Array(this.#capacity))
     }
+    for (const whole of this.#wholes.values()) {
+      whole.out = scoreBatch(this.#capacity)
+      whole.blocks = scoreBlocksOf(whole.out)
+    }
     for (const name of FEEDS) {
-      const heard = this.#voices.filter(voice => voice.feeds.includes(name))
+      const fed = this.#voices.filter(voice => voice.feeds.includes(name))
+      const heard = fed.filter(({ detector }) => !this.#wholes.has(detector))
+      const all = [...heard, ...fed.filter(({ detector }) => this.#wholes.has(detector))]
       this.#feeds[name].heard = heard.map(voice => voice.surprise)
-      this.#feeds[name].by.set(heard.map(voice => voice.detector))
+      this.#feeds[name].all = all.map(voice => voice.surprise)
+      this.#feeds[name].by.set(all.map(voice => voice.detector))
     }
   }
 
@@ -196,11 +292,13 @@ export class Ensemble implements Scoring {
 
   #parts(): { readonly id: string; snapshot(): Snapshot; restore(from: Snapshot): void }[] {
     const calibrations = this.#voices.flatMap(voice => voice.calibration ?? [])
-    return [...this.#detectors, ...calibrations, this.#hysteresis]
+    // The pool says who is in it before its members put their state back.
+    const pooled = this.#pool ? [this.#pool, ...this.#pool.calibrations] : []
+    return [...pooled, ...this.#detectors, ...calibrations, this.#hysteresis]
   }
 
   snapshot(): Snapshot[] {
-    return this.#parts().map(part => part.snapshot())
+    return [...this.#parts().map(part => part.snapshot()), ...(this.#policy?.snapshot() ?? [])]
   }
 
   restore(parts: readonly Snapshot[]): void {
@@ -208,20 +306,36 @@ export class Ensemble implements Scoring {
       const own = parts.find(snapshot => snapshot.id === part.id)
       if (own) part.restore(own)
     }
+    this.#policy?.restore(parts, this.#hysteresis.anomalies())
   }
 
   forget(series: number): void {
     for (const detector of this.#detectors) detector.forget(series)
     for (const voice of this.#voices) voice.calibration?.forget(series)
     this.#hysteresis.forget(series)
+    this.#pool?.forget(series)
+    this.#policy?.forget(series)
   }
 
   bytes(): number {
-    let sum = this.#hysteresis.bytes() + this.#capacity * (5 * this.#voices.length + 4)
+    let sum =
+      (this.#pool?.bytes() ?? 0) + this.#hysteresis.bytes() + this.#capacity * (5 * this.#voices.length + 4)
     for (const detector of this.#detectors) sum += detector.bytes()
     for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
-    return sum
+    return sum + (this.#policy?.bytes() ?? 0)
   }
+}
+
+/** Fuses again, with all voices, the rows of which `first` has an opinion: the usual few voices stay the fast case. */
+function fuseCovered(
+  all: readonly Float32Array[],
+  first: Float32Array,
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  for (let i = from; i < to; i++) if (!Number.isNaN(first[i])) fuse(all, i, i + 1, out, strongest)
 }
 
 /** A column cut into blocks, as views. */
@@ -230,6 +344,40 @@ function blocksOf<T extends Float32Array | Uint8Array>(column: T): T[] {
     { length: column.length / BLOCK_ROWS },
     (_, at) => column.subarray(at * BLOCK_ROWS, (at + 1) * BLOCK_ROWS) as T,
   )
+}
+
+/** An output cut into blocks, as views. */
+function scoreBlocksOf(out: ScoreBatch): ScoreBatch[] {
+  const blocks: ScoreBatch[] = []
+  for (let from = 0; from < out.capacity; from += BLOCK_ROWS) {
+    const to = from + BLOCK_ROWS
+    blocks.push({
+      length: BLOCK_ROWS,
+      capacity: BLOCK_ROWS,
+      score: out.score.subarray(from, to),
+      point: out.point.subarray(from, to),
+      incident: out.incident.subarray(from, to),
+      expected: out.expected.subarray(from, to),
+      lower: out.lower.subarray(from, to),
+      upper: out.upper.subarray(from, to),
+    })
+  }
+  return blocks
+}
+
+/** Some rows of a batch, as a batch of their own. */
+function pick(batch: FeatureBatch, rows: Uint32Array): FeatureBatch {
+  const { width } = batch
+  const out = featureBatch(rows.length, width)
+  out.length = rows.length
+  for (const [at, row] of rows.entries()) {
+    out.series[at] = batch.series[row]
+    out.windowEndMs[at] = batch.windowEndMs[row]
+    out.observed[at] = batch.observed[row]
+    out.coverage[at] = batch.coverage[row]
+    out.features.set(batch.features.subarray(row * width, (row + 1) * width), at * width)
+  }
+  return out
 }
 
 /** The block of a batch from row `from`, as a view. */

@@ -1,9 +1,10 @@
 import { type FeatureBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
-import type { Detector, DetectorContext } from '../core/detector.ts'
+import { CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import type { Detector } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import {
+  adoptSlots,
   closeFullDay,
   FULL,
   FULL_COLUMNS,
@@ -11,15 +12,19 @@ import {
   type FullChunk,
   learnFull,
   scoreFull,
+  speakAlone,
 } from './full-kernel.ts'
 import { newRing, type Ring, type RingPlan, readRing, ringPlan, writeRing } from './full-rings.ts'
-import { type EvidenceParts, SlotDetector } from './slot-detector.ts'
-import { AT, SCRATCH_WIDTH } from './slot-kernel.ts'
-import { COMPACT_PROFILE, slotRates } from './slot-profile.ts'
+import { type EvidenceParts, type SlotContext, SlotDetector } from './slot-detector.ts'
+import { AT, SCRATCH_WIDTH, type SlotChunk } from './slot-kernel.ts'
+import { COMPACT_PROFILE, type SlotProfile, slotRates } from './slot-profile.ts'
 
 const ID = 'full@1'
-const VERSION = 1
+const VERSION = 2
 const VALUE_MAX = 1e24
+
+/** Its rings cost more than looking at every window does. */
+export const FULL_SLOTS: SlotProfile = { ...COMPACT_PROFILE, quietStride: 1 }
 
 /**
  * The `compact` phase slots and, beside them, fifteen days of the series itself; both views together. About 180 kB a
@@ -29,34 +34,35 @@ export class FullDetector implements Detector {
   readonly id = ID
   readonly width = 0
   readonly warmUpWindows: number
-  readonly #context: DetectorContext
+  readonly #context: SlotContext
   readonly #slots: SlotDetector
   readonly #rates: ReturnType<typeof slotRates>
   readonly #plan: RingPlan
-  readonly #store = new ColumnStore(FULL_COLUMNS)
+  readonly #store: ColumnStore<typeof FULL_COLUMNS>
   readonly #rings: (Ring | undefined)[] = []
   /** Window number last put into each ring. */
   readonly #last: number[] = []
   #scratch = new Float64Array(0)
   #own: ScoreBatch | undefined
 
-  constructor(context: DetectorContext) {
+  /** `shift`: state grows by 2^shift rows at a time; rings come one by one. */
+  constructor(context: SlotContext, shift = CHUNK_SHIFT) {
     this.#context = context
-    // Its rings cost more than looking at every window does.
-    this.#slots = new SlotDetector(context, { ...COMPACT_PROFILE, quietStride: 1 })
+    this.#slots = new SlotDetector(context, FULL_SLOTS, shift)
+    this.#store = new ColumnStore(FULL_COLUMNS, shift)
     this.#rates = slotRates(COMPACT_PROFILE, context.stepMs)
     this.#plan = ringPlan(this.#rates.day, context.stepMs)
     this.warmUpWindows = this.#slots.warmUpWindows
   }
 
-  /** FULL_WIDTH places a row of the batch scored last; see FULL. For detectors built on this one. */
+  /** FULL_WIDTH places a row of the batch scored or learned last; see FULL. For detectors built on this one. */
   get scratch(): Float64Array {
     return this.#scratch
   }
 
-  /** The phase slots' own; see AT. */
-  get slotScratch(): Float64Array {
-    return this.#slots.scratch
+  /** The phase slots that work beside the rings. */
+  get slots(): SlotDetector {
+    return this.#slots
   }
 
   /** What the opinion of a row of the batch scored last was made of: for ablations. */
@@ -76,14 +82,14 @@ export class FullDetector implements Detector {
     this.scoreNow(batch, out)
   }
 
-  /** `score` without the promise, for callers that own the thread. */
-  scoreNow(batch: FeatureBatch, out: ScoreBatch): void {
-    this.#slots.scoreNow(batch, out)
+  /** `score` without the promise. `rows`: where the state of each row of the batch lies, by default its series. */
+  scoreNow(batch: FeatureBatch, out: ScoreBatch, rows: Uint32Array = batch.series): void {
+    this.#slots.scoreNow(batch, out, rows)
     this.#reserve(batch)
     const w = this.#scratch
     for (let row = 0; row < batch.length; row++) {
       const o = row * FULL_WIDTH
-      this.#work(batch, row)
+      this.#work(batch, row, rows[row])
       out.score[row] = w[o + FULL.surprise]
       out.point[row] = w[o + FULL.point]
       out.incident[row] = w[o + FULL.incident]
@@ -96,22 +102,22 @@ export class FullDetector implements Detector {
     }
   }
 
-  learn(batch: FeatureBatch, weight: Float32Array): void {
-    if (!this.#isScored(batch)) {
+  learn(batch: FeatureBatch, weight: Float32Array, rows: Uint32Array = batch.series): void {
+    if (!this.#isScored(batch, rows)) {
       if (!this.#own || this.#own.capacity < batch.length) this.#own = scoreBatch(batch.capacity)
-      this.scoreNow(batch, this.#own)
+      this.scoreNow(batch, this.#own, rows)
     }
     const { stepMs, series } = this.#context
     const s = this.#slots.scratch
     for (let row = 0; row < batch.length; row++) {
       const observed = batch.observed[row]
       if (Number.isNaN(observed)) continue
-      const index = batch.series[row]
+      const index = rows[row]
       if (index >= this.#store.rows) this.#store.ensure(Math.max(index + 1, series.capacity))
-      const chunk = this.#store.chunks[index >> CHUNK_SHIFT] as FullChunk
-      const i = index & CHUNK_MASK
+      const chunk = this.#store.chunks[index >> this.#store.shift] as FullChunk
+      const i = index & this.#store.mask
       const window = windowOf(batch, row, stepMs)
-      const so = row * SCRATCH_WIDTH
+      const so = this.#slots.scratchAt + row * SCRATCH_WIDTH
       const isFirst = Number.isNaN(this.#slots.ageOf(index, window))
       this.#rings[index] ??= newRing(this.#plan)
       const ring = this.#rings[index]
@@ -125,23 +131,28 @@ export class FullDetector implements Detector {
         const floor = s[so + AT.floor]
         // Days are counted from the first window, as the phase slots count them.
         const age = this.#slots.ageOf(index, window)
-        const lastDay = Math.floor(this.#slots.ageOf(index, last) / this.#rates.day)
+        // Just promoted, its ring has no last window, but its phase slots have.
+        const lastAge = this.#slots.ageOf(index, Number.isNaN(last) ? -Infinity : last)
+        const lastDay = Math.floor(lastAge / this.#rates.day)
         if (Math.floor(age / this.#rates.day) > lastDay) closeFullDay(chunk, i, lastDay)
         learnFull(chunk, i, this.#rates, floor, weight[row], this.#scratch, row * FULL_WIDTH)
       }
     }
-    this.#slots.learn(batch, weight)
+    this.#slots.learn(batch, weight, rows)
   }
 
   /** Whether the phase slots hold what they worked out of this very batch from the state they have now. */
-  #isScored(batch: FeatureBatch): boolean {
+  #isScored(batch: FeatureBatch, rows: Uint32Array): boolean {
     const s = this.#slots.scratch
-    if (s.length < batch.length * SCRATCH_WIDTH || this.#scratch.length < batch.length * FULL_WIDTH)
+    if (
+      s.length < this.#slots.scratchAt + batch.length * SCRATCH_WIDTH ||
+      this.#scratch.length < batch.length * FULL_WIDTH
+    )
       return false
     for (let row = 0; row < batch.length; row++) {
-      const so = row * SCRATCH_WIDTH
+      const so = this.#slots.scratchAt + row * SCRATCH_WIDTH
       if (
-        s[so + AT.series] !== batch.series[row] ||
+        s[so + AT.series] !== rows[row] ||
         s[so + AT.windowEnd] !== batch.windowEndMs[row] ||
         !Object.is(s[so + AT.observed], batch.observed[row])
       )
@@ -155,22 +166,79 @@ export class FullDetector implements Detector {
       this.#scratch = new Float64Array(batch.capacity * FULL_WIDTH)
   }
 
-  #work(batch: FeatureBatch, row: number): void {
+  #work(batch: FeatureBatch, row: number, index: number): void {
     const w = this.#scratch
     const o = row * FULL_WIDTH
     w[o + FULL.surprise] = NaN
     w[o + FULL.point] = NaN
     w[o + FULL.incident] = NaN
     const observed = batch.observed[row]
-    const index = batch.series[row]
     const ring = this.#rings[index]
-    const chunk = this.#store.chunks[index >> CHUNK_SHIFT] as FullChunk | undefined
+    const chunk = this.#store.chunks[index >> this.#store.shift] as FullChunk | undefined
     if (Number.isNaN(observed) || !ring || !chunk) return
     const window = windowOf(batch, row, this.#context.stepMs)
     const s = this.#slots.scratch
-    const so = row * SCRATCH_WIDTH
+    const so = this.#slots.scratchAt + row * SCRATCH_WIDTH
     readRing(ring, this.#plan, window, s[so + AT.offLevel], this.#last[index])
-    scoreFull(chunk, index & CHUNK_MASK, clampValue(observed), s, so, w, o)
+    const i = index & this.#store.mask
+    scoreFull(chunk, i, clampValue(observed), s, so, w, o)
+    // On the first day of the rings the phase slots, which were there before, speak alone.
+    if (window < chunk.youngUntil[i]) speakAlone(s, so, w, o)
+  }
+
+  /**
+   * A row begins with what phase slots (in the layout of FULL_SLOTS) already know; its rings begin to fill with the
+   * next window and speak a day later.
+   */
+  adopt(row: number, take: (chunk: SlotChunk, at: number) => void): void {
+    this.forget(row)
+    const slots = this.#slots.rowAt(row)
+    take(slots.chunk, slots.at)
+    this.#store.ensure(row + 1)
+    const chunk = this.#store.chunks[row >> this.#store.shift] as FullChunk
+    const lastWindow = slots.chunk.firstWindow[slots.at] + slots.chunk.lastAge[slots.at]
+    adoptSlots(chunk, row & this.#store.mask, slots.chunk, slots.at, lastWindow + 1 + this.#rates.day)
+    this.#rings[row] = newRing(this.#plan)
+    this.#last[row] = NaN
+  }
+
+  /** The phase slots of a row, in the layout of FULL_SLOTS. */
+  rowAt(row: number): { readonly chunk: SlotChunk; readonly at: number } {
+    return this.#slots.rowAt(row)
+  }
+
+  ageOf(row: number, window: number): number {
+    return this.#slots.ageOf(row, window)
+  }
+
+  /** The state of one row takes the place of another's. */
+  move(from: number, to: number): void {
+    this.#slots.move(from, to)
+    this.#store.copy(from, to)
+    this.#rings[to] = this.#rings[from]
+    this.#last[to] = this.#last[from]
+    this.forget(from)
+  }
+
+  /** Lets go of memory that no row below `rows` needs. */
+  shrink(rows: number): void {
+    this.#slots.shrink(rows)
+    this.#store.shrink(rows)
+    this.#rings.length = Math.min(this.#rings.length, rows)
+    this.#last.length = Math.min(this.#last.length, rows)
+  }
+
+  /** Bytes of one row of state with its rings, of which `ringBytes` are not in columns; and rows of columns held. */
+  get rowBytes(): number {
+    return this.#slots.rowBytes + this.#store.rowBytes + this.ringBytes
+  }
+
+  get ringBytes(): number {
+    return 2 * this.#plan.length * Float32Array.BYTES_PER_ELEMENT
+  }
+
+  get rows(): number {
+    return this.#store.rows
   }
 
   forget(series: number): void {

@@ -3,7 +3,7 @@ import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
 import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
 import { READ } from './full-rings.ts'
 import { nextScale } from './robust-scale.ts'
-import { AT, SCALES_MAX } from './slot-kernel.ts'
+import { AT, SCALES_MAX, type SlotChunk } from './slot-kernel.ts'
 import { nextLong, nextShort, surpriseOf } from './surprise.ts'
 
 /** What the rings add to a row of the phase-slot detector, and the evidence of both together. */
@@ -28,6 +28,8 @@ export const FULL_COLUMNS = {
   dayMax: 'f32',
   usualMax: 'f32',
   dayMaxima: ['u8', DAYS_KEPT],
+  /** Window before which the rings are too young to speak; 0 when they were there from the start. */
+  youngUntil: 'f64',
 } as const satisfies ColumnSpec
 
 export type FullChunk = Chunk<typeof FULL_COLUMNS>
@@ -49,8 +51,11 @@ export const FULL = {
   residualRatio: 11,
   excessRatio: 12,
   shiftRatio: 13,
+  /** Mean square of the long stretch of both views, and their level shift. */
+  longSquare: 14,
+  bothShift: 15,
 } as const
-export const FULL_WIDTH = 14
+export const FULL_WIDTH = 16
 
 /**
  * Scores one row. READ holds what its ring says; `s` (from `so`) what the phase slots worked out, `w` (from `o`)
@@ -81,9 +86,8 @@ export function scoreFull(
   const bothShift = Math.sqrt(s[so + AT.shiftRatio] * G)
   const tail = tailQuantile99(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE)
   const isWarm = !Number.isNaN(s[so + AT.surprise])
-  w[o + FULL.surprise] = isWarm
-    ? surpriseOf(nextShort(c.shortSquare[i], both), nextLong(c.longSquare[i], both), bothShift)
-    : NaN
+  const longSquare = nextLong(c.longSquare[i], both)
+  w[o + FULL.surprise] = isWarm ? surpriseOf(nextShort(c.shortSquare[i], both), longSquare, bothShift) : NaN
   const raw = joint / (tail + 1)
   w[o + FULL.rawPoint] = raw
   w[o + FULL.point] = isWarm ? againstUsualDay(raw, c.usualMax[i]) : NaN
@@ -98,6 +102,8 @@ export function scoreFull(
   w[o + FULL.residualRatio] = Q
   w[o + FULL.excessRatio] = P
   w[o + FULL.shiftRatio] = G
+  w[o + FULL.longSquare] = longSquare
+  w[o + FULL.bothShift] = bothShift
 }
 
 function ratio(value: number, scale: number): number {
@@ -125,7 +131,7 @@ export function learnFull(
   const strangeness = w[o + FULL.strangeness]
   c.shortSquare[i] += weight * (nextShort(c.shortSquare[i], strangeness) - c.shortSquare[i])
   c.longSquare[i] += weight * (nextLong(c.longSquare[i], strangeness) - c.longSquare[i])
-  if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w[o + FULL.joint])
+  if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w, o + FULL.joint)
   if (weight > 0.5 && w[o + FULL.rawPoint] > c.dayMax[i]) c.dayMax[i] = w[o + FULL.rawPoint]
   c.n[i] = n + 1
 }
@@ -135,4 +141,26 @@ export function closeFullDay(c: FullChunk, i: number, lastDay: number): void {
   if (lastDay > 0 && c.dayMax[i] > 0)
     c.usualMax[i] = closeDay(c.dayMaxima, i * DAYS_KEPT, lastDay, c.dayMax[i])
   c.dayMax[i] = 0
+}
+
+/** A row begins with what its phase slots know of usual days and of how strange it has been lately. */
+export function adoptSlots(c: FullChunk, i: number, slots: SlotChunk, j: number, youngUntil: number): void {
+  c.youngUntil[i] = youngUntil
+  c.shortSquare[i] = slots.shortSquare[j]
+  c.longSquare[i] = slots.longSquare[j]
+  c.dayMax[i] = slots.dayMax[j]
+  c.usualMax[i] = slots.usualMax[j]
+  for (let d = 0; d < DAYS_KEPT; d++) c.dayMaxima[i * DAYS_KEPT + d] = slots.dayMaxima[j * DAYS_KEPT + d]
+}
+
+/** The opinion of the phase slots in place of the one of both views; what is usual is learned from it as well. */
+export function speakAlone(s: Float64Array, so: number, w: Float64Array, o: number): void {
+  w[o + FULL.surprise] = s[so + AT.surprise]
+  w[o + FULL.point] = s[so + AT.point]
+  w[o + FULL.incident] = s[so + AT.incident]
+  w[o + FULL.expected] = s[so + AT.expected]
+  w[o + FULL.strangeness] = s[so + AT.excessRatio]
+  w[o + FULL.rawPoint] = s[so + AT.rawPoint]
+  // Says that the rings have no view of this window.
+  w[o + FULL.corrected] = NaN
 }

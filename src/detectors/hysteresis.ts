@@ -1,9 +1,11 @@
 import type { Anomaly, DetectorShare } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
+import type { SeriesMeta } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange } from '../core/stages.ts'
+import type { AlertPolicy } from './alert-policy.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { shares } from './fusion.ts'
 import { type Moment, matters, openAnomaly, strengthen } from './judge.ts'
@@ -13,12 +15,21 @@ const SPEC = {
   /** Last eight windows, newest in bit 0: 1 was hot. */
   hot: 'u8',
   calm: 'u8',
-  rest: 'u8',
+  /** Windows of rest left; UNTIL_CALM while a series that was told long enough goes on as it is. */
+  rest: 'u16',
   open: 'u8',
 } as const
 
 const ID = 'hysteresis'
-const VERSION = 1
+const VERSION = 2
+const UNTIL_CALM = 65_535
+/** An anomaly ends after this long, ms, and this many windows at least: what lasts is the new usual. */
+const LONGEST_MS = 86_400_000
+const LONGEST_WINDOWS_LEAST = 60
+/** A resting series opens again at once when it is this much more surprising than what it rests from: a thousandfold rarer. */
+const LOUDER_SURPRISE = 3
+/** Or when its move is this many times as large: surprise is bounded, and a loud anomaly is near the bound. */
+const LOUDER_MOVES = 3
 /** An open anomaly is told again when it grew by this much surprise, or into a higher severity. */
 const MATERIAL_SURPRISE = 1.5
 /** Calm windows that close an absence once values are back. */
@@ -46,13 +57,19 @@ export class Hysteresis {
   readonly #context: DetectorContext
   readonly #store = new ColumnStore(SPEC)
   readonly #open = new Map<number, Open>()
+  /** Strongest surprise, and the move at it in the series' unit, of what each resting series rests from. */
+  readonly #rested = new Map<number, readonly [surprise: number, move: number]>()
+  readonly #policy: AlertPolicy | undefined
+  readonly #longestMs: number
   /** Anomalies of forgotten series, to be told as closed. */
   #orphans: Anomaly[] = []
   #flags = new Uint8Array(0)
 
-  constructor(options: EnsembleOptions, context: DetectorContext) {
+  constructor(options: EnsembleOptions, context: DetectorContext, policy?: AlertPolicy) {
     this.#options = options
     this.#context = context
+    this.#policy = policy
+    this.#longestMs = Math.max(LONGEST_MS, LONGEST_WINDOWS_LEAST * context.stepMs)
   }
 
   judge(
@@ -69,14 +86,15 @@ export class Hysteresis {
     this.#orphans = []
     if (length === 0) return changes
     this.#store.ensure(series[length - 1] + 1)
-    const { openAt } = this.#options
+    const policy = this.#policy
+    const usual = this.#options.openAt
     for (let i = 0; i < length; i++) {
       const chunk = this.#store.chunks[series[i] >> CHUNK_SHIFT]
       const row = series[i] & CHUNK_MASK
       const point = opinions.point[i]
       const incident = opinions.incident[i]
       const surprise = incident > point || Number.isNaN(point) ? incident : point
-      const above = surprise >= openAt
+      const above = surprise >= (policy ? policy.openAt(series[i]) : usual)
       // Most rows end here: nothing is hot, was hot lately, rests or is open.
       if (!above && (chunk.hot[row] | chunk.rest[row] | chunk.open[row]) === 0) continue
       this.#judgeRow(batch, opinions, voices, detectors, i, surprise, changes)
@@ -95,49 +113,100 @@ export class Hysteresis {
     changes: AnomalyChange[],
   ): void {
     const { series } = batch
-    const { openAt, closeAt } = this.#options
+    const policy = this.#policy
+    const { openAt, closeAt } = policy
+      ? { openAt: policy.openAt(series[i]), closeAt: policy.closeAt(series[i]) }
+      : this.#options
     const chunk = this.#store.chunks[series[i] >> CHUNK_SHIFT]
     const row = series[i] & CHUNK_MASK
-    const above = surprise >= openAt
+    const isHeard = policy === undefined || policy.hears(series[i])
+    const above = isHeard && surprise >= openAt
     const stuck =
       detectors[opinions.strongest[i]].id.startsWith('absence@') && !Number.isNaN(batch.observed[i])
     const hot = above && this.#counts(batch, opinions, i, stuck)
     chunk.hot[row] = (chunk.hot[row] << 1) | (hot ? 1 : 0)
-    const moment = (): Moment => ({
-      batch,
-      opinions,
-      at: i,
-      surprise,
-      stuck,
-      detectors: sharesOf(voices, detectors, i),
-    })
+    const moment = (): Moment => {
+      const heard = sharesOf(voices, detectors, i)
+      // Only the first speaker has more to say: the others agree.
+      const first = detectors.find(({ id }) => id === heard[0]?.id)
+      return {
+        batch,
+        opinions,
+        at: i,
+        surprise,
+        stuck,
+        detectors: heard,
+        more: first?.why?.(series[i]) ?? [],
+      }
+    }
     if (chunk.open[row] === 1) {
-      chunk.calm[row] = surprise >= closeAt ? 0 : chunk.calm[row] + 1
+      chunk.calm[row] = isHeard && surprise >= closeAt ? 0 : chunk.calm[row] + 1
       const change = this.#follow(series[i], hot, chunk.calm[row], moment)
       if (change) changes.push(change)
-      if (change?.event === 'closed') {
-        chunk.open[row] = 0
-        chunk.hot[row] = 0
-        chunk.calm[row] = 0
-        chunk.rest[row] = this.#options.refractory
-      }
-    } else if (chunk.rest[row] > 0) {
-      chunk.rest[row]--
-    } else if (hot && this.#enough(chunk.hot[row]) && this.#open.size < OPEN_MAX) {
-      const meta = this.#context.series.meta(series[i])
+      if (change?.event !== 'closed') return
+      const isOver = chunk.calm[row] > 0
+      chunk.open[row] = 0
+      chunk.hot[row] = 0
+      chunk.calm[row] = 0
+      const windows = policy ? policy.refractory(series[i]) : this.#options.refractory
+      chunk.rest[row] = isOver ? Math.min(windows, UNTIL_CALM - 1) : UNTIL_CALM
+      if (chunk.rest[row] > 0) this.#rested.set(series[i], [change.anomaly.surprise, moveOf(change.anomaly)])
+      policy?.closed(change.anomaly)
+      return
+    }
+    const opens = hot && this.#enough(chunk.hot[row]) && this.#open.size < OPEN_MAX
+    if (
+      chunk.rest[row] > 0 &&
+      !(opens && this.#isLouder(series[i], surprise, batch.observed[i] - opinions.expected[i]))
+    ) {
+      this.#rest(chunk, row, surprise >= closeAt)
+      if (chunk.rest[row] === 0) this.#rested.delete(series[i])
+    } else if (opens) {
+      chunk.rest[row] = 0
+      this.#rested.delete(series[i])
+      const meta = this.#metaOf(series[i])
       const anomaly = openAnomaly(meta, this.#onset(batch.windowEndMs[i], chunk.hot[row]), moment())
       this.#open.set(series[i], { anomaly, told: surprise })
       chunk.open[row] = 1
       chunk.calm[row] = 0
       changes.push({ event: 'opened', anomaly })
+      policy?.opened(anomaly)
     }
+  }
+
+  /** One window of rest. What was told for long enough rests until it has been calm as long as a close takes. */
+  #rest(chunk: Chunk<typeof SPEC>, row: number, isStrange: boolean): void {
+    if (chunk.rest[row] !== UNTIL_CALM) chunk.rest[row]--
+    else if (isStrange) chunk.calm[row] = 0
+    else if (++chunk.calm[row] >= this.#options.closeAfter) {
+      chunk.calm[row] = 0
+      chunk.rest[row] = 0
+    }
+  }
+
+  /** What is known of a series, with the direction that rules give it. */
+  #metaOf(series: number): SeriesMeta {
+    const meta = this.#context.series.meta(series)
+    const bad = this.#policy?.direction(series)
+    return bad === undefined ? meta : { ...meta, bad }
+  }
+
+  #isLouder(series: number, surprise: number, change: number): boolean {
+    const from = this.#rested.get(series)
+    if (from === undefined) return false
+    return surprise >= from[0] + LOUDER_SURPRISE || Math.abs(change) >= LOUDER_MOVES * from[1]
   }
 
   /** A hot window counts when the value is gone or stuck, or the move is one that somebody would care about. */
   #counts(batch: FeatureBatch, opinions: OpinionBatch, i: number, stuck: boolean): boolean {
     const observed = batch.observed[i]
     if (Number.isNaN(observed) || stuck) return true
-    return matters(this.#context.series.meta(batch.series[i]), observed, opinions.expected[i])
+    const series = batch.series[i]
+    const expected = opinions.expected[i]
+    const policy = this.#policy
+    if (policy && !policy.counts(series, observed, expected)) return false
+    if (policy?.hasFloor(series, observed > expected)) return true
+    return matters(this.#context.series.meta(series), observed, expected)
   }
 
   #mask(): number {
@@ -166,13 +235,18 @@ export class Hysteresis {
       this.#open.delete(series)
       return { event: 'closed', anomaly: { ...open.anomaly, status: 'closed' } }
     }
+    if (batch.windowEndMs[at] - open.anomaly.detectedMs >= this.#longestMs && calm === 0) {
+      this.#open.delete(series)
+      const why = [...open.anomaly.why, 'it has lasted so long that it is taken for the new usual']
+      return { event: 'closed', anomaly: { ...open.anomaly, status: 'closed', why } }
+    }
     if (!hot) return undefined
     if (surprise <= open.anomaly.surprise) {
       open.anomaly = { ...open.anomaly, endMs: batch.windowEndMs[at] }
       return undefined
     }
     const was = open.anomaly.severity
-    open.anomaly = strengthen(open.anomaly, this.#context.series.meta(series), moment())
+    open.anomaly = strengthen(open.anomaly, this.#metaOf(series), moment())
     const material = surprise >= open.told + MATERIAL_SURPRISE || isStronger(open.anomaly.severity, was)
     if (!material) return undefined
     open.told = surprise
@@ -196,31 +270,74 @@ export class Hysteresis {
 
   forget(series: number): void {
     const open = this.#open.get(series)
-    if (open) this.#orphans.push(open.anomaly)
+    if (open) {
+      this.#orphans.push(open.anomaly)
+      this.#policy?.closed(open.anomaly)
+    }
     this.#open.delete(series)
+    this.#rested.delete(series)
     this.#store.clear(series)
+  }
+
+  /** Everything is calm and nothing is open, without a word to anybody. */
+  letGo(): void {
+    this.#open.clear()
+    this.#orphans = []
+    for (const { hot, calm, rest, open } of this.#store.chunks) {
+      hot.fill(0)
+      calm.fill(0)
+      rest.fill(0)
+      open.fill(0)
+    }
   }
 
   snapshot(): Snapshot {
     const open = Array.from(this.#open.values(), ({ anomaly, told }) => ({ told, anomaly }))
-    return this.#store.snapshot(ID, VERSION, this.#context.series, { open, orphans: this.#orphans })
+    const { series } = this.#context
+    const rested = Array.from(this.#rested, ([row, from]) => [series.meta(row).key, from] as const)
+    return this.#store.snapshot(ID, VERSION, series, { open, orphans: this.#orphans, rested })
   }
 
   restore(from: Snapshot): void {
-    this.#store.restore(from, ID, VERSION, this.#context.series)
-    const meta = from.meta as { open: { told: number; anomaly: Anomaly }[]; orphans: Anomaly[] }
+    const { series } = this.#context
+    this.#store.restore(from.version === 1 ? upgraded(from) : from, ID, VERSION, series)
+    const meta = from.meta as SavedMeta
     this.#orphans = meta.orphans.map(revive)
+    for (const [key, from] of meta.rested ?? []) {
+      const row = series.row(key)
+      if (row >= 0) this.#rested.set(row, from)
+    }
     for (const { told, anomaly } of meta.open) {
-      const series = this.#context.series.row(anomaly.key)
-      if (series < 0) this.#orphans.push(revive(anomaly))
-      else this.#open.set(series, { told, anomaly: { ...revive(anomaly), series } })
+      const row = series.row(anomaly.key)
+      if (row < 0) this.#orphans.push(revive(anomaly))
+      else this.#open.set(row, { told, anomaly: { ...revive(anomaly), series: row } })
     }
   }
 
   bytes(): number {
     // An open anomaly is about a kilobyte of objects.
-    return this.#store.bytes() + this.#open.size * 1024
+    return this.#store.bytes() + this.#open.size * 1024 + this.#rested.size * 50
   }
+}
+
+interface SavedMeta {
+  readonly open: readonly { readonly told: number; readonly anomaly: Anomaly }[]
+  readonly orphans: readonly Anomaly[]
+  /** Absent before version 2. */
+  readonly rested?: readonly (readonly [key: string, from: readonly [surprise: number, move: number]])[]
+}
+
+/** Version 1 counted rest in bytes. */
+function upgraded(from: Snapshot): Snapshot {
+  const { rest } = from.columns
+  if (!(rest instanceof Uint8Array)) return from
+  return { ...from, version: VERSION, columns: { ...from.columns, rest: Uint16Array.from(rest) } }
+}
+
+/** Size of the move at its strongest; of silence none is larger. */
+function moveOf({ observed, expected }: Anomaly): number {
+  const move = Math.abs(observed - expected)
+  return Number.isFinite(move) ? move : Number.MAX_VALUE
 }
 
 /** JSON has no NaN: it comes back as null. */

@@ -55,6 +55,8 @@ export interface Moment {
   readonly surprise: number
   readonly stuck: boolean
   readonly detectors: readonly DetectorShare[]
+  /** What the detector that spoke loudest says beside, in words. */
+  readonly more: readonly string[]
 }
 
 function measured(meta: SeriesMeta, moment: Moment) {
@@ -74,7 +76,7 @@ function measured(meta: SeriesMeta, moment: Moment) {
     score: publicScore(surprise),
     severity,
     detectors,
-    why: words(meta, stuck, { observed, expected, lower, upper, surprise, detectors }),
+    why: [...words(meta, stuck, { observed, expected, lower, upper, surprise, detectors }), ...moment.more],
   }
 }
 

@@ -1,6 +1,6 @@
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
 import { KIND_TRAITS, unitFloor } from '../core/metric-kind.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { BadDirection, SeriesTable } from '../core/series.ts'
 
 /** Distinct (kind, unit floor, direction) triples told apart; later ones count as the first seen class. */
 const CLASSES_MAX = 255
@@ -28,8 +28,12 @@ export class KindClasses {
   readonly #index = new Map<string, number>()
   readonly #store = new ColumnStore(SPEC)
 
-  constructor(table: SeriesTable) {
+  readonly #direction: ((row: number) => BadDirection | undefined) | undefined
+
+  /** `direction` says which way is bad where rules differ from what the metric's kind says. */
+  constructor(table: SeriesTable, direction?: (row: number) => BadDirection | undefined) {
     this.#table = table
+    this.#direction = direction
   }
 
   get chunks(): readonly ClassChunk[] {
@@ -49,7 +53,8 @@ export class KindClasses {
   }
 
   #find(row: number): number {
-    const { kind, unit, bad } = this.#table.meta(row)
+    const { kind, unit, bad: own } = this.#table.meta(row)
+    const bad = this.#direction?.(row) ?? own
     const sign: BadSign = bad === 'up' ? 1 : bad === 'down' ? -1 : 0
     const relative = KIND_TRAITS[kind].relativeFloor
     const absolute = unitFloor(kind, unit)

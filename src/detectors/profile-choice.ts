@@ -1,8 +1,12 @@
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import { matcherOf } from '../core/series-match.ts'
 
 /** Memory profiles of the daily shape, smallest first; `none` is a series without one. */
 export const PROFILES = ['none', 'tiny', 'compact', 'full'] as const
 export type Profile = (typeof PROFILES)[number]
+
+/** Set beside the place of a series that a rule names. */
+const PINNED = 8
 
 /** A profile for the series that match every glob given; `*` stands for any text. */
 export interface ProfileRule {
@@ -21,7 +25,7 @@ export class ProfileChoice {
   readonly #rules: readonly ((meta: SeriesMeta) => boolean)[]
   readonly #profiles: readonly Profile[]
   readonly #default: Profile
-  /** Place in PROFILES plus one by row; 0 is not looked up yet. */
+  /** Place in PROFILES plus one by row, and PINNED; 0 is not looked up yet. */
   #known = new Uint8Array(0)
 
   constructor(table: SeriesTable, fallback: Profile, rules: readonly ProfileRule[]) {
@@ -33,31 +37,39 @@ export class ProfileChoice {
     this.#rules = sorted.map(matcher)
   }
 
-  /** The profiles that any series may have, without `none`. */
-  used(): Profile[] {
-    const named = new Set([this.#default, ...this.#profiles])
-    return PROFILES.filter(profile => profile !== 'none' && named.has(profile))
+  /** Whether any series has a profile. */
+  get isUsed(): boolean {
+    return this.#default !== 'none' || this.#profiles.some(profile => profile !== 'none')
   }
 
-  /** True when every series has the default. */
-  get isUniform(): boolean {
-    return this.#profiles.every(profile => profile === this.#default)
+  /** Place in PROFILES of the default. */
+  get base(): number {
+    return PROFILES.indexOf(this.#default)
+  }
+
+  /** Whether a rule names the series: what a rule says is not changed by any budget. */
+  isPinned(row: number): boolean {
+    return (this.#look(row) & PINNED) !== 0
   }
 
   /** Place in PROFILES of the series' profile. */
   of(row: number): number {
+    return (this.#look(row) & ~PINNED) - 1
+  }
+
+  #look(row: number): number {
     if (row >= this.#known.length) {
       const longer = new Uint8Array(Math.max(row + 1, 2 * this.#known.length, 1024))
       longer.set(this.#known)
       this.#known = longer
     }
     const known = this.#known[row]
-    if (known > 0) return known - 1
+    if (known > 0) return known
     const meta = this.#table.meta(row)
     const at = this.#rules.findIndex(matches => matches(meta))
     const place = PROFILES.indexOf(at < 0 ? this.#default : this.#profiles[at])
-    this.#known[row] = place + 1
-    return place
+    this.#known[row] = (place + 1) | (at < 0 ? 0 : PINNED)
+    return this.#known[row]
   }
 
   forget(row: number): void {
@@ -70,24 +82,5 @@ export class ProfileChoice {
 }
 
 function matcher({ series, metric, entity }: ProfileRule): (meta: SeriesMeta) => boolean {
-  const [key, name, owner] = [glob(series), glob(metric), glob(entity)]
-  return meta => key(meta.key) && name(meta.metric) && owner(meta.entity)
-}
-
-function glob(pattern: string | undefined): (text: string) => boolean {
-  if (pattern === undefined) return () => true
-  // Pieces are sought one after the other: no pattern can make this slow, as a regular expression could be made.
-  const pieces = pattern.split('*')
-  return text => {
-    if (pieces.length === 1) return text === pattern
-    const last = pieces[pieces.length - 1]
-    if (!text.startsWith(pieces[0]) || text.length < pieces[0].length + last.length) return false
-    let at = pieces[0].length
-    for (const piece of pieces.slice(1, -1)) {
-      const found = text.indexOf(piece, at)
-      if (found < 0) return false
-      at = found + piece.length
-    }
-    return text.endsWith(last) && text.length - last.length >= at
-  }
+  return matcherOf({ series, metric, group: entity })
 }

@@ -1,109 +1,144 @@
-import { type FeatureBatch, featureBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
+import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
-import type { Snapshot } from '../core/snapshot.ts'
-import { FullDetector } from './full-detector.ts'
+import { ForeshockError } from '../core/errors.ts'
+import type { LocalTime } from '../core/local-time.ts'
+import type { ColumnData, Snapshot } from '../core/snapshot.ts'
+import type { ProfileUse } from '../core/stages.ts'
+import type { Combiner } from './combiner.ts'
 import { KindClasses } from './kind-classes.ts'
-import { PROFILES, type Profile, ProfileChoice, type ProfileRule } from './profile-choice.ts'
-import { rowsNeeded } from './runs.ts'
-import { SlotDetector } from './slot-detector.ts'
-import { COMPACT_PROFILE, TINY_PROFILE } from './slot-profile.ts'
+import { type Profile, ProfileChoice, type ProfileRule } from './profile-choice.ts'
+import { ProfileTier } from './profile-tier.ts'
+import { Promotion, type PromotionOptions } from './promotion.ts'
+import { DONE, rowsNeeded } from './runs.ts'
 
+const ID = 'profile@1'
+const VERSION = 1
 /** A move in the good direction is this much as strange, as in deviation@1. */
 const GOOD_SHARE = 0.25
+/** A window that is to teach less than this belongs to an open anomaly or disruption; one hot window is not enough. */
+const STRANGE_WEIGHT = 0.2
+const NAMES = ['tiny', 'compact', 'full'] as const
+/** Place of NAMES[0] in PROFILES. */
+const FIRST = 1
+/** Prefix of the combiner's columns in a snapshot. */
+const COMBINER = 'combiner'
+const NO_PROMOTION: PromotionOptions = { budgetBytes: 0 }
 
-const DETECTORS = {
-  tiny: context => new SlotDetector(context, TINY_PROFILE),
-  compact: context => new SlotDetector(context, COMPACT_PROFILE),
-  full: context => new FullDetector(context),
-} as const satisfies Record<Exclude<Profile, 'none'>, (context: DetectorContext) => Detector>
-
-/** Makes the detector of a profile. */
-export type ProfileMaker = (context: DetectorContext, profile: Exclude<Profile, 'none'>) => Detector
+interface Saved {
+  /** Rows of each profile. */
+  readonly counts: readonly number[]
+  readonly zone: string
+  /** When the memory was given out last, Unix ms. */
+  readonly reviewed: number | null
+  readonly promotions: number
+  readonly demotions: number
+}
 
 /**
- * A profile detector as a member of the ensemble. It sees only the series that have its profile, and learns every
- * window at full weight: its updates are clipped by themselves, and so it says of a live series exactly what `score`
- * says of the recorded one, which is what was measured. Silent for the first day of a series.
+ * The daily shape of every series as one member of the ensemble, whatever profile a series has: its opinion and its
+ * calibration go on when the profile changes. It learns every window at full weight: its updates are clipped by
+ * themselves, and so it says of a live series exactly what `score` says of the recorded one, which is what was
+ * measured. Silent for the first day of a series, and promotes nobody before: most series that are new are gone soon.
+ * Where there is a combiner it weighs the point evidence, whatever the profile.
  */
 export class ProfileMember implements Detector {
-  readonly id: string
+  readonly id = ID
   readonly width = 0
   readonly warmUpWindows: number
-  readonly voices: readonly DetectorVoice[] = [
-    { column: 'point', feeds: ['surprise', 'point'] },
-    { column: 'incident', feeds: ['surprise', 'incident'] },
-  ]
-  readonly #inner: Detector
-  readonly #place: number
+  readonly voices: readonly DetectorVoice[]
+  readonly #context: DetectorContext
+  readonly #tiers: readonly ProfileTier[]
   readonly #choice: ProfileChoice
   readonly #classes: KindClasses
-  /** The rows of a mixed batch that are this profile's, and their places in it. */
-  #own = featureBatch(0, 0)
-  #ownOut = scoreBatch(0)
-  #places = new Uint32Array(0)
-  #ones = new Float32Array(0)
+  readonly #promotion: Promotion
+  readonly #localTime: LocalTime | undefined
+  readonly #combiner: Combiner | undefined
+  /** Place in PROFILES plus one by series that has state; 0 without. */
+  #places = new Uint8Array(0)
+  #promotions = 0
+  #demotions = 0
 
   constructor(
     context: DetectorContext,
-    profile: Exclude<Profile, 'none'>,
     choice: ProfileChoice,
-    make: ProfileMaker = (own, name) => DETECTORS[name](own),
+    promotion: PromotionOptions,
+    combiner?: Combiner,
   ) {
-    this.#inner = make(context, profile)
-    this.id = this.#inner.id
-    this.warmUpWindows = this.#inner.warmUpWindows
-    this.#place = PROFILES.indexOf(profile)
+    this.#context = context
+    this.#combiner = combiner
+    // Weighed evidence has another tail: what was counted of the profile's own is no measure for it.
+    this.voices = [
+      { column: 'point', feeds: ['surprise', 'point'], ...(combiner ? { name: 'weighed-point' } : {}) },
+      { column: 'incident', feeds: ['surprise', 'incident'] },
+    ]
+    this.#tiers = NAMES.map(name => new ProfileTier(context, name))
+    this.warmUpWindows = this.#tiers[0].warmUpWindows
     this.#choice = choice
-    this.#classes = new KindClasses(context.series)
+    this.#classes = new KindClasses(context.series, context.direction)
+    this.#localTime = context.localTime?.isUtc ? undefined : context.localTime
+    this.#promotion = new Promotion(context.series, promotion)
   }
 
-  async score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
-    if (this.#choice.isUniform) await this.#inner.score(batch, out)
-    else {
-      this.#select(batch)
-      await this.#inner.score(this.#own, this.#ownOut)
-      this.#scatter(batch.length, out)
-    }
-    this.#weighDirection(batch, out)
+  /**
+   * How far the clocks of people are ahead of UTC in a window, ms. The profiles are given local times: an hour that is
+   * skipped is a gap to them, an hour that comes twice is one that they see twice.
+   */
+  #aheadMs(endMs: number): number {
+    return this.#localTime === undefined ? 0 : this.#localTime.offsetMs(endMs - this.#context.stepMs)
   }
 
-  learn(batch: FeatureBatch): void {
-    let own = batch
-    if (!this.#choice.isUniform) {
-      this.#select(batch)
-      own = this.#own
-    }
-    if (this.#ones.length < own.length) this.#ones = new Float32Array(own.capacity).fill(1)
-    this.#inner.learn(own, this.#ones)
-  }
-
-  #select(batch: FeatureBatch): void {
-    if (this.#own.capacity < batch.length) {
-      this.#own = featureBatch(batch.length, 0)
-      this.#ownOut = scoreBatch(batch.length)
-      this.#places = new Uint32Array(batch.length)
-    }
-    const own = this.#own
-    own.length = 0
-    for (let i = 0; i < batch.length; i++) {
-      if (this.#choice.of(batch.series[i]) !== this.#place) continue
-      const at = own.length++
-      this.#places[at] = i
-      own.series[at] = batch.series[i]
-      own.windowEndMs[at] = batch.windowEndMs[i]
-      own.observed[at] = batch.observed[i]
-      own.coverage[at] = batch.coverage[i]
-    }
-  }
-
-  #scatter(length: number, out: ScoreBatch): void {
+  score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
+    const { length, series } = batch
     out.length = length
-    const from = this.#ownOut
-    for (const name of ['score', 'point', 'incident', 'expected', 'lower', 'upper'] as const) {
-      out[name].fill(Number.NaN, 0, length)
-      for (let at = 0; at < this.#own.length; at++) out[name][this.#places[at]] = from[name][at]
+    out.score.fill(Number.NaN, 0, length)
+    out.point.fill(Number.NaN, 0, length)
+    out.incident.fill(Number.NaN, 0, length)
+    out.expected.fill(Number.NaN, 0, length)
+    out.lower.fill(Number.NaN, 0, length)
+    out.upper.fill(Number.NaN, 0, length)
+    for (const tier of this.#tiers) tier.begin(length)
+    for (let i = 0; i < length; i++) {
+      const place = series[i] < this.#places.length ? this.#places[series[i]] : 0
+      if (place === 0) continue
+      const tier = this.#tiers[place - 1 - FIRST]
+      tier.add(batch, i, tier.pool.of(series[i]), this.#aheadMs(batch.windowEndMs[i]))
     }
+    this.#combiner?.begin(batch)
+    for (const tier of this.#tiers) tier.score(out, this.#combiner)
+    const weighed = this.#combiner ? this.#combiner.weigh(batch, out) : DONE
+    if (weighed !== DONE) return weighed.then(() => this.#weighDirection(batch, out))
+    this.#weighDirection(batch, out)
+    return DONE
+  }
+
+  learn(batch: FeatureBatch, weight: Float32Array): void {
+    const { length, series, observed, windowEndMs } = batch
+    this.#reserve(rowsNeeded(series, length))
+    for (const tier of this.#tiers) tier.begin(length)
+    for (let i = 0; i < length; i++) {
+      const row = series[i]
+      let place = this.#places[row]
+      if (place === 0) {
+        if (Number.isNaN(observed[i])) continue
+        place = this.#choice.of(row) + 1
+        if (place <= FIRST) continue
+        this.#places[row] = place
+      }
+      const tier = this.#tiers[place - 1 - FIRST]
+      const at = tier.pool.of(row)
+      tier.add(batch, i, at < 0 ? tier.pool.take(row) : at, this.#aheadMs(windowEndMs[i]))
+      if (weight[i] < STRANGE_WEIGHT) this.#promotion.suspect(row, windowEndMs[i])
+    }
+    this.#combiner?.beginLearn(batch)
+    for (const tier of this.#tiers) tier.learn(this.#combiner)
+  }
+
+  #reserve(rows: number): void {
+    if (this.#places.length >= rows) return
+    const longer = new Uint8Array(Math.max(rows, 2 * this.#places.length, 1024))
+    longer.set(this.#places)
+    this.#places = longer
   }
 
   /** A latency that falls is strange, but nobody's trouble. */
@@ -122,44 +157,208 @@ export class ProfileMember implements Detector {
     }
   }
 
-  /** Why the detector works with less than it should; undefined while it does not. */
+  /**
+   * A window is complete: now and then the memory is given out anew. `importance` says how much entities matter, 0..1,
+   * and is asked only when it is needed. Called between batches.
+   */
+  review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
+    const { base } = this.#choice
+    if (base < FIRST || base === FIRST + NAMES.length - 1 || !this.#promotion.isDue(windowEndMs)) return
+    const window = Math.floor((windowEndMs + this.#aheadMs(windowEndMs)) / this.#context.stepMs)
+    const rowBytes = [0, ...this.#tiers.map(tier => tier.rowBytes)]
+    const series: number[] = []
+    let baseBytes = 0
+    for (let row = 0; row < this.#places.length; row++) {
+      if (this.#places[row] === 0) continue
+      const place = this.#places[row] - 1
+      if (this.#choice.isPinned(row)) {
+        baseBytes += rowBytes[place]
+        continue
+      }
+      baseBytes += rowBytes[base]
+      if (this.#tiers[place - FIRST].ageOf(row, window) >= this.warmUpWindows) series.push(row)
+    }
+    const placeOf = (row: number) => this.#places[row] - 1
+    const moves = this.#promotion.review(windowEndMs, importance(), {
+      series,
+      base,
+      placeOf,
+      rowBytes,
+      baseBytes,
+    })
+    for (const { series: row, to } of moves) {
+      const now = placeOf(row)
+      let place = to
+      // A chunk of rows may be more than what is left: the next smaller profile may still fit.
+      while (place > now && !this.#fits(place)) place--
+      if (place === now) continue
+      this.#move(row, place)
+      if (place > now) this.#promotions++
+      else this.#demotions++
+    }
+  }
+
+  #fits(place: number): boolean {
+    return this.#stateBytes() + this.#tiers[place - FIRST].nextBytes <= this.#promotion.budgetBytes
+  }
+
+  #move(row: number, to: number): void {
+    const from = this.#tiers[this.#places[row] - 1 - FIRST]
+    this.#tiers[to - FIRST].adopt(row, from)
+    from.drop(row)
+    this.#places[row] = to + 1
+  }
+
+  #stateBytes(): number {
+    return this.#tiers.reduce((sum, tier) => sum + tier.bytes(), 0)
+  }
+
+  /** Series and bytes by profile, and moves since the start. */
+  use(): ProfileUse {
+    return {
+      profiles: this.#tiers.map((tier, i) => ({
+        profile: NAMES[i],
+        series: tier.pool.capacity,
+        bytes: tier.bytes(),
+      })),
+      promotions: this.#promotions,
+      demotions: this.#demotions,
+    }
+  }
+
+  /** Why points are not weighed that should be. */
   get problem(): string | undefined {
-    return this.#inner.problem
+    return this.#combiner?.problem
   }
 
   forget(series: number): void {
-    this.#inner.forget(series)
+    this.#combiner?.forget(series)
+    for (const tier of this.#tiers) tier.drop(series)
+    if (series < this.#places.length) this.#places[series] = 0
     this.#choice.forget(series)
     this.#classes.forget(series)
+    this.#promotion.forget(series)
   }
 
+  /**
+   * The profiles' rows one after the other: `keys` of all, columns `profile.field` of the rows of each, and what the
+   * combiner knows of all.
+   */
   snapshot(): Snapshot {
-    return this.#inner.snapshot()
+    const columns: Record<string, ColumnData> = {}
+    const keys: string[] = []
+    const counts: number[] = []
+    for (const [i, tier] of this.#tiers.entries()) {
+      const part = tier.snapshot()
+      for (const key of part.keys) keys.push(key)
+      counts.push(part.keys.length)
+      for (const [name, column] of Object.entries(part.columns)) columns[`${NAMES[i]}.${name}`] = column
+    }
+    const rows = this.#tiers.flatMap(tier =>
+      Array.from({ length: tier.pool.capacity }, (_, row) => tier.pool.seriesAt(row)),
+    )
+    for (const [name, column] of Object.entries(this.#combiner?.columns(rows) ?? {}))
+      columns[`${COMBINER}.${name}`] = column
+    columns.suspect = Uint32Array.from(rows, row => this.#promotion.suspectS(row))
+    const reviewed = Number.isFinite(this.#promotion.reviewed) ? this.#promotion.reviewed : null
+    const moves = { promotions: this.#promotions, demotions: this.#demotions }
+    return { id: ID, version: VERSION, keys, columns, meta: { counts, reviewed, zone: this.#zone, ...moves } }
   }
 
+  get #zone(): string {
+    return this.#localTime?.zone ?? 'UTC'
+  }
+
+  /**
+   * A series that the configuration now gives another profile is taken over into that. A shape of the day on other
+   * clocks is of no use: it is learned anew.
+   */
   restore(from: Snapshot): void {
-    this.#inner.restore(from)
+    const saved = from.meta as Saved | null
+    if (from.id !== ID || from.version !== VERSION || saved?.counts?.length !== NAMES.length)
+      throw new ForeshockError(
+        'FS_SNAPSHOT_INVALID',
+        `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`,
+      )
+    if (saved.zone !== this.#zone) return
+    const table = this.#context.series
+    for (let i = 0, at = 0; i < NAMES.length; at += saved.counts[i++])
+      this.#restoreTier(i, from, from.keys.slice(at, at + saved.counts[i]))
+    // A combiner that was not there before begins with nothing; one that is there no more is forgotten.
+    const weighed = columnsOf(from, COMBINER)
+    if (Object.keys(weighed).length > 0) this.#combiner?.restore(from.keys, weighed)
+    for (const [i, key] of from.keys.entries()) {
+      const row = table.row(key)
+      if (row < 0) continue
+      if (from.columns.suspect[i] > 0) this.#promotion.suspect(row, 1000 * from.columns.suspect[i])
+      this.#settle(row)
+    }
+    this.#promotions = saved.promotions
+    this.#demotions = saved.demotions
+    if (saved.reviewed !== null) this.#promotion.resumeAt(saved.reviewed)
+  }
+
+  #restoreTier(i: number, from: Snapshot, keys: readonly string[]): void {
+    const tier = this.#tiers[i]
+    const columns = columnsOf(from, NAMES[i])
+    const { id, version } = tier.snapshot()
+    tier.restore({ id, version, keys, columns, meta: null }, key => this.#context.series.row(key))
+    for (let row = 0; row < tier.pool.capacity; row++) {
+      const series = tier.pool.seriesAt(row)
+      this.#reserve(series + 1)
+      this.#places[series] = i + FIRST + 1
+    }
+  }
+
+  /** Gives a restored series the profile that a rule or the default asks for; a promoted one may keep more. */
+  #settle(row: number): void {
+    const place = this.#places[row] - 1
+    const wanted = this.#choice.of(row)
+    if (place === wanted) return
+    if (!this.#choice.isPinned(row) && place > wanted && wanted >= FIRST && this.#promotion.budgetBytes > 0)
+      return
+    if (wanted >= FIRST) this.#move(row, wanted)
+    else {
+      this.#tiers[place - FIRST].drop(row)
+      this.#combiner?.forget(row)
+      this.#places[row] = 0
+    }
   }
 
   bytes(): number {
-    return this.#inner.bytes() + this.#choice.bytes() + this.#classes.bytes()
+    return (
+      this.#stateBytes() +
+      this.#places.byteLength +
+      this.#choice.bytes() +
+      this.#classes.bytes() +
+      this.#promotion.bytes() +
+      (this.#combiner?.bytes() ?? 0)
+    )
   }
 
   async close(): Promise<void> {
-    await this.#inner.close()
+    await this.#combiner?.close()
   }
 }
 
-/** The members for a default profile and rules; none when no series has a profile. */
+/** The columns of one part of a snapshot, by their own names. */
+function columnsOf(from: Snapshot, part: string): Record<string, ColumnData> {
+  const prefix = `${part}.`
+  return Object.fromEntries(
+    Object.entries(from.columns)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, column]) => [name.slice(prefix.length), column]),
+  )
+}
+
+/** The member for a default profile, rules, a budget for more and a combiner; none when no series has a profile. */
 export function profileMembers(
   context: DetectorContext,
   fallback: Profile,
   rules: readonly ProfileRule[],
-  make?: ProfileMaker,
+  promotion: PromotionOptions = NO_PROMOTION,
+  combiner?: Combiner,
 ): ProfileMember[] {
   const choice = new ProfileChoice(context.series, fallback, rules)
-  return choice
-    .used()
-    .filter(profile => profile !== 'none')
-    .map(profile => new ProfileMember(context, profile, choice, make))
+  return choice.isUsed ? [new ProfileMember(context, choice, promotion, combiner)] : []
 }

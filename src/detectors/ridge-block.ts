@@ -1,12 +1,21 @@
 import { choleskyInPlace, inverseFromCholesky, multiply, quadraticForm } from '../math/cholesky.ts'
+import { blendCovariance, type StateColumn } from './ridge-columns.ts'
+import { RidgeDaily, WAVES } from './ridge-daily.ts'
+import { RidgeWorkspace } from './ridge-workspace.ts'
 
 /**
  * The ridge-precision residual of one block of metrics: each of five temporal views of each metric against what all
- * the others say of it, with a covariance that forgets over seven days and is refreshed every 60 rows.
+ * the others and the time of day say of it, with a covariance that forgets over seven days and is refreshed every 60
+ * rows. How large residuals usually are forgets over four weeks: a fault of days must not become the usual size.
  */
-const VIEWS = 5
-const REFRESH_ROWS = 60
+export const VIEWS = 5
+export const REFRESH_ROWS = 60
+/** Values of a metric seen before it is judged beside the others. */
+export const JOIN_ROWS = 30
+/** Of a view that has just joined: spread one, as normalised values have. */
+const PRIOR_SQUARE = 1
 const HALF_LIFE_DAYS = 7
+const USUAL_HALF_LIFE_DAYS = 28
 const Z_CLIP = 20
 /** Learned values are held within that many scales, so that a fault does not become the new normal at once. */
 const LEARN_CLIP = 5
@@ -24,7 +33,12 @@ export class RidgeBlock {
   readonly imputed: Uint8Array
   /** uᵀQu over its usual size, of the last row. */
   form = NaN
+  /** What the others lead one to expect of each metric in the last row, and how far it usually is from that. */
+  readonly expected: Float64Array
+  readonly spread: Float64Array
   readonly #dayRows: number
+  readonly #warmUpRows: number
+  readonly #workspace: RidgeWorkspace
   readonly #size: number
   readonly #values: Float64Array
   readonly #mean: Float64Array
@@ -35,37 +49,57 @@ export class RidgeBlock {
   readonly #averages: Float64Array
   readonly #view: Float64Array
   readonly #viewMean: Float64Array
-  readonly #covariance: Float64Array
+  /** The matrices are the bulk of the state and allocated once it is ready; 32 bits hold their few good digits. */
+  #covariance = new Float32Array(0)
   readonly #sigma: Float64Array
-  readonly #precision: Float64Array
-  readonly #factor: Float64Array
-  readonly #work: Float64Array
+  #precision = new Float32Array(0)
+  #factor = new Float32Array(0)
   readonly #u: Float64Array
+  /** The same less what the time of day adds to it. */
+  readonly #rest: Float64Array
   readonly #up: Float64Array
   readonly #solve: Float64Array
   readonly #residualSquare: Float64Array
   readonly #plainSquare: Float64Array
   /** Sums over the open block of rows. */
   #rows = 0
-  #blockViews: Float64Array
-  #blockValues: Float64Array
+  #blockViews = new Float32Array(0)
+  #blockValues: Float32Array
   #residualSum: Float64Array
   #plainSum: Float64Array
   #formSum = 0
   #formUsual = 0
   #count = 0
+  /** Values seen per metric, up to JOIN_ROWS; rows learned per metric, and what a refresh moves each view by. */
+  readonly #seen: Float64Array
+  readonly #age: Float64Array
+  readonly #gain: Float64Array
+  readonly #daily: RidgeDaily
+  #dayShare = NaN
   #isReady = false
 
-  constructor(metrics: number, dayRows: number) {
+  /**
+   * `dayRows`: rows a day. `warmUpRows`: rows before it has an opinion, which are kept whole until then. Blocks that work
+   * one after the other share a workspace.
+   */
+  constructor(
+    metrics: number,
+    dayRows: number,
+    warmUpRows = Math.max(dayRows, REFRESH_ROWS),
+    workspace = new RidgeWorkspace(),
+  ) {
     const size = metrics * VIEWS
     this.metrics = metrics
     this.#dayRows = Math.max(dayRows, REFRESH_ROWS)
+    this.#warmUpRows = warmUpRows
+    this.#workspace = workspace
     this.#size = size
     this.share = new Float64Array(metrics)
+    this.expected = new Float64Array(metrics).fill(NaN)
+    this.spread = new Float64Array(metrics).fill(NaN)
     this.imputed = new Uint8Array(metrics)
     const perMetric = () => new Float64Array(metrics)
     const perView = () => new Float64Array(size)
-    const square = () => new Float64Array(size * size)
     this.#values = perMetric()
     this.#mean = perMetric()
     this.#variance = perMetric()
@@ -75,38 +109,48 @@ export class RidgeBlock {
     this.#averages = new Float64Array(metrics * AVERAGE_ROWS.length)
     this.#view = perView()
     this.#viewMean = perView()
-    this.#covariance = square()
     this.#sigma = perView()
-    this.#precision = square()
-    this.#factor = square()
-    this.#work = square()
     this.#u = perView()
+    this.#rest = perView()
     this.#up = perView()
     this.#solve = perView()
     this.#residualSquare = perView()
     this.#plainSquare = perView()
     this.#residualSum = perView()
     this.#plainSum = perView()
-    this.#blockViews = new Float64Array(REFRESH_ROWS * size)
-    // The first day is kept whole: mean and spread must be known before anything can be normalised.
-    this.#blockValues = new Float64Array(this.#dayRows * metrics)
+    this.#seen = perMetric()
+    this.#age = perMetric()
+    this.#gain = perView()
+    this.#daily = new RidgeDaily(size, dayRows)
+    // The first rows are kept whole: mean and spread must be known before anything can be normalised.
+    this.#blockValues = new Float32Array(warmUpRows * metrics)
   }
 
   get isReady(): boolean {
     return this.#isReady
   }
 
-  /** Takes values[from..from+metrics); evidence is in `share` and `form` when `isReady` was true before. */
-  next(values: Float64Array, from: number, weight: number): void {
-    for (let j = 0; j < this.metrics; j++) this.#values[j] = clampValue(values[from + j])
-    if (!this.#isReady) {
-      this.#blockValues.set(this.#values, this.#rows * this.metrics)
-      if (++this.#rows === this.#dayRows) this.#initialise()
-      return
-    }
+  /**
+   * Takes a value per metric, and what share of the day is over (NaN: unknown); evidence is in `share` and `form` when it
+   * is ready. Changes nothing that is learned.
+   */
+  score(values: Float64Array, dayShare = NaN): void {
+    this.#dayShare = dayShare
+    for (let j = 0; j < this.metrics; j++) this.#values[j] = clampValue(values[j])
+    if (!this.#isReady) return
     this.#normalise()
     this.#buildViews()
     this.#score()
+    this.#expect()
+  }
+
+  /** Learns the row scored last. */
+  learn(weight: number): void {
+    if (!this.#isReady) {
+      this.#blockValues.set(this.#values, this.#rows * this.metrics)
+      if (++this.#rows === this.#warmUpRows) this.#initialise()
+      return
+    }
     this.#remember(weight)
     if (this.#rows === REFRESH_ROWS) this.#refresh()
   }
@@ -116,8 +160,9 @@ export class RidgeBlock {
     for (let j = 0; j < this.metrics; j++) {
       const x = this.#values[j]
       const scale = Math.max(Math.sqrt(this.#variance[j]), 0.01 * this.#largest[j], 1e-9)
-      this.imputed[j] = Number.isNaN(x) ? 1 : 0
-      this.#z[j] = Number.isNaN(x) ? 0 : clip((x - this.#mean[j]) / scale, Z_CLIP)
+      const isMissing = Number.isNaN(x) || this.#seen[j] < JOIN_ROWS
+      this.imputed[j] = isMissing ? 1 : 0
+      this.#z[j] = isMissing ? 0 : clip((x - this.#mean[j]) / scale, Z_CLIP)
     }
   }
 
@@ -145,8 +190,9 @@ export class RidgeBlock {
     const n = this.#size
     const m = this.metrics
     const u = this.#u
+    this.#daily.at(this.#dayShare)
     this.#standardise()
-    multiply(this.#precision, n, u, this.#up)
+    multiply(this.#precision, n, this.#rest, this.#up)
     this.#impute()
     for (let j = 0; j < m; j++) this.share[j] = 0
     const strongest = this.share
@@ -161,15 +207,18 @@ export class RidgeBlock {
       }
       strongest[j] = a + PLAIN_SHARE * h
     }
-    this.form = quadraticForm(this.#factor, n, u, this.#solve) / Math.max(this.#formUsual, 1e-12)
+    this.form = quadraticForm(this.#factor, n, this.#rest, this.#solve) / Math.max(this.#formUsual, 1e-12)
   }
 
   #standardise(): void {
-    for (let k = 0; k < this.#size; k++)
+    const { season } = this.#daily
+    for (let k = 0; k < this.#size; k++) {
       this.#u[k] = clip((this.#view[k] - this.#viewMean[k]) / this.#sigma[k], Z_CLIP)
+      this.#rest[k] = this.#u[k] - season[k]
+    }
   }
 
-  /** A missing value becomes what the others lead one to expect of it. */
+  /** A missing value becomes what the others and the time of day lead one to expect of it. */
   #impute(): void {
     const n = this.#size
     let isAny = false
@@ -178,10 +227,60 @@ export class RidgeBlock {
       isAny = true
       const expected = clip(this.#u[j] - this.#up[j] / this.#precision[j * n + j], Z_CLIP)
       this.#u[j] = expected
+      this.#rest[j] = expected - this.#daily.season[j]
       this.#view[j] = expected * this.#sigma[j] + this.#viewMean[j]
       this.#z[j] = clip(this.#view[j], Z_CLIP)
     }
-    if (isAny) multiply(this.#precision, n, this.#u, this.#up)
+    if (isAny) multiply(this.#precision, n, this.#rest, this.#up)
+  }
+
+  /** The regression that the precision matrix holds: value = −Σ P_jk u_k / P_jj over all others, in the metric's unit. */
+  #expect(): void {
+    const n = this.#size
+    for (let j = 0; j < this.metrics; j++) {
+      const own = this.#precision[j * n + j]
+      const scale = Math.max(Math.sqrt(this.#variance[j]), 0.01 * this.#largest[j], 1e-9)
+      const unit = scale * this.#sigma[j]
+      const u = this.#u[j] - this.#up[j] / own
+      const isKnown = this.#seen[j] >= JOIN_ROWS
+      this.expected[j] = isKnown ? this.#mean[j] + scale * this.#viewMean[j] + unit * u : NaN
+      this.spread[j] = isKnown ? unit * Math.sqrt(Math.max(this.#residualSquare[j], 4e-4) / own) : NaN
+    }
+  }
+
+  /** A metric that is too young to be judged: level and spread first; returns what the block may learn of it. */
+  #acquaint(j: number, x: number): number {
+    if (this.#seen[j] >= JOIN_ROWS) return x
+    if (Number.isNaN(x)) return NaN
+    this.#meet(j, x)
+    if (this.#seen[j] === JOIN_ROWS) this.#join(j)
+    return NaN
+  }
+
+  #meet(j: number, x: number): void {
+    const seen = ++this.#seen[j]
+    const delta = x - this.#mean[j]
+    this.#mean[j] += delta / seen
+    this.#variance[j] += delta * (x - this.#mean[j])
+    this.#largest[j] = Math.max(this.#largest[j], Math.abs(x))
+  }
+
+  /** From now on the metric is judged; of how it goes with the others nothing is known yet. */
+  #join(j: number): void {
+    const n = this.#size
+    this.#variance[j] /= JOIN_ROWS
+    this.#age[j] = JOIN_ROWS
+    for (let k = j; k < n; k += this.metrics) {
+      this.#covariance[k * n + k] = PRIOR_SQUARE
+      this.#residualSquare[k] = PRIOR_SQUARE
+      this.#plainSquare[k] = PRIOR_SQUARE
+      // As if all rows of the open block had been so.
+      this.#residualSum[k] = this.#rows * PRIOR_SQUARE
+      this.#plainSum[k] = this.#rows * PRIOR_SQUARE
+    }
+    // An independent view of spread one adds 1 / (1 + ridge) to the form.
+    this.#formUsual += VIEWS / (1 + FORM_RIDGE)
+    this.#invert()
   }
 
   /** Adds the row to the open block. */
@@ -194,7 +293,7 @@ export class RidgeBlock {
       views[row * n + k] = this.#viewMean[k] + weight * (this.#view[k] - this.#viewMean[k])
     const values = this.#blockValues
     for (let j = 0; j < m; j++)
-      values[row * m + j] = this.#mean[j] + weight * (this.#values[j] - this.#mean[j])
+      values[row * m + j] = this.#mean[j] + weight * (this.#acquaint(j, this.#values[j]) - this.#mean[j])
     for (let k = 0; k < n; k++) {
       const e = this.#up[k] ** 2 / this.#precision[k * n + k]
       const limitE = LEARN_CLIP ** 2 * Math.max(this.#residualSquare[k], 4e-4)
@@ -206,6 +305,7 @@ export class RidgeBlock {
     }
     const form = Math.min(this.form, 9) * this.#formUsual
     this.#formSum += this.#formUsual + weight * (form - this.#formUsual)
+    this.#daily.remember(this.#view, this.#viewMean, weight)
     this.#advanceAverages()
     this.#rows++
   }
@@ -213,15 +313,20 @@ export class RidgeBlock {
   #refresh(): void {
     const n = this.#size
     const cap = (HALF_LIFE_DAYS * this.#dayRows) / Math.LN2
-    this.#count = Math.min(this.#count + REFRESH_ROWS, cap)
-    const gain = REFRESH_ROWS / this.#count
-    this.#learnScales(gain, this.#rows)
-    this.#learnCovariance(gain, this.#rows)
+    const usualCap = (USUAL_HALF_LIFE_DAYS * this.#dayRows) / Math.LN2
+    this.#count = Math.min(this.#count + REFRESH_ROWS, usualCap)
+    const gain = REFRESH_ROWS / Math.min(this.#count, cap)
+    const usualGain = REFRESH_ROWS / this.#count
+    const isMixed = this.#ageMetrics(cap, usualCap)
+    this.#learnDaily(gain, this.#rows)
+    this.#learnScales(this.#rows)
+    this.#learnCovariance(gain, this.#rows, isMixed)
     for (let k = 0; k < n; k++) {
-      this.#residualSquare[k] += gain * (this.#residualSum[k] / this.#rows - this.#residualSquare[k])
-      this.#plainSquare[k] += gain * (this.#plainSum[k] / this.#rows - this.#plainSquare[k])
+      const g = REFRESH_ROWS / (this.#age[k % this.metrics] || this.#count)
+      this.#residualSquare[k] += g * (this.#residualSum[k] / this.#rows - this.#residualSquare[k])
+      this.#plainSquare[k] += g * (this.#plainSum[k] / this.#rows - this.#plainSquare[k])
     }
-    this.#formUsual += gain * (this.#formSum / this.#rows - this.#formUsual)
+    this.#formUsual += usualGain * (this.#formSum / this.#rows - this.#formUsual)
     this.#residualSum.fill(0)
     this.#plainSum.fill(0)
     this.#formSum = 0
@@ -229,10 +334,25 @@ export class RidgeBlock {
     this.#invert()
   }
 
-  #learnScales(gain: number, rows: number): void {
+  /** What the refresh moves each view by: one that joined later learns as fast as all did at its age. */
+  #ageMetrics(cap: number, usualCap: number): boolean {
+    let isMixed = false
+    for (let j = 0; j < this.metrics; j++) {
+      // Not judged yet: its views stand still.
+      const isKnown = this.#seen[j] >= JOIN_ROWS
+      if (isKnown) this.#age[j] = Math.min(this.#age[j] + REFRESH_ROWS, usualCap)
+      const age = Math.min(isKnown ? this.#age[j] : this.#count, cap)
+      if (age !== Math.min(this.#count, cap)) isMixed = true
+      for (let k = j; k < this.#size; k += this.metrics) this.#gain[k] = REFRESH_ROWS / age
+    }
+    return isMixed
+  }
+
+  #learnScales(rows: number): void {
     const m = this.metrics
     const values = this.#blockValues
     for (let j = 0; j < m; j++) {
+      if (this.#seen[j] < JOIN_ROWS) continue
       const scale = Math.max(Math.sqrt(this.#variance[j]), 0.01 * this.#largest[j], 1e-9)
       const low = this.#mean[j] - LEARN_CLIP * scale
       const high = this.#mean[j] + LEARN_CLIP * scale
@@ -250,7 +370,7 @@ export class RidgeBlock {
         if (size > this.#largest[j]) this.#largest[j] = size
       }
       if (seen === 0) continue
-      const g = (gain * seen) / rows
+      const g = (this.#gain[j] * seen) / rows
       const delta = sum / seen
       const variance = Math.max(0, squares / seen - delta * delta)
       this.#mean[j] += g * delta
@@ -258,9 +378,22 @@ export class RidgeBlock {
     }
   }
 
-  #learnCovariance(gain: number, rows: number): void {
+  /** Before the covariance: both start from the same means. */
+  #learnDaily(gain: number, rows: number): void {
+    const n = this.#size
+    const delta = this.#solve
+    for (let k = 0; k < n; k++) delta[k] = -this.#viewMean[k]
+    for (let r = 0; r < rows; r++) for (let k = 0; k < n; k++) delta[k] += this.#blockViews[r * n + k] / rows
+    this.#daily.learn(delta, this.#gain, gain, rows)
+  }
+
+  #learnCovariance(gain: number, rows: number, isMixed = false): void {
     const n = this.#size
     const c = this.#covariance
+    if (isMixed) {
+      blendCovariance(c, this.#viewMean, n, this.#blockViews, rows, this.#gain, this.#workspace)
+      return
+    }
     const delta = this.#solve
     delta.fill(0)
     for (let r = 0; r < rows; r++) for (let k = 0; k < n; k++) delta[k] += this.#blockViews[r * n + k]
@@ -279,19 +412,27 @@ export class RidgeBlock {
     const n = this.#size
     for (let k = 0; k < n; k++)
       this.#sigma[k] = Math.max(Math.sqrt(Math.max(0, this.#covariance[k * n + k])), SIGMA_FLOOR)
-    this.#correlation(RESIDUAL_RIDGE)
-    choleskyInPlace(this.#factor, n)
-    inverseFromCholesky(this.#factor, n, this.#precision, this.#work)
-    this.#correlation(FORM_RIDGE)
-    choleskyInPlace(this.#factor, n)
+    this.#daily.solve(this.#sigma, this.#count)
+    const [factor, inverse, work] = this.#workspace.squares(n)
+    this.#factorise(factor, RESIDUAL_RIDGE)
+    inverseFromCholesky(factor, n, inverse, work)
+    this.#precision.set(inverse)
+    this.#factorise(factor, FORM_RIDGE)
+    this.#factor.set(factor)
   }
 
-  #correlation(ridge: number): void {
+  /** Cholesky factor of R + ridge·I. Blended covariances of metrics of several ages may need a larger ridge. */
+  #factorise(factor: Float64Array, ridge: number): void {
     const n = this.#size
-    for (let a = 0; a < n; a++) {
-      for (let b = 0; b <= a; b++)
-        this.#factor[a * n + b] = this.#covariance[a * n + b] / (this.#sigma[a] * this.#sigma[b])
-      this.#factor[a * n + a] += ridge
+    for (let more = ridge; ; more *= 2) {
+      for (let a = 0; a < n; a++) {
+        for (let b = 0; b <= a; b++)
+          factor[a * n + b] = this.#covariance[a * n + b] / (this.#sigma[a] * this.#sigma[b])
+        factor[a * n + a] += more
+      }
+      this.#daily.takeFrom(factor, this.#sigma)
+      // A ridge as large as the matrix makes any correlation matrix definite.
+      if (choleskyInPlace(factor, n) || more > n) return
     }
   }
 
@@ -301,8 +442,9 @@ export class RidgeBlock {
     const n = this.#size
     const rows = this.#rows
     const day = this.#blockValues
+    this.#allocate()
     this.#firstScales(day, rows)
-    this.#blockViews = new Float64Array(rows * n)
+    this.#blockViews = new Float32Array(rows * n)
     for (let r = 0; r < rows; r++) {
       this.#values.set(day.subarray(r * m, r * m + m))
       this.#normalise()
@@ -310,28 +452,38 @@ export class RidgeBlock {
       this.#blockViews.set(this.#view, r * n)
       this.#advanceAverages()
     }
+    this.#count = rows
     this.#learnCovariance(1, rows)
+    this.#daily.learnFirst(this.#blockViews, this.#viewMean, rows, this.#dayShare)
     this.#invert()
     const forms = new Float64Array(rows)
     for (let r = 0; r < rows; r++) {
       this.#view.set(this.#blockViews.subarray(r * n, r * n + n))
+      this.#daily.at(this.#daily.shareOf(r, rows, this.#dayShare))
       this.#standardise()
-      multiply(this.#precision, n, this.#u, this.#up)
+      multiply(this.#precision, n, this.#rest, this.#up)
       for (let k = 0; k < n; k++) {
         this.#residualSquare[k] += this.#up[k] ** 2 / this.#precision[k * n + k] / rows
         this.#plainSquare[k] += this.#u[k] ** 2 / rows
       }
-      forms[r] = quadraticForm(this.#factor, n, this.#u, this.#solve)
+      forms[r] = quadraticForm(this.#factor, n, this.#rest, this.#solve)
     }
     this.#formUsual = forms.sort()[rows >> 1]
-    this.#count = rows
+    for (let j = 0; j < m; j++) this.#age[j] = this.#seen[j] >= JOIN_ROWS ? rows : 0
     this.#rows = 0
     this.#isReady = true
-    this.#blockViews = new Float64Array(REFRESH_ROWS * n)
-    this.#blockValues = new Float64Array(REFRESH_ROWS * m)
+    this.#blockViews = new Float32Array(REFRESH_ROWS * n)
+    this.#blockValues = new Float32Array(REFRESH_ROWS * m)
   }
 
-  #firstScales(day: Float64Array, rows: number): void {
+  #allocate(): void {
+    const n = this.#size
+    this.#covariance = new Float32Array(n * n)
+    this.#precision = new Float32Array(n * n)
+    this.#factor = new Float32Array(n * n)
+  }
+
+  #firstScales(day: Float32Array, rows: number): void {
     const m = this.metrics
     for (let j = 0; j < m; j++) {
       let seen = 0
@@ -339,25 +491,72 @@ export class RidgeBlock {
         const x = day[r * m + j]
         if (Number.isNaN(x)) continue
         seen++
-        const delta = x - this.#mean[j]
-        this.#mean[j] += delta / seen
-        this.#variance[j] += delta * (x - this.#mean[j])
-        this.#largest[j] = Math.max(this.#largest[j], Math.abs(x))
+        this.#meet(j, x)
       }
-      if (seen > 0) this.#variance[j] /= seen
+      if (seen >= JOIN_ROWS) this.#variance[j] /= seen
     }
   }
 
+  /** Everything learned, by name and shape: saved, restored, and carried over when metrics come and go. */
+  columns(): StateColumn[] {
+    const rows = this.#rows
+    return [
+      { name: 'mean', shape: 'metric', data: this.#mean },
+      { name: 'variance', shape: 'metric', data: this.#variance },
+      { name: 'largest', shape: 'metric', data: this.#largest },
+      { name: 'seen', shape: 'metric', data: this.#seen },
+      { name: 'age', shape: 'metric', data: this.#age },
+      { name: 'previousZ', shape: 'metric', data: this.#previousZ },
+      { name: 'averages', shape: 'metric', data: this.#averages },
+      { name: 'viewMean', shape: 'metric', data: this.#viewMean },
+      { name: 'residualSquare', shape: 'metric', data: this.#residualSquare },
+      { name: 'plainSquare', shape: 'metric', data: this.#plainSquare },
+      { name: 'residualSum', shape: 'metric', data: this.#residualSum },
+      { name: 'plainSum', shape: 'metric', data: this.#plainSum },
+      { name: 'daily', shape: 'metric', data: this.#daily.cross },
+      { name: 'dailySum', shape: 'metric', data: this.#daily.crossSum },
+      { name: 'covariance', shape: 'pair', data: this.#covariance },
+      { name: 'rowViews', shape: 'row', data: this.#blockViews, rows, width: this.#size },
+      { name: 'rowValues', shape: 'row', data: this.#blockValues, rows, width: this.metrics, empty: NaN },
+    ]
+  }
+
+  /** Numbers that are one for the block, in a fixed order; the form for `formShare` of its metrics. */
+  numbers(formShare = 1): number[] {
+    const { isReady } = this
+    const form = [formShare * this.#formSum, formShare * this.#formUsual]
+    return [isReady ? 1 : 0, this.#rows, this.#count, ...form, ...this.#daily.own]
+  }
+
+  /** Takes over numbers and, by `fill`, columns: what `columns` names, in its order. */
+  adopt(numbers: readonly number[], fill: (columns: readonly StateColumn[]) => void): void {
+    const [isReady, rows, count, formSum, formUsual, ...daily] = numbers
+    this.#isReady = isReady === 1
+    this.#rows = rows
+    this.#count = count
+    this.#formSum = formSum
+    this.#formUsual = formUsual
+    this.#daily.own.set(daily)
+    if (this.#isReady) {
+      this.#allocate()
+      this.#blockViews = new Float32Array(REFRESH_ROWS * this.#size)
+      this.#blockValues = new Float32Array(REFRESH_ROWS * this.metrics)
+    }
+    fill(this.columns())
+    if (this.#isReady) this.#invert()
+  }
+
   bytes(): number {
-    const n = this.#size
-    return 8 * (4 * n * n + 12 * n + this.#blockViews.length + this.#blockValues.length + 10 * this.metrics)
+    const matrices = this.#covariance.length + this.#precision.length + this.#factor.length
+    const rows = this.#blockViews.length + this.#blockValues.length
+    return 4 * (matrices + rows) + 8 * ((11 + 2 * WAVES) * this.#size + 14 * this.metrics)
   }
 }
 
 function addOuter(
-  c: Float64Array,
+  c: Float32Array,
   n: number,
-  rows: Float64Array,
+  rows: Float32Array,
   from: number,
   mean: Float64Array,
   share: number,
@@ -375,7 +574,7 @@ function clip(x: number, limit: number): number {
   return x > limit ? limit : x < -limit ? -limit : x
 }
 
-/** Squares of larger magnitudes would leave float64. */
+/** Rows are kept in 32 bits. */
 function clampValue(x: number): number {
-  return clip(x, 1e100)
+  return clip(x, 1e30)
 }

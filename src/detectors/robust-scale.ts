@@ -1,7 +1,7 @@
 /** Values beyond that many scales are held there, or an anomaly would inflate its own scale. */
-const CLIP_SCALES = 8
+export const CLIP_SCALES = 8
 /** Samples during which a scale follows everything. */
-const SETTLING = 20
+export const SETTLING = 20
 
 /** The next value of a running mean size that follows `value` ≥ 0 after n samples, clipped once settled. */
 export function nextScale(

@@ -5,12 +5,14 @@ const ROWS_MAX = 65_536
 const BLOCKS_MAX = 128
 
 /**
- * One number a row that `score` found and `learn` of the very same rows would have to find again. A batch is scored
+ * One number a row (or `width` of them, at offset × width) that `score` found and `learn` of the very same rows would have to find again. A batch is scored
  * and learned in blocks, so several blocks are held; a block is known again by its window, its first and last
  * series and values. Each is used once, since learning makes it stale.
  */
-export class ScoredRows {
-  values = new Float32Array(0)
+export class ScoredRows<T extends Float32Array | Float64Array = Float32Array> {
+  values: T
+  readonly #width: number
+  readonly #make: (length: number) => T
   readonly #lengths = new Uint32Array(BLOCKS_MAX)
   readonly #offsets = new Uint32Array(BLOCKS_MAX)
   /** Window end, first and last series, first and last value of each block. */
@@ -19,6 +21,12 @@ export class ScoredRows {
   #used = 0
   /** The block that is learned next. */
   #next = 0
+
+  constructor(width = 1, make: (length: number) => T = length => new Float32Array(length) as T) {
+    this.#width = width
+    this.#make = make
+    this.values = make(0)
+  }
 
   /** Makes room for the rows of a block that is about to be scored: where in `values` its first row goes. */
   begin(batch: FeatureBatch): number {
@@ -34,9 +42,10 @@ export class ScoredRows {
       this.#used + length <= ROWS_MAX
     if (!goesOn) this.clear()
     const offset = this.#used
-    if (this.values.length < offset + length) {
-      const grown = new Float32Array(Math.max(offset + length, 2 * this.values.length))
-      grown.set(this.values.subarray(0, offset))
+    const needed = (offset + length) * this.#width
+    if (this.values.length < needed) {
+      const grown = this.#make(Math.max(needed, Math.min(2 * this.values.length, ROWS_MAX * this.#width)))
+      grown.set(this.values.subarray(0, offset * this.#width))
       this.values = grown
     }
     if (length === 0) return offset

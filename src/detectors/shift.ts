@@ -66,7 +66,7 @@ export class ShiftDetector implements Detector {
 
   constructor(context: DetectorContext) {
     this.#context = context
-    this.#classes = new KindClasses(context.series)
+    this.#classes = new KindClasses(context.series, context.direction)
   }
 
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {

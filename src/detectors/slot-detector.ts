@@ -1,7 +1,8 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
-import type { Detector, DetectorContext } from '../core/detector.ts'
+import { CHUNK_SHIFT, ColumnStore, type RowTable } from '../core/columns.ts'
+import type { Detector } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
+import { ScoredRows } from './scored-rows.ts'
 import { AT, learnRow, SCRATCH_WIDTH, type SlotChunk, scoreRow, startRow } from './slot-kernel.ts'
 import {
   phaseOf,
@@ -27,6 +28,12 @@ export interface EvidenceParts {
   readonly strangeness: number
 }
 
+/** Where rows lie, and the window step, ms. */
+export interface SlotContext {
+  readonly series: RowTable
+  readonly stepMs: number
+}
+
 /**
  * The daily shape in phase slots, with surprise, point and incident evidence, in `tiny` or `compact` memory.
  * A window belongs to the phase of its start. A NaN or uncovered window gives no opinion and teaches nothing.
@@ -35,22 +42,32 @@ export class SlotDetector implements Detector {
   readonly id: string
   readonly width = 0
   readonly warmUpWindows: number
-  readonly #context: DetectorContext
+  readonly #context: SlotContext
   readonly #profile: SlotProfile
   readonly #rates: SlotRates
   readonly #store: ColumnStore<SlotColumns>
-  /** What `score` worked out, for `learn` of the same batch. */
-  #scratch = new Float64Array(0)
+  /** What `score` worked out, for `learn` of the same rows: SCRATCH_WIDTH numbers a row. */
+  readonly #scored = new ScoredRows(SCRATCH_WIDTH, length => new Float64Array(length))
+  #offset = 0
+  /** The window that is being worked at: its end, its number since 1970 and its place in the day. */
+  #windowEndMs = Number.NaN
+  #window = 0
+  #phase = 0
 
-  /** SCRATCH_WIDTH places a row of the batch scored last; see AT. For detectors built on this one. */
+  /** SCRATCH_WIDTH places a row; see AT. For detectors built on this one. */
   get scratch(): Float64Array {
-    return this.#scratch
+    return this.#scored.values
+  }
+
+  /** Where in the scratch the batch scored or learned last begins. */
+  get scratchAt(): number {
+    return this.#offset * SCRATCH_WIDTH
   }
 
   /** What the opinion of a row of the batch scored last was made of: for ablations. */
   partsOf(row: number): EvidenceParts {
-    const w = this.#scratch
-    const o = row * SCRATCH_WIDTH
+    const w = this.scratch
+    const o = this.scratchAt + row * SCRATCH_WIDTH
     return {
       rawPoint: w[o + AT.rawPoint],
       shift: w[o + AT.shiftRatio],
@@ -59,12 +76,13 @@ export class SlotDetector implements Detector {
     }
   }
 
-  constructor(context: DetectorContext, profile: SlotProfile) {
+  /** `shift`: state grows by 2^shift rows at a time. */
+  constructor(context: SlotContext, profile: SlotProfile, shift = CHUNK_SHIFT) {
     this.id = profile.id
     this.#context = context
     this.#profile = profile
     this.#rates = slotRates(profile, context.stepMs)
-    this.#store = new ColumnStore(slotColumns(profile))
+    this.#store = new ColumnStore(slotColumns(profile), shift)
     this.warmUpWindows = this.#rates.day
   }
 
@@ -72,15 +90,13 @@ export class SlotDetector implements Detector {
     this.scoreNow(batch, out)
   }
 
-  /** `score` without the promise, for callers that own the thread. */
-  scoreNow(batch: FeatureBatch, out: ScoreBatch): void {
-    if (this.#scratch.length < batch.length * SCRATCH_WIDTH)
-      this.#scratch = new Float64Array(batch.capacity * SCRATCH_WIDTH)
-    const w = this.#scratch
+  /** `score` without the promise. `rows`: where the state of each row of the batch lies, by default its series. */
+  scoreNow(batch: FeatureBatch, out: ScoreBatch, rows: Uint32Array = batch.series): void {
+    this.#offset = this.#scored.begin(batch)
+    const w = this.scratch
     out.length = batch.length
-    for (let row = 0; row < batch.length; row++) {
-      const o = row * SCRATCH_WIDTH
-      this.#work(batch, row)
+    for (let row = 0, o = this.scratchAt; row < batch.length; row++, o += SCRATCH_WIDTH) {
+      this.#work(batch, row, rows[row], o)
       out.score[row] = w[o + AT.surprise]
       out.point[row] = w[o + AT.point]
       out.incident[row] = w[o + AT.incident]
@@ -91,66 +107,102 @@ export class SlotDetector implements Detector {
     }
   }
 
-  learn(batch: FeatureBatch, weight: Float32Array): void {
-    if (this.#scratch.length < batch.length * SCRATCH_WIDTH)
-      this.#scratch = new Float64Array(batch.capacity * SCRATCH_WIDTH)
-    const w = this.#scratch
-    const { stepMs, series } = this.#context
-    for (let row = 0; row < batch.length; row++) {
+  learn(batch: FeatureBatch, weight: Float32Array, rows: Uint32Array = batch.series): void {
+    let offset = this.#scored.take(batch)
+    const isScored = offset >= 0
+    if (!isScored) offset = this.#scored.begin(batch)
+    this.#offset = offset
+    const w = this.scratch
+    const { series } = this.#context
+    for (let row = 0, o = offset * SCRATCH_WIDTH; row < batch.length; row++, o += SCRATCH_WIDTH) {
       const observed = batch.observed[row]
       if (Number.isNaN(observed)) continue
-      const index = batch.series[row]
+      const index = rows[row]
       if (index >= this.#store.rows) this.#store.ensure(Math.max(index + 1, series.capacity))
-      const chunk = this.#store.chunks[index >> CHUNK_SHIFT] as SlotChunk
-      const i = index & CHUNK_MASK
-      const startMs = batch.windowEndMs[row] - stepMs
-      const window = Math.floor(startMs / stepMs)
-      const x = clampValue(observed)
-      if (chunk.n[i] === 0) startRow(chunk, i, this.#profile, x, window)
-      const o = row * SCRATCH_WIDTH
+      const chunk = this.#store.chunks[index >> this.#store.shift] as SlotChunk
+      const i = index & this.#store.mask
+      if (batch.windowEndMs[row] !== this.#windowEndMs) this.#enter(batch.windowEndMs[row])
+      if (chunk.n[i] === 0) startRow(chunk, i, this.#profile, clampValue(observed), this.#window)
       const isWorkedOut =
+        isScored &&
         w[o + AT.series] === index &&
         w[o + AT.windowEnd] === batch.windowEndMs[row] &&
         w[o + AT.observed] === observed
-      if (!isWorkedOut || chunk.n[i] === 0) this.#work(batch, row)
+      if (!isWorkedOut || chunk.n[i] === 0) this.#work(batch, row, index, o)
       // What was worked out holds only for the state it was worked out from.
       w[o + AT.series] = -1
-      const phase = phaseOf(startMs, stepMs, this.#rates.day)
-      learnRow(chunk, i, this.#profile, this.#rates, x, window, phase, weight[row], w, o)
+      w[o + AT.value] = clampValue(observed)
+      w[o + AT.weight] = weight[row]
+      learnRow(chunk, i, this.#profile, this.#rates, this.#window, this.#phase, w, o)
     }
+    if (!isScored) this.#scored.clear()
+  }
+
+  /** The chunk of columns that a row of state lies in, made when it is not there, and its place in it. */
+  rowAt(row: number): { readonly chunk: SlotChunk; readonly at: number } {
+    this.#store.ensure(row + 1)
+    return { chunk: this.#store.chunks[row >> this.#store.shift] as SlotChunk, at: row & this.#store.mask }
+  }
+
+  /** The state of one row takes the place of another's. */
+  move(from: number, to: number): void {
+    this.#scored.clear()
+    this.#store.copy(from, to)
+    this.#store.clear(from)
+  }
+
+  /** Lets go of memory that no row below `rows` needs. */
+  shrink(rows: number): void {
+    this.#scored.clear()
+    this.#store.shrink(rows)
+  }
+
+  /** Bytes of one row of state, and rows there is room for. */
+  get rowBytes(): number {
+    return this.#store.rowBytes
+  }
+
+  get rows(): number {
+    return this.#store.rows
   }
 
   /** Windows from the first learned one to this; NaN when there is none. For detectors built on this one. */
   ageOf(series: number, window: number): number {
-    const chunk = this.#store.chunks[series >> CHUNK_SHIFT] as SlotChunk | undefined
-    const i = series & CHUNK_MASK
+    const chunk = this.#store.chunks[series >> this.#store.shift] as SlotChunk | undefined
+    const i = series & this.#store.mask
     return chunk && chunk.n[i] > 0 ? Math.max(window - chunk.firstWindow[i], chunk.lastAge[i]) : NaN
   }
 
   /** Works one row out into the scratch; NaN opinion for a gap or a series not seen before. */
-  #work(batch: FeatureBatch, row: number): void {
-    const w = this.#scratch
-    const o = row * SCRATCH_WIDTH
+  #work(batch: FeatureBatch, row: number, index: number, o: number): void {
+    const w = this.scratch
     w[o + AT.surprise] = NaN
     w[o + AT.point] = NaN
     w[o + AT.incident] = NaN
     const observed = batch.observed[row]
-    const index = batch.series[row]
     w[o + AT.series] = index
     w[o + AT.windowEnd] = batch.windowEndMs[row]
     w[o + AT.observed] = observed
-    const chunk = this.#store.chunks[index >> CHUNK_SHIFT] as SlotChunk | undefined
-    const i = index & CHUNK_MASK
+    const chunk = this.#store.chunks[index >> this.#store.shift] as SlotChunk | undefined
+    const i = index & this.#store.mask
     // A started row (learn is about to take its first value) has levels filled but n = 0.
     if (Number.isNaN(observed) || !chunk || (chunk.n[i] === 0 && chunk.firstWindow[i] === 0)) return
-    const stepMs = this.#context.stepMs
-    const startMs = batch.windowEndMs[row] - stepMs
-    const window = Math.floor(startMs / stepMs)
-    const phase = phaseOf(startMs, stepMs, this.#rates.day)
-    scoreRow(chunk, i, this.#profile, this.#rates, clampValue(observed), window, phase, w, o)
+    if (batch.windowEndMs[row] !== this.#windowEndMs) this.#enter(batch.windowEndMs[row])
+    w[o + AT.value] = clampValue(observed)
+    scoreRow(chunk, i, this.#profile, this.#rates, this.#window, this.#phase, w, o)
+  }
+
+  /** Number and phase of a window are the same for all of its rows. */
+  #enter(windowEndMs: number): void {
+    const { stepMs } = this.#context
+    const startMs = windowEndMs - stepMs
+    this.#windowEndMs = windowEndMs
+    this.#window = Math.floor(startMs / stepMs)
+    this.#phase = phaseOf(startMs, stepMs, this.#rates.day)
   }
 
   forget(series: number): void {
+    this.#scored.clear()
     this.#store.clear(series)
   }
 
@@ -159,6 +211,7 @@ export class SlotDetector implements Detector {
   }
 
   restore(from: Snapshot): void {
+    this.#scored.clear()
     this.#store.restore(from, this.id, VERSION, this.#context.series)
   }
 

@@ -1,8 +1,8 @@
 import type { Chunk } from '../core/columns.ts'
 import { roundStochastic } from '../math/hash-rounding.ts'
-import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
+import { countTail, readTail99 } from '../math/log-histogram.ts'
 import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
-import { nextScale } from './robust-scale.ts'
+import { CLIP_SCALES, SETTLING } from './robust-scale.ts'
 import type { SlotColumns, SlotProfile, SlotRates } from './slot-profile.ts'
 import { pushShape, shapeCode, thirdNearest } from './slot-shapes.ts'
 import { nextLong, nextShort, surpriseOf } from './surprise.ts'
@@ -44,12 +44,19 @@ export const AT = {
   rawPoint: 20,
   /** Code of the normalised value, for the ring of recent shapes. */
   shapeCode: 21,
-  /** The residual in usual residuals (Q), the soft excess in its own usual size (P'), the envelope in scales (h). */
-  residualRatio: 22,
-  softRatio: 23,
-  envelope: 24,
+  /** The value as it is taken, and how much it may teach: numbers given to a function would be boxed. */
+  value: 22,
+  weight: 23,
+  /**
+   * The residual in usual residuals (Q), the soft excess in its own usual size (P'), the envelope in scales (h), the mean
+   * square of the long stretch: views of the learned combiner.
+   */
+  residualRatio: 24,
+  softRatio: 25,
+  envelope: 26,
+  longSquare: 27,
 } as const
-export const SCRATCH_WIDTH = 25
+export const SCRATCH_WIDTH = 28
 
 /** Not quiet: a residual or a level shift of that many scales, or shapes lately this share of the usual tail. */
 const LOUD_SCALES = 3
@@ -63,7 +70,7 @@ const TAIL_OFTEN = 100
 /** A residual of that many scales no longer says more; keeps squares inside float32. */
 export const SCALES_MAX = 1e6
 /** Code of a phase slot never visited: one below the smallest level code. */
-const emptyCode = (profile: SlotProfile) => -profile.levelMax - 1
+export const emptyCode = (profile: SlotProfile) => -profile.levelMax - 1
 
 const ENVELOPE_GAIN = 46
 const ENVELOPE_KNEE = 0.25
@@ -99,8 +106,15 @@ function visitedEnvelope(c: SlotChunk, i: number, profile: SlotProfile, slot: nu
   return known + change * (early ? 0.25 : 0.1)
 }
 
+/** The phase slot of the row's last window, `back` windows before one of `phase`. */
+function slotBefore(rates: SlotRates, phase: number, back: number): number {
+  let last = (phase - (back % rates.day)) | 0
+  if (last < 0) last += rates.day
+  return (last / rates.width) | 0
+}
+
 /**
- * Scores one value; changes nothing but `w` (SCRATCH_WIDTH places from `o`). `window` is the window's number since
+ * Scores w[o + AT.value]; changes nothing but `w` (SCRATCH_WIDTH places from `o`). `window` is the window's number since
  * 1970, `phase` its place in the day. The row must have been started.
  */
 export function scoreRow(
@@ -108,26 +122,27 @@ export function scoreRow(
   i: number,
   profile: SlotProfile,
   rates: SlotRates,
-  x: number,
   window: number,
   phase: number,
   w: Float64Array,
   o: number,
 ): void {
+  const x = w[o + AT.value]
   const n = c.n[i]
-  const age = Math.max(window - c.firstWindow[i], c.lastAge[i])
+  const back = Math.max(0, window - c.firstWindow[i] - c.lastAge[i]) | 0
+  const age = c.lastAge[i] + back
   const floor = 0.05 * c.jump[i] + 0.05 * c.deviation[i] + 1e-6 * c.magnitude[i] + 1e-12
   const slots = rates.slots
-  const current = Math.floor(phase / rates.width)
-  const lastPhase = (((phase - (age - c.lastAge[i])) % rates.day) + rates.day) % rates.day
-  const previousSlot = Math.floor(lastPhase / rates.width)
-  const opens = n > 0 && (current !== previousSlot || age - c.lastAge[i] >= rates.day)
+  // Integers all along: a remainder of floats is a call that costs more than all the rest of this.
+  const current = (phase / rates.width) | 0
+  const previousSlot = slotBefore(rates, phase, back)
+  const opens = n > 0 && (current !== previousSlot || back >= rates.day)
 
   const u = (phase + 0.5) / rates.width - 0.5
   const below = Math.floor(u)
   const f = u - below
-  const a = (below + slots) % slots
-  const b = (a + 1) % slots
+  const a = below < 0 ? slots - 1 : below | 0
+  const b = a + 1 === slots ? 0 : a + 1
   const rowAt = i * profile.slots
   const empty = emptyCode(profile)
   const closing = opens && c.visitCount[i] > 0 ? previousSlot : -1
@@ -164,25 +179,19 @@ export function scoreRow(
   const joint = Math.sqrt(Math.sqrt(Q * L) * P5)
   const g = c.shift[i] + (2 / 61) * (r - c.shift[i])
   const G = ready ? Math.min(SCALES_MAX, Math.abs(g) / (c.scale4[i] + floor)) : 0
-  const code = shapeCode(profile, x, c.shapeMean[i], c.shapeDev[i])
+  shapeCode(profile, c.shapeMean, c.shapeDev, i, w, o + AT.value, o + AT.shapeCode)
   const shapeUsual = c.shapeUsual[i] + 0.5
   const isLoud = L >= LOUD_SCALES || G >= LOUD_SHIFT || c.shape[i] >= LOUD_SHAPE * shapeUsual
-  const shape =
-    isLoud || n % profile.quietStride === 0
-      ? thirdNearest(
-          profile,
-          c.shapes,
-          (c.shapes.length / c.n.length) * i,
-          c.distances,
-          (c.distances.length / c.n.length) * i,
-          n,
-          code,
-        )
-      : c.shape[i]
+  w[o + AT.shape] = c.shape[i]
+  if (isLoud || n % profile.quietStride === 0) {
+    const ringAt = (c.shapes.length / c.n.length) * i
+    const distanceAt = (c.distances.length / c.n.length) * i
+    thirdNearest(profile, c.shapes, ringAt, c.distances, distanceAt, n, w, o + AT.shapeCode, o + AT.shape)
+  }
+  const shape = w[o + AT.shape]
   const warm = age >= rates.day
-  w[o + AT.surprise] = warm
-    ? surpriseOf(nextShort(c.shortSquare[i], P), nextLong(c.longSquare[i], P), G)
-    : NaN
+  const longSquare = nextLong(c.longSquare[i], P)
+  w[o + AT.surprise] = warm ? surpriseOf(nextShort(c.shortSquare[i], P), longSquare, G) : NaN
   const raw = joint / (c.pointUsual[i] + 1)
   w[o + AT.rawPoint] = raw
   w[o + AT.point] = warm ? againstUsualDay(raw, c.usualMax[i]) : NaN
@@ -195,8 +204,6 @@ export function scoreRow(
   w[o + AT.excess] = k
   w[o + AT.softExcess] = soft
   w[o + AT.joint] = joint
-  w[o + AT.shape] = shape
-  w[o + AT.shapeCode] = code
   w[o + AT.floor] = floor
   w[o + AT.opensVisit] = opens ? 1 : 0
   w[o + AT.excessRatio] = P
@@ -205,9 +212,10 @@ export function scoreRow(
   w[o + AT.residualRatio] = Q
   w[o + AT.softRatio] = P5
   w[o + AT.envelope] = h
+  w[o + AT.longSquare] = longSquare
 }
 
-function levelOf(c: SlotChunk, i: number, at: number): number {
+export function levelOf(c: SlotChunk, i: number, at: number): number {
   return c.codeBase[i] + c.levels[at] * c.codeStep[i]
 }
 
@@ -239,8 +247,45 @@ function recode(c: SlotChunk, i: number, profile: SlotProfile, slot: number, lev
     if (value < low) low = value
     if (value > high) high = value
   }
-  const floor = 0.05 * c.jump[i] + 0.05 * c.deviation[i] + 1e-6 * c.magnitude[i] + 1e-12
   levelScratch[slot] = level
+  frameLevels(c, i, profile, low, high)
+  for (let s = 0; s < profile.slots; s++) {
+    if (c.levels[rowAt + s] === empty && s !== slot) continue
+    const code = roundStochastic((levelScratch[s] - c.codeBase[i]) / c.codeStep[i], c.n[i] + s)
+    c.levels[rowAt + s] = Math.max(-profile.levelMax, Math.min(profile.levelMax, code))
+  }
+}
+
+/** Gives a row all its levels (NaN is an empty slot) and the codes of its envelopes at once. */
+export function writeLevels(
+  c: SlotChunk,
+  i: number,
+  profile: SlotProfile,
+  levels: Float64Array,
+  envelopes: Uint8Array,
+  slots: number,
+): void {
+  const rowAt = i * profile.slots
+  c.levels.fill(emptyCode(profile), rowAt, rowAt + profile.slots)
+  let low = Infinity
+  let high = -Infinity
+  for (let s = 0; s < slots; s++) {
+    c.envelopes[rowAt + s] = envelopes[s]
+    if (levels[s] < low) low = levels[s]
+    if (levels[s] > high) high = levels[s]
+  }
+  if (low > high) return
+  frameLevels(c, i, profile, low, high)
+  for (let s = 0; s < slots; s++) {
+    if (Number.isNaN(levels[s])) continue
+    const code = roundStochastic((levels[s] - c.codeBase[i]) / c.codeStep[i], c.n[i] + s)
+    c.levels[rowAt + s] = Math.max(-profile.levelMax, Math.min(profile.levelMax, code))
+  }
+}
+
+/** Base and step of codes for levels from `low` to `high`, with room on both sides. */
+function frameLevels(c: SlotChunk, i: number, profile: SlotProfile, low: number, high: number): void {
+  const floor = 0.05 * c.jump[i] + 0.05 * c.deviation[i] + 1e-6 * c.magnitude[i] + 1e-12
   c.codeBase[i] = low / 2 + high / 2
   c.codeStep[i] = Math.max(
     (0.625 * (high - low)) / profile.levelMax,
@@ -248,11 +293,6 @@ function recode(c: SlotChunk, i: number, profile: SlotProfile, slot: number, lev
     (4e-7 * Math.max(Math.abs(low), Math.abs(high))) / profile.levelMax,
     1e-30,
   )
-  for (let s = 0; s < profile.slots; s++) {
-    if (c.levels[rowAt + s] === empty && s !== slot) continue
-    const code = roundStochastic((levelScratch[s] - c.codeBase[i]) / c.codeStep[i], c.n[i] + s)
-    c.levels[rowAt + s] = Math.max(-profile.levelMax, Math.min(profile.levelMax, code))
-  }
 }
 
 /** Ends the visit of a slot: its level and envelope take what the visit saw. */
@@ -286,27 +326,27 @@ function tightenLevels(c: SlotChunk, i: number, profile: SlotProfile): void {
     recode(c, i, profile, last, levelOf(c, i, rowAt + last))
 }
 
-/** Learns the value that `scoreRow` has just worked out into `w`; `weight` 0..1 slows everything it moves. */
+/** Learns the value that `scoreRow` has just worked out into `w`; w[o + AT.weight], 0..1, slows everything it moves. */
 export function learnRow(
   c: SlotChunk,
   i: number,
   profile: SlotProfile,
   rates: SlotRates,
-  x: number,
   window: number,
   phase: number,
-  weight: number,
   w: Float64Array,
   o: number,
 ): void {
+  const x = w[o + AT.value]
+  const weight = w[o + AT.weight]
   const n = c.n[i]
-  const age = Math.max(window - c.firstWindow[i], c.lastAge[i])
+  const back = Math.max(0, window - c.firstWindow[i] - c.lastAge[i]) | 0
+  const age = c.lastAge[i] + back
   const floor = w[o + AT.floor]
   const r = w[o + AT.residual]
-  const slot = Math.floor(phase / rates.width)
+  const slot = (phase / rates.width) | 0
   if (w[o + AT.opensVisit] === 1) {
-    const lastPhase = (((phase - (age - c.lastAge[i])) % rates.day) + rates.day) % rates.day
-    const previousSlot = Math.floor(lastPhase / rates.width)
+    const previousSlot = slotBefore(rates, phase, back)
     closeVisit(c, i, profile, previousSlot, rates.day)
     if (slot <= previousSlot) tightenLevels(c, i, profile)
   }
@@ -324,21 +364,17 @@ export function learnRow(
   const strangeness = w[o + AT.excessRatio]
   c.shortSquare[i] += weight * (nextShort(c.shortSquare[i], strangeness) - c.shortSquare[i])
   c.longSquare[i] += weight * (nextLong(c.longSquare[i], strangeness) - c.longSquare[i])
-  c.scale1[i] = nextScale(c.scale1[i], Math.abs(r - c.offset[i]), floor, n, rates.scale3, weight)
-  c.scale2[i] = nextScale(c.scale2[i], w[o + AT.excess], floor, n, rates.scale3, weight)
-  c.scale3[i] = nextScale(c.scale3[i], Math.abs(r), floor, n, rates.scale3, weight)
-  c.scale4[i] = nextScale(c.scale4[i], Math.abs(shift), floor, n, rates.scale7, weight)
-  c.scale5[i] = nextScale(c.scale5[i], w[o + AT.softExcess], floor, n, rates.scale3, weight)
   c.shift[i] = shift
+  learnScales(c, i, rates, w, o)
   const { bins, binsPerOctave } = profile
   if (weight > 0.5) {
-    countTail(c.pointTail, i * bins, bins, binsPerOctave, w[o + AT.joint])
+    countTail(c.pointTail, i * bins, bins, binsPerOctave, w, o + AT.joint)
     // Only what the stride made look at: loud windows are looked at more often and would outweigh the quiet.
-    if (n % profile.quietStride === 0) countTail(c.shapeTail, i * bins, bins, binsPerOctave, w[o + AT.shape])
+    if (n % profile.quietStride === 0) countTail(c.shapeTail, i * bins, bins, binsPerOctave, w, o + AT.shape)
   }
   if (n % TAIL_STRIDE === 0 || n < TAIL_OFTEN) {
-    c.pointUsual[i] = tailQuantile99(c.pointTail, i * bins, bins, binsPerOctave)
-    c.shapeUsual[i] = tailQuantile99(c.shapeTail, i * bins, bins, binsPerOctave)
+    readTail99(c.pointTail, i * bins, bins, binsPerOctave, c.pointUsual, i)
+    readTail99(c.shapeTail, i * bins, bins, binsPerOctave, c.shapeUsual, i)
   }
   c.shape[i] = w[o + AT.shape]
   pushShape(
@@ -348,13 +384,13 @@ export function learnRow(
     c.distances,
     (c.distances.length / c.n.length) * i,
     n,
-    w[o + AT.shapeCode],
+    w[o + AT.shapeCode] | 0,
   )
   c.shapeDev[i] += (Math.abs(x - c.shapeMean[i]) - c.shapeDev[i]) / (n + 1)
   c.shapeMean[i] += (x - c.shapeMean[i]) / (n + 1)
 
-  const today = Math.floor(age / rates.day)
-  const lastDay = Math.floor(c.lastAge[i] / rates.day)
+  const today = (age / rates.day) | 0
+  const lastDay = (c.lastAge[i] / rates.day) | 0
   if (today > lastDay) {
     // The first day has no opinion and says nothing about what is usual.
     if (lastDay > 0 && c.dayMax[i] > 0)
@@ -373,4 +409,31 @@ export function learnRow(
   c.previous[i] = x
   c.lastAge[i] = age
   c.n[i] = n + 1
+}
+
+/** The five scales as nextScale would move them, which is written out: given to it, each number would be boxed. */
+function learnScales(c: SlotChunk, i: number, rates: SlotRates, w: Float64Array, o: number): void {
+  const n = c.n[i]
+  const weight = w[o + AT.weight]
+  const floor = w[o + AT.floor]
+  const r = w[o + AT.residual]
+  const young = 1 / (n + 1)
+  const rate3 = weight * (young > rates.scale3 ? young : rates.scale3)
+  const rate7 = weight * (young > rates.scale7 ? young : rates.scale7)
+  const isSettled = n > SETTLING
+  const { scale1, scale2, scale3, scale4, scale5 } = c
+  const s1 = scale1[i]
+  const s2 = scale2[i]
+  const s3 = scale3[i]
+  const s4 = scale4[i]
+  const s5 = scale5[i]
+  scale1[i] =
+    s1 + rate3 * (Math.min(Math.abs(r - c.offset[i]), isSettled ? CLIP_SCALES * (s1 + floor) : Infinity) - s1)
+  scale2[i] =
+    s2 + rate3 * (Math.min(w[o + AT.excess], isSettled ? CLIP_SCALES * (s2 + floor) : Infinity) - s2)
+  scale3[i] = s3 + rate3 * (Math.min(Math.abs(r), isSettled ? CLIP_SCALES * (s3 + floor) : Infinity) - s3)
+  scale4[i] =
+    s4 + rate7 * (Math.min(Math.abs(c.shift[i]), isSettled ? CLIP_SCALES * (s4 + floor) : Infinity) - s4)
+  scale5[i] =
+    s5 + rate3 * (Math.min(w[o + AT.softExcess], isSettled ? CLIP_SCALES * (s5 + floor) : Infinity) - s5)
 }

@@ -1,4 +1,4 @@
-import { fastLog2 } from '../math/fast-log.ts'
+import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
 import { SHINGLE, type SlotProfile } from './slot-profile.ts'
 
 /**
@@ -25,14 +25,73 @@ for (let code = -128; code < 128; code++) {
 
 const recent = new Float64Array(1024)
 
-/** The code of a value against the long-term mean and mean absolute deviation. */
-export function shapeCode(profile: SlotProfile, x: number, mean: number, dev: number): number {
-  const z = Math.max(-Z_CLIP, Math.min(Z_CLIP, (x - mean) / (dev + 1e-6 * Math.abs(mean) + 1e-12)))
-  if (profile.keptDistances) return Math.round(z * LINEAR_GAIN)
-  return Math.sign(z) * Math.round(LOG_GAIN * Math.LN2 * fastLog2(1 + Math.abs(z) / LOG_KNEE))
+/** Writes the code of `w[from]` against the long-term mean and mean absolute deviation of row `i` to `w[to]`. */
+export function shapeCode(
+  profile: SlotProfile,
+  mean: Float64Array,
+  dev: Float32Array,
+  i: number,
+  w: Float64Array,
+  from: number,
+  to: number,
+): void {
+  const m = mean[i]
+  let z = (w[from] - m) / (dev[i] + 1e-6 * Math.abs(m) + 1e-12)
+  if (z > Z_CLIP) z = Z_CLIP
+  else if (z < -Z_CLIP) z = -Z_CLIP
+  if (profile.keptDistances) {
+    w[to] = Math.round(z * LINEAR_GAIN)
+    return
+  }
+  // fastLog2, written out: called from here it is not always inlined, and then its result is boxed.
+  LOG_FLOAT[0] = 1 + Math.abs(z) / LOG_KNEE
+  const bits = LOG_BITS[0]
+  const step = (bits >>> 15) & 255
+  const low = LOG_TABLE[step]
+  const log = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
+  const size = Math.round(LOG_GAIN * Math.LN2 * log)
+  w[to] = z < 0 ? -size : size
 }
 
-/** Third smallest shingle distance with `code` as the newest sample; 0 while there are too few samples. */
+/** The normalised value a code stands for. */
+export function decodeShape(profile: SlotProfile, code: number): number {
+  return profile.keptDistances ? code / LINEAR_GAIN : DECODED[code + 128]
+}
+
+/** The code of a normalised value. */
+export function encodeShape(profile: SlotProfile, z: number): number {
+  const held = Math.max(-Z_CLIP, Math.min(Z_CLIP, z))
+  if (profile.keptDistances) return Math.round(held * LINEAR_GAIN)
+  return Math.sign(held) * Math.round(LOG_GAIN * Math.log(1 + Math.abs(held) / LOG_KNEE))
+}
+
+/** A code that is far from everything but its like, for samples that are not known; signs change from place to place. */
+export function farCode(profile: SlotProfile, place: number): number {
+  return encodeShape(profile, place % 2 === 0 ? Z_CLIP : -Z_CLIP)
+}
+
+/** Works the running distances out from the ring after `n` samples: what `pushShape` would have kept. */
+export function measureDistances(
+  profile: SlotProfile,
+  ring: Int16Array,
+  at: number,
+  distances: Int32Array,
+  distanceAt: number,
+  n: number,
+): void {
+  const size = profile.lastLag + SHINGLE
+  const place = (back: number) => at + ((((n - back) % size) + size) % size)
+  for (let lag = profile.firstLag; lag <= profile.lastLag; lag++) {
+    let sum = 0
+    for (let k = 1; k <= SHINGLE; k++) {
+      const difference = ring[place(k)] - ring[place(k + lag)]
+      sum = (sum + Math.imul(difference, difference)) | 0
+    }
+    distances[distanceAt + lag - profile.firstLag] = sum
+  }
+}
+
+/** Writes the third smallest shingle distance with `w[from]` as the newest code to `w[to]`; 0 while there are few samples. */
 export function thirdNearest(
   profile: SlotProfile,
   ring: Int8Array | Int16Array,
@@ -40,13 +99,20 @@ export function thirdNearest(
   distances: Int32Array,
   distanceAt: number,
   n: number,
-  code: number,
-): number {
-  if (n < SHAPE_WARM_UP) return 0
+  w: Float64Array,
+  from: number,
+  to: number,
+): void {
+  if (n < SHAPE_WARM_UP) {
+    w[to] = 0
+    return
+  }
+  const code = w[from] | 0
   const lastLag = Math.min(profile.lastLag, n - SHINGLE + 1)
-  if (profile.keptDistances)
-    return nearestKept(profile, ring as Int16Array, at, distances, distanceAt, n, code, lastLag)
-  return nearestRedone(profile, ring as Int8Array, at, n, code, lastLag)
+  if (profile.keptDistances) {
+    const third = nearestKept(profile, ring as Int16Array, at, distances, distanceAt, n, code, lastLag)
+    w[to] = third === NONE ? 0 : Math.sqrt(third) / LINEAR_GAIN
+  } else nearestRedone(profile, ring as Int8Array, at, n, code, lastLag, w, to)
 }
 
 function nearestRedone(
@@ -56,7 +122,9 @@ function nearestRedone(
   n: number,
   code: number,
   lastLag: number,
-): number {
+  w: Float64Array,
+  to: number,
+): void {
   const size = profile.lastLag + SHINGLE - 1
   // recent[j] is the sample j earlier: newest first, so that a lag is an offset.
   recent[0] = DECODED[code + 128]
@@ -104,9 +172,10 @@ function nearestRedone(
       second = sum
     } else third = sum
   }
-  return third === Infinity ? 0 : Math.sqrt(third)
+  w[to] = third === Infinity ? 0 : Math.sqrt(third)
 }
 
+/** The third smallest squared distance in linear codes, NONE while there are fewer. */
 function nearestKept(
   profile: SlotProfile,
   ring: Int16Array,
@@ -150,7 +219,7 @@ function nearestKept(
     near = near === run - 1 ? size - 1 : near - run
     far = far === run - 1 ? size - 1 : far - run
   }
-  return third === NONE ? 0 : Math.sqrt(third) / LINEAR_GAIN
+  return third
 }
 
 /** Puts `code` into the ring as sample number `n` and brings the running distances up to it. */

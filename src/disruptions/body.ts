@@ -121,6 +121,7 @@ export function bodyOf(story: Story, context: BodyContext): Disruption {
     why: whyOf(story, felt, anomalies, names, context),
     suspects: story.suspects,
     evidence: allEvidence(story, anomalies, context),
+    ...(story.related.length > 0 ? { related: story.related.map(one => ({ ...one })) } : {}),
     changes: story.changes.map(({ id, timeMs, entity, kind, ref }) => ({
       id,
       time: iso(timeMs),
@@ -129,6 +130,7 @@ export function bodyOf(story: Story, context: BodyContext): Disruption {
       ref,
     })),
     silenced: false,
+    ...(story.holds.length > 0 ? { maintenance: story.holds } : {}),
     replay: { log: options.log, config: options.configDigest, models: { ...options.models } },
     links: { self: path, verdict: `${path}/verdicts` },
   }
@@ -158,6 +160,10 @@ function whyOf(
     out.push('when everything is silent at once, the collector or the network to it is the common part')
     return out
   }
+  if (story.status === 'retracted') {
+    const into = story.related.findLast(one => one.relation === 'merged-into')
+    if (into) out.push(`this turned out to be part of ${into.id}, which goes on with what was known of it`)
+  }
   const own = ownEvidence(felt, anomalies)
   if (own) {
     const unit = context.unitOf(own.metric, own.key)
@@ -175,11 +181,20 @@ function whyOf(
     `${names.length} of ${context.entitiesKnown} entities affected: ${listText(names)}; strength ` +
       `${story.peak.toFixed(1)} of ${context.options.openAt} needed`,
   )
+  for (const { id, relation } of story.related) {
+    if (relation === 'merged-from') out.push(`${id} turned out to be part of this`)
+    if (relation === 'split-off') out.push(`${id} was told apart from this: no call path joins them`)
+    if (relation === 'split-from') out.push(`told apart from ${id}: no call path joins them`)
+  }
   if (story.normal.length > 0) out.push(`${listText(story.normal)} stayed normal`)
   for (const { kind, ref, entity, timeMs } of story.changes.slice(0, 2)) {
     out.push(`${kind} ${ref} of ${entity} ${agoText(story.startedMs - timeMs)} before the start`)
   }
-  if (story.resolvedMs !== null) {
+  if (cause && story.recurrences > 0) {
+    const times = story.recurrences === 1 ? 'one' : String(story.recurrences)
+    out.push(`not new: ${times} of the disruptions before it had the cause ${cause.entity}`)
+  }
+  if (story.status === 'resolved' && story.resolvedMs !== null) {
     out.push(
       `quiet since ${clockText(story.resolvedMs)}, lasted ${agoText(story.resolvedMs - story.startedMs)}`,
     )

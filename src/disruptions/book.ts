@@ -3,6 +3,7 @@ import type { Fleet } from './fleet.ts'
 import { type CallGraph, compare } from './graph.ts'
 import type { WindowLevels } from './levels.ts'
 import type { DisruptionOptions } from './options.ts'
+import { joined, nearest } from './paths.ts'
 import { join, newStory, type Story } from './story.ts'
 
 /**
@@ -19,51 +20,105 @@ export class StoryBook {
   readonly #options: DisruptionOptions
   #components = new Map<string, string>()
   #version = -1
+  /** Tenants of which the call graph holds anybody. */
+  readonly #mapped = new Set<string>()
+  #counted = 0
+  readonly #kin = new Map<string, ReadonlySet<string>>()
+  #front: string | undefined
+  /** Onsets this close belong together, ms. */
+  readonly nearMs: number
 
   constructor(fleet: Fleet, graph: CallGraph, options: DisruptionOptions) {
     this.#fleet = fleet
     this.#graph = graph
     this.#options = options
+    this.nearMs = options.togetherWindows * options.stepMs
   }
 
   /** Name of the component an entity belongs to. */
   componentOf(entity: number): string {
-    if (this.#version !== this.#graph.version) {
-      this.#components = this.#graph.components()
-      this.#version = this.#graph.version
-    }
-    const { name, namespace } = this.#fleet.entities[entity]
-    const found = this.#components.get(name)
-    if (found !== undefined) return found
-    if (name === FRONT_DOOR && this.#graph.size > 0) return this.#frontComponent()
-    return `namespace ${namespace}`
+    this.#refresh()
+    return this.#mappedOf(entity) ?? `namespace ${this.#fleet.entities[entity].namespace}`
   }
 
-  /** Names of all entities of one component of a tenant, sorted. */
-  scope(tenant: string, component: string): string[] {
+  /** The component of the call graph that an entity is in, undefined when it is in none. */
+  #mappedOf(entity: number): string | undefined {
+    const { name } = this.#fleet.entities[entity]
+    const found = this.#components.get(name)
+    return found === undefined && name === FRONT_DOOR && this.#graph.size > 0 ? this.#frontComponent() : found
+  }
+
+  componentOfName(tenant: string, name: string): string {
+    const entity = this.#fleet.id(tenant, name)
+    return entity < 0 ? '' : this.componentOf(entity)
+  }
+
+  /** A graph that has grown names its components anew: open stories follow their first member. */
+  #refresh(): void {
+    const { entities } = this.#fleet
+    if (this.#version === this.#graph.version && this.#counted === entities.length) return
+    for (; this.#counted < entities.length; this.#counted++) {
+      if (this.#graph.has(entities[this.#counted].name)) this.#mapped.add(entities[this.#counted].tenant)
+    }
+    if (this.#version === this.#graph.version) return
+    for (const { tenant, name } of entities) if (this.#graph.has(name)) this.#mapped.add(tenant)
+    this.#components = this.#graph.components()
+    this.#version = this.#graph.version
+    this.#kin.clear()
+    this.#front = undefined
+    for (const story of this.open) {
+      const first = Object.keys(story.members)[0]
+      if (story.kind === 'fault' && first !== undefined)
+        story.component = this.componentOfName(story.tenant, first)
+    }
+  }
+
+  /** The open story that an anomaly of a member is evidence of: that of the latest run that had begun by its end. */
+  teller(tenant: string, name: string, endMs: number): Story | undefined {
+    let found: Story | undefined
+    for (const story of this.open) {
+      const member = story.tenant === tenant ? story.members[name] : undefined
+      if (!member || endMs <= story.episodeMs) continue
+      if (!found || member.runMs > found.members[name].runMs) found = story
+    }
+    return found
+  }
+
+  /**
+   * Names of all entities of the components that a story's members are in, sorted. Of components too large for
+   * that, those nearest to the members by calls.
+   */
+  scope(story: Story): string[] {
     const out: string[] = []
+    const members = Object.keys(story.members)
+    const components = new Set([story.component])
+    for (const name of members) components.add(this.componentOfName(story.tenant, name))
     for (let e = 0; e < this.#fleet.entities.length; e++) {
-      if (this.#fleet.entities[e].tenant === tenant && this.componentOf(e) === component) {
+      if (this.#fleet.entities[e].tenant === story.tenant && components.has(this.componentOf(e))) {
         out.push(this.#fleet.entities[e].name)
       }
     }
-    return out.sort(compare)
+    if (out.length <= MOST_SCOPE) return out.sort(compare)
+    const near = nearest(members, this.#graph, MOST_SCOPE)
+    // Where no call graph says who is near, all are.
+    return out.filter(name => near.has(name) || !this.#graph.has(name)).sort(compare)
   }
 
   /** Lets strange entities join open stories, opens new ones. Returns the new ones, earliest first. */
   group(levels: WindowLevels, nowMs: number): Story[] {
+    this.#refresh()
     const strange = this.#strange(levels)
     const taken = new Map<number, Story>()
     const waiting: number[] = []
     for (const entity of strange) {
-      const story = this.#storyOf(entity) ?? this.#joinable(entity, this.open)
+      const story = this.#storyOf(entity, levels) ?? this.#joinable(entity, this.open, levels)
       if (story) this.#take(story, entity, levels, nowMs, taken)
       else waiting.push(entity)
     }
     const born: Story[] = []
     for (const seed of waiting) {
       if (levels.level[seed] < this.#options.openAt || taken.has(seed)) continue
-      const joined = this.#joinable(seed, born)
+      const joined = this.#joinable(seed, born, levels)
       if (joined) {
         this.#take(joined, seed, levels, nowMs, taken)
         continue
@@ -78,7 +133,7 @@ export class StoryBook {
     }
     for (const entity of waiting) {
       if (taken.has(entity)) continue
-      const story = this.#joinable(entity, born)
+      const story = this.#joinable(entity, born, levels)
       if (story) this.#take(story, entity, levels, nowMs, taken)
     }
     this.open.push(...born)
@@ -108,6 +163,7 @@ export class StoryBook {
   #take(story: Story, entity: number, levels: WindowLevels, nowMs: number, taken: Map<number, Story>): void {
     const { name, onsetMs } = this.#fleet.entities[entity]
     const member = join(story, name, onsetMs ?? nowMs - this.#options.stepMs, levels.level[entity], nowMs)
+    if (onsetMs !== null && onsetMs > member.runMs) member.runMs = onsetMs
     const silence = levels.silent.get(entity)
     if (silence) {
       member.silence = silence.whole ? 'whole' : member.silence === 'whole' ? 'whole' : 'instances'
@@ -116,40 +172,138 @@ export class StoryBook {
     taken.set(entity, story)
   }
 
-  #storyOf(entity: number): Story | undefined {
-    const { tenant, name } = this.#fleet.entities[entity]
-    return this.open.find(story => story.tenant === tenant && story.members[name] !== undefined)
+  /** The open story that an entity's present run of strange windows belongs to; a calm member's is its last. */
+  #storyOf(entity: number, levels: WindowLevels): Story | undefined {
+    const { tenant, name, onsetMs } = this.#fleet.entities[entity]
+    let found: Story | undefined
+    for (const story of this.open) {
+      const member = story.tenant === tenant ? story.members[name] : undefined
+      if (!member || story.kind !== 'fault') continue
+      const same = onsetMs === null || onsetMs <= member.runMs || this.together(onsetMs, story)
+      // A member that was calm and is strange again goes on with the story only while its cause explains it.
+      if (!same && !this.#explains(story, name, levels)) continue
+      if (!found || member.runMs > found.members[name].runMs) found = story
+    }
+    return found
   }
 
-  #joinable(entity: number, stories: readonly Story[]): Story | undefined {
-    const { tenant, name, onsetMs } = this.#fleet.entities[entity]
-    const component = this.componentOf(entity)
-    const near = this.#options.togetherWindows * this.#options.stepMs
+  /** Whether an open story's members include the entity by its present run. */
+  isActive(story: Story, name: string): boolean {
+    const entity = this.#fleet.id(story.tenant, name)
+    if (entity < 0) return false
+    const { onsetMs } = this.#fleet.entities[entity]
+    return onsetMs === null || onsetMs <= story.members[name].runMs
+  }
+
+  /** Entities that are strange by another story which still goes on: they are no suspects of this one. */
+  told(story: Story): Set<string> {
+    const out = new Set<string>()
+    for (const other of this.open) {
+      if (other === story || other.kind !== 'fault' || other.tenant !== story.tenant) continue
+      for (const name of Object.keys(other.members)) {
+        if (story.members[name] === undefined && this.isActive(other, name)) out.add(name)
+      }
+    }
+    return out
+  }
+
+  #joinable(entity: number, stories: readonly Story[], levels: WindowLevels): Story | undefined {
+    const { tenant, name } = this.#fleet.entities[entity]
     return stories.find(story => {
-      if (story.kind !== 'fault' || story.tenant !== tenant || story.component !== component) return false
-      const onset = onsetMs ?? Number.POSITIVE_INFINITY
-      const together = onset >= story.startedMs - near && onset <= story.lastOnsetMs + near
-      // The front slides with every member that joins, but not without end.
-      if (together && onset <= story.startedMs + MOST_SLIDES * near) return true
-      return this.#onPath(name, story)
+      if (story.kind !== 'fault' || story.tenant !== tenant) return false
+      return this.#correlated(entity, story) || this.#explains(story, name, levels)
     })
   }
 
-  #onPath(name: string, story: Story): boolean {
-    const cause = story.suspects[0]?.entity
-    if (cause === undefined) return false
+  /**
+   * Whether an onset makes an entity part of a story: near it and joined by a call path to a member; or, where one
+   * of the two is in no call graph, next to a member's onset and in no other namespace. Where a tenant has no call
+   * graph at all, near is enough.
+   */
+  #correlated(entity: number, story: Story): boolean {
+    const { tenant, name, namespace, onsetMs } = this.#fleet.entities[entity]
+    if (onsetMs === null || !this.together(onsetMs, story)) return false
+    const own = this.#mappedOf(entity)
+    if (own !== undefined && this.#mappedTo(story, own)) return this.linked(name, story)
+    const close = this.#mapped.has(tenant) ? CORRELATED_WINDOWS * this.#options.stepMs : this.nearMs
+    let members = 0
+    for (const member of Object.keys(story.members)) {
+      const other = this.#fleet.id(tenant, member)
+      if (other < 0 || ++members > MOST_COMPARED) continue
+      if ((own === undefined) !== (this.#mappedOf(other) === undefined)) continue
+      if (own !== undefined) continue
+      const space = this.#fleet.entities[other].namespace
+      if (space !== '' && namespace !== '' && space !== namespace) continue
+      if (!this.#mapped.has(tenant) || Math.abs(onsetMs - story.members[member].runMs) <= close) return true
+    }
+    return false
+  }
+
+  #mappedTo(story: Story, component: string): boolean {
+    return Object.keys(story.members).some(name => {
+      const entity = this.#fleet.id(story.tenant, name)
+      return entity >= 0 && this.#mappedOf(entity) === component
+    })
+  }
+
+  /** Whether an onset is near those of a story. The front slides with every member, but not without end. */
+  together(onsetMs: number, story: Story): boolean {
     return (
-      cause === name || this.#graph.ancestors(cause).has(name) || this.#graph.descendants(cause).has(name)
+      onsetMs >= story.episodeMs - this.nearMs &&
+      onsetMs <= story.lastOnsetMs + this.nearMs &&
+      onsetMs <= story.episodeMs + MOST_SLIDES * this.nearMs
     )
   }
 
-  #frontComponent(): string {
-    for (const { source } of this.#graph.edges()) {
-      if (this.#graph.callers(source).length === 0) return this.#components.get(source) ?? source
+  /** Whether the call graph joins an entity to a member; what is in no graph is joined by its onset alone. */
+  linked(name: string, story: Story): boolean {
+    if (!this.#graph.has(name)) return true
+    const measured = (other: string): boolean => this.#fleet.id(story.tenant, other) >= 0
+    let members = 0
+    for (const member of Object.keys(story.members)) {
+      if (++members > MOST_COMPARED) return true
+      if (!this.#graph.has(member) || joined(name, member, this.#graph, measured)) return true
     }
-    return FRONT_DOOR
+    return false
+  }
+
+  /** Whether a story's cause is still strange and lies on a call path with the entity. */
+  #explains(story: Story, name: string, levels: WindowLevels): boolean {
+    const cause = story.suspects[0]?.entity
+    if (cause === undefined) return false
+    if (cause === name) return true
+    const entity = this.#fleet.id(story.tenant, cause)
+    if (entity < 0 || !(levels.level[entity] >= this.#options.stayShare * this.#options.memberAt))
+      return false
+    if (story.members[cause] !== undefined && !this.isActive(story, cause)) return false
+    return this.#kinOf(cause).has(name)
+  }
+
+  /** Everybody above and below an entity, remembered until the graph changes. */
+  #kinOf(entity: string): ReadonlySet<string> {
+    const known = this.#kin.get(entity)
+    if (known) return known
+    const kin = this.#graph.ancestors(entity)
+    for (const name of this.#graph.descendants(entity)) kin.add(name)
+    if (this.#kin.size >= this.#options.maxOpen) this.#kin.clear()
+    this.#kin.set(entity, kin)
+    return kin
+  }
+
+  /** The component of the least entity that calls others and is called by none. */
+  #frontComponent(): string {
+    if (this.#front !== undefined) return this.#front
+    const first = this.#graph.edges().find(({ source }) => this.#graph.callers(source).length === 0)?.source
+    this.#front = first === undefined ? FRONT_DOOR : (this.#components.get(first) ?? first)
+    return this.#front
   }
 }
 
 /** The sliding extension of a story by new onsets ends after this many times `togetherWindows`. */
 const MOST_SLIDES = 10
+/** Onsets this close are one event where no call graph says so, windows: an onset is known to a window or two. */
+const CORRELATED_WINDOWS = 2
+/** Entities among which a cause is looked for; in a larger component the nearest by calls. */
+const MOST_SCOPE = 400
+/** Members that a newcomer is compared with; of so large a story everything is part. */
+const MOST_COMPARED = 500

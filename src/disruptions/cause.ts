@@ -44,7 +44,7 @@ export interface Cause {
 const SCORE_CAP = 30
 const SECOND_FAMILY = 0.3
 const ANOMALOUS = 1.5
-const UNEXPLAINED_BONUS = 1
+const UNEXPLAINED_BONUS = 0.3
 const CHANGE_BONUS = 2
 const CHANGE_CALLER_SHARE = 0.6
 const ALERTING_BONUS = 0.5

@@ -108,16 +108,16 @@ const CLIENT_METRIC = /client|outbound|upstream/i
  */
 export function placeOf(meta: SeriesMeta, known: (name: string) => boolean): Place {
   const instance = instanceOf(meta)
-  const labels = meta.labels
   const edge = EDGE_ENTITY.exec(meta.entity)
   if (edge) {
     const [caller, callee] = splitEdge(meta.metric, known)
     const family = edge[1] === 'src' ? F.edgeSource : F.edgeTarget
     return { entity: callee, family, kind: 'latency', caller, instance: '' }
   }
-  if (labels.client && labels.server) {
-    const family = edgeFamily(meta, labels.server)
-    return { entity: labels.server, family, kind: meta.kind, caller: labels.client, instance: '' }
+  const call = callOf(meta)
+  if (call) {
+    const [caller, callee] = call
+    return { entity: callee, family: edgeFamily(meta, callee), kind: meta.kind, caller, instance: '' }
   }
   let family = BY_KIND[meta.kind]
   if (meta.entity === FRONT_DOOR && FELT[family]) {
@@ -128,6 +128,33 @@ export function placeOf(meta: SeriesMeta, known: (name: string) => boolean): Pla
   return { entity: meta.entity, family, kind: meta.kind, caller: undefined, instance }
 }
 
+/**
+ * Labels by which a series names both ends of a call: service graphs of tracing systems
+ * (`traces_service_graph_request_*`), then service meshes.
+ */
+const CALL_LABELS: readonly (readonly [caller: string, callee: string])[] = [
+  ['client', 'server'],
+  ['source_workload', 'destination_workload'],
+  ['source_app', 'destination_app'],
+]
+/** Labels by which a span or client metric of the caller names whom it called. */
+const PEER_LABELS: readonly string[] = ['peer_service', 'peer.service']
+/** What tracers and meshes write when they do not know one end. */
+const NOBODY = /^(unknown|<unspecified>|none)?$/i
+
+/** Both ends of the call that a series measures, when its labels name them. */
+function callOf({ labels, entity }: SeriesMeta): readonly [caller: string, callee: string] | undefined {
+  for (const [caller, callee] of CALL_LABELS) {
+    const [from, to] = [labels[caller], labels[callee]]
+    if (from && to && !NOBODY.test(from) && !NOBODY.test(to)) return [from, to]
+  }
+  for (const label of PEER_LABELS) {
+    const to = labels[label]
+    if (to && to !== entity && entity !== '' && !NOBODY.test(to)) return [entity, to]
+  }
+  return undefined
+}
+
 /** Family of a metric of which only the name is known. */
 export function familyOfMetric(metric: string): number {
   return BY_KIND[metricKind(metric, unitOf(metric))]
@@ -135,8 +162,9 @@ export function familyOfMetric(metric: string): number {
 
 function edgeFamily(meta: SeriesMeta, server: string): number {
   if (meta.kind !== 'latency') return BY_KIND[meta.kind]
-  // Whose series it is says who measured it; where a collector made it, only its name can.
-  if (meta.entity === server) return F.edgeTarget
+  if (CLIENT_METRIC.test(meta.metric) || meta.labels.reporter === 'source') return F.edgeSource
+  // Whose series it is says who measured it; where a collector made it, its name or the mesh's reporter can.
+  if (meta.entity === server || meta.labels.reporter === 'destination') return F.edgeTarget
   return /server|dst|target/i.test(meta.metric) ? F.edgeTarget : F.edgeSource
 }
 

@@ -79,8 +79,8 @@ export class Fleet {
     }
     this.#placeEntryAnew()
     this.#placeNew(batch)
-    if (this.#graph.size > this.#edgeSeenMs.length) {
-      const longer = new Float64Array(grown(this.#graph.size, this.#edgeSeenMs.length))
+    if (this.#graph.extent > this.#edgeSeenMs.length) {
+      const longer = new Float64Array(grown(this.#graph.extent, this.#edgeSeenMs.length))
       longer.set(this.#edgeSeenMs)
       this.#edgeSeenMs = longer
     }
@@ -99,9 +99,34 @@ export class Fleet {
   endWindow(): void {
     clearEntities(this.columns)
     clearInstances(this.instanceColumns)
-    for (let edge = 0; edge < this.#graph.size && edge < this.#edgeSeenMs.length; edge++) {
+    for (let edge = 0; edge < this.#graph.extent && edge < this.#edgeSeenMs.length; edge++) {
       if (this.#edgeSeenMs[edge] > 0) this.#graph.seen(edge, this.#edgeSeenMs[edge])
     }
+  }
+
+  /** Nobody is missed and nothing is strange until it is seen again. */
+  letGo(): void {
+    this.rows.lastLiveMs.fill(Number.NEGATIVE_INFINITY)
+    for (const memory of this.entities) {
+      memory.recent = [0, 0, 0]
+      memory.onsetMs = null
+      memory.lastStrangeMs = 0
+    }
+  }
+
+  /**
+   * Forgets learned calls that have been silent for an hour of windows. Their series, should they come back, are
+   * placed anew.
+   */
+  expireEdges(nowMs: number): void {
+    const gone = this.#graph.expire(nowMs - this.#forgetAfterMs)
+    if (gone.length === 0) return
+    const places = new Set(gone.map(edge => edge + 1))
+    const { edge, entity } = this.rows
+    for (let row = 0; row < edge.length; row++) {
+      if (edge[row] !== 0 && places.has(edge[row])) entity[row] = 0
+    }
+    for (const index of gone) if (index < this.#edgeSeenMs.length) this.#edgeSeenMs[index] = 0
   }
 
   forget(row: number): void {

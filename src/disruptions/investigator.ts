@@ -77,12 +77,13 @@ export class Investigator {
   /** Names the suspects of a story, what changed before it, and what stayed normal. */
   rank(story: Story, nowMs: number): void {
     const { stepMs, postWindows, baselineWindows, maxSuspects } = this.#parts.options
-    const names = this.#parts.book.scope(story.tenant, story.component)
+    const told = this.#parts.book.told(story)
+    const names = this.#parts.book.scope(story).filter(name => !told.has(name))
     const causes = this.#causes({
       tenant: story.tenant,
       scope: new Set(names),
-      onsetMs: story.startedMs,
-      untilMs: Math.min(nowMs, story.startedMs + Math.max(postWindows, story.windows + 1) * stepMs),
+      onsetMs: story.episodeMs,
+      untilMs: Math.min(nowMs, story.episodeMs + Math.max(postWindows, story.windows + 1) * stepMs),
       baselineMs: baselineWindows * stepMs,
       disrupted: this.#intervals(story.tenant, story),
       silentOf: story,
@@ -91,17 +92,17 @@ export class Investigator {
     story.suspects = causes
       .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
       .slice(0, maxSuspects)
-      .map((cause, i) => suspectOf(cause, i + 1, story.startedMs, this.#parts.graph.has(cause.entity)))
+      .map((cause, i) => suspectOf(cause, i + 1, story.episodeMs, this.#parts.graph.has(cause.entity)))
     story.measured = measuredEvidence(
       causes,
       new Set([...Object.keys(story.members), ...story.suspects.map(one => one.entity)]),
-      story.startedMs,
+      story.episodeMs,
       nowMs,
     ).slice(0, this.#parts.options.maxEvidence)
     const named = new Set([...Object.keys(story.members), ...story.suspects.slice(0, 3).map(s => s.entity)])
     story.changes = this.#parts.changes
       .filter(change => named.has(change.entity) && change.timeMs <= nowMs)
-      .filter(change => change.timeMs > story.startedMs - 5 * this.#parts.options.changeDecayMs)
+      .filter(change => change.timeMs > story.episodeMs - 5 * this.#parts.options.changeDecayMs)
       .slice(-MOST_NORMAL)
     story.normal = names
       .filter(name => story.members[name] === undefined && this.#isNormal(story.tenant, name))

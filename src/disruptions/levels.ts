@@ -30,7 +30,7 @@ interface Silence {
 
 /** Evidence at which a run of strange windows begins, and windows it may pause. */
 const STRANGE_AT = 2
-const PAUSE_WINDOWS = 3
+const PAUSE_WINDOWS = 1
 /** Rate of the slow mean of traffic, per window. */
 const TRAFFIC_RATE = 0.05
 /** Share of series still heard below which a tenant is mute. */

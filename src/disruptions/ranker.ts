@@ -1,6 +1,6 @@
 import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
-import { KIND_TRAITS } from '../core/metric-kind.ts'
+import { KIND_TRAITS, type MetricKind } from '../core/metric-kind.ts'
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
 import type { Finding } from './cause.ts'
@@ -41,7 +41,7 @@ const GAP_WINDOWS = 1
 const EARLIER_WINDOWS = 3
 const FEWEST_NORMAL = 10
 /** Values of the past that one ranking looks at; beyond it, the past of all series is thinned out evenly. */
-const BASELINE_VALUES_MAX = 600_000
+const BASELINE_VALUES_MAX = 300_000
 /** Windows before the onset in which a series must have been heard, nearly always, to be missed after it. */
 const HEARD_WINDOWS = 10
 const HEARD_SHARE = 0.8
@@ -153,7 +153,7 @@ export class Ranker {
       m,
       badOf(meta, place),
       KIND_TRAITS[place.kind].relativeFloor,
-      floorOf(place.kind, meta.unit),
+      floorOf(place.kind, unitSeen(place.kind, meta.unit, this.#before, n, after, m)),
       place.family === F.err,
       this.#scratch,
     )
@@ -183,6 +183,28 @@ export class Ranker {
     const longest = Math.max(this.#before.length, this.#after.length)
     if (this.#scratch.values.length < longest) this.#scratch = changeScratch(longest)
   }
+}
+
+/** Errors without a unit that are fractions of one, before and after, are a ratio. */
+function unitSeen(
+  kind: MetricKind,
+  unit: string,
+  before: Float64Array,
+  n: number,
+  after: Float64Array,
+  m: number,
+): string {
+  if (kind !== 'error' || unit !== '') return unit
+  let fractions = 0
+  for (let i = 0; i < n; i++) {
+    if (before[i] > 1 || before[i] < 0) return unit
+    if (before[i] > 0 && before[i] < 1) fractions++
+  }
+  for (let i = 0; i < m; i++) {
+    if (after[i] > 1 || after[i] < 0) return unit
+    if (after[i] > 0 && after[i] < 1) fractions++
+  }
+  return fractions > 0 ? 'ratio' : unit
 }
 
 interface Voices {

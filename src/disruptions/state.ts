@@ -1,10 +1,12 @@
 import type { Change } from '../core/change.ts'
 import { ForeshockError } from '../core/errors.ts'
+import type { MaintenanceWindow } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { rowColumns } from './evidence.ts'
 import type { EntityMemory, Fleet, InstanceMemory } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
+import type { Maintenance } from './maintenance.ts'
 import type { DisruptionCounts, OpenAnomaly } from './stage.ts'
 import { dictionary, type Story } from './story.ts'
 
@@ -22,19 +24,22 @@ export interface StageState {
   readonly anomalies: Map<string, OpenAnomaly>
   readonly muteWindows: Map<string, number>
   readonly counts: DisruptionCounts
+  readonly maintenance: Maintenance
 }
 
 interface SavedMeta {
   readonly nowMs: number
   readonly entities: readonly EntityMemory[]
   readonly instances: readonly InstanceMemory[]
-  readonly edges: readonly (readonly [source: string, target: string, lastSeenMs: number])[]
+  readonly edges: readonly (readonly [source: string, target: string, lastSeenMs: number, given?: boolean])[]
   readonly open: readonly Story[]
   readonly resolved: readonly Story[]
   readonly changes: readonly Change[]
   readonly anomalies: readonly OpenAnomaly[]
   readonly muteWindows: readonly (readonly [tenant: string, windows: number])[]
   readonly counts: DisruptionCounts
+  /** Absent before there were any. */
+  readonly maintenance?: readonly MaintenanceWindow[]
 }
 
 export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
@@ -45,13 +50,16 @@ export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
     nowMs: state.nowMs,
     entities: state.fleet.entities,
     instances: state.fleet.instances,
-    edges: state.graph.edges().map(({ source, target, lastSeenMs }) => [source, target, lastSeenMs]),
+    edges: state.graph
+      .edges()
+      .map(({ source, target, lastSeenMs, given }) => [source, target, lastSeenMs, given]),
     open: state.open,
     resolved: state.resolved,
     changes: state.changes,
     anomalies: [...state.anomalies.values()],
     muteWindows: [...state.muteWindows],
     counts: state.counts,
+    maintenance: state.maintenance.saved(),
   }
   // A copy, as every snapshot: the stage goes on changing its own.
   return { id: ID, version: VERSION, keys, columns: { lastLiveMs }, meta: JSON.parse(JSON.stringify(meta)) }
@@ -70,7 +78,9 @@ export function restoreStage(
   if (part.version !== VERSION || !(lastLiveMs instanceof Float64Array) || !Array.isArray(saved?.entities)) {
     throw new ForeshockError('FS_SNAPSHOT_INVALID', `expected ${ID} v${VERSION}, got v${part.version}`)
   }
-  for (const [source, target, lastSeenMs] of saved.edges) state.graph.add(source, target, lastSeenMs)
+  // Older snapshots do not say who told of an edge: those never seen by a series were given.
+  for (const [source, target, lastSeenMs, given] of saved.edges)
+    state.graph.add(source, target, lastSeenMs, given ?? lastSeenMs === 0)
   state.fleet.restore(saved.entities, saved.instances)
   const rows = rowColumns(Math.max(64, table.capacity))
   for (let i = 0; i < part.keys.length; i++) {
@@ -86,17 +96,25 @@ export function restoreStage(
   state.muteWindows.clear()
   for (const [tenant, windows] of saved.muteWindows) state.muteWindows.set(tenant, windows)
   Object.assign(state.counts, saved.counts)
+  state.maintenance.restore(saved.maintenance ?? [])
   return saved.nowMs
 }
 
 function revive(story: Story): Story {
   const members = dictionary(story.members)
-  for (const name of Object.keys(members)) members[name] = { ...members[name] }
-  // Stories of an older snapshot were not measured.
+  for (const name of Object.keys(members)) {
+    const member = members[name]
+    members[name] = { ...member, runMs: member.runMs ?? member.onsetMs }
+  }
+  // Stories of an older snapshot were not measured, and had no relations.
   return {
     ...story,
     measured: story.measured ?? [],
     rankedMembers: story.rankedMembers ?? 0,
+    related: story.related ?? [],
+    episodeMs: story.episodeMs ?? story.startedMs,
+    told: story.told ?? story.revision > 0,
+    holds: story.holds ?? [],
     members,
     evidence: dictionary(story.evidence),
   }

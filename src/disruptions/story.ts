@@ -4,6 +4,8 @@ import type { Disruption, Evidence, Suspect } from '../core/disruption.ts'
 
 export interface Member {
   onsetMs: number
+  /** Start of the run of strange windows that made it part of this story; a later run may be another story's. */
+  runMs: number
   /** Strongest smoothed evidence so far. */
   peak: number
   lastMs: number
@@ -24,6 +26,8 @@ export interface Story {
   readonly kind: 'fault' | 'pipeline'
   component: string
   startedMs: number
+  /** Start of the present episode: later than `startedMs` where an ended disruption came back. */
+  episodeMs: number
   openedMs: number
   readonly members: Record<string, Member>
   /** Onset of the member that joined last: later ones must begin near it, or lie on the cause's call path. */
@@ -54,6 +58,24 @@ export interface Story {
   /** Members at that ranking: more of them since then ask for another. */
   rankedMembers: number
   published: Disruption | null
+  /** Stories that became this one, that this one became, or that parted from it; oldest first. */
+  related: Relation[]
+  /** Whether anybody was told: maintenance windows keep a story to the record. */
+  told: boolean
+  /** Maintenance windows that covered it when it was last recorded. */
+  holds: string[]
+}
+
+export type Relation = NonNullable<Disruption['related']>[number]
+
+/** Relations remembered per story. */
+const MOST_RELATED = 20
+
+/** Notes a relation once; the oldest give way. */
+export function relate(story: Story, id: string, relation: Relation['relation']): void {
+  if (story.related.some(one => one.id === id && one.relation === relation)) return
+  story.related.push({ id, relation })
+  if (story.related.length > MOST_RELATED) story.related.shift()
 }
 
 /** A record without inherited names: entities may be called anything, even `__proto__`. */
@@ -76,6 +98,7 @@ export function newStory(
     kind,
     component,
     startedMs,
+    episodeMs: startedMs,
     openedMs: nowMs,
     members: dictionary(),
     lastOnsetMs: startedMs,
@@ -99,6 +122,9 @@ export function newStory(
     rankedAt: -1,
     rankedMembers: 0,
     published: null,
+    related: [],
+    told: false,
+    holds: [],
   }
 }
 
@@ -106,7 +132,7 @@ export function newStory(
 export function join(story: Story, entity: string, onsetMs: number, level: number, nowMs: number): Member {
   let member = story.members[entity]
   if (!member) {
-    member = { onsetMs, peak: level, lastMs: nowMs, silence: 'none', instances: [] }
+    member = { onsetMs, runMs: onsetMs, peak: level, lastMs: nowMs, silence: 'none', instances: [] }
     story.members[entity] = member
     if (onsetMs > story.lastOnsetMs) story.lastOnsetMs = onsetMs
   }

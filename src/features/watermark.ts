@@ -12,6 +12,8 @@ export interface EventClock {
   activeMs: number
   /** Newest arrival; −Infinity before the first. */
   arrivalMs: number
+  /** Arrival that ended the last stretch in which nobody listened; −Infinity before the first. */
+  returnedMs: number
   watermarkMs: number
   /** Windows that end at or before this are closed; a multiple of the step. */
   closedMs: number
@@ -19,7 +21,14 @@ export interface EventClock {
 
 export function eventClock(): EventClock {
   const none = Number.NEGATIVE_INFINITY
-  return { eventMs: none, activeMs: none, arrivalMs: none, watermarkMs: none, closedMs: none }
+  return {
+    eventMs: none,
+    activeMs: none,
+    arrivalMs: none,
+    returnedMs: none,
+    watermarkMs: none,
+    closedMs: none,
+  }
 }
 
 export interface ClockLimits {
@@ -115,7 +124,10 @@ const UNHEARD_MS = 10_000
  */
 export function passTime(clock: EventClock, arrivalMs: number, limits: ClockLimits): void {
   const passed = arrivalMs - clock.arrivalMs
-  if (passed > Math.max(limits.idleMs, UNHEARD_MS) && Number.isFinite(passed)) clock.activeMs += passed
+  if (passed > Math.max(limits.idleMs, UNHEARD_MS) && Number.isFinite(passed)) {
+    clock.activeMs += passed
+    clock.returnedMs = arrivalMs
+  }
   clock.arrivalMs = Math.max(clock.arrivalMs, arrivalMs)
   if (clock.activeMs === Number.NEGATIVE_INFINITY) return
   const idle = clock.arrivalMs - clock.activeMs - limits.idleMs

@@ -28,6 +28,7 @@ export function windowsMeta(stepMs: number, clock: EventClock, progress: Progres
       eventMs: moment(clock.eventMs),
       activeMs: moment(clock.activeMs),
       arrivalMs: moment(clock.arrivalMs),
+      returnedMs: moment(clock.returnedMs),
       watermarkMs: moment(clock.watermarkMs),
       closedMs: moment(clock.closedMs),
     },
@@ -47,6 +48,7 @@ export function readMeta(meta: unknown, stepMs: number, clock: EventClock, progr
   clock.eventMs = past(from.clock.eventMs)
   clock.activeMs = past(from.clock.activeMs)
   clock.arrivalMs = past(from.clock.arrivalMs)
+  clock.returnedMs = past(from.clock.returnedMs)
   clock.watermarkMs = past(from.clock.watermarkMs)
   clock.closedMs = past(from.clock.closedMs)
   progress.nextMs = from.nextMs ?? Number.NaN

@@ -78,7 +78,7 @@ export class EventTimeWindows implements Windowing {
   }
 
   add(batch: SampleBatch, arrivalMs: number): void {
-    passTime(this.#clock, arrivalMs, this.settings)
+    this.#pass(arrivalMs)
     const lost = { late: 0, firstLate: 0, future: 0, firstFuture: 0, infinite: 0, firstInfinite: 0, full: 0 }
     sift(batch, arrivalMs, this.#open, this.#clock, this.settings, lost)
     const rejects = this.#rejects
@@ -94,7 +94,14 @@ export class EventTimeWindows implements Windowing {
   }
 
   tick(arrivalMs: number): void {
+    this.#pass(arrivalMs)
+  }
+
+  /** Nobody is blamed for silence while this process was away: a pause counts from the return. */
+  #pass(arrivalMs: number): void {
     passTime(this.#clock, arrivalMs, this.settings)
+    const progress = this.#progress
+    if (this.#clock.returnedMs > progress.resumeMs) progress.resumeMs = this.#clock.returnedMs
   }
 
   next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined {
@@ -117,6 +124,12 @@ export class EventTimeWindows implements Windowing {
     if (length === 0) return
     const { stepMs } = this.settings
     closeUpTo(this.#clock, (Math.floor(newest / stepMs) + 1) * stepMs, stepMs)
+  }
+
+  letGo(): void {
+    // Pauses are learned anew, and none reaches back to before this moment.
+    for (const { pauseMs } of this.#panes.chunks) pauseMs.fill(0)
+    this.#progress.resumeMs = Math.max(this.#progress.resumeMs, this.#clock.eventMs + 1)
   }
 
   expired(): readonly number[] {

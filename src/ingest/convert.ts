@@ -9,6 +9,7 @@ import {
   type GroupScratch,
   ROLE_COUNT,
   ROLE_SUM,
+  restart,
   Statistics,
 } from './groups.ts'
 import { parseKey, rateUnit, unitFor } from './naming.ts'
@@ -184,6 +185,18 @@ export class Converter {
       const { metric, labels } = parseKey(table.texts[wire])
       if (Families.base(metric) === family || metric === family) this.#replan(wire, metric, labels)
     }
+  }
+
+  /** What was counted until now is no baseline for what comes: another clock or another path brought it. */
+  letGo(): void {
+    const { table } = this
+    for (let wire = 0; wire < table.length; wire++) {
+      const plan = table.plan[wire]
+      if (plan === PLAN.counter || plan === PLAN.delta) table.lastMs[wire] = 0
+      else if (plan === PLAN.waiting) table.curMs[wire] = 0
+    }
+    for (const group of this.groups) if (group) restart(table, group)
+    for (const stream of this.streams.values()) stream.memory = undefined
   }
 
   forget(row: number): void {

@@ -113,7 +113,8 @@ export function addToGroup(
   return ''
 }
 
-function restart(table: WireTable, group: Group): void {
+/** The next moment is a first one. */
+export function restart(table: WireTable, group: Group): void {
   for (const wire of group.members) {
     table.lastMs[wire] = 0
     table.curMs[wire] = 0

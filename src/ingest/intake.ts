@@ -131,6 +131,10 @@ export class IngestIntake implements Intake {
     this.#convert.forget(series)
   }
 
+  letGo(): void {
+    this.#convert.letGo()
+  }
+
   bytes(): number {
     return this.#convert.table.bytes() + this.#inflater.held
   }

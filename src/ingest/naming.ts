@@ -49,6 +49,8 @@ export function parseKey(text: string): { metric: string; labels: Record<string,
 
 export function entityOf(metric: string, labels: Labels, options: IntakeOptions): string {
   for (const name of options.entityLabels) if (labels[name]) return labels[name]
+  // Service graphs of tracing systems name both ends of a call and nobody else: it is about who is called.
+  if (labels.client && labels.server) return labels.server
   const end = metric.search(/[_.:]/)
   return end > 0 ? metric.slice(0, end) : 'unknown'
 }

@@ -47,7 +47,12 @@ export function inverseFromCholesky(l: Float64Array, n: number, out: Float64Arra
 }
 
 /** xᵀ(LLᵀ)⁻¹x by forward substitution; `work` holds n numbers. */
-export function quadraticForm(l: Float64Array, n: number, x: Float64Array, work: Float64Array): number {
+export function quadraticForm(
+  l: Float32Array | Float64Array,
+  n: number,
+  x: Float64Array,
+  work: Float64Array,
+): number {
   let form = 0
   for (let i = 0; i < n; i++) {
     const row = i * n
@@ -61,7 +66,7 @@ export function quadraticForm(l: Float64Array, n: number, x: Float64Array, work:
 }
 
 /** y = A·x for a full row-major matrix. */
-export function multiply(a: Float64Array, n: number, x: Float64Array, y: Float64Array): void {
+export function multiply(a: Float32Array | Float64Array, n: number, x: Float64Array, y: Float64Array): void {
   for (let i = 0; i < n; i++) {
     const row = i * n
     let s0 = 0

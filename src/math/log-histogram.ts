@@ -5,34 +5,53 @@ import { fastLog2 } from './fast-log.ts'
 const COUNT_MAX = 65_535
 const LOWEST = 0.25
 
-/** Counts one value; halves all counts when one is full, which also forgets slowly. */
+/** Counts `values[place]` (a number given to a function would be boxed); halves all counts when one is full, which also forgets slowly. */
 export function countTail(
   counts: Uint16Array,
   at: number,
   bins: number,
   perOctave: number,
-  value: number,
+  values: Float64Array,
+  place: number,
 ): void {
+  const value = values[place]
   let bin = 0
-  if (value > LOWEST) bin = Math.min(bins - 1, 1 + Math.floor(perOctave * fastLog2(value / LOWEST)))
+  if (value > LOWEST) {
+    const octaves = fastLog2(value / LOWEST)
+    bin = Math.min(bins - 1, 1 + ((perOctave * octaves) | 0))
+  }
   if (counts[at + bin] === COUNT_MAX) for (let b = at; b < at + bins; b++) counts[b] >>= 1
   counts[at + bin]++
 }
 
+const FOUND = new Float64Array(1)
+
 /** The value that 1 % of all counted ones exceed, linear in log₂ inside a bin; 0 while nothing is counted. */
 export function tailQuantile99(counts: Uint16Array, at: number, bins: number, perOctave: number): number {
+  readTail99(counts, at, bins, perOctave, FOUND, 0)
+  return FOUND[0]
+}
+
+/** `tailQuantile99` into `out[place]`: a number returned would be boxed. */
+export function readTail99(
+  counts: Uint16Array,
+  at: number,
+  bins: number,
+  perOctave: number,
+  out: Float32Array | Float64Array,
+  place: number,
+): void {
   let total = 0
   for (let b = 0; b < bins; b++) total += counts[at + b]
-  if (total === 0) return 0
+  out[place] = total === 0 ? 0 : LOWEST
   const wanted = total * 0.01
   let above = 0
-  for (let b = bins - 1; b > 0; b--) {
+  for (let b = bins - 1; b > 0 && total > 0; b--) {
     const count = counts[at + b]
     if (above + count >= wanted) {
-      const fromTop = (wanted - above) / count
-      return LOWEST * 2 ** ((b - fromTop) / perOctave)
+      out[place] = LOWEST * 2 ** ((b - (wanted - above) / count) / perOctave)
+      return
     }
     above += count
   }
-  return LOWEST
 }

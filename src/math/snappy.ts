@@ -1,5 +1,5 @@
 /**
- * Snappy block format (google/snappy format_description.txt), decoding only. The output buffer is the caller's,
+ * Snappy block format (google/snappy format_description.txt): decoding, and literals alone the other way. The output buffer is the caller's,
  * so nothing is allocated a block; the declared length is checked before a byte is written, and every element
  * against it while inflating, so a small body can never become a large one.
  */
@@ -90,4 +90,25 @@ export function snappyDecode(input: Uint8Array, out: Uint8Array): number {
     at += size
   }
   return at === length ? length : -1
+}
+
+/** Longest literal with a length of two bytes. */
+const LITERAL_MAX = 65_536
+
+/** A valid block that is not compressed: the input as literals. For requests, which are short. */
+export function snappyLiterals(input: Uint8Array): Uint8Array {
+  const out = new Uint8Array(input.length + 5 + 3 * Math.ceil(input.length / LITERAL_MAX))
+  let at = 0
+  let rest = input.length
+  for (; rest >= 0x80; rest = Math.floor(rest / 128)) out[at++] = (rest % 128) | 0x80
+  out[at++] = rest
+  for (let from = 0; from < input.length; from += LITERAL_MAX) {
+    const size = Math.min(LITERAL_MAX, input.length - from)
+    out[at++] = 61 << 2
+    out[at++] = (size - 1) & 0xff
+    out[at++] = (size - 1) >> 8
+    out.set(input.subarray(from, from + size), at)
+    at += size
+  }
+  return out.subarray(0, at)
 }

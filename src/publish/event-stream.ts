@@ -137,7 +137,7 @@ export class EventStream implements DisruptionSink {
       if (entry.event.id === lastEventId) {
         found = true
         missed = []
-      } else if (found) {
+      } else if (found && !entry.event.held) {
         missed.push(entry.event)
         if (missed.length >= 2 * REPLAY_MAX) missed = missed.slice(-REPLAY_MAX)
       }

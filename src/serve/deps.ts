@@ -5,10 +5,11 @@ import type { Clock } from '../core/clock.ts'
 import type { Disruption, DisruptionEvent } from '../core/disruption.ts'
 import type { Envelope, Receipt } from '../core/envelope.ts'
 import type { SeriesHistory } from '../core/history.ts'
+import type { MaintenanceState } from '../core/maintenance.ts'
 import type { RecordIndex } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
-import type { ExplainedSuspect } from '../core/stages.ts'
+import type { AlertingReport, ExplainedSuspect } from '../core/stages.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { CallEdge } from '../core/topology.ts'
 import type { DrillQuestion } from '../disruptions/drill.ts'
@@ -59,6 +60,10 @@ export interface ServeDeps {
     readonly bytes: number
     readonly problem?: string
   }[]
+  /** What rules, budgets and the calendar do; undefined when nothing is configured. */
+  alerting(): AlertingReport | undefined
+  /** Maintenance windows, and how they stand at a moment. */
+  maintenance(timeMs: number): readonly MaintenanceState[]
   edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
   explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[]
   /** Which combination of attributes explains the deviation of the rows given; throws FS_INPUT_INVALID. */

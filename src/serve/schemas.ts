@@ -175,6 +175,31 @@ export const detectorsSchema = z.object({
       problem: z.string().optional().describe('Why it works with less than it should'),
     }),
   ),
+  budgets: z.array(
+    z.object({
+      name: z.string(),
+      each: z.enum(['entity', 'budget']).describe('Whom the promise is made to'),
+      promisedPerWeek: z.number().describe('Alerts a week, summed over all that it is made to'),
+      achievedPerWeek: z.number().describe('Over the last four weeks, or as long as it was counted'),
+      pools: z.number().int().describe('How many it is made to'),
+      poolsOverspent: z.number().int().describe('How many of them had more alerts than promised'),
+      series: z.number().int(),
+      openSurpriseLeast: z.number().nullable(),
+      openSurpriseMost: z.number().nullable(),
+    }),
+  ),
+  rules: z.array(
+    z.object({ name: z.string(), series: z.number().int().describe('Series that match; 0 does nothing') }),
+  ),
+  calendar: z.array(
+    z.object({
+      name: z.string(),
+      effect: z.enum(['suppress', 'like']),
+      series: z.number().int(),
+      isOn: z.boolean(),
+      windows: z.number().describe('Windows that it suppressed or compared'),
+    }),
+  ),
 })
 
 export const changeSchema = z.object({

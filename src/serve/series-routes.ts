@@ -94,9 +94,21 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
     '/api/detectors',
     {
       config,
-      schema: { tags: ['detectors'], summary: 'Detectors at work', response: { 200: detectorsSchema } },
+      schema: {
+        tags: ['detectors'],
+        summary: 'Detectors at work, and what rules, budgets and the calendar do',
+        response: { 200: detectorsSchema },
+      },
     },
-    () => ({ items: [...deps.detectors()] }),
+    () => {
+      const { budgets = [], rules = [], calendar = [] } = deps.alerting() ?? {}
+      return {
+        items: [...deps.detectors()],
+        budgets: [...budgets],
+        rules: [...rules],
+        calendar: [...calendar],
+      }
+    },
   )
 
   app.get(

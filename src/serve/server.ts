@@ -18,6 +18,7 @@ import { describeRoutes, docRoutes } from './docs.ts'
 import { drillRoute } from './drill-route.ts'
 import { eventRoutes } from './event-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
+import { maintenanceRoutes } from './maintenance-routes.ts'
 import { opsRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
@@ -65,6 +66,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     drillRoute(scope, deps)
     seriesRoutes(scope, deps)
     changeQueries(scope, deps)
+    maintenanceRoutes(scope, deps)
     eventRoutes(scope, deps, settings)
   })
   await app.register(async scope => prometheusRoutes(scope, deps, settings))

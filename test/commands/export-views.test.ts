@@ -11,8 +11,9 @@ import type { LabelledSeries } from '../../src/commands/evaluate-data.ts'
 import { exportViews } from '../../src/commands/export-views.ts'
 import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
+import { COMBINER_FOLDER } from '../../src/detectors/combiner.ts'
 import { COMBINER_VIEWS, VIEWS_WIDTH } from '../../src/detectors/combiner-views.ts'
-import { LoudViews } from '../../src/detectors/loud-views.ts'
+import { OnnxCombiner } from '../../src/detectors/onnx-combiner.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'foreshock-views-'))
@@ -69,7 +70,13 @@ describe('exportViews', () => {
       kind: 'other',
       bad: 'both',
     })
-    const views = new LoudViews({ series: table, stepMs: STEP_MS }, 'tiny')
+    // With the model, as it is served: that must not change what it sees.
+    const onFailure = (error: Error) => {
+      throw error
+    }
+    const context = { series: table, stepMs: STEP_MS }
+    const views = new OnnxCombiner(context, { profile: 'tiny', folder: COMBINER_FOLDER, onFailure })
+    const { combiner } = views
     const batch = featureBatch(1, 0)
     batch.length = 1
     const seen = new Map<number, number[]>()
@@ -77,10 +84,11 @@ describe('exportViews', () => {
       if (Number.isNaN(value[t])) continue
       batch.observed[0] = value[t]
       batch.windowEndMs[0] = timeMs[t] + STEP_MS
-      views.scoreNow(batch, scoreBatch(1))
-      if (views.count > 0) seen.set(t, Array.from(views.tensor.subarray(0, VIEWS_WIDTH)))
+      await views.score(batch, scoreBatch(1))
+      if (combiner.count > 0) seen.set(t, Array.from(combiner.tensor.subarray(0, VIEWS_WIDTH)))
       views.learn(batch, Float32Array.of(1))
     }
+    await views.close()
     const read = new Map(
       lines.map(line => {
         const [row, , ...cells] = line.split(',')

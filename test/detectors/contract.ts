@@ -12,6 +12,8 @@ export interface ContractSettings {
   readonly stepMs?: number
   /** Windows per run; by default three times the warm-up, at least 240. */
   readonly windows?: number
+  /** The detector judges the series of an entity together: what holds of a row alone holds of an entity alone. */
+  readonly together?: boolean
 }
 
 const COLUMNS = ['score', 'point', 'incident', 'expected', 'lower', 'upper'] as const
@@ -53,6 +55,14 @@ const SHAPES: Readonly<Record<string, (t: number, random: () => number) => numbe
   signed: (_, random) => -3 + 0.5 * gaussian(random),
 }
 
+/** Two entities: all series of a detector that judges series together should not be of one. */
+function shapeSeries(name: string): SeriesMeta {
+  return {
+    ...testSeries(name),
+    entity: ['noisy', 'daily', 'constant', 'wild'].includes(name) ? 'one' : 'other',
+  }
+}
+
 function windowsOf(count: number, seed = 7): Windows {
   const random = mulberry32(seed)
   return Array.from({ length: count }, (_, t) => {
@@ -67,7 +77,7 @@ function windowsOf(count: number, seed = 7): Windows {
 
 function fill(table: SeriesTable, width: number, t: number, stepMs: number, values: Windows[number]) {
   const batch = featureBatch(16, width)
-  const rows = [...values.keys()].map(name => [table.intern(testSeries(name)), name] as const)
+  const rows = [...values.keys()].map(name => [table.intern(shapeSeries(name)), name] as const)
   rows.sort((a, b) => a[0] - b[0])
   for (const [row, name] of rows) {
     const at = batch.length++
@@ -83,15 +93,28 @@ function fill(table: SeriesTable, width: number, t: number, stepMs: number, valu
   return batch
 }
 
-function single(batch: FeatureBatch, at: number): FeatureBatch {
-  const one = featureBatch(1, batch.width)
-  one.length = 1
-  one.series[0] = batch.series[at]
-  one.windowEndMs[0] = batch.windowEndMs[at]
-  one.observed[0] = batch.observed[at]
-  one.coverage[0] = batch.coverage[at]
-  one.features.set(batch.features.subarray(at * batch.width, (at + 1) * batch.width))
-  return one
+/** Some rows of a batch, as a batch. */
+function part(batch: FeatureBatch, places: readonly number[]): FeatureBatch {
+  const some = featureBatch(places.length, batch.width)
+  some.length = places.length
+  for (const [to, at] of places.entries()) {
+    some.series[to] = batch.series[at]
+    some.windowEndMs[to] = batch.windowEndMs[at]
+    some.observed[to] = batch.observed[at]
+    some.coverage[to] = batch.coverage[at]
+    some.features.set(batch.features.subarray(at * batch.width, (at + 1) * batch.width), to * batch.width)
+  }
+  return some
+}
+
+/** The rows that must be scored together: each alone, or those of each entity. */
+function units(batch: FeatureBatch, table: SeriesTable, together: boolean): number[][] {
+  const found = new Map<string, number[]>()
+  for (let i = 0; i < batch.length; i++) {
+    const key = together ? table.meta(batch.series[i]).entity : String(i)
+    found.set(key, [...(found.get(key) ?? []), i])
+  }
+  return [...found.values()]
 }
 
 interface Line {
@@ -147,6 +170,7 @@ export function detectorContract(
   settings: ContractSettings = {},
 ): void {
   const stepMs = settings.stepMs ?? 1_800_000
+  const together = settings.together ?? false
   const context = (): DetectorContext => ({ series: new SeriesTable(64), stepMs })
   const count = settings.windows ?? Math.max(240, 3 * factory(context()).warmUpWindows)
   const windows = windowsOf(count)
@@ -173,7 +197,7 @@ export function detectorContract(
       const seen = new Map<string, number>()
       let opinions = 0
       for (const line of await drive(detector, c, windows)) {
-        const before = seen.get(line.name) ?? 0
+        const before = together ? line.t : (seen.get(line.name) ?? 0)
         seen.set(line.name, before + 1)
         const speaks = line.values.slice(0, 3).some(value => !Number.isNaN(value))
         if (speaks) opinions++
@@ -216,10 +240,11 @@ export function detectorContract(
       const [a, ca] = fresh()
       const [b, cb] = fresh()
       const byRow = async (d: Detector, batch: FeatureBatch, out: ScoreBatch) => {
-        const one = scoreBatch(1)
-        for (let i = 0; i < batch.length; i++) {
-          await d.score(single(batch, i), one)
-          for (const column of COLUMNS) out[column][i] = one[column][0]
+        const some = scoreBatch(16)
+        for (const places of units(batch, cb.series, together)) {
+          await d.score(part(batch, places), some)
+          for (const [from, i] of places.entries())
+            for (const column of COLUMNS) out[column][i] = some[column][from]
         }
         await d.score(batch, scoreBatch(16))
         out.length = batch.length
@@ -244,7 +269,7 @@ export function detectorContract(
         await drive(b, cb, windows.slice(0, cut))
         const saved = stored(b.snapshot())
         const [d, cd] = fresh()
-        for (const shape of Object.keys(SHAPES).reverse()) cd.series.intern(testSeries(shape))
+        for (const shape of Object.keys(SHAPES).reverse()) cd.series.intern(shapeSeries(shape))
         d.restore(saved)
         const rest = await drive(d, cd, windows, cut)
         expect(rest).toEqual(whole.filter(line => line.t >= cut))

@@ -4,8 +4,9 @@
 import { expect, it, vi } from 'vitest'
 import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
+import { COMBINER_FOLDER } from '../../src/detectors/combiner.ts'
 import { loadPackage } from '../../src/detectors/model-package.ts'
-import { COMBINER_FOLDER, OnnxCombiner } from '../../src/detectors/onnx-combiner.ts'
+import { OnnxCombiner } from '../../src/detectors/onnx-combiner.ts'
 import { OnnxModel } from '../../src/detectors/onnx-model.ts'
 import { testSeries } from './contract.ts'
 

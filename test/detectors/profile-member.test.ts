@@ -29,7 +29,14 @@ describe('the choice of a profile', () => {
       { series: '*b:lat*y', profile: 'full' },
     ])
     expect(names.map(row => choice.of(row))).toEqual([2, 0, 3, 1])
-    expect(choice.used()).toEqual(['tiny', 'compact', 'full'])
+    expect([choice.isUsed, choice.base, ...names.map(row => choice.isPinned(row))]).toEqual([
+      true,
+      1,
+      true,
+      true,
+      true,
+      false,
+    ])
     choice.forget(names[0])
     expect(choice.of(names[0])).toBe(2)
   })
@@ -47,20 +54,22 @@ describe('the choice of a profile', () => {
 })
 
 describe('members side by side', () => {
-  it('speak each of their own series only, and a quarter as loud of good news', async () => {
+  it('speak each of their own series, and a quarter as loud of good news', async () => {
     const series = new SeriesTable(3)
     series.intern(testSeries('up', 'latency', 's'))
     series.intern(testSeries('both'))
     series.intern(testSeries('silent'))
-    const members = profileMembers({ series, stepMs: STEP_MS }, 'tiny', [
+    const context = { series, stepMs: STEP_MS }
+    const [mixed] = profileMembers(context, 'tiny', [
       { metric: 'both', profile: 'compact' },
       { metric: 'silent', profile: 'none' },
     ])
-    expect(members.map(member => member.id)).toEqual(['tiny@1', 'compact@1'])
-    const alone = profileMembers({ series, stepMs: STEP_MS }, 'tiny', [])[0]
+    const [tiny] = profileMembers(context, 'tiny', [])
+    const [compact] = profileMembers(context, 'compact', [])
+    const members = [mixed, tiny, compact]
     const batch = featureBatch(3, 0)
-    const outs = [scoreBatch(3), scoreBatch(3)]
-    const plain = scoreBatch(3)
+    const outs = members.map(() => scoreBatch(3))
+    const weight = new Float32Array(3).fill(1)
     batch.length = 3
     for (let t = 0; t <= 5 * DAY; t++) {
       for (let i = 0; i < 3; i++) {
@@ -70,14 +79,13 @@ describe('members side by side', () => {
           50 + 10 * Math.sin((2 * Math.PI * t) / DAY) + Math.sin(17 * t) - (t === 5 * DAY ? 30 : 0)
       }
       for (const [m, member] of members.entries()) await member.score(batch, outs[m])
-      await alone.score(batch, plain)
-      for (const member of [...members, alone]) member.learn(batch)
+      for (const member of members) member.learn(batch, weight)
     }
-    expect(outs[0].point[0]).toBeGreaterThan(0)
-    expect(Array.from(outs[0].point.subarray(1))).toEqual([NaN, NaN])
-    expect(outs[1].point[1]).toBeGreaterThan(0)
-    expect([outs[1].point[0], outs[1].point[2]]).toEqual([NaN, NaN])
+    const [own, ofTiny, ofCompact] = outs
+    expect(own.point[0]).toBeGreaterThan(0)
+    expect(Array.from(own.point)).toEqual([ofTiny.point[0], ofCompact.point[1], NaN])
+    expect(mixed.use().profiles.map(one => one.series)).toEqual([1, 1, 0])
     // `up` fell: a quarter of what the same fall is worth where both ways are bad.
-    expect(outs[0].point[0]).toBeCloseTo(plain.point[1] / 4, 5)
+    expect(own.point[0]).toBeCloseTo(ofTiny.point[1] / 4, 5)
   })
 })

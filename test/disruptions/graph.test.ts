@@ -23,7 +23,7 @@ it('keeps the newest sighting, ignores self-calls, counts what does not fit', ()
   expect(graph.add('a', 'b', 3)).toBe(0)
   expect(graph.add('a', 'c', 9)).toBe(-1)
   expect(graph.dropped).toBe(1)
-  expect(graph.edges()).toEqual([{ source: 'a', target: 'b', lastSeenMs: 5 }])
+  expect(graph.edges()).toEqual([{ source: 'a', target: 'b', lastSeenMs: 5, given: false }])
 })
 
 it('components are the same whatever the order of edges, and a large graph is quick', () => {
@@ -37,4 +37,22 @@ it('components are the same whatever the order of edges, and a large graph is qu
   const sorted = (map: Map<string, string>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1))
   expect(sorted(one.components())).toEqual(sorted(other.components()))
   expect(performance.now() - startMs).toBeLessThan(5000)
+})
+
+it('forgets learned calls that were not seen for long, keeps given ones, and takes their places again', () => {
+  const graph = new CallGraph(3)
+  graph.add('a', 'b', 10)
+  graph.add('b', 'c', 20)
+  graph.add('a', 'c', 0, true)
+  expect(graph.expire(15)).toEqual([0])
+  expect(graph.edges().map(({ source, target }) => source + target)).toEqual(['ac', 'bc'])
+  expect(graph.callees('a')).toEqual(['c'])
+  expect(graph.callers('b')).toEqual([])
+  expect(graph.size).toBe(2)
+  expect(graph.add('x', 'y', 30)).toBe(0)
+  expect(graph.add('y', 'z', 30)).toBe(-1)
+  // Who was learned and is then told by people stays.
+  graph.add('b', 'c', 20, true)
+  expect(graph.expire(1e9)).toEqual([0])
+  expect(graph.size).toBe(2)
 })

@@ -104,3 +104,84 @@ it('ranks five thousand series of one disruption', () => {
   expect(performance.now() - startMs).toBeLessThan(2000)
   expect(suspects.length).toBeLessThanOrEqual(50)
 })
+
+it('ranks no more series than the limit, and counts the others', () => {
+  const bench = new Bench({ baselineWindows: 60, maxRanked: 10 })
+  const rows = Array.from({ length: 30 }, (_, i) => bench.add(latency('s', 'default', { path: `/${i}` })))
+  const nowMs = run(bench, rows, START_MS, 40)
+  run(bench, rows, nowMs, 5, rows)
+  expect(bench.events[0].disruption.suspects[0].entity).toBe('s')
+  expect(bench.stage.dropped().ranked).toBeGreaterThanOrEqual(20)
+})
+
+it('keeps pace with a cyclic call graph of 10,000 services and 100,000 calls', () => {
+  const bench = new Bench({ baselineWindows: 60 })
+  const count = 10_000
+  const name = (i: number): string => `n${i % count}`
+  bench.stage.addEdges(
+    Array.from({ length: 100_000 }, (_, i) => ({ source: name(i), target: name(i * 7919 + (i >> 4) + 1) })),
+    0,
+  )
+  const rows = Array.from({ length: count }, (_, i) => bench.add(latency(name(i))))
+  let nowMs = run(bench, rows, START_MS, 20)
+  const startMs = performance.now()
+  nowMs = run(bench, rows, nowMs, 6, rows.slice(0, 40))
+  // Six windows with forty strange services all over it; the bed around the stage takes part of it.
+  expect(performance.now() - startMs).toBeLessThan(8000)
+  const { events } = bench
+  expect(events.length).toBeGreaterThan(0)
+  for (const { disruption } of events) disruptionSchema.parse(disruption)
+  const told = new Set(bench.stage.board().flatMap(one => one.entities))
+  expect(told.size).toBe(40)
+  expect(bench.stage.edges().length).toBeGreaterThan(90_000)
+  expect(bench.stage.explain(nowMs - 5000, 0).length).toBeGreaterThan(40)
+})
+
+it('a fault seen thirty seconds early and late by clocks that are off is one disruption with one cause', () => {
+  const bench = new Bench({ stepMs: 10_000 })
+  bench.stage.addEdges(
+    [
+      { source: 'front', target: 'mid' },
+      { source: 'mid', target: 'back' },
+    ],
+    0,
+  )
+  const [front, mid, back] = ['front', 'mid', 'back'].map(name => bench.add(latency(name)))
+  const rows = [front, mid, back]
+  let nowMs = run(bench, rows, START_MS, 60)
+  nowMs = run(bench, rows, nowMs, 3, [front])
+  nowMs = run(bench, rows, nowMs, 3, [front, mid])
+  nowMs = run(bench, rows, nowMs, 20, rows)
+  run(bench, rows, nowMs, 20)
+  const open = bench.events.filter(event => event.type === 'opened').map(event => event.disruption.id)
+  const taken = bench.events.filter(event => event.type === 'retracted').map(event => event.disruption.id)
+  expect(open.filter(id => !taken.includes(id)).length).toBe(1)
+  const last = bench.events.at(-1)?.disruption
+  expect(last?.status).toBe('resolved')
+  expect([...(last?.entities ?? [])]).toEqual(['back', 'front', 'mid'])
+  expect(last?.suspects[0].entity).toBe('back')
+})
+
+it('errors without a unit that are fractions of one are weighed as a ratio, counts as counts', () => {
+  const scoreOf = (calm: number, bad: number): number => {
+    const bench = new Bench({ baselineWindows: 60 })
+    const meta = latency('a')
+    const row = bench.add({
+      ...meta,
+      key: 'rpc_errors{service="a"}',
+      metric: 'rpc_errors',
+      unit: '',
+      kind: 'error',
+    })
+    let nowMs = START_MS
+    for (let i = 0; i < 46; i++) {
+      nowMs += bench.options.stepMs
+      const ripple = 1 + 0.1 * Math.sin(i * 1.7)
+      bench.window(nowMs, new Map([[row, ripple * (i < 40 ? calm : bad)]]))
+    }
+    return bench.stage.explain(nowMs - 6000, 0)[0]?.score ?? 0
+  }
+  expect(scoreOf(0.002, 0.6)).toBeGreaterThan(3)
+  // The same rise in errors a second, of a service that has two of them every second.
+  expect(scoreOf(2, 2.6)).toBeLessThan(2)
+})

@@ -93,12 +93,16 @@ describe('a running service', () => {
     const before = await residentBytes(url)
     for (const [path, headers] of ROUTES) {
       for (const body of bodies) {
-        const { status } = await post(url, path, headers, body)
-        const bomb = body === gzipBomb || body === snappyLie || body === snappyBomb
-        // What is no bomb may be an empty message in another language; a sample it is nowhere.
-        const [least, most] = bomb ? [400, 413] : [200, 499]
-        expect(status, `${path} ${JSON.stringify(headers)}`).toBeGreaterThanOrEqual(least)
-        expect(status, `${path} ${JSON.stringify(headers)}`).toBeLessThanOrEqual(most)
+        const { status, text } = await post(url, path, headers, body)
+        const where = `${path} ${JSON.stringify(headers)} body ${bodies.indexOf(body)}`
+        // OTLP receivers must pass over fields they do not know: nothing but those is an empty request.
+        if (body === deep && path === '/v1/metrics' && headers['content-type'] === 'application/json') {
+          expect({ status, text }, where).toEqual({ status: 200, text: '{}' })
+          continue
+        }
+        const isBomb = body === gzipBomb || body === snappyLie || body === snappyBomb
+        expect(status, where).toBeGreaterThanOrEqual(400)
+        expect(status, where).toBeLessThanOrEqual(isBomb ? 413 : 415)
       }
       const { status } = await post(url, path, headers, zeros.subarray(0, 9 * 1_048_576))
       expect([0, 413]).toContain(status)

@@ -38,10 +38,13 @@ it('shows a real disruption, its suspects and its chart', { timeout: INSTALL_MS 
     await page.goto(service.url)
     await page.getByText('Nothing is disrupted').waitFor()
     const opened = await incident.strike(service.url)
+    // No reload: the event stream brings it as it is now, and again as it grows. A title tells the present state, so the
+    // page must show the one that the API gives, not the one it was opened with.
+    const title = async () =>
+      (await getJson<Disruption>(`${service?.url}/api/disruptions/${opened.id}`)).title
+    await page.getByRole('heading', { name: await title(), exact: true }).waitFor()
     await incident.tell(service.url, 40)
-    // No reload: the event stream brings it.
-    const { title } = await getJson<Disruption>(`${service.url}/api/disruptions/${opened.id}`)
-    await page.getByRole('heading', { name: title }).waitFor()
+    await page.getByRole('heading', { name: await title(), exact: true }).waitFor()
     await page
       .getByText(/^store/)
       .first()

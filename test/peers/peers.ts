@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TestContext } from 'vitest'
 
@@ -195,6 +195,12 @@ export interface PrometheusOptions {
   /** More lines under the remote write's entry, such as `authorization`. */
   readonly remoteWriteMore?: readonly string[]
   readonly intervalS?: number
+  /** Samples it has from before it started, as OpenMetrics text. */
+  readonly past?: string
+  /** More lines of its `global` section, such as `external_labels`. */
+  readonly globalMore?: readonly string[]
+  /** More flags. */
+  readonly flags?: readonly string[]
 }
 
 /** Starts a Prometheus that scrapes and, when asked, writes on; it is stopped when the test ends. */
@@ -204,6 +210,7 @@ export async function prometheus(context: TestContext, options: PrometheusOption
     'global:',
     `  scrape_interval: ${options.intervalS ?? 1}s`,
     `  scrape_timeout: ${options.intervalS ?? 1}s`,
+    ...(options.globalMore ?? []).map(line => `  ${line}`),
     'scrape_configs:',
     ...Object.entries(options.scrape).flatMap(([job, target]) => [
       `  - job_name: ${job}`,
@@ -216,13 +223,25 @@ export async function prometheus(context: TestContext, options: PrometheusOption
   }
   const args = (port: number, dir: string) => {
     writeFileSync(join(dir, 'prometheus.yml'), `${lines.join('\n')}\n`)
+    if (options.past !== undefined) backfill(path, dir, options.past)
     return [
       '--config.file=prometheus.yml',
       '--storage.tsdb.path=data',
+      '--storage.tsdb.retention.time=100y',
       `--web.listen-address=127.0.0.1:${port}`,
+      ...(options.flags ?? []),
     ]
   }
   return start(path, '/-/ready', args, context)
+}
+
+/** Makes blocks of recorded samples with promtool, which comes with every Prometheus. */
+function backfill(prometheusPath: string, dir: string, text: string): void {
+  writeFileSync(join(dir, 'past.om'), text)
+  const tool = join(dirname(prometheusPath), 'promtool')
+  const args = ['tsdb', 'create-blocks-from', 'openmetrics', '--quiet', 'past.om', 'data']
+  const done = spawnSync(tool, args, { cwd: dir, encoding: 'utf8' })
+  if (done.status !== 0) throw new Error(`${tool}: ${done.error?.message ?? done.stderr}`)
 }
 
 /** Starts a node exporter; it is stopped when the test ends. */

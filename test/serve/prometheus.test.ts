@@ -24,7 +24,7 @@ beforeAll(async () => {
   addSeries(here, 'requests_total:rate', { service: 'shop' }, { tenant: 'acme', kind: 'traffic' })
   addHistory(here, row, 0.46, 4, 12)
   here.board.push(disruption('dis_one', { severity: 'major', score: 87 }))
-  server = await listen(here.deps)
+  server = await listen(here.deps, { eventLoopDelayMsMax: 0 })
 })
 afterAll(() => server.close())
 

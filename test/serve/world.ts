@@ -9,6 +9,7 @@ import { Rejects } from '../../src/core/rejects.ts'
 import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { drillRows } from '../../src/disruptions/drill.ts'
+import { Maintenance } from '../../src/disruptions/maintenance.ts'
 import type {
   EventFeed,
   EventListener,
@@ -125,10 +126,18 @@ export function world(): World {
     clockMs: NOW_MS,
   }
   const telemetry = new Telemetry()
+  const maintenance = new Maintenance()
   const deps: ServeDeps = {
     submit: async envelope => {
       if (state.overloaded) throw new ForeshockError('FS_OVERLOADED', 'too much is waiting')
       state.envelopes.push(envelope)
+      if (envelope.kind === 'maintenance') {
+        const reason = maintenance.follow(
+          JSON.parse(Buffer.from(envelope.bytes).toString('utf8')),
+          state.clockMs,
+        )
+        return reason === undefined ? EMPTY_RECEIPT : { ...EMPTY_RECEIPT, rejected: 1, reasons: [reason] }
+      }
       if (envelope.kind !== 'change') return state.receipt
       const lines = Buffer.from(envelope.bytes).toString('utf8').split('\n')
       for (const line of lines) {
@@ -144,6 +153,8 @@ export function world(): World {
     anomalies: () => state.anomalies,
     series,
     history,
+    alerting: () => undefined,
+    maintenance: timeMs => maintenance.list(timeMs),
     detectors: () => [{ id: 'seasonal@1', warmUpWindows: 30, bytes: 4096 }],
     edges: () => [
       { source: 'checkout', target: 'payments', lastSeenMs: NOW_MS - 5000 },

@@ -1,0 +1,373 @@
+import type { Anomaly } from '../core/anomaly.ts'
+import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import { type CalendarEntry, Schedule } from '../core/calendar.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import type { DetectorContext } from '../core/detector.ts'
+import { DAY_MS, LocalTime } from '../core/local-time.ts'
+import { KIND_TRAITS, unitFloor } from '../core/metric-kind.ts'
+import { weekday } from '../core/recurrence.ts'
+import type { BadDirection, SeriesMeta } from '../core/series.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import type { AlertingReport } from '../core/stages.ts'
+import { AlertBudgets, type SavedPool } from './alert-budgets.ts'
+import { type AlertRule, type NamedBudget, type Ruling, Rulings, ruleName } from './alert-rules.ts'
+import type { EnsembleOptions } from './ensemble-options.ts'
+import { publicScore } from './severity.ts'
+import { type LikeDay, WeekMemory } from './week-memory.ts'
+
+/** What people configured about alerts. */
+export interface PolicyOptions {
+  readonly rules: readonly AlertRule[]
+  readonly budget?: number | undefined
+  readonly budgets: readonly NamedBudget[]
+  readonly calendar: readonly CalendarEntry[]
+  readonly timeZone: string
+}
+
+const SPEC = { ruling: 'u16', pool: 'u32' } as const
+const ID = 'alert-policy'
+const VERSION = 1
+/** Half-width of the band around what a like day had, in standard deviations. */
+const BAND_SCALES = 2.8
+
+/** What a ruling makes of the window that is looked at. */
+const PLAIN = 0
+const SUPPRESSED = 1
+const LIKE = 2
+
+/**
+ * Rules, budgets and calendar as the ensemble and its hysteresis ask for them. Rulings are looked up once a series and
+ * kept as columns; what the calendar says is worked out once a window for each ruling.
+ */
+export class AlertPolicy {
+  readonly #rules: readonly AlertRule[]
+  readonly #calendar: readonly CalendarEntry[]
+  readonly #schedules: readonly Schedule[]
+  readonly #clock: LocalTime
+  readonly #options: EnsembleOptions
+  readonly #context: DetectorContext
+  readonly #rulings: Rulings
+  readonly #budgets: AlertBudgets
+  readonly #memory: WeekMemory
+  readonly #store = new ColumnStore(SPEC)
+  /** Series by ruling. */
+  #series: number[] = []
+  /** For the window looked at: what each ruling makes of it, and by which calendar entry. */
+  #windowEndMs = Number.NaN
+  /** True when a ruling came since. */
+  #isStale = true
+  #states = new Uint8Array(0)
+  #entries = new Uint16Array(0)
+  /** Windows each calendar entry kept from alerting. */
+  readonly #kept: Float64Array
+  /** Anomalies open by pool and entity: an entity with one open has had its alert. */
+  readonly #open = new Map<string, number>()
+  readonly #like: LikeDay = { surprise: 0, expected: 0, scale: 0 }
+
+  constructor(
+    { rules, budget, budgets, calendar, timeZone }: PolicyOptions,
+    options: EnsembleOptions,
+    context: DetectorContext,
+  ) {
+    this.#rules = rules
+    this.#calendar = calendar
+    this.#schedules = calendar.map(entry => new Schedule(entry.times))
+    this.#clock = new LocalTime(timeZone)
+    this.#options = options
+    this.#context = context
+    this.#rulings = new Rulings({ rules, budget, budgets, events: calendar })
+    this.#budgets = new AlertBudgets(context.stepMs, options.openCount)
+    this.#memory = new WeekMemory(context.series, context.stepMs)
+    this.#kept = new Float64Array(calendar.length)
+  }
+
+  /** Looks up what is new in a batch, and what the calendar says of its window. */
+  begin(batch: FeatureBatch): void {
+    const { length, series, windowEndMs } = batch
+    if (length === 0) return
+    this.#store.ensure(series[length - 1] + 1)
+    for (let i = 0; i < length; i++) {
+      if (this.#store.chunks[series[i] >> CHUNK_SHIFT].ruling[series[i] & CHUNK_MASK] === 0)
+        this.#lookUp(series[i])
+    }
+    this.#window(windowEndMs[0])
+  }
+
+  #lookUp(row: number): void {
+    const meta = this.#context.series.meta(row)
+    const chunk = this.#store.chunks[row >> CHUNK_SHIFT]
+    const at = row & CHUNK_MASK
+    const place = this.#rulings.of(meta)
+    const { budget, openSurprise } = this.#rulings.all[place]
+    chunk.ruling[at] = place + 1
+    this.#series[place] = (this.#series[place] ?? 0) + 1
+    // A surprise that is named needs no budget.
+    chunk.pool[at] =
+      budget === undefined || openSurprise !== undefined
+        ? 0
+        : this.#budgets.join(budget, `${meta.tenant}/${meta.entity}`) + 1
+    this.#isStale = true
+  }
+
+  #window(windowEndMs: number): void {
+    const rulings = this.#rulings.all
+    if (windowEndMs === this.#windowEndMs && !this.#isStale) return
+    this.#windowEndMs = windowEndMs
+    this.#isStale = false
+    if (this.#states.length < rulings.length) {
+      this.#states = new Uint8Array(2 * rulings.length)
+      this.#entries = new Uint16Array(2 * rulings.length)
+    }
+    const from = windowEndMs - this.#context.stepMs
+    const on = this.#schedules.map(schedule => schedule.isOn(from, windowEndMs))
+    for (const [r, { events }] of rulings.entries()) {
+      const active = events.filter(e => on[e])
+      const suppressing = active.find(e => this.#calendar[e].effect === 'suppress')
+      this.#states[r] = suppressing !== undefined ? SUPPRESSED : active.length > 0 ? LIKE : PLAIN
+      this.#entries[r] = suppressing ?? active[0] ?? 0
+    }
+  }
+
+  #placeOf(row: number): number {
+    return this.#store.chunks[row >> CHUNK_SHIFT].ruling[row & CHUNK_MASK] - 1
+  }
+
+  #rulingOf(row: number): Ruling {
+    return this.#rulings.all[this.#placeOf(row)]
+  }
+
+  /** Which way is bad for a series, as configured; asked by detectors, so before any batch was begun. */
+  direction(row: number): BadDirection | undefined {
+    this.#store.ensure(row + 1)
+    if (this.#placeOf(row) < 0) this.#lookUp(row)
+    return this.#rulingOf(row).direction
+  }
+
+  /** Puts opinions of a begun batch's rows right: what is known of the day explains them, or nobody is to hear them. */
+  soften(block: FeatureBatch, out: OpinionBatch, from: number): void {
+    const { length, series, observed } = block
+    for (let j = 0; j < length; j++) {
+      const row = series[j]
+      const place = this.#placeOf(row)
+      const i = from + j
+      if (this.#states[place] === LIKE)
+        this.#compareAsLike(row, place, observed[j], block.windowEndMs[j], out, i)
+      const ruling = this.#rulings.all[place]
+      const isUnheard = this.#states[place] === SUPPRESSED || ruling.ignore
+      if (isUnheard || (out.evidence[i] > 0 && !this.#isWorthIt(row, ruling, observed[j], out.expected[i])))
+        out.evidence[i] = 0
+    }
+  }
+
+  #compareAsLike(
+    row: number,
+    place: number,
+    value: number,
+    endMs: number,
+    out: OpinionBatch,
+    i: number,
+  ): void {
+    const startMs = this.#clock.localMs(endMs - this.#context.stepMs)
+    const day = this.#calendar[this.#entries[place]].like ?? 0
+    const like = this.#like
+    if (!this.#memory.read(row, day, startMs - Math.floor(startMs / DAY_MS) * DAY_MS, value, like)) return
+    const usual = Math.max(out.point[i], out.incident[i], out.surprise[i])
+    if (!(like.surprise < usual)) return
+    for (const column of [out.point, out.incident, out.surprise])
+      if (column[i] > like.surprise) column[i] = like.surprise
+    out.score[i] = publicScore(out.surprise[i])
+    out.evidence[i] *= like.surprise / usual
+    out.expected[i] = like.expected
+    out.lower[i] = like.expected - BAND_SCALES * like.scale
+    out.upper[i] = like.expected + BAND_SCALES * like.scale
+    out.direction[i] = value > like.expected ? 1 : value < like.expected ? -1 : 0
+  }
+
+  /** Surprise at which a window of the series is hot, and below which it is calm. */
+  openAt(row: number): number {
+    const pool = this.#store.chunks[row >> CHUNK_SHIFT].pool[row & CHUNK_MASK]
+    const own = this.#rulingOf(row).openSurprise
+    return own ?? (pool > 0 ? this.#budgets.threshold(pool - 1) : this.#options.openAt)
+  }
+
+  closeAt(row: number): number {
+    const { openAt, closeAt } = this.#options
+    const open = this.openAt(row)
+    const own = this.#rulingOf(row).closeSurprise
+    return Math.min(open, own ?? (open === openAt ? closeAt : open * (closeAt / openAt)))
+  }
+
+  /** Whether a row may be hot at all in this window. */
+  hears(row: number): boolean {
+    const place = this.#placeOf(row)
+    return this.#states[place] !== SUPPRESSED && !this.#rulings.all[place].ignore
+  }
+
+  /** Windows of rest after a close. */
+  refractory(row: number): number {
+    const own = this.#rulingOf(row).refractoryMs
+    return own === undefined ? this.#options.refractory : Math.ceil(own / this.#context.stepMs)
+  }
+
+  /** Whether a move is in a direction and of a size that the rules call worth an alert. */
+  counts(row: number, observed: number, expected: number): boolean {
+    return this.#isWorthIt(row, this.#rulingOf(row), observed, expected)
+  }
+
+  #isWorthIt(row: number, ruling: Ruling, observed: number, expected: number): boolean {
+    const { direction, up, down } = ruling
+    const change = observed - expected
+    // Silence has no direction and no size.
+    if (Number.isNaN(change)) return true
+    if ((direction === 'up' && change < 0) || (direction === 'down' && change > 0)) return false
+    const least = change > 0 ? up : down
+    if (least.absolute === undefined && least.relative === undefined) return true
+    return Math.abs(change) >= floorOf(this.#context.series.meta(row), least, expected)
+  }
+
+  /** Whether the rules set the least move of a series to that side, so that the kind's own floor is not asked. */
+  hasFloor(row: number, isUp: boolean): boolean {
+    const { up, down } = this.#rulingOf(row)
+    const { absolute, relative } = isUp ? up : down
+    return absolute !== undefined || relative !== undefined
+  }
+
+  /** Counts a judged batch: its pools are on the clock, its kept windows are counted. */
+  judged(batch: FeatureBatch): void {
+    const { length, series, windowEndMs } = batch
+    if (length === 0) return
+    this.#budgets.pass(windowEndMs[0])
+    for (let i = 0; i < length; i++) {
+      const pool = this.#store.chunks[series[i] >> CHUNK_SHIFT].pool[series[i] & CHUNK_MASK]
+      if (pool > 0) this.#budgets.begin(pool - 1, windowEndMs[i] - this.#context.stepMs)
+      const place = this.#placeOf(series[i])
+      if (this.#states[place] !== PLAIN) this.#kept[this.#entries[place]]++
+    }
+  }
+
+  opened({ series, tenant, entity, detectedMs }: Anomaly): void {
+    const pool = this.#store.chunks[series >> CHUNK_SHIFT].pool[series & CHUNK_MASK]
+    if (pool === 0) return
+    const key = `${pool}\n${tenant}/${entity}`
+    const open = this.#open.get(key) ?? 0
+    if (open === 0) this.#budgets.spend(pool - 1, detectedMs)
+    this.#open.set(key, open + 1)
+  }
+
+  closed({ series, tenant, entity }: Anomaly): void {
+    const chunk = this.#store.chunks[series >> CHUNK_SHIFT]
+    const pool = chunk === undefined ? 0 : chunk.pool[series & CHUNK_MASK]
+    const key = `${pool}\n${tenant}/${entity}`
+    const open = this.#open.get(key) ?? 0
+    if (open <= 1) this.#open.delete(key)
+    else this.#open.set(key, open - 1)
+  }
+
+  /** Rows of a begun batch that may teach; undefined when all may. Week memories learn here. */
+  learnable(batch: FeatureBatch): Uint32Array | undefined {
+    const { length, series, observed, windowEndMs } = batch
+    let skipped = 0
+    for (let i = 0; i < length; i++) {
+      const place = this.#placeOf(series[i])
+      if (this.#states[place] === SUPPRESSED) skipped++
+      else if (this.#rulings.all[place].events.length > 0)
+        this.#remember(series[i], place, observed[i], windowEndMs[i])
+    }
+    if (skipped === 0) return undefined
+    const rows = new Uint32Array(length - skipped)
+    for (let i = 0, at = 0; i < length; i++) {
+      if (this.#states[this.#placeOf(series[i])] !== SUPPRESSED) rows[at++] = i
+    }
+    return rows
+  }
+
+  /** A day that counts as a Sunday teaches what Sundays are like. */
+  #remember(row: number, place: number, value: number, endMs: number): void {
+    if (!this.#rulings.all[place].events.some(e => this.#calendar[e].effect === 'like')) return
+    const startMs = this.#clock.localMs(endMs - this.#context.stepMs)
+    const day = Math.floor(startMs / DAY_MS)
+    const like = this.#states[place] === LIKE ? this.#calendar[this.#entries[place]].like : undefined
+    this.#memory.learn(row, like ?? weekday(day), startMs - day * DAY_MS, value)
+  }
+
+  report(): AlertingReport {
+    const now = this.#windowEndMs
+    const count = (wanted: (ruling: Ruling) => boolean) =>
+      this.#rulings.all.reduce((sum, ruling, r) => sum + (wanted(ruling) ? (this.#series[r] ?? 0) : 0), 0)
+    return {
+      budgets: this.#budgets.report(now),
+      rules: this.#rules.map((rule, i) => ({
+        name: ruleName(rule, i),
+        series: count(ruling => ruling.rules.includes(i)),
+      })),
+      calendar: this.#calendar.map(({ name, effect }, i) => ({
+        name,
+        effect,
+        series: count(ruling => ruling.events.includes(i)),
+        isOn: this.#schedules[i].isOn(now - this.#context.stepMs, now),
+        windows: this.#kept[i],
+      })),
+    }
+  }
+
+  forget(row: number): void {
+    this.#memory.forget(row)
+    if (row >= this.#store.rows || this.#placeOf(row) < 0) return
+    this.#series[this.#placeOf(row)]--
+    const pool = this.#store.chunks[row >> CHUNK_SHIFT].pool[row & CHUNK_MASK]
+    if (pool > 0) this.#budgets.leave(pool - 1)
+    this.#store.clear(row)
+  }
+
+  /** Which series have been looked up decides thresholds, so it is kept; rulings themselves are looked up anew. */
+  snapshot(): Snapshot[] {
+    const { series } = this.#context
+    const known: string[] = []
+    for (const [row, { key }] of series.metas())
+      if (row < this.#store.rows && this.#placeOf(row) >= 0) known.push(key)
+    const meta = { pools: this.#budgets.saved(), kept: [...this.#kept] }
+    return [{ id: ID, version: VERSION, keys: known, columns: {}, meta }, this.#memory.snapshot()]
+  }
+
+  /** Of the anomalies that are open, each entity has had its alert. */
+  restore(parts: readonly Snapshot[], open: readonly Anomaly[]): void {
+    const memory = parts.find(part => part.id === this.#memory.id)
+    if (memory) this.#memory.restore(memory)
+    const own = parts.find(part => part.id === ID && part.version === VERSION)
+    if (own) {
+      const { pools, kept } = own.meta as { pools: SavedPool[]; kept: number[] }
+      this.#budgets.restore(pools)
+      // Counts of another calendar are not this one's.
+      if (kept.length === this.#kept.length) this.#kept.set(kept)
+      for (const key of own.keys) {
+        const row = this.#context.series.row(key)
+        if (row < 0) continue
+        this.#store.ensure(row + 1)
+        if (this.#placeOf(row) < 0) this.#lookUp(row)
+      }
+    }
+    for (const anomaly of open) {
+      if (anomaly.series >= this.#store.rows) continue
+      const pool = this.#store.chunks[anomaly.series >> CHUNK_SHIFT].pool[anomaly.series & CHUNK_MASK]
+      const key = `${pool}\n${anomaly.tenant}/${anomaly.entity}`
+      if (pool > 0) this.#open.set(key, (this.#open.get(key) ?? 0) + 1)
+    }
+  }
+
+  bytes(): number {
+    return this.#store.bytes() + this.#budgets.bytes() + this.#memory.bytes() + 100 * this.#open.size
+  }
+}
+
+/** Both parts must be passed: the larger of them, and of the kind's own for a part that the rule leaves out. */
+function floorOf(
+  meta: SeriesMeta,
+  { absolute, relative }: { absolute?: number | undefined; relative?: number | undefined },
+  expected: number,
+): number {
+  return Math.max(
+    absolute ?? unitFloor(meta.kind, meta.unit),
+    (relative ?? KIND_TRAITS[meta.kind].relativeFloor) * Math.abs(expected),
+    Number.MIN_VALUE,
+  )
+}

@@ -1,0 +1,69 @@
+import type { Chunk, ColumnSpec } from '../core/columns.ts'
+import {
+  DIMENSIONS,
+  expectedDisplacement,
+  insertPoint,
+  nextRandom,
+  plantTrees,
+  removeRandom,
+  SAMPLES,
+  TREE_COLUMNS,
+  TREES,
+} from './cut-tree.ts'
+import type { Kernel } from './kernel-detector.ts'
+
+/**
+ * Robust random cut forest over the last eight values: Guha, Mishra, Roy & Schrijvers 2016 (see cut-tree.ts). A point
+ * is strange when putting it in would displace many others, on average over thirty trees. Each tree is a sample of the
+ * past in which old points fade: a new one comes in with a fixed chance and takes the place of any (Aggarwal 2006, "On
+ * biased reservoir sampling in the presence of stream evolution", VLDB), the trees of one series independently.
+ */
+const COLUMNS = {
+  ...TREE_COLUMNS,
+  /** Values are held as differences from the first, or large levels would eat float32's digits. */
+  base: 'f64',
+  recent: ['f32', DIMENSIONS],
+} as const satisfies ColumnSpec
+type State = Chunk<typeof COLUMNS>
+
+/** Chance that a point enters a full tree: points stay for 2,560 windows on average. */
+const ENTERS = 0.1
+/** Displacements below one point mean nothing. */
+const FLOOR = 1
+const WARM_UP = 64
+
+const point = new Float32Array(DIMENSIONS)
+
+function pointOf(s: State, x: number): Float32Array {
+  for (let d = 1; d < DIMENSIONS; d++) point[d - 1] = s.recent[d]
+  point[DIMENSIONS - 1] = x - s.base[0]
+  return point
+}
+
+export const CUT_FOREST: Kernel<typeof COLUMNS> = {
+  id: 'rcf@1',
+  version: 1,
+  warmUp: WARM_UP,
+  columns: COLUMNS,
+  floor: FLOOR,
+  start(s, seed, x) {
+    plantTrees(s, seed)
+    s.base[0] = x
+  },
+  strangeness(s, x) {
+    const q = pointOf(s, x)
+    let sum = 0
+    for (let tree = 0; tree < TREES; tree++) sum += expectedDisplacement(s, tree, q)
+    return sum / TREES
+  },
+  learn(s, x, weight) {
+    const q = pointOf(s, x)
+    s.recent.set(q)
+    for (let tree = 0; tree < TREES; tree++) {
+      const isFull = s.samples[tree] >= SAMPLES
+      if (nextRandom(s.random) >= weight * (isFull ? ENTERS : 1)) continue
+      if (isFull) removeRandom(s, tree)
+      insertPoint(s, tree, q)
+    }
+  },
+}

@@ -1,0 +1,256 @@
+import { type FeatureBatch, featureBatch, type OpinionBatch } from '../core/batch.ts'
+import type { ColumnSpec } from '../core/columns.ts'
+import type { DetectorContext } from '../core/detector.ts'
+import { ForeshockError } from '../core/errors.ts'
+import type { SeriesHistory } from '../core/history.ts'
+import type { MetricKind } from '../core/metric-kind.ts'
+import { SeriesTable } from '../core/series.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import type { Calibration } from './calibration.ts'
+import { CUT_FOREST } from './cut-forest.ts'
+import { FLATLINE } from './flatline.ts'
+import { HALF_SPACE } from './half-space.ts'
+import type { Kernel } from './kernel-detector.ts'
+import { PoolMember } from './pool-member.ts'
+import { SHAPE_NEIGHBOURS } from './shape-neighbours.ts'
+import { SPECTRAL_RESIDUAL } from './spectral-residual.ts'
+
+const KERNELS = {
+  rcf: CUT_FOREST,
+  hst: HALF_SPACE,
+  sr: SPECTRAL_RESIDUAL,
+  shapes: SHAPE_NEIGHBOURS,
+  flatline: FLATLINE,
+} as const
+export type PooledDetector = keyof typeof KERNELS
+
+export interface PoolOptions {
+  /** Series at most. */
+  readonly size: number
+  readonly detectors: readonly PooledDetector[]
+}
+
+const ID = 'pool'
+const VERSION = 1
+/** Surprise that makes a suspect: one window in three hundred, well before an anomaly opens. */
+const SUSPECT_AT = 2.5
+/** A suspect keeps its place for this many windows after it was one last. */
+const KEPT_WINDOWS = 60
+/** Series admitted in one batch: each is fed its past, which takes milliseconds. */
+const ADMITTED_MOST = 4
+/** Windows of that past at most: an hour at ten seconds; enough to warm every detector here. */
+const PAST_WINDOWS = 360
+/** The latest windows of that past teach as little as hot ones do live: they are why it is a suspect. */
+const HOT_WINDOWS = 6
+const HOT_WEIGHT = 0.25
+/** Kinds that users feel: while there is room their series are in the pool without being suspects. */
+const GOLDEN: ReadonlySet<MetricKind> = new Set(['latency', 'error', 'availability', 'traffic', 'saturation'])
+/** Has not been a suspect. */
+const NEVER_MS = 0
+
+interface Counts {
+  admitted: number
+  evicted: number
+  /** Suspects that found no room. */
+  refused: number
+  /** Admitted without a past to be fed. */
+  cold: number
+}
+
+interface Candidate {
+  readonly series: number
+  readonly key: string
+  /** −1 for a golden signal that is no suspect. */
+  readonly surprise: number
+}
+
+/**
+ * The pool for suspects: a capped number of series that costly detectors look at as well. In come series with an open
+ * anomaly or a high surprise, the most surprising first, and golden signals while there is room; out go those that were
+ * suspects longest ago. Who comes in is fed its recent history first, so that the detectors have an opinion at once.
+ * Rows of the same windows decide, never a clock: a replay fills the pool alike.
+ */
+export class SuspectPool {
+  readonly id = ID
+  readonly members: readonly PoolMember[]
+  readonly #context: DetectorContext
+  readonly #history: SeriesHistory
+  /** The pool's own rows, which are its slots. */
+  readonly #slots: SeriesTable
+  /** Slot plus one by row of the ensemble's table; row and last time as a suspect by slot. */
+  #slotOf = new Uint16Array(0)
+  readonly #seriesOf: Int32Array
+  readonly #suspectMs: Float64Array
+  readonly #past: Float64Array
+  readonly #one = featureBatch(1, 0)
+  #counts: Counts = { admitted: 0, evicted: 0, refused: 0, cold: 0 }
+
+  constructor(options: PoolOptions, context: DetectorContext, history: SeriesHistory) {
+    const { size, detectors } = options
+    this.#context = context
+    this.#history = history
+    this.#slots = new SeriesTable(size)
+    this.#seriesOf = new Int32Array(size).fill(-1)
+    this.#suspectMs = new Float64Array(size)
+    this.#past = new Float64Array(Math.min(PAST_WINDOWS, history.depth))
+    const own = { series: this.#slots, stepMs: context.stepMs }
+    this.members = [...new Set(detectors)].map(
+      name => new PoolMember(own, KERNELS[name] as unknown as Kernel<ColumnSpec>, this, size),
+    )
+    this.#one.length = 1
+    this.#one.coverage[0] = 1
+  }
+
+  get calibrations(): readonly Calibration[] {
+    return this.members.flatMap(member => member.calibrations)
+  }
+
+  /** Series held now; since the start: admitted, evicted, refused for want of room, admitted without a past. */
+  counts(): Readonly<Record<string, number>> {
+    return { held: this.#slots.size, ...this.#counts }
+  }
+
+  slotOf(series: number): number {
+    return series < this.#slotOf.length ? this.#slotOf[series] - 1 : -1
+  }
+
+  /** After the rows were judged and learned: who is a suspect now. `open` is 1 where an anomaly is open. */
+  consider(batch: FeatureBatch, opinions: OpinionBatch, open: Uint8Array): void {
+    if (batch.length === 0) return
+    const nowMs = batch.windowEndMs[0]
+    const candidates: Candidate[] = []
+    const hasRoom = this.#slots.size < this.#slots.limit
+    for (let i = 0; i < batch.length; i++) {
+      const point = opinions.point[i]
+      const incident = opinions.incident[i]
+      const isSuspect = open[i] === 1 || point >= SUSPECT_AT || incident >= SUSPECT_AT
+      if (!isSuspect && !hasRoom) continue
+      const series = batch.series[i]
+      const slot = this.slotOf(series)
+      if (slot >= 0) {
+        if (isSuspect) this.#suspectMs[slot] = nowMs
+        continue
+      }
+      const { key, kind } = this.#context.series.meta(series)
+      if (isSuspect) candidates.push({ series, key, surprise: Math.max(point || 0, incident || 0) })
+      else if (GOLDEN.has(kind)) candidates.push({ series, key, surprise: -1 })
+    }
+    if (candidates.length > 0) this.#admitBest(candidates, nowMs)
+  }
+
+  #admitBest(candidates: Candidate[], nowMs: number): void {
+    candidates.sort((a, b) => b.surprise - a.surprise || (a.key < b.key ? -1 : 1))
+    for (const { series, surprise } of candidates.slice(0, ADMITTED_MOST)) {
+      const isSuspect = surprise >= 0
+      const isFull = this.#slots.size >= this.#slots.limit
+      if (isFull && !(isSuspect && this.#makeRoom(nowMs))) {
+        if (isSuspect) this.#counts.refused++
+        continue
+      }
+      this.#admit(series, nowMs, isSuspect ? nowMs : NEVER_MS)
+    }
+  }
+
+  /** Evicts who was a suspect longest ago, the first key among equals; false when all still are. */
+  #makeRoom(nowMs: number): boolean {
+    const before = nowMs - KEPT_WINDOWS * this.#context.stepMs
+    let victim = -1
+    for (let slot = 0; slot < this.#seriesOf.length; slot++) {
+      if (this.#seriesOf[slot] < 0 || this.#suspectMs[slot] > before) continue
+      const earlier = victim < 0 ? -1 : this.#suspectMs[slot] - this.#suspectMs[victim]
+      if (earlier < 0 || (earlier === 0 && this.#keyOf(slot) < this.#keyOf(victim))) victim = slot
+    }
+    if (victim < 0) return false
+    this.#release(victim)
+    this.#counts.evicted++
+    return true
+  }
+
+  #keyOf(slot: number): string {
+    return this.#slots.meta(slot).key
+  }
+
+  #admit(series: number, nowMs: number, suspectMs: number): void {
+    const slot = this.#take(series, suspectMs)
+    this.#counts.admitted++
+    const { stepMs } = this.#context
+    const toMs = Math.min(nowMs, this.#history.newestEndMs)
+    const fromMs = toMs - this.#past.length * stepMs
+    const count = this.#history.observed(series, fromMs, toMs, this.#past)
+    if (!(count > 0)) {
+      this.#counts.cold++
+      return
+    }
+    const one = this.#one
+    const weight = Float32Array.of(1)
+    one.series[0] = slot
+    for (let k = 0; k < count; k++) {
+      if (Number.isNaN(this.#past[k])) continue
+      one.observed[0] = this.#past[k]
+      one.windowEndMs[0] = toMs - (count - 1 - k) * stepMs
+      weight[0] = k < count - HOT_WINDOWS ? 1 : HOT_WEIGHT
+      for (const member of this.members) member.feed(one, weight)
+    }
+  }
+
+  #take(series: number, suspectMs: number): number {
+    const slot = this.#slots.intern(this.#context.series.meta(series))
+    if (series >= this.#slotOf.length) {
+      const longer = new Uint16Array(
+        Math.max(series + 1, 2 * this.#slotOf.length, this.#context.series.capacity),
+      )
+      longer.set(this.#slotOf)
+      this.#slotOf = longer
+    }
+    this.#slotOf[series] = slot + 1
+    this.#seriesOf[slot] = series
+    this.#suspectMs[slot] = suspectMs
+    return slot
+  }
+
+  #release(slot: number): void {
+    this.#slotOf[this.#seriesOf[slot]] = 0
+    this.#seriesOf[slot] = -1
+    for (const member of this.members) member.release(slot)
+    this.#slots.evict(slot)
+  }
+
+  forget(series: number): void {
+    const slot = this.slotOf(series)
+    if (slot >= 0) this.#release(slot)
+  }
+
+  snapshot(): Snapshot {
+    const held = [...this.#seriesOf.keys()].filter(slot => this.#seriesOf[slot] >= 0)
+    return {
+      id: ID,
+      version: VERSION,
+      keys: held.map(slot => this.#keyOf(slot)),
+      columns: { suspectMs: Float64Array.from(held, slot => this.#suspectMs[slot]) },
+      meta: { counts: this.#counts },
+    }
+  }
+
+  /** Takes who was in the pool; their detectors and calibrations are parts of their own and come after it. */
+  restore(from: Snapshot): void {
+    const { suspectMs } = from.columns
+    if (from.id !== ID || from.version !== VERSION || suspectMs?.length !== from.keys.length)
+      throw new ForeshockError(
+        'FS_SNAPSHOT_INVALID',
+        `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`,
+      )
+    this.#counts = { ...(from.meta as { counts: Counts }).counts }
+    for (const [i, key] of from.keys.entries()) {
+      const series = this.#context.series.row(key)
+      // A pool made smaller keeps the first ones.
+      if (series >= 0 && this.#slots.size < this.#slots.limit) this.#take(series, suspectMs[i])
+    }
+  }
+
+  /** Of the pool itself; its members are counted as detectors. */
+  bytes(): number {
+    return (
+      this.#slotOf.byteLength + this.#seriesOf.byteLength + this.#suspectMs.byteLength + this.#past.byteLength
+    )
+  }
+}

@@ -1,0 +1,71 @@
+const UTF8 = new TextEncoder()
+
+/** Writes protobuf wire format into one growing buffer. */
+export class ByteWriter {
+  #bytes: Uint8Array
+  #view: DataView
+  length = 0
+
+  constructor(capacity = 4096) {
+    this.#bytes = new Uint8Array(capacity)
+    this.#view = new DataView(this.#bytes.buffer)
+  }
+
+  clear(): void {
+    this.length = 0
+  }
+
+  /** A copy of what was written. */
+  take(): Uint8Array {
+    return this.#bytes.slice(0, this.length)
+  }
+
+  /** An unsigned varint, exact below 2^53. */
+  varint(value: number): void {
+    this.#room(10)
+    let rest = value
+    while (rest >= 0x80) {
+      this.#bytes[this.length++] = (rest % 128) | 0x80
+      rest = Math.floor(rest / 128)
+    }
+    this.#bytes[this.length++] = rest
+  }
+
+  double(value: number): void {
+    this.#room(8)
+    this.#view.setFloat64(this.length, value, true)
+    this.length += 8
+  }
+
+  bytes(from: Uint8Array): void {
+    this.#room(from.length)
+    this.#bytes.set(from, this.length)
+    this.length += from.length
+  }
+
+  /** A field of wire type 2. */
+  field(tag: number, content: Uint8Array): void {
+    this.varint(tag)
+    this.varint(content.length)
+    this.bytes(content)
+  }
+
+  text(tag: number, content: string): void {
+    this.field(tag, UTF8.encode(content))
+  }
+
+  #room(bytes: number): void {
+    if (this.length + bytes <= this.#bytes.length) return
+    const larger = new Uint8Array(Math.max(this.length + bytes, 2 * this.#bytes.length))
+    larger.set(this.#bytes.subarray(0, this.length))
+    this.#bytes = larger
+    this.#view = new DataView(larger.buffer)
+  }
+}
+
+/** Bytes of an unsigned varint. */
+export function varintSize(value: number): number {
+  let size = 1
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) size++
+  return size
+}
