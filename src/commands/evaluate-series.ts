@@ -47,6 +47,8 @@ export interface SeriesResult {
   readonly testDelay?: readonly Counts[]
   readonly trainEvents?: readonly EventCounts[]
   readonly testEvents: readonly EventCounts[]
+  /** Share of rows that lie in an alert at each threshold (multivariate): one that never ends hits every event. */
+  readonly alertShare?: readonly number[]
   /** Rows at or above each threshold against labels (multivariate). */
   readonly points?: readonly Counts[]
   /** Events of the first day, when only level and spread are known. */
@@ -214,6 +216,7 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
   const results = CONTESTANTS.map(contestant => {
     const score = all[contestant]
     const alarm = contestant === 'foreshock' ? evidence : score
+    const alerts = THRESHOLDS.map(threshold => openings(alarm, threshold, stepMs))
     const culprits = contestant === 'foreshock' ? culpritScores(entity, shares) : undefined
     return {
       contestant,
@@ -221,9 +224,8 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
       vus20: vusPr(score, label, 20),
       days: (rows * stepMs) / 86_400_000,
       points: THRESHOLDS.map(threshold => pointCounts(score, label, threshold)),
-      testEvents: THRESHOLDS.map(threshold =>
-        eventCounts(label, timeMs, ...openings(alarm, threshold, stepMs)),
-      ),
+      testEvents: alerts.map(([from, to]) => eventCounts(label, timeMs, from, to)),
+      alertShare: alerts.map(([from, to]) => from.reduce((sum, at, i) => sum + to[i] - at + 1, 0) / rows),
       ...(contestant === 'foreshock' ? { budgets: budgetCounts(score, stepMs) } : {}),
       ...(culprits ? { culprits } : {}),
     }

@@ -8,7 +8,7 @@ import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
 const DAY_MS = 86_400_000
 const HOLD_MS = 3_600_000
 /** An open alert lasts while evidence is at least this share of what opened it. */
-const LEAVE_SHARE = 0.5
+const LEAVE_SHARE = 0.625
 
 export class EntityEvidence {
   readonly #dayRows: number

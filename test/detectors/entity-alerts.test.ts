@@ -43,8 +43,8 @@ describe('an alert', () => {
   }
   const calm = (rows: number) => new Array<number>(rows).fill(0)
 
-  it('opens once, lasts while half as loud, and takes up again within the hour', () => {
-    expect(run([0, 2, 1, 0.9, ...calm(10), 1.5])).toEqual([
+  it('opens once, lasts while five eighths as loud, and takes up again within the hour', () => {
+    expect(run([0, 2, 1.3, 1.2, ...calm(10), 1.5])).toEqual([
       'quiet',
       'opens',
       'lasts',
