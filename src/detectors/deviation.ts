@@ -54,7 +54,7 @@ const UNITS = 32
 /** Windows between decays of the histogram; a half-life of 720 windows in ten steps. */
 const DECAY_WINDOWS = 72
 /** Half-width of the expected band, scales: 99.5 % of a normal law. */
-const BAND_SCALES = 2.8
+export const BAND_SCALES = 2.8
 /** Float32 holds no more; what is larger counts as this. */
 const VALUE_MAX = 1e37
 const SCORE_MAX = 1e6
@@ -69,6 +69,7 @@ export class DeviationDetector implements Detector, EvidenceSource {
   readonly id = ID
   readonly width = 0
   readonly warmUpWindows = WARM_UP_WINDOWS
+  readonly timeless = true
   readonly voices: readonly DetectorVoice[] = [{ column: 'score', feeds: ['surprise', 'point'] }]
   evidence = new Float32Array(0)
   readonly #context: DetectorContext

@@ -56,6 +56,9 @@ export class ProfileMember implements Detector {
   #places = new Uint8Array(0)
   #promotions = 0
   #demotions = 0
+  /** Daily shape and slack by row of the batch scored last, in the series' unit; NaN where none is known. */
+  shape = new Float64Array(0)
+  slack = new Float64Array(0)
 
   constructor(context: DetectorContext, choice: ProfileChoice, promotion: PromotionOptions) {
     this.#context = context
@@ -91,7 +94,15 @@ export class ProfileMember implements Detector {
       const tier = this.#tiers[place - 1 - FIRST]
       tier.add(batch, i, tier.pool.of(series[i]), this.#aheadMs(batch.windowEndMs[i]))
     }
-    for (const tier of this.#tiers) tier.score(out)
+    if (this.shape.length < length) {
+      this.shape = new Float64Array(batch.capacity)
+      this.slack = new Float64Array(batch.capacity)
+    }
+    this.shape.fill(Number.NaN, 0, length)
+    for (const tier of this.#tiers) {
+      tier.score(out)
+      tier.dayShape(this.shape, this.slack)
+    }
     this.#weighDirection(batch, out)
     return DONE
   }

@@ -98,6 +98,11 @@ export class ProfileTier {
     scatter(this.#ownOut.upper, this.#places, this.#own.length, out.upper)
   }
 
+  /** The daily shape of the rows scored, its level and its slack (see AT), written where they belong. */
+  dayShape(level: Float64Array, slack: Float64Array): void {
+    this.#inner.dayShape(this.#places, this.#own.length, level, slack)
+  }
+
   learn(): void {
     if (this.#own.length > 0) this.#inner.learn(this.#own, this.#ones, this.#rows)
   }
