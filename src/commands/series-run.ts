@@ -1,4 +1,5 @@
 import { featureBatch, scoreBatch } from '../core/batch.ts'
+import { maturity } from '../core/maturity.ts'
 import { type SeriesMeta, SeriesTable } from '../core/series.ts'
 import { DeviationDetector } from '../detectors/deviation.ts'
 import { ForwardClock } from './score-clock.ts'
@@ -17,8 +18,6 @@ const SERIES: SeriesMeta = {
 }
 /** Samples before level and spread say anything. */
 const COARSE_WARM_UP = 20
-/** Samples after which coarse evidence counts half: the confidence is n / (n + this). */
-const COARSE_HALF = 60
 
 /**
  * One recorded series fed to one detector, sample by sample: what `score` and `evaluate` both run. Until the detector
@@ -72,7 +71,7 @@ export class SeriesRun {
     coarse.score(this.#batch, out)
     coarse.learn(this.#batch, this.#weight)
     const isSilent = n < COARSE_WARM_UP || Number.isNaN(out.score[0])
-    const evidence = isSilent ? Number.NaN : (coarse.evidence[0] * n) / (n + COARSE_HALF)
+    const evidence = isSilent ? Number.NaN : coarse.evidence[0] * maturity(n)
     out.score[0] = evidence
     out.point[0] = evidence
     out.incident[0] = evidence

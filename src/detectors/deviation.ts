@@ -63,6 +63,8 @@ const N_MAX = 65_535
 /** A detector that also grades each row for grouping: `evidence[i]` belongs to row i of the batch scored last. */
 export interface EvidenceSource {
   readonly evidence: Float32Array
+  /** Windows learned of a series, as far as they are counted. */
+  learned(series: number): number
 }
 
 export class DeviationDetector implements Detector, EvidenceSource {
@@ -120,6 +122,10 @@ export class DeviationDetector implements Detector, EvidenceSource {
       from = to
     }
     if (!known) this.#scored.clear()
+  }
+
+  learned(series: number): number {
+    return this.#store.chunks[series >> CHUNK_SHIFT]?.n[series & CHUNK_MASK] ?? 0
   }
 
   forget(series: number): void {
