@@ -9,7 +9,7 @@ import { type Outcome, Pipeline } from '../src/pipeline.ts'
 export interface Line {
   readonly metric: string
   readonly labels: Readonly<Record<string, string>>
-  /** JSON knows no NaN and no infinity: they are sent as text, which is refused. */
+  /** NaN is sent as null, which is an explicit gap. */
   readonly value: number
   readonly type?: 'gauge' | 'counter'
 }
@@ -49,6 +49,13 @@ export class PipelineWorld {
       bytes,
       arrivalMs,
     } as const
+    await this.#pipeline.process(++this.#position, envelope)
+  }
+
+  /** An export of OTLP metrics, as JSON. */
+  async sendOtlp(arrivalMs: number, body: object): Promise<void> {
+    const bytes = new TextEncoder().encode(JSON.stringify(body))
+    const envelope = { kind: 'otlp-json', encoding: 'identity', tenant: 'default', bytes, arrivalMs } as const
     await this.#pipeline.process(++this.#position, envelope)
   }
 

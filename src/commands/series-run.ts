@@ -1,4 +1,5 @@
 import { featureBatch, scoreBatch } from '../core/batch.ts'
+import type { LocalTime } from '../core/local-time.ts'
 import { maturity } from '../core/maturity.ts'
 import { type SeriesMeta, SeriesTable } from '../core/series.ts'
 import { DeviationDetector } from '../detectors/deviation.ts'
@@ -31,10 +32,13 @@ export class SeriesRun {
   readonly #batch = featureBatch(1, 0)
   readonly #weight = Float32Array.of(1)
   readonly #clock = new ForwardClock()
+  readonly #localTime: LocalTime | undefined
   #coarse: DeviationDetector | undefined
   #samples = 0
 
-  constructor(choice: DetectorChoice, stepMs: number) {
+  /** `localTime`: the clocks that daily shapes follow, as in the live service; UTC without. */
+  constructor(choice: DetectorChoice, stepMs: number, localTime?: LocalTime) {
+    this.#localTime = localTime
     const series = new SeriesTable(1)
     series.intern(SERIES)
     this.stepMs = stepMs
@@ -52,7 +56,7 @@ export class SeriesRun {
   /** Scores a sample, then learns it; returns the time it was taken for, Unix ms. */
   next(timeMs: number, value: number): number {
     const startMs = this.#clock.at(timeMs)
-    this.#batch.windowEndMs[0] = startMs + this.stepMs
+    this.#batch.windowEndMs[0] = (this.#localTime?.localMs(startMs) ?? startMs) + this.stepMs
     this.#batch.observed[0] = value
     this.detector.scoreNow(this.#batch, this.out)
     if (this.#coarse) this.#speakFor(this.#coarse)
