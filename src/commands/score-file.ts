@@ -21,6 +21,7 @@ export interface ScoreTask {
   readonly detector?: string | undefined
   readonly stepMs?: number | undefined
   readonly header: boolean
+  readonly timeZone?: string | undefined
 }
 
 /** Scores one file into another. Throws FS_INPUT_INVALID or FS_IO with file, row and reason. */

@@ -1,4 +1,5 @@
 import { ForeshockError } from '../core/errors.ts'
+import { LocalTime } from '../core/local-time.ts'
 import { evidenceScore, publicScore, UNIVARIATE_RARITY } from './public-score.ts'
 import { Alerts, severityOf } from './score-alerts.ts'
 import { numberOf, quoteCell, timeOf } from './score-cells.ts'
@@ -10,6 +11,8 @@ export interface ScorerOptions {
   readonly detector?: string | undefined
   readonly stepMs?: number | undefined
   readonly header: boolean
+  /** IANA name of the zone whose clocks daily shapes follow; UTC without. */
+  readonly timeZone?: string | undefined
 }
 
 /** Scores the rows of one file; the same for one metric or many. */
@@ -42,6 +45,7 @@ export class UnivariateScorer implements LineScorer {
   readonly #choice: ReturnType<typeof univariateChoice>
   readonly #steps = new StepFinder()
   readonly #alerts: Alerts
+  readonly #localTime: LocalTime
   #run: SeriesRun | undefined
   #timeColumn = -1
   #valueColumn = -1
@@ -53,7 +57,8 @@ export class UnivariateScorer implements LineScorer {
     this.#options = options
     this.#choice = univariateChoice(options.detector)
     this.#alerts = new Alerts(this.#choice.rule)
-    if (options.stepMs !== undefined) this.#run = new SeriesRun(this.#choice, options.stepMs)
+    this.#localTime = new LocalTime(options.timeZone)
+    if (options.stepMs !== undefined) this.#run = new SeriesRun(this.#choice, options.stepMs, this.#localTime)
   }
 
   begin(): void {
@@ -81,7 +86,7 @@ export class UnivariateScorer implements LineScorer {
     if (Number.isNaN(timeMs)) return ''
     const stepMs = this.#steps.add(timeMs)
     if (Number.isNaN(stepMs)) return ''
-    this.#run = new SeriesRun(this.#choice, stepMs)
+    this.#run = new SeriesRun(this.#choice, stepMs, this.#localTime)
     return this.end()
   }
 

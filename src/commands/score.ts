@@ -3,6 +3,7 @@ import { join, relative } from 'node:path'
 import cliProgress from 'cli-progress'
 import { type Command, Option } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
+import { isZone } from '../core/local-time.ts'
 import { detectorHelp } from './score-detectors.ts'
 import { type ScoreTask, scoreFile } from './score-file.ts'
 import { resultsOf, runTasks } from './task-pool.ts'
@@ -16,6 +17,8 @@ export interface ScoreOptions {
   /** Seconds, or a number with a unit: `300`, `5m`, `500ms`. */
   readonly step?: string | undefined
   readonly header?: 'none' | 'row' | undefined
+  /** IANA name; UTC without. */
+  readonly timeZone?: string | undefined
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
@@ -32,6 +35,21 @@ export function stepOf(text: string): number {
   return stepMs
 }
 
+function zoneOf({ timeZone, shape }: ScoreOptions): string | undefined {
+  if (timeZone === undefined) return undefined
+  if (!isZone(timeZone))
+    throw new ForeshockError(
+      'FS_INPUT_INVALID',
+      `--time-zone '${timeZone}': expected the IANA name of a time zone, such as Europe/Berlin`,
+    )
+  if (shape === 'multivariate')
+    throw new ForeshockError(
+      'FS_INPUT_INVALID',
+      '--time-zone: ridge@1 follows no clocks but UTC, here and in the live service',
+    )
+  return timeZone
+}
+
 /** Files of a folder and below, by name; hidden ones left out. */
 function filesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -46,6 +64,7 @@ function tasksOf(options: ScoreOptions): ScoreTask[] {
     detector: options.detector,
     stepMs: options.step === undefined ? undefined : stepOf(options.step),
     header: options.header !== 'none',
+    timeZone: zoneOf(options),
   } as const
   if (options.input !== '-' && !existsSync(options.input))
     throw new ForeshockError('FS_INPUT_INVALID', `${options.input}: no such file or folder`)
@@ -118,6 +137,7 @@ export function addScoreCommand(program: Command): void {
       '--step <duration>',
       'sampling step: seconds, or a number with ms, s, m, h, d; else from the times',
     )
+    .option('--time-zone <name>', 'clocks that daily shapes follow, such as Europe/Berlin; UTC without')
     .addOption(
       new Option('--header <kind>', 'none when the first row is already data')
         .choices(['row', 'none'])

@@ -1,4 +1,6 @@
 import { featureBatch, scoreBatch } from '../core/batch.ts'
+import type { LocalTime } from '../core/local-time.ts'
+import { maturity } from '../core/maturity.ts'
 import { type SeriesMeta, SeriesTable } from '../core/series.ts'
 import { DeviationDetector } from '../detectors/deviation.ts'
 import { DONE } from '../detectors/runs.ts'
@@ -18,8 +20,6 @@ const SERIES: SeriesMeta = {
 }
 /** Samples before level and spread say anything. */
 const COARSE_WARM_UP = 20
-/** Samples after which coarse evidence counts half: the confidence is n / (n + this). */
-const COARSE_HALF = 60
 
 /**
  * One recorded series fed to one detector, sample by sample: what `score` and `evaluate` both run. Until the detector
@@ -33,10 +33,13 @@ export class SeriesRun {
   readonly #batch = featureBatch(1, 0)
   readonly #weight = Float32Array.of(1)
   readonly #clock = new ForwardClock()
+  readonly #localTime: LocalTime | undefined
   #coarse: DeviationDetector | undefined
   #samples = 0
 
-  constructor(choice: DetectorChoice, stepMs: number) {
+  /** `localTime`: the clocks that daily shapes follow, as in the live service; UTC without. */
+  constructor(choice: DetectorChoice, stepMs: number, localTime?: LocalTime) {
+    this.#localTime = localTime
     const series = new SeriesTable(1)
     series.intern(SERIES)
     this.stepMs = stepMs
@@ -57,7 +60,7 @@ export class SeriesRun {
    */
   next(timeMs: number, value: number): number | Promise<number> {
     const startMs = this.#clock.at(timeMs)
-    this.#batch.windowEndMs[0] = startMs + this.stepMs
+    this.#batch.windowEndMs[0] = (this.#localTime?.localMs(startMs) ?? startMs) + this.stepMs
     this.#batch.observed[0] = value
     if (this.detector.scoreNow) this.detector.scoreNow(this.#batch, this.out)
     else {
@@ -84,7 +87,7 @@ export class SeriesRun {
     coarse.score(this.#batch, out)
     coarse.learn(this.#batch, this.#weight)
     const isSilent = n < COARSE_WARM_UP || Number.isNaN(out.score[0])
-    const evidence = isSilent ? Number.NaN : (coarse.evidence[0] * n) / (n + COARSE_HALF)
+    const evidence = isSilent ? Number.NaN : coarse.evidence[0] * maturity(n)
     out.score[0] = evidence
     out.point[0] = evidence
     out.incident[0] = evidence

@@ -39,6 +39,8 @@ export interface Anomaly {
   readonly score: number
   readonly severity: Severity
   readonly imputed: boolean
+  /** 0..1, by how much was learned of the series before; absent in those of earlier versions. */
+  readonly confidence?: number
   readonly detectors: readonly DetectorShare[]
   readonly why: readonly string[]
 }

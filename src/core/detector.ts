@@ -41,6 +41,8 @@ export interface Detector {
   readonly problem?: string | undefined
   /** Rows are judged by each other: it is given whole batches, never parts of them. */
   readonly whole?: true
+  /** It knows no time of day: where the daily shape of a series is known, it is given values without it. */
+  readonly timeless?: true
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void>
   /** `weight` 0..1 per row keeps disruptions out of the baseline. */
   learn(batch: FeatureBatch, weight: Float32Array): void

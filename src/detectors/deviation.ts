@@ -54,7 +54,7 @@ const UNITS = 32
 /** Windows between decays of the histogram; a half-life of 720 windows in ten steps. */
 const DECAY_WINDOWS = 72
 /** Half-width of the expected band, scales: 99.5 % of a normal law. */
-const BAND_SCALES = 2.8
+export const BAND_SCALES = 2.8
 /** Float32 holds no more; what is larger counts as this. */
 const VALUE_MAX = 1e37
 const SCORE_MAX = 1e6
@@ -63,12 +63,15 @@ const N_MAX = 65_535
 /** A detector that also grades each row for grouping: `evidence[i]` belongs to row i of the batch scored last. */
 export interface EvidenceSource {
   readonly evidence: Float32Array
+  /** Windows learned of a series, as far as they are counted. */
+  learned(series: number): number
 }
 
 export class DeviationDetector implements Detector, EvidenceSource {
   readonly id = ID
   readonly width = 0
   readonly warmUpWindows = WARM_UP_WINDOWS
+  readonly timeless = true
   readonly voices: readonly DetectorVoice[] = [{ column: 'score', feeds: ['surprise', 'point'] }]
   evidence = new Float32Array(0)
   readonly #context: DetectorContext
@@ -119,6 +122,10 @@ export class DeviationDetector implements Detector, EvidenceSource {
       from = to
     }
     if (!known) this.#scored.clear()
+  }
+
+  learned(series: number): number {
+    return this.#store.chunks[series >> CHUNK_SHIFT]?.n[series & CHUNK_MASK] ?? 0
   }
 
   forget(series: number): void {

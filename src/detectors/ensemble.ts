@@ -11,6 +11,7 @@ import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
 import type { AlertPolicy } from './alert-policy.ts'
 import { Calibration } from './calibration.ts'
+import { DayLens } from './day-lens.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
@@ -71,6 +72,8 @@ export class Ensemble implements Scoring {
   readonly #pool: SuspectPool | undefined
   readonly #grader: (Detector & EvidenceSource) | undefined
   readonly #profiles: ProfileMember | undefined
+  /** What detectors that know no time of day see of series whose daily shape is known. */
+  readonly #lens: DayLens | undefined
   readonly #outputs: ScoreBatch[]
   /** Outputs of detectors that are given whole batches, by detector, and their blocks as views. */
   readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[] }>()
@@ -116,10 +119,11 @@ export class Ensemble implements Scoring {
     }
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
     this.#profiles = detectors.find(d => d instanceof ProfileMember)
+    if (this.#profiles) this.#lens = new DayLens(this.#profiles, context)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
     for (const [at, { whole }] of detectors.entries())
       if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [] })
-    this.#hysteresis = new Hysteresis(options, context, policy)
+    this.#hysteresis = new Hysteresis(options, context, policy, series => this.#grader?.learned(series))
     const feed = (): Feed => ({ heard: [], all: [], by: new Uint8Array(this.#voices.length + 1) })
     this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
     this.#reserve(1)
@@ -145,8 +149,12 @@ export class Ensemble implements Scoring {
       for (const [d, { blocks }] of this.#wholes) this.#outputs[d] = blocks[from / BLOCK_ROWS]
       for (let d = 0; d < this.#detectors.length; d++) {
         if (this.#wholes.has(d)) continue
-        const scored = this.#detectors[d].score(block, this.#outputs[d])
+        const detector = this.#detectors[d]
+        const lens = detector.timeless && this.#lens
+        const scored = detector.score(lens ? lens.look(block) : block, this.#outputs[d])
         if (scored !== DONE) await scored
+        if (lens) lens.putBack(block, this.#outputs[d], detector === this.#grader)
+        else if (detector === this.#profiles) this.#lens?.prepare(block)
       }
       this.#calibrate(block, from)
       this.#opinions(out, from, block.length)
@@ -208,7 +216,11 @@ export class Ensemble implements Scoring {
       const block = this.#block(batch, from)
       const at = from / BLOCK_ROWS
       const weights = this.#weights[at]
-      for (const detector of this.#detectors) if (!detector.whole) detector.learn(block, weights)
+      for (const detector of this.#detectors) {
+        if (detector.whole) continue
+        detector.learn(detector.timeless && this.#lens ? this.#lens.look(block) : block, weights)
+      }
+      this.#lens?.learn(block, weights)
       for (const voice of this.#voices) {
         voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
       }
@@ -224,7 +236,14 @@ export class Ensemble implements Scoring {
   #learnSome(batch: FeatureBatch, rows: Uint32Array): void {
     const some = pick(batch, rows)
     const weights = Float32Array.from(rows, row => this.#weight[row])
-    for (const detector of this.#detectors) detector.learn(some, weights)
+    const lens = this.#lens
+    let without = some
+    if (lens) {
+      const at = (row: number) => [this.#block(batch, row - (row % BLOCK_ROWS)), row % BLOCK_ROWS] as const
+      without = { ...some, observed: Float64Array.from(rows, row => lens.valueOf(...at(row))) }
+      for (const [i, row] of rows.entries()) lens.learnRow(...at(row), weights[i])
+    }
+    for (const detector of this.#detectors) detector.learn(detector.timeless ? without : some, weights)
     for (const voice of this.#voices) {
       const bins = Uint8Array.from(rows, row => voice.bins[Math.floor(row / BLOCK_ROWS)][row % BLOCK_ROWS])
       const found = Float32Array.from(rows, row => voice.surprise[row])
@@ -294,7 +313,8 @@ export class Ensemble implements Scoring {
     const calibrations = this.#voices.flatMap(voice => voice.calibration ?? [])
     // The pool says who is in it before its members put their state back.
     const pooled = this.#pool ? [this.#pool, ...this.#pool.calibrations] : []
-    return [...pooled, ...this.#detectors, ...calibrations, this.#hysteresis]
+    const lens = this.#lens ? [this.#lens] : []
+    return [...pooled, ...this.#detectors, ...lens, ...calibrations, this.#hysteresis]
   }
 
   snapshot(): Snapshot[] {
@@ -312,6 +332,7 @@ export class Ensemble implements Scoring {
   forget(series: number): void {
     for (const detector of this.#detectors) detector.forget(series)
     for (const voice of this.#voices) voice.calibration?.forget(series)
+    this.#lens?.forget(series)
     this.#hysteresis.forget(series)
     this.#pool?.forget(series)
     this.#policy?.forget(series)
@@ -322,7 +343,7 @@ export class Ensemble implements Scoring {
       (this.#pool?.bytes() ?? 0) + this.#hysteresis.bytes() + this.#capacity * (5 * this.#voices.length + 4)
     for (const detector of this.#detectors) sum += detector.bytes()
     for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
-    return sum + (this.#policy?.bytes() ?? 0)
+    return sum + (this.#lens?.bytes() ?? 0) + (this.#policy?.bytes() ?? 0)
   }
 }
 

@@ -78,6 +78,11 @@ export class FullDetector implements Detector {
     }
   }
 
+  /** As the phase slots have it. */
+  dayShape(places: Uint32Array, length: number, level: Float64Array, slack: Float64Array): void {
+    this.#slots.dayShape(places, length, level, slack)
+  }
+
   async score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
     this.scoreNow(batch, out)
   }

@@ -61,11 +61,19 @@ export class Hysteresis {
   readonly #rested = new Map<number, readonly [surprise: number, move: number]>()
   readonly #policy: AlertPolicy | undefined
   readonly #longestMs: number
+  readonly #learned: (series: number) => number | undefined
   /** Anomalies of forgotten series, to be told as closed. */
   #orphans: Anomaly[] = []
   #flags = new Uint8Array(0)
 
-  constructor(options: EnsembleOptions, context: DetectorContext, policy?: AlertPolicy) {
+  /** `learned`: windows learned of a series, where anybody counts them. */
+  constructor(
+    options: EnsembleOptions,
+    context: DetectorContext,
+    policy?: AlertPolicy,
+    learned: (series: number) => number | undefined = () => undefined,
+  ) {
+    this.#learned = learned
     this.#options = options
     this.#context = context
     this.#policy = policy
@@ -135,6 +143,7 @@ export class Hysteresis {
         at: i,
         surprise,
         stuck,
+        learned: this.#learned(series[i]),
         detectors: heard,
         more: first?.why?.(series[i]) ?? [],
       }

@@ -1,6 +1,7 @@
 import type { Anomaly, DetectorShare, Direction } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { contentId } from '../core/identity.ts'
+import { maturity } from '../core/maturity.ts'
 import { KIND_TRAITS, unitFloor } from '../core/metric-kind.ts'
 import type { SeriesMeta } from '../core/series.ts'
 import { formatRange, formatValue, metricWords } from '../core/units.ts'
@@ -54,13 +55,15 @@ export interface Moment {
   /** The larger of point and incident surprise. */
   readonly surprise: number
   readonly stuck: boolean
+  /** Windows learned of the series, where anybody counts them. */
+  readonly learned: number | undefined
   readonly detectors: readonly DetectorShare[]
   /** What the detector that spoke loudest says beside, in words. */
   readonly more: readonly string[]
 }
 
 function measured(meta: SeriesMeta, moment: Moment) {
-  const { batch, opinions, at, surprise, detectors, stuck } = moment
+  const { batch, opinions, at, surprise, detectors, stuck, learned } = moment
   const observed = batch.observed[at]
   const [expected, lower, upper] = [opinions.expected[at], opinions.lower[at], opinions.upper[at]]
   const direction = directionOf(observed, expected)
@@ -75,6 +78,7 @@ function measured(meta: SeriesMeta, moment: Moment) {
     tailProbability: 10 ** -surprise,
     score: publicScore(surprise),
     severity,
+    ...(learned === undefined ? {} : { confidence: maturity(learned) }),
     detectors,
     why: [...words(meta, stuck, { observed, expected, lower, upper, surprise, detectors }), ...moment.more],
   }

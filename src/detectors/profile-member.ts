@@ -58,6 +58,9 @@ export class ProfileMember implements Detector {
   #places = new Uint8Array(0)
   #promotions = 0
   #demotions = 0
+  /** Daily shape and slack by row of the batch scored last, in the series' unit; NaN where none is known. */
+  shape = new Float64Array(0)
+  slack = new Float64Array(0)
 
   constructor(
     context: DetectorContext,
@@ -104,8 +107,16 @@ export class ProfileMember implements Detector {
       const tier = this.#tiers[place - 1 - FIRST]
       tier.add(batch, i, tier.pool.of(series[i]), this.#aheadMs(batch.windowEndMs[i]))
     }
+    if (this.shape.length < length) {
+      this.shape = new Float64Array(batch.capacity)
+      this.slack = new Float64Array(batch.capacity)
+    }
+    this.shape.fill(Number.NaN, 0, length)
     this.#combiner?.begin(batch)
-    for (const tier of this.#tiers) tier.score(out, this.#combiner)
+    for (const tier of this.#tiers) {
+      tier.score(out, this.#combiner)
+      tier.dayShape(this.shape, this.slack)
+    }
     const weighed = this.#combiner ? this.#combiner.weigh(batch, out) : DONE
     if (weighed !== DONE) return weighed.then(() => this.#weighDirection(batch, out))
     this.#weighDirection(batch, out)

@@ -103,6 +103,11 @@ export class ProfileTier {
     combiner?.show(this.#views, this.#own, this.#places)
   }
 
+  /** The daily shape of the rows scored, its level and its slack (see AT), written where they belong. */
+  dayShape(level: Float64Array, slack: Float64Array): void {
+    this.#inner.dayShape(this.#places, this.#own.length, level, slack)
+  }
+
   learn(combiner?: Combiner): void {
     if (this.#own.length === 0) return
     this.#inner.learn(this.#own, this.#ones, this.#rows)

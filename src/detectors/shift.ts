@@ -57,6 +57,7 @@ export class ShiftDetector implements Detector {
   readonly id = ID
   readonly width = 0
   readonly warmUpWindows = WARM_UP_WINDOWS
+  readonly timeless = true
   readonly voices: readonly DetectorVoice[] = [{ column: 'incident', feeds: ['surprise', 'incident'] }]
   readonly #context: DetectorContext
   readonly #store = new ColumnStore(SPEC)

@@ -76,6 +76,15 @@ export class SlotDetector implements Detector {
     }
   }
 
+  /** The daily shape and its slack for the rows of the batch scored last, put where `places` says; see AT. */
+  dayShape(places: Uint32Array, length: number, level: Float64Array, slack: Float64Array): void {
+    const w = this.scratch
+    for (let row = 0, o = this.scratchAt; row < length; row++, o += SCRATCH_WIDTH) {
+      level[places[row]] = w[o + AT.dayLevel]
+      slack[places[row]] = w[o + AT.slack]
+    }
+  }
+
   /** `shift`: state grows by 2^shift rows at a time. */
   constructor(context: SlotContext, profile: SlotProfile, shift = CHUNK_SHIFT) {
     this.id = profile.id
@@ -179,6 +188,7 @@ export class SlotDetector implements Detector {
     w[o + AT.surprise] = NaN
     w[o + AT.point] = NaN
     w[o + AT.incident] = NaN
+    w[o + AT.dayLevel] = NaN
     const observed = batch.observed[row]
     w[o + AT.series] = index
     w[o + AT.windowEnd] = batch.windowEndMs[row]

@@ -55,8 +55,12 @@ export const AT = {
   softRatio: 25,
   envelope: 26,
   longSquare: 27,
+  /** The daily shape at this hour, not level-corrected; NaN where no day has shown it. */
+  dayLevel: 28,
+  /** How much farther than ordinary noise values of this hour usually lie from the shape: its envelope beyond NOISE_REACH. */
+  slack: 29,
 } as const
-export const SCRATCH_WIDTH = 28
+export const SCRATCH_WIDTH = 30
 
 /** Not quiet: a residual or a level shift of that many scales, or shapes lately this share of the usual tail. */
 const LOUD_SCALES = 3
@@ -67,6 +71,8 @@ const TAIL_STRIDE = 8
 /** … and in the first windows always. */
 const TAIL_OFTEN = 100
 
+/** Half-width of the band in scales where the envelope asks for no more. */
+const NOISE_REACH = 3
 /** A residual of that many scales no longer says more; keeps squares inside float32. */
 export const SCALES_MAX = 1e6
 /** Code of a phase slot never visited: one below the smallest level code. */
@@ -151,10 +157,10 @@ export function scoreRow(
   const levelA = a === closing ? visitedLevel(c, i, profile, a, rates.day) : levelOf(c, i, rowAt + a)
   const levelB = b === closing ? visitedLevel(c, i, profile, b, rates.day) : levelOf(c, i, rowAt + b)
   let p = c.level[i]
-  if (age >= rates.day) {
-    if (hasA && hasB) p = (1 - f) * levelA + f * levelB
-    else if (hasA && f < 0.5) p = levelA
-    else if (hasB && f >= 0.5) p = levelB
+  w[o + AT.dayLevel] = NaN
+  if (age >= rates.day && (f < 0.5 ? hasA : hasB)) {
+    p = hasA && hasB ? (1 - f) * levelA + f * levelB : f < 0.5 ? levelA : levelB
+    w[o + AT.dayLevel] = p
   }
   const r = x - p
   const e = x - c.level[i]
@@ -198,7 +204,8 @@ export function scoreRow(
   w[o + AT.shapeRatio] = shape / shapeUsual
   w[o + AT.incident] = warm ? G + w[o + AT.shapeRatio] : NaN
   w[o + AT.expected] = p + c.offset[i]
-  w[o + AT.band] = Math.max(h, 3) * sigma
+  w[o + AT.band] = Math.max(h, NOISE_REACH) * sigma
+  w[o + AT.slack] = Math.max(0, h - NOISE_REACH) * sigma
   w[o + AT.residual] = r
   w[o + AT.corrected] = corrected
   w[o + AT.excess] = k

@@ -1,5 +1,6 @@
 import type { Severity } from '../core/anomaly.ts'
 import type { Disruption } from '../core/disruption.ts'
+import { maturity } from '../core/maturity.ts'
 import type { Story } from './story.ts'
 
 const SEVERITIES: readonly Severity[] = ['warning', 'minor', 'major', 'critical']
@@ -30,10 +31,21 @@ export function severityOf(story: Story, openAt: number): Severity {
   return SEVERITIES[level]
 }
 
-/** How sure: strength over the threshold, times how many kinds of evidence agree. */
+/**
+ * How sure: strength over the threshold, times how many kinds of evidence agree, times how much was learned before: of
+ * the best known series that is evidence, or of the best known member while none is.
+ */
 export function confidenceOf(story: Story, openAt: number): number {
   const agreeing = Math.sqrt(Math.max(1, story.families))
-  return 1 - Math.exp(-0.8 * (story.peak / openAt) * agreeing)
+  return (1 - Math.exp(-0.8 * (story.peak / openAt) * agreeing)) * learnedShare(story)
+}
+
+function learnedShare(story: Story): number {
+  let best = 0
+  for (const { confidence } of Object.values(story.evidence))
+    if (confidence !== undefined && confidence > best) best = confidence
+  if (best > 0) return best
+  return story.learned === undefined ? 1 : maturity(story.learned)
 }
 
 /** 0..100, saturating: twice the threshold is about 63 + 23. */

@@ -21,6 +21,8 @@ export function age(
   for (const name of Object.keys(story.members)) {
     const entity = fleet.id(story.tenant, name)
     if (entity < 0 || !book.isActive(story, name)) continue
+    const known = (story.members[name].onsetMs - fleet.entities[entity].firstSeenMs) / options.stepMs
+    story.learned = Math.max(story.learned ?? 0, known)
     most = Math.max(most, levels.level[entity])
     if (levels.felt[entity] >= FELT_AT) felt = true
     families += familiesSpeaking(fleet, entity)

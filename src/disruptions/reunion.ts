@@ -90,6 +90,7 @@ export function absorb(elder: Story, younger: Story): number {
   elder.lastOnsetMs = Math.max(elder.lastOnsetMs, younger.lastOnsetMs)
   elder.peak = Math.max(elder.peak, younger.peak)
   elder.families = Math.max(elder.families, younger.families)
+  if (younger.learned !== undefined) elder.learned = Math.max(elder.learned ?? 0, younger.learned)
   elder.felt ||= younger.felt
   elder.quiet = Math.min(elder.quiet, younger.quiet)
   for (const { id, relation } of younger.related) if (id !== elder.id) relate(elder, id, relation)
@@ -155,6 +156,7 @@ function part(story: Story, names: readonly string[], book: StoryBook, nowMs: nu
   }
   out.episodeMs = onsetMs
   out.felt = story.felt
+  if (story.learned !== undefined) out.learned = story.learned
   out.windows = story.windows
   relate(out, story.id, 'split-from')
   relate(story, out.id, 'split-off')

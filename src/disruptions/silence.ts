@@ -60,9 +60,10 @@ function openPipeline(
 ): Story {
   const story = newStory('pipeline', tenant, 'telemetry', startedMs, nowMs)
   for (let e = 0; e < fleet.entities.length; e++) {
-    const { tenant: own, name } = fleet.entities[e]
+    const { tenant: own, name, firstSeenMs } = fleet.entities[e]
     if (own === tenant && fleet.columns.recent[e] > 0) {
       join(story, name, startedMs, options.openAt, nowMs).silence = 'whole'
+      story.learned = Math.max(story.learned ?? 0, (startedMs - firstSeenMs) / options.stepMs)
       if (story.measured.length < options.maxEvidence) {
         story.measured.push(silenceEvidence(name, fleet.columns.recent[e], startedMs, nowMs))
       }

@@ -37,6 +37,8 @@ export interface Story {
   /** Strongest smoothed evidence of any member so far. */
   peak: number
   families: number
+  /** Most windows that any member was known for when it became strange; absent in stories of earlier versions. */
+  learned?: number
   /** Whether users ever felt it: latency, errors, availability, silence; not resources alone. */
   felt: boolean
   status: 'open' | 'resolved' | 'retracted'

@@ -101,6 +101,7 @@ export const anomalySchema = z.object({
   score: z.number(),
   severity: severitySchema,
   imputed: z.boolean(),
+  confidence: z.number().optional().describe('0..1, by how much was learned of the series before'),
   detectors: z.array(z.object({ id: z.string(), share: z.number() })),
   why: z.array(z.string()),
 })

@@ -22,14 +22,14 @@ const DAY = 288
 const START_S = 1_700_006_400
 
 /** Time and value of each window; some windows are missing. */
-function recording(days: number): [number, number][] {
+function recording(days: number, startS: number): [number, number][] {
   const random = mulberry32(5)
   const rows: [number, number][] = []
   for (let t = 0; t < days * DAY; t++) {
     const isGap = (t >= 700 && t < 720) || random() < 0.01
     const event = t === 1000 || t === 1300 ? 60 : t >= 1100 && t < 1160 ? 15 : 0
     const value = 100 + 30 * Math.sin((2 * Math.PI * t) / DAY) + 4 * random() + event
-    if (!isGap) rows.push([START_S + t * STEP_S, Number(value.toFixed(3))])
+    if (!isGap) rows.push([startS + t * STEP_S, Number(value.toFixed(3))])
   }
   return rows
 }
@@ -37,12 +37,12 @@ function recording(days: number): [number, number][] {
 const shown = (value: number) => (Number.isNaN(value) ? '' : String(Number(value.toPrecision(7))))
 
 /** Surprise, point, incident, expected, lower and upper by time, as the live pipeline's profile detector says them. */
-async function live(detector: string, rows: readonly (readonly [number, number])[]) {
+async function live(detector: string, timeZone: string, rows: readonly (readonly [number, number])[]) {
   const profile = detector.replace('combiner-', '')
   const config = parseConfig({
     features: { step: '5m', lateness: '1ms', retention: '365d' },
     // Nobody is promoted: what `score` says is what one profile says.
-    detection: { profile, combiner: profile !== detector, memory: 0 },
+    detection: { profile, combiner: profile !== detector, timeZone, memory: 0 },
   })
   const parts = assemble(config, new Rejects())
   const said = new Map<number, string>()
@@ -94,35 +94,63 @@ async function live(detector: string, rows: readonly (readonly [number, number])
   return { said, coarse }
 }
 
+/** Output of `score` on some clocks. */
+async function scored(timeZone: string | undefined): Promise<string> {
+  const rows = recording(4, Date.UTC(2023, 9, 26) / 1000)
+  const [input, out] = [join(folder, 'zone.csv'), join(folder, 'zone-out.csv')]
+  writeFileSync(input, `timestamp,value\n${rows.map(row => row.join(',')).join('\n')}\n`)
+  expect(await scoreCommand({ input, out, step: String(STEP_S), timeZone })).toBe(0)
+  return readFileSync(out, 'utf8')
+}
+
+describe('--time-zone', () => {
+  it('matters where clocks are moved, and is UTC without', async () => {
+    expect(await scored(undefined)).toBe(await scored('UTC'))
+    expect(await scored('Europe/Berlin')).not.toBe(await scored('UTC'))
+  })
+
+  it('is refused when it is none, and for many metrics', async () => {
+    const input = join(folder, 'zone.csv')
+    expect(await scoreCommand({ input, timeZone: 'Mars/Olympus' })).toBe(2)
+    expect(await scoreCommand({ input, timeZone: 'UTC', shape: 'multivariate' })).toBe(2)
+  })
+})
+
 describe('score and the live service', () => {
-  it.each(['tiny', 'compact', 'full', 'combiner-tiny', 'combiner-full'])(
-    'say the same of every window, %s',
-    async profile => {
-      const rows = recording(6)
-      const input = join(folder, 'series.csv')
-      const out = join(folder, 'out.csv')
-      writeFileSync(input, `timestamp,value\n${rows.map(row => row.join(',')).join('\n')}\n`)
-      expect(await scoreCommand({ input, out, detector: profile, step: String(STEP_S) })).toBe(0)
-      const { said, coarse } = await live(profile, rows)
-      let opinions = 0
-      let early = 0
-      for (const line of readFileSync(out, 'utf8').trimEnd().split('\n').slice(1)) {
-        const cells = line.split(',')
-        const time = Number(cells[0])
-        if (cells[3] !== '' && time < START_S + DAY * STEP_S) {
-          expect(said.get(time)).toBe(',,,,,')
-          // Later on the first day the daily rise is a hot window live, which teaches less: the baselines may part.
-          if (early < 80) expect(coarse.get(time), `at ${time}`).toBe(cells.slice(6, 9).join(','))
-          early++
-          continue
-        }
-        expect(said.get(time), `at ${time}`).toBe(cells.slice(3, 9).join(','))
-        if (cells[3] !== '') opinions++
+  it.each([
+    ['tiny', 'UTC', START_S],
+    ['compact', 'UTC', START_S],
+    ['full', 'UTC', START_S],
+    ['combiner-tiny', 'UTC', START_S],
+    ['combiner-full', 'UTC', START_S],
+    // Clocks are set back on the fourth day, and forward on the fourth.
+    ['tiny', 'Europe/Berlin', Date.UTC(2023, 9, 26) / 1000],
+    ['full', 'America/New_York', Date.UTC(2024, 2, 7) / 1000],
+  ])('say the same of every window, %s on the clocks of %s', async (profile, timeZone, startS) => {
+    const rows = recording(6, startS)
+    const input = join(folder, 'series.csv')
+    const out = join(folder, 'out.csv')
+    writeFileSync(input, `timestamp,value\n${rows.map(row => row.join(',')).join('\n')}\n`)
+    expect(await scoreCommand({ input, out, detector: profile, step: String(STEP_S), timeZone })).toBe(0)
+    const { said, coarse } = await live(profile, timeZone, rows)
+    let opinions = 0
+    let early = 0
+    for (const line of readFileSync(out, 'utf8').trimEnd().split('\n').slice(1)) {
+      const cells = line.split(',')
+      const time = Number(cells[0])
+      if (cells[3] !== '' && time < startS + DAY * STEP_S) {
+        expect(said.get(time)).toBe(',,,,,')
+        // Later on the first day the daily rise is a hot window live, which teaches less: the baselines may part.
+        if (early < 80) expect(coarse.get(time), `at ${time}`).toBe(cells.slice(6, 9).join(','))
+        early++
+        continue
       }
-      expect(opinions).toBeGreaterThan(4 * DAY)
-      expect(early).toBeGreaterThan(DAY - 40)
-      // Gaps are windows live, without an opinion; rows only exist where something was recorded.
-      for (let t = 700; t < 720; t++) expect(said.get(START_S + t * STEP_S) ?? ',,,,,').toBe(',,,,,')
-    },
-  )
+      expect(said.get(time), `at ${time}`).toBe(cells.slice(3, 9).join(','))
+      if (cells[3] !== '') opinions++
+    }
+    expect(opinions).toBeGreaterThan(4 * DAY)
+    expect(early).toBeGreaterThan(DAY - 40)
+    // Gaps are windows live, without an opinion; rows only exist where something was recorded.
+    for (let t = 700; t < 720; t++) expect(said.get(startS + t * STEP_S) ?? ',,,,,').toBe(',,,,,')
+  })
 })
