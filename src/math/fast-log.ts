@@ -16,3 +16,12 @@ export function fastLog2(value: number): number {
   const low = LOG_TABLE[step]
   return (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
 }
+
+/** `fastLog2` of values[at], in its place: what a function is given or returns is boxed where it is not inlined. */
+export function fastLog2At(values: Float64Array, at: number): void {
+  LOG_FLOAT[0] = values[at]
+  const bits = LOG_BITS[0]
+  const step = (bits >>> 15) & 255
+  const low = LOG_TABLE[step]
+  values[at] = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
+}
