@@ -158,7 +158,7 @@ function surpriseRun(
     let y = LOWEST
     let bin = 0
     if (score > 0.5) {
-      // fastLog2, written out: called from here it is not inlined, and its result is boxed.
+      // fastLog2At, written out: called from here it is not inlined, and its result is boxed.
       LOG_FLOAT[0] = score
       const bits = LOG_BITS[0]
       const step = (bits >>> 15) & 255

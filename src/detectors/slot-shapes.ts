@@ -46,7 +46,7 @@ export function shapeCode(
     w[to] = Math.round(z * LINEAR_GAIN)
     return
   }
-  // fastLog2, written out: called from here it is not always inlined, and then its result is boxed.
+  // fastLog2At, written out: called from here it is not always inlined, and then its result is boxed.
   LOG_FLOAT[0] = 1 + Math.abs(z) / LOG_KNEE
   const bits = LOG_BITS[0]
   const step = (bits >>> 15) & 255

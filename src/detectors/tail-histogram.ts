@@ -29,7 +29,7 @@ export const TAIL_UNITS = 32
 
 /** The bin of values[at]; a number given to a function is boxed where it is not inlined. */
 export function tailBin(values: Float32Array, at: number): number {
-  // fastLog2, written out for the same reason. What is 0 or below LOWEST gives a negative bin, which the mask makes 0
+  // fastLog2At, written out for the same reason. What is 0 or below LOWEST gives a negative bin, which the mask makes 0
   // without a branch that half of all rows would take; the good side of 0 has no size here.
   const value = values[at]
   LOG_FLOAT[0] = 0.5 * (value + Math.abs(value))

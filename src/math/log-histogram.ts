@@ -17,7 +17,7 @@ export function countTail(
   const value = values[place]
   let bin = 0
   if (value > LOWEST) {
-    // fastLog2, written out: it is not always inlined, and then its argument and its result are boxed.
+    // fastLog2At, written out: it is not always inlined, and then its argument and its result are boxed.
     LOG_FLOAT[0] = value / LOWEST
     const bits = LOG_BITS[0]
     const step = (bits >>> 15) & 255
