@@ -2,7 +2,7 @@ import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/column
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
-import { excessSurprise, fitTail, type TailFit } from '../math/tail-fit.ts'
+import { EXCESS, excessSurprise, fitTail, type TailFit } from '../math/tail-fit.ts'
 import { rowsNeeded, runEnd } from './runs.ts'
 
 /**
@@ -125,15 +125,16 @@ export class Calibration {
   }
 }
 
-function surpriseAt(state: State, row: number, y: number): number {
-  const excess = y - state.threshold[row]
-  const base = state.surprise[row]
-  if (excess <= 0) {
-    const body = base + excess * state.slope[row]
-    return body > 0 ? body : 0
-  }
-  const all = base + excessSurprise(excess, state.scale[row], state.shape[row])
-  return all < SURPRISE_MAX ? all : SURPRISE_MAX
+/** The excess of a score over the threshold, and what comes of it: numbers given to a function would be boxed. */
+const TAIL = new Float64Array(3)
+
+/** Surprise of a score in the tail, whose excess lies in TAIL, into out[i]. */
+function tailSurprise(state: State, row: number, out: Float32Array, i: number): void {
+  TAIL[EXCESS.scale] = state.scale[row]
+  TAIL[EXCESS.shape] = state.shape[row]
+  excessSurprise(TAIL)
+  const all = state.surprise[row] + TAIL[EXCESS.excess]
+  out[i] = all < SURPRISE_MAX ? all : SURPRISE_MAX
 }
 
 function surpriseRun(
@@ -157,7 +158,7 @@ function surpriseRun(
     let y = LOWEST
     let bin = 0
     if (score > 0.5) {
-      // fastLog2, written out: called from here it is not inlined, and its result is boxed.
+      // fastLog2At, written out: called from here it is not inlined, and its result is boxed.
       LOG_FLOAT[0] = score
       const bits = LOG_BITS[0]
       const step = (bits >>> 15) & 255
@@ -173,7 +174,8 @@ function surpriseRun(
     }
     const excess = y - threshold[row]
     if (excess > 0) {
-      out[i] = surpriseAt(state, row, y)
+      TAIL[EXCESS.excess] = excess
+      tailSurprise(state, row, out, i)
       continue
     }
     const body = surprise[row] + excess * slope[row]

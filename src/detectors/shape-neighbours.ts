@@ -6,11 +6,10 @@ import { pushShape, shapeCode, thirdNearest } from './slot-shapes.ts'
 /**
  * Shape neighbours: how far the last eight values are from the third nearest eight of the last thousand windows, a left
  * discord as in the left matrix profile (Yeh et al. 2016, "Matrix profile I", ICDM). The
- * third nearest, because the same trouble twice would be its own excuse. The distances move on in O(1) a lag, as in slot-shapes.ts, which this is made
- * of; values are normalised by the mean of all time, not per shingle, so that a level counts as part of a shape.
+ * third nearest, because the same trouble twice would be its own excuse. Made of slot-shapes.ts; values are normalised by the mean of all time, not per shingle, so that a level counts as part of a shape.
  */
 const LAST_LAG = 1000
-const PROFILE: SlotProfile = { ...COMPACT_PROFILE, lastLag: LAST_LAG, keptDistances: true }
+const PROFILE: SlotProfile = { ...COMPACT_PROFILE, lastLag: LAST_LAG, linearCodes: true }
 /** Distances below this, in mean deviations of the series, are noise. */
 const FLOOR = 0.05
 const WARM_UP = 100
@@ -20,7 +19,6 @@ const COLUMNS = {
   mean: 'f64',
   spread: 'f32',
   ring: ['i16', LAST_LAG + SHINGLE],
-  distances: ['i32', LAST_LAG - PROFILE.firstLag + 1],
 } as const satisfies ColumnSpec
 type State = Chunk<typeof COLUMNS>
 
@@ -44,13 +42,13 @@ export const SHAPE_NEIGHBOURS: Kernel<typeof COLUMNS> = {
   },
   strangeness(s, x) {
     encode(s, x)
-    thirdNearest(PROFILE, s.ring, 0, s.distances, 0, s.values[0], scratch, 1, 2)
+    thirdNearest(PROFILE, s.ring, 0, s.values[0], scratch, 1, 2)
     return scratch[2]
   },
   learn(s, x) {
     const n = s.values[0]
     encode(s, x)
-    pushShape(PROFILE, s.ring, 0, s.distances, 0, n, scratch[1])
+    pushShape(PROFILE, s.ring, 0, n, scratch[1])
     s.spread[0] += (Math.abs(x - s.mean[0]) - s.spread[0]) / (n + 1)
     s.mean[0] += (x - s.mean[0]) / (n + 1)
     s.values[0] = n + 1

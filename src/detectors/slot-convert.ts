@@ -1,7 +1,7 @@
 import type { SlotChunk } from './slot-kernel.ts'
 import { emptyCode, levelOf, writeLevels } from './slot-kernel.ts'
-import { SHINGLE, type SlotProfile, type SlotRates } from './slot-profile.ts'
-import { decodeShape, encodeShape, farCode, measureDistances } from './slot-shapes.ts'
+import { type SlotProfile, type SlotRates, shapeRing } from './slot-profile.ts'
+import { decodeShape, encodeShape, farCode } from './slot-shapes.ts'
 
 /**
  * What one profile of the phase-slot detector has learned of a series, in the layout of another: nothing that both can
@@ -51,7 +51,7 @@ export function convertRow(from: SlotRow, to: SlotRow, stepMs: number): void {
 }
 
 function copyWithin(
-  source: Uint8Array | Int8Array | Int16Array | Uint16Array | Int32Array,
+  source: Uint8Array | Int8Array | Int16Array | Uint16Array,
   i: number,
   target: typeof source,
   j: number,
@@ -63,7 +63,7 @@ function copyWithin(
 function copyLayout(source: SlotChunk, i: number, target: SlotChunk, j: number): void {
   target.codeBase[j] = source.codeBase[i]
   target.codeStep[j] = source.codeStep[i]
-  for (const name of ['levels', 'envelopes', 'pointTail', 'shapeTail', 'shapes', 'distances'] as const)
+  for (const name of ['levels', 'envelopes', 'pointTail', 'shapeTail', 'shapes'] as const)
     copyWithin(source[name], i, target[name], j, source[name].length / source.n.length)
 }
 
@@ -170,13 +170,8 @@ function keepCounts(tail: Uint16Array, at: number, bins: number): void {
   for (let b = at; b < at + bins; b++) tail[b] = Math.ceil((tail[b] * SHAPE_COUNTS_KEPT) / total)
 }
 
-/** Samples in the ring of recent shapes. */
-function ringSize(profile: SlotProfile): number {
-  return profile.lastLag + (profile.keptDistances ? SHINGLE : SHINGLE - 1)
-}
-
 function convertShapes(from: SlotRow, to: SlotRow): void {
-  const [known, size] = [ringSize(from.profile), ringSize(to.profile)]
+  const [known, size] = [shapeRing(from.profile), shapeRing(to.profile)]
   const n = from.chunk.n[from.at]
   const [read, write] = [from.at * known, to.at * size]
   for (let back = 1; back <= Math.min(n, size); back++) {
@@ -186,9 +181,5 @@ function convertShapes(from: SlotRow, to: SlotRow): void {
       back <= known
         ? encodeShape(to.profile, decodeShape(from.profile, from.chunk.shapes[read + (sample % known)]))
         : farCode(to.profile, back)
-  }
-  if (to.profile.keptDistances) {
-    const width = to.profile.lastLag - to.profile.firstLag + 1
-    measureDistances(to.profile, to.chunk.shapes as Int16Array, write, to.chunk.distances, to.at * width, n)
   }
 }

@@ -191,8 +191,7 @@ export function scoreRow(
   w[o + AT.shape] = c.shape[i]
   if (isLoud || n % profile.quietStride === 0) {
     const ringAt = (c.shapes.length / c.n.length) * i
-    const distanceAt = (c.distances.length / c.n.length) * i
-    thirdNearest(profile, c.shapes, ringAt, c.distances, distanceAt, n, w, o + AT.shapeCode, o + AT.shape)
+    thirdNearest(profile, c.shapes, ringAt, n, w, o + AT.shapeCode, o + AT.shape)
   }
   const shape = w[o + AT.shape]
   const warm = age >= rates.day
@@ -384,15 +383,7 @@ export function learnRow(
     readTail99(c.shapeTail, i * bins, bins, binsPerOctave, c.shapeUsual, i)
   }
   c.shape[i] = w[o + AT.shape]
-  pushShape(
-    profile,
-    c.shapes,
-    (c.shapes.length / c.n.length) * i,
-    c.distances,
-    (c.distances.length / c.n.length) * i,
-    n,
-    w[o + AT.shapeCode] | 0,
-  )
+  pushShape(profile, c.shapes, (c.shapes.length / c.n.length) * i, n, w[o + AT.shapeCode] | 0)
   c.shapeDev[i] += (Math.abs(x - c.shapeMean[i]) - c.shapeDev[i]) / (n + 1)
   c.shapeMean[i] += (x - c.shapeMean[i]) / (n + 1)
 

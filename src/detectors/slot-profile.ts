@@ -20,8 +20,8 @@ export interface SlotProfile {
   /** Shingles ending `firstLag`..`lastLag` samples earlier are neighbours of the latest one. */
   readonly firstLag: number
   readonly lastLag: number
-  /** True: one running squared distance per lag is kept, updated in O(1); false: distances are recomputed. */
-  readonly keptDistances: boolean
+  /** Codes of recent shapes: true for linear ones in int16, false for logarithmic ones in int8. */
+  readonly linearCodes: boolean
   /** A quiet series looks for its nearest shapes only every so many windows: what is near a quiet one is quiet. */
   readonly quietStride: number
 }
@@ -34,7 +34,7 @@ export const TINY_PROFILE: SlotProfile = {
   binsPerOctave: 2,
   firstLag: 8,
   lastLag: 57,
-  keptDistances: false,
+  linearCodes: false,
   quietStride: 4,
 }
 
@@ -46,7 +46,7 @@ export const COMPACT_PROFILE: SlotProfile = {
   binsPerOctave: 4,
   firstLag: 8,
   lastLag: 393,
-  keptDistances: true,
+  linearCodes: true,
   quietStride: 4,
 }
 
@@ -99,16 +99,19 @@ const COMMON = {
   dayMaxima: ['u8', DAYS_KEPT],
 } as const
 
+/** Samples in the ring of recent shapes; of linear codes one more than is looked at, as snapshots have it. */
+export function shapeRing(profile: SlotProfile): number {
+  return profile.lastLag + (profile.linearCodes ? SHINGLE : SHINGLE - 1)
+}
+
 export function slotColumns(profile: SlotProfile) {
-  const ring = profile.lastLag + (profile.keptDistances ? SHINGLE : SHINGLE - 1)
   return {
     ...COMMON,
     levels: [profile.levelMax > 127 ? 'i16' : 'i8', profile.slots],
     envelopes: ['u8', profile.slots],
     pointTail: ['u16', profile.bins],
     shapeTail: ['u16', profile.bins],
-    shapes: [profile.keptDistances ? 'i16' : 'i8', ring],
-    distances: ['i32', profile.keptDistances ? profile.lastLag - profile.firstLag + 1 : 0],
+    shapes: [profile.linearCodes ? 'i16' : 'i8', shapeRing(profile)],
   } as const satisfies ColumnSpec
 }
 

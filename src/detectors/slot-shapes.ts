@@ -1,9 +1,11 @@
 import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
-import { SHINGLE, type SlotProfile } from './slot-profile.ts'
+import { SHINGLE, type SlotProfile, shapeRing } from './slot-profile.ts'
 
 /**
  * Shape term of the phase-slot detector: how far the latest eight normalised samples are from the third nearest
- * eight that ended a while ago. Samples are kept as small codes in a ring; lag distances either running or redone.
+ * eight that ended a while ago. Samples are kept as small codes in a ring, and distances are worked out only in windows
+ * that look: running ones (kept for every lag, moved on in O(1)) cost four multiplications a lag in every window, these
+ * about five in the windows that look, which are one in four of a quiet series, and no memory.
  */
 
 /** Normalised samples are clipped here: beyond it only "far away" matters. */
@@ -11,7 +13,7 @@ const Z_CLIP = 30
 /** Log codes ±27·ln(1+|z|/.3): fine near 0, at most 125 at the clip. */
 const LOG_GAIN = 27
 const LOG_KNEE = 0.3
-/** Linear codes of the running distances: 8·(2·30·272)² still fits i32, so that the loops stay in integers. */
+/** Linear codes: 8·(2·30·272)² still fits i32, so that the loop over lags stays in integers. */
 const LINEAR_GAIN = 272
 /** Above every distance, and still a small integer for the loop. */
 const NONE = 0x7fffffff
@@ -24,6 +26,7 @@ for (let code = -128; code < 128; code++) {
 }
 
 const recent = new Float64Array(1024)
+const recentCodes = new Int32Array(1024)
 
 /** Writes the code of `w[from]` against the long-term mean and mean absolute deviation of row `i` to `w[to]`. */
 export function shapeCode(
@@ -39,11 +42,11 @@ export function shapeCode(
   let z = (w[from] - m) / (dev[i] + 1e-6 * Math.abs(m) + 1e-12)
   if (z > Z_CLIP) z = Z_CLIP
   else if (z < -Z_CLIP) z = -Z_CLIP
-  if (profile.keptDistances) {
+  if (profile.linearCodes) {
     w[to] = Math.round(z * LINEAR_GAIN)
     return
   }
-  // fastLog2, written out: called from here it is not always inlined, and then its result is boxed.
+  // fastLog2At, written out: called from here it is not always inlined, and then its result is boxed.
   LOG_FLOAT[0] = 1 + Math.abs(z) / LOG_KNEE
   const bits = LOG_BITS[0]
   const step = (bits >>> 15) & 255
@@ -55,13 +58,13 @@ export function shapeCode(
 
 /** The normalised value a code stands for. */
 export function decodeShape(profile: SlotProfile, code: number): number {
-  return profile.keptDistances ? code / LINEAR_GAIN : DECODED[code + 128]
+  return profile.linearCodes ? code / LINEAR_GAIN : DECODED[code + 128]
 }
 
 /** The code of a normalised value. */
 export function encodeShape(profile: SlotProfile, z: number): number {
   const held = Math.max(-Z_CLIP, Math.min(Z_CLIP, z))
-  if (profile.keptDistances) return Math.round(held * LINEAR_GAIN)
+  if (profile.linearCodes) return Math.round(held * LINEAR_GAIN)
   return Math.sign(held) * Math.round(LOG_GAIN * Math.log(1 + Math.abs(held) / LOG_KNEE))
 }
 
@@ -70,34 +73,11 @@ export function farCode(profile: SlotProfile, place: number): number {
   return encodeShape(profile, place % 2 === 0 ? Z_CLIP : -Z_CLIP)
 }
 
-/** Works the running distances out from the ring after `n` samples: what `pushShape` would have kept. */
-export function measureDistances(
-  profile: SlotProfile,
-  ring: Int16Array,
-  at: number,
-  distances: Int32Array,
-  distanceAt: number,
-  n: number,
-): void {
-  const size = profile.lastLag + SHINGLE
-  const place = (back: number) => at + ((((n - back) % size) + size) % size)
-  for (let lag = profile.firstLag; lag <= profile.lastLag; lag++) {
-    let sum = 0
-    for (let k = 1; k <= SHINGLE; k++) {
-      const difference = ring[place(k)] - ring[place(k + lag)]
-      sum = (sum + Math.imul(difference, difference)) | 0
-    }
-    distances[distanceAt + lag - profile.firstLag] = sum
-  }
-}
-
 /** Writes the third smallest shingle distance with `w[from]` as the newest code to `w[to]`; 0 while there are few samples. */
 export function thirdNearest(
   profile: SlotProfile,
   ring: Int8Array | Int16Array,
   at: number,
-  distances: Int32Array,
-  distanceAt: number,
   n: number,
   w: Float64Array,
   from: number,
@@ -109,13 +89,14 @@ export function thirdNearest(
   }
   const code = w[from] | 0
   const lastLag = Math.min(profile.lastLag, n - SHINGLE + 1)
-  if (profile.keptDistances) {
-    const third = nearestKept(profile, ring as Int16Array, at, distances, distanceAt, n, code, lastLag)
+  if (profile.linearCodes) {
+    unrollCodes(ring as Int16Array, at, shapeRing(profile), n, code, lastLag + SHINGLE - 1)
+    const third = nearestCodes(profile.firstLag, lastLag)
     w[to] = third === NONE ? 0 : Math.sqrt(third) / LINEAR_GAIN
-  } else nearestRedone(profile, ring as Int8Array, at, n, code, lastLag, w, to)
+  } else nearestDecoded(profile, ring as Int8Array, at, n, code, lastLag, w, to)
 }
 
-function nearestRedone(
+function nearestDecoded(
   profile: SlotProfile,
   ring: Int8Array,
   at: number,
@@ -125,7 +106,7 @@ function nearestRedone(
   w: Float64Array,
   to: number,
 ): void {
-  const size = profile.lastLag + SHINGLE - 1
+  const size = shapeRing(profile)
   // recent[j] is the sample j earlier: newest first, so that a lag is an offset.
   recent[0] = DECODED[code + 128]
   let position = n % size
@@ -175,98 +156,71 @@ function nearestRedone(
   w[to] = third === Infinity ? 0 : Math.sqrt(third)
 }
 
-/** The third smallest squared distance in linear codes, NONE while there are fewer. */
-function nearestKept(
-  profile: SlotProfile,
+/** recentCodes[j] becomes the code j samples before the newest, 0 ≤ j ≤ `count`: newest first, so that a lag is an offset. */
+function unrollCodes(
   ring: Int16Array,
   at: number,
-  distances: Int32Array,
-  distanceAt: number,
+  size: number,
   n: number,
   code: number,
-  lastLag: number,
-): number {
-  const size = profile.lastLag + SHINGLE
+  count: number,
+): void {
+  recentCodes[0] = code
   const head = n % size
-  const eighth = ring[at + ((head + size - SHINGLE) % size)]
+  // The ring runs the other way, and in two pieces: the one below its head, then the one that ends it.
+  const first = Math.min(head, count)
+  for (let j = 1; j <= first; j++) recentCodes[j] = ring[at + head - j]
+  const end = at + size + head
+  for (let j = first + 1; j <= count; j++) recentCodes[j] = ring[end - j]
+}
+
+/** The third smallest squared distance of the newest shingle in recentCodes, NONE while there are fewer. */
+function nearestCodes(firstLag: number, lastLag: number): number {
+  const codes = recentCodes
+  const a0 = codes[0]
+  const a1 = codes[1]
+  const a2 = codes[2]
+  const a3 = codes[3]
+  const a4 = codes[4]
+  const a5 = codes[5]
+  const a6 = codes[6]
+  const a7 = codes[7]
   let first = NONE
   let second = NONE
   let third = NONE
-  // Lags run backwards through the ring; `near` and `far` wrap at different lags, so they are walked in runs.
-  let near = (head + size - profile.firstLag) % size
-  let far = (head + 2 * size - profile.firstLag - SHINGLE) % size
-  let lag = profile.firstLag
-  while (lag <= lastLag) {
-    const run = Math.min(lastLag - lag + 1, near + 1, far + 1)
-    const nearAt = at + near
-    const farAt = at + far
-    const keptAt = distanceAt + lag - profile.firstLag
-    for (let k = 0; k < run; k++) {
-      const arriving = code - ring[nearAt - k]
-      const leaving = eighth - ring[farAt - k]
-      const sum = (distances[keptAt + k] + Math.imul(arriving, arriving) - Math.imul(leaving, leaving)) | 0
-      if (sum >= third) continue
-      if (sum < first) {
-        third = second
-        second = first
-        first = sum
-      } else if (sum < second) {
-        third = second
-        second = sum
-      } else third = sum
-    }
-    lag += run
-    near = near === run - 1 ? size - 1 : near - run
-    far = far === run - 1 ? size - 1 : far - run
+  for (let lag = firstLag; lag <= lastLag; lag++) {
+    const d0 = a0 - codes[lag]
+    const d1 = a1 - codes[lag + 1]
+    const d2 = a2 - codes[lag + 2]
+    const d3 = a3 - codes[lag + 3]
+    const half = (Math.imul(d0, d0) + Math.imul(d1, d1) + Math.imul(d2, d2) + Math.imul(d3, d3)) | 0
+    // Sums only grow: most lags end here.
+    if (half >= third) continue
+    const d4 = a4 - codes[lag + 4]
+    const d5 = a5 - codes[lag + 5]
+    const d6 = a6 - codes[lag + 6]
+    const d7 = a7 - codes[lag + 7]
+    const sum = (half + Math.imul(d4, d4) + Math.imul(d5, d5) + Math.imul(d6, d6) + Math.imul(d7, d7)) | 0
+    if (sum >= third) continue
+    if (sum < first) {
+      third = second
+      second = first
+      first = sum
+    } else if (sum < second) {
+      third = second
+      second = sum
+    } else third = sum
   }
   return third
 }
 
-/** Puts `code` into the ring as sample number `n` and brings the running distances up to it. */
+/** Puts `code` into the ring as sample number `n`. */
 export function pushShape(
   profile: SlotProfile,
   ring: Int8Array | Int16Array,
   at: number,
-  distances: Int32Array,
-  distanceAt: number,
   n: number,
   code: number,
 ): void {
-  if (!profile.keptDistances) {
-    ring[at + (n % (profile.lastLag + SHINGLE - 1))] = code
-    return
-  }
-  const size = profile.lastLag + SHINGLE
-  const head = n % size
-  const eighth = ring[at + ((head + size - SHINGLE) % size)]
-  let near = (head + size - profile.firstLag) % size
-  let far = (head + 2 * size - profile.firstLag - SHINGLE) % size
-  const count = profile.lastLag - profile.firstLag + 1
-  let done = 0
-  while (done < count) {
-    const run = Math.min(count - done, near + 1, far + 1)
-    moveDistances(ring as Int16Array, at + near, at + far, distances, distanceAt + done, run, code, eighth)
-    done += run
-    near = near === run - 1 ? size - 1 : near - run
-    far = far === run - 1 ? size - 1 : far - run
-  }
-  ring[at + head] = code
-}
-
-function moveDistances(
-  ring: Int16Array,
-  nearAt: number,
-  farAt: number,
-  distances: Int32Array,
-  keptAt: number,
-  run: number,
-  code: number,
-  eighth: number,
-): void {
-  for (let k = 0; k < run; k++) {
-    const arriving = code - ring[nearAt - k]
-    const leaving = eighth - ring[farAt - k]
-    distances[keptAt + k] =
-      (distances[keptAt + k] + Math.imul(arriving, arriving) - Math.imul(leaving, leaving)) | 0
-  }
+  ring[at + (n % shapeRing(profile))] = code
 }

@@ -1,4 +1,4 @@
-import { fastLog2 } from './fast-log.ts'
+import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from './fast-log.ts'
 
 /** A tail in a few u16 counts: bin 0 holds values up to .25, bin b those from 2^((b−1)/R)/4, the last bin is open. */
 
@@ -17,7 +17,12 @@ export function countTail(
   const value = values[place]
   let bin = 0
   if (value > LOWEST) {
-    const octaves = fastLog2(value / LOWEST)
+    // fastLog2At, written out: it is not always inlined, and then its argument and its result are boxed.
+    LOG_FLOAT[0] = value / LOWEST
+    const bits = LOG_BITS[0]
+    const step = (bits >>> 15) & 255
+    const low = LOG_TABLE[step]
+    const octaves = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
     bin = Math.min(bins - 1, 1 + ((perOctave * octaves) | 0))
   }
   if (counts[at + bin] === COUNT_MAX) for (let b = at; b < at + bins; b++) counts[b] >>= 1

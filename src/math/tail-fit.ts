@@ -1,4 +1,4 @@
-import { fastLog2 } from './fast-log.ts'
+import { fastLog2At } from './fast-log.ts'
 
 /**
  * Tail of a distribution known only as a histogram: threshold near the 95 % point, generalised Pareto excesses by
@@ -87,12 +87,24 @@ export function fitTail(
   out.slope = Math.max(0.05, (out.surprise - 0.301) / width)
 }
 
-/** −log10 of the tail probability of `excess` ≥ 0 over the threshold, not counting the threshold's own. */
-export function excessSurprise(excess: number, scale: number, shape: number): number {
-  const t = excess / scale
-  if (shape > -0.01 && shape < 0.01) return t * LOG10_E
+/** Places of what `excessSurprise` is given; it leaves its result at `excess`. */
+export const EXCESS = { excess: 0, scale: 1, shape: 2 } as const
+
+/** −log10 of the tail probability of an excess ≥ 0 over the threshold, not counting the threshold's own. See EXCESS. */
+export function excessSurprise(w: Float64Array): void {
+  const t = w[EXCESS.excess] / w[EXCESS.scale]
+  const shape = w[EXCESS.shape]
+  if (shape > -0.01 && shape < 0.01) {
+    w[EXCESS.excess] = t * LOG10_E
+    return
+  }
   const argument = 1 + shape * t
-  if (argument >= LEAST) return (fastLog2(argument) * LOG10_2) / shape
+  if (argument >= LEAST) {
+    w[EXCESS.excess] = argument
+    fastLog2At(w, EXCESS.excess)
+    w[EXCESS.excess] = (w[EXCESS.excess] * LOG10_2) / shape
+    return
+  }
   const end = -END_SHARE / shape
-  return END_SURPRISE / shape + ((t - end) * LOG10_E) / LEAST
+  w[EXCESS.excess] = END_SURPRISE / shape + ((t - end) * LOG10_E) / LEAST
 }

@@ -140,7 +140,7 @@ describe('memory and seeds', () => {
     ['rcf@1', CUT_FOREST, 900_000],
     ['hst@1', HALF_SPACE, 52_000],
     ['sr@1', SPECTRAL_RESIDUAL, 1300],
-    ['shapes@1', SHAPE_NEIGHBOURS, 6400],
+    ['shapes@1', SHAPE_NEIGHBOURS, 2300],
     ['flatline@1', FLATLINE, 300],
   ] as const)('%s takes the bytes that the documentation states', (_, kernel, most) => {
     const series = new SeriesTable(1)
