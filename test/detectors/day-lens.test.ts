@@ -4,17 +4,19 @@
 // before a day has passed nothing at all is different. State goes on after a restore, even in a shape on other clocks.
 import { describe, expect, it } from 'vitest'
 import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
+import { timesOf } from '../../src/core/calendar.ts'
 import { SeriesTable } from '../../src/core/series.ts'
+import type { Snapshot } from '../../src/core/snapshot.ts'
 import { DayLens } from '../../src/detectors/day-lens.ts'
 import { DeviationDetector } from '../../src/detectors/deviation.ts'
 import { gaussian, mulberry32, testSeries } from './contract.ts'
-import { metaOf, opened, PolicyWorld } from './policy-world.ts'
+import { metaOf, opened, PolicyWorld, START_MS } from './policy-world.ts'
 
 const STEP_MS = 300_000
 const HOUR = 12
 const DAY = 24 * HOUR
 const DAYS = 7
-/** Evidence from which a disruption may open, and what quiet series stay well below. */
+/** Evidence that counts, and what quiet series stay below. */
 const OPENS = 2
 const QUIET = 1.2
 
@@ -148,6 +150,34 @@ it('changes nothing at all before a day has passed', async () => {
     // Three voices are fused from tables, two from others.
     for (const [i, value] of with_.entries()) expect(Math.abs(value - without[i])).not.toBeGreaterThan(1e-3)
   }
+})
+
+it('learns the rows of a window that the calendar leaves, and nothing of those it suppresses', async () => {
+  const from = (DAYS - 5) * DAY
+  const at = (t: number) => new Date(START_MS + t * STEP_MS).toISOString().slice(0, 16)
+  const times = timesOf(at(from), at(from + HOUR), 'UTC')
+  if (typeof times === 'string') throw new Error(times)
+  const calendar = [{ name: 'load test', times, effect: 'suppress', metric: 'kept' } as const]
+  const world = new PolicyWorld(
+    [metaOf('kept', 'e'), metaOf('free', 'e')],
+    { calendar },
+    { stepMs: STEP_MS, profile: 'tiny' },
+  )
+  const random = mulberry32(9)
+  const value = (_: number, t: number) => 100 + swing((t % DAY) / HOUR) + gaussian(random)
+  const stateOf = () => {
+    const { columns } = world.ensemble.snapshot().find(part => part.id === 'day-lens') as Snapshot
+    return [0, 1].map(row => [columns.anchor[row], columns.own[row], columns.center[row]])
+  }
+  await world.drive(0, from, value)
+  const before = stateOf()
+  await world.drive(from, from + HOUR, value)
+  const during = stateOf()
+  expect(during[0]).toEqual(before[0])
+  expect(during[1]).not.toEqual(before[1])
+  await world.drive(from + HOUR, from + 2 * HOUR, value)
+  expect(stateOf()[0]).not.toEqual(before[0])
+  expect(Math.max(...world.out.evidence)).toBeLessThan(QUIET)
 })
 
 describe('the values without their shape', () => {
