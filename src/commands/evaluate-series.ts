@@ -1,3 +1,4 @@
+import { EntityAlert, EntityEvidence } from '../detectors/entity-alerts.ts'
 import { RidgeDetector } from '../detectors/ridge.ts'
 import { hitRate, interpretationsOf, ndcg } from '../evaluate/culprits.ts'
 import { type Counts, delayCounts } from '../evaluate/delay.ts'
@@ -46,6 +47,8 @@ export interface SeriesResult {
   readonly testDelay?: readonly Counts[]
   readonly trainEvents?: readonly EventCounts[]
   readonly testEvents: readonly EventCounts[]
+  /** Share of rows that lie in an alert at each threshold (multivariate): one that never ends hits every event. */
+  readonly alertShare?: readonly number[]
   /** Rows at or above each threshold against labels (multivariate). */
   readonly points?: readonly Counts[]
   /** Events of the first day, when only level and spread are known. */
@@ -191,10 +194,14 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
   const rows = label.length
   const detector = new RidgeDetector({ metrics, stepMs })
   const surprise = new Float64Array(rows)
+  const evidence = new Float64Array(rows)
+  const against = new EntityEvidence(stepMs)
   const shares = new Float64Array(rows * metrics)
   for (let r = 0; r < testFrom + rows; r++) {
     const opinion = detector.next(values.subarray(r * metrics, (r + 1) * metrics), 1, r * stepMs)
+    const said = against.next(opinion.score)
     if (r < testFrom) continue
+    evidence[r - testFrom] = said
     surprise[r - testFrom] = opinion.score
     shares.set(opinion.share, (r - testFrom) * metrics)
   }
@@ -208,6 +215,8 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
   }
   const results = CONTESTANTS.map(contestant => {
     const score = all[contestant]
+    const alarm = contestant === 'foreshock' ? evidence : score
+    const alerts = THRESHOLDS.map(threshold => openings(alarm, threshold, stepMs))
     const culprits = contestant === 'foreshock' ? culpritScores(entity, shares) : undefined
     return {
       contestant,
@@ -215,7 +224,8 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
       vus20: vusPr(score, label, 20),
       days: (rows * stepMs) / 86_400_000,
       points: THRESHOLDS.map(threshold => pointCounts(score, label, threshold)),
-      testEvents: THRESHOLDS.map(threshold => eventCounts(label, timeMs, ...openings(score, threshold))),
+      testEvents: alerts.map(([from, to]) => eventCounts(label, timeMs, from, to)),
+      alertShare: alerts.map(([from, to]) => from.reduce((sum, at, i) => sum + to[i] - at + 1, 0) / rows),
       ...(contestant === 'foreshock' ? { budgets: budgetCounts(score, stepMs) } : {}),
       ...(culprits ? { culprits } : {}),
     }
@@ -233,16 +243,14 @@ function meanChange(values: Float64Array, row: number, metrics: number): number 
   return sum / metrics
 }
 
-/** Alerts of a score with hysteresis as shipped (enter 4, leave 2.5: .625 of it): first and last rows. */
-function openings(score: Float64Array, threshold: number): [Int32Array, Int32Array] {
+/** Alerts by the rule that ships, at another threshold: first and last rows. */
+function openings(evidence: Float64Array, threshold: number, stepMs: number): [Int32Array, Int32Array] {
   const rows: number[] = []
   const ends: number[] = []
-  let isOpen = false
-  for (let i = 0; i < score.length; i++) {
-    const wasOpen: boolean = isOpen
-    isOpen = wasOpen ? score[i] >= 0.625 * threshold : score[i] >= threshold
-    if (isOpen && !wasOpen) rows.push(i)
-    if (isOpen) ends[rows.length - 1] = i
+  const alert = new EntityAlert(threshold, stepMs)
+  for (let i = 0; i < evidence.length; i++) {
+    if (alert.next(evidence[i])) rows.push(i)
+    if (alert.isLoud) ends[rows.length - 1] = i
   }
   return [Int32Array.from(rows), Int32Array.from(ends)]
 }

@@ -141,6 +141,7 @@ function eventFigures(
 ): Figure[] {
   const days = results.reduce((sum, r) => sum + r.days, 0)
   const events = sumEvents(results, k)
+  const quiet = thresholdAtRecall(results, recallWanted)
   const over = (value: (e: EventCounts, days: number) => number) => (pick: readonly number[]) => {
     const chosen = pick.map(i => results[i])
     return value(
@@ -161,18 +162,18 @@ function eventFigures(
     { metric: `median delay min (${name})`, value: median(events.delaysMs) / 60_000 },
     {
       metric: `false alerts a series-day at event recall ${recallWanted}`,
-      value: falseAtRecall(results, recallWanted, days),
+      value: quiet < 0 ? NaN : sumEvents(results, quiet).falseAlerts / days,
     },
   ]
 }
 
-/** False alerts a day at the highest threshold that finds that share of the events. */
-function falseAtRecall(results: readonly SeriesResult[], recall: number, days: number): number {
+/** The highest threshold that finds that share of the events, −1 where none does. */
+function thresholdAtRecall(results: readonly SeriesResult[], recall: number): number {
   for (let k = THRESHOLDS.length - 1; k >= 0; k--) {
     const events = sumEvents(results, k)
-    if (events.segments > 0 && events.found / events.segments >= recall) return events.falseAlerts / days
+    if (events.segments > 0 && events.found / events.segments >= recall) return k
   }
-  return NaN
+  return -1
 }
 
 function nabFigures(results: readonly SeriesResult[], shipped: Shipped): Figure[] {
@@ -251,6 +252,8 @@ function kpiFigures(results: readonly SeriesResult[], shipped: Shipped): Figure[
   ]
 }
 
+const ENTITY_RECALL = 0.7
+
 function entityFigures(results: readonly SeriesResult[], shipped: Shipped): Figure[] {
   const points = (pick: readonly number[], k: number) => {
     const sum = { truePositive: 0, falsePositive: 0, falseNegative: 0 }
@@ -259,6 +262,9 @@ function entityFigures(results: readonly SeriesResult[], shipped: Shipped): Figu
   }
   const k = nearest(shipped.entity)
   const all = results.map((_, i) => i)
+  const open = nearest(shipped.open)
+  const quiet = thresholdAtRecall(results, ENTITY_RECALL)
+  const inAlert = (at: number) => (at < 0 ? NaN : mean(all.map(i => results[i].alertShare![at])))
   const figures: Figure[] = [
     {
       metric: `point F1 at ${shipped.entity}`,
@@ -266,7 +272,9 @@ function entityFigures(results: readonly SeriesResult[], shipped: Shipped): Figu
       interval: bootstrap95(results.length, pick => mean(pick.map(i => f1(results[i].points![k])))),
     },
     { metric: `pooled point F1 at ${shipped.entity}`, value: points(all, k) },
-    ...eventFigures(results, nearest(shipped.open), 'shipped', 0.7),
+    ...eventFigures(results, open, 'shipped', ENTITY_RECALL),
+    { metric: 'share of time in alert (shipped)', value: inAlert(open) },
+    { metric: `share of time in alert at event recall ${ENTITY_RECALL}`, value: inAlert(quiet) },
   ]
   const culprits = results.flatMap(r => (r.culprits ? [r.culprits] : []))
   if (culprits.length === 0) return figures

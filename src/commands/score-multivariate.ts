@@ -1,4 +1,5 @@
 import { ForeshockError } from '../core/errors.ts'
+import { EntityAlert, EntityEvidence } from '../detectors/entity-alerts.ts'
 import { RidgeDetector } from '../detectors/ridge.ts'
 import { MULTIVARIATE_RARITY, publicScore } from './public-score.ts'
 import { severityOf } from './score-alerts.ts'
@@ -7,9 +8,11 @@ import { StepFinder } from './score-clock.ts'
 import type { LineScorer, ScorerOptions } from './score-univariate.ts'
 
 const DEFAULT_STEP_MS = 60_000
-/** A row is anomalous at `entity`; an entity opens at `open` and closes below LEAVE. */
-export const MULTIVARIATE_RULE = { entity: 3.25, open: 4 } as const
-const LEAVE = 2.5
+/**
+ * A row is anomalous where surprise is at least `entity`; an alert opens at evidence `open`: about two a week and entity
+ * on the training parts of asd, smd and jumpstarter, without labels.
+ */
+export const MULTIVARIATE_RULE = { entity: 3.25, open: 1.8 } as const
 /** Metrics named as explanation at most, each with at least this share of the strongest one's evidence. */
 const TOP_METRICS = 10
 const TOP_SHARE = 0.2
@@ -29,6 +32,8 @@ export class MultivariateScorer implements LineScorer {
   readonly #options: ScorerOptions
   readonly #steps = new StepFinder()
   #detector: RidgeDetector | undefined
+  #evidence: EntityEvidence | undefined
+  #alert: EntityAlert | undefined
   #metrics: string[] = []
   #timeColumn = -1
   /** Column of each metric in the file being read; −1 where the file lacks it. */
@@ -39,7 +44,6 @@ export class MultivariateScorer implements LineScorer {
   /** Rows of all files: what tells the time of day where no column does. */
   #order = 0
   #held: Held[] = []
-  #isOpen = false
 
   constructor(options: ScorerOptions) {
     const { detector } = options
@@ -82,6 +86,8 @@ export class MultivariateScorer implements LineScorer {
     this.#held.push(held)
     if (Number.isNaN(stepMs)) return ''
     this.#detector = new RidgeDetector({ metrics: this.#metrics.length, stepMs })
+    this.#evidence = new EntityEvidence(stepMs)
+    this.#alert = new EntityAlert(MULTIVARIATE_RULE.open, stepMs)
     return this.end()
   }
 
@@ -115,18 +121,19 @@ export class MultivariateScorer implements LineScorer {
 
   #score(held: Held, settled: boolean): string {
     const opinion = this.#detector?.next(held.values, 1, held.timeMs)
+    const evidence = this.#evidence?.next(opinion?.score ?? NaN) ?? NaN
     if (held.learnOnly) return ''
     const time = quoteCell(held.time)
     if (!opinion || !settled || Number.isNaN(opinion.score)) return `${time},${EMPTY}\n`
     const surprise = opinion.score
-    const wasOpen = this.#isOpen
-    this.#isOpen = wasOpen ? surprise >= LEAVE : surprise >= MULTIVARIATE_RULE.open
-    const alert = this.#isOpen ? (wasOpen ? 'point' : 'incident') : '0'
+    const opens = this.#alert?.next(evidence) ?? false
+    const alert = opens ? 'incident' : this.#alert?.isLoud ? 'point' : '0'
     const score = publicScore(surprise, MULTIVARIATE_RARITY)
     const text = String(Number(surprise.toPrecision(7)))
+    const said = String(Number(evidence.toPrecision(7)))
     const severity = alert === '0' ? '' : severityOf(score)
     const top = topMetrics(opinion.share, this.#metrics)
-    return `${time},${Number(score.toPrecision(7))},${text},${text},${text},${alert},${severity},${quoteCell(top)}\n`
+    return `${time},${Number(score.toPrecision(7))},${text},${said},${said},${alert},${severity},${quoteCell(top)}\n`
   }
 }
 

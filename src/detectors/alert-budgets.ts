@@ -2,6 +2,7 @@ import { ForeshockError } from '../core/errors.ts'
 import { DAY_MS } from '../core/local-time.ts'
 import type { BudgetReport } from '../core/stages.ts'
 import type { Budgeted } from './alert-rules.ts'
+import { LEAST_SURPRISE, offsetAfter, WEEK_MS } from './budget-threshold.ts'
 
 /**
  * Budgets of alerts a week → the surprise at which a series' windows count as hot, and what came of it.
@@ -10,29 +11,21 @@ import type { Budgeted } from './alert-rules.ts'
  * week whose windows are hot with probability p by either opinion therefore open at most 2·p·W·N/openCount anomalies a
  * week, whatever the dependence between windows and opinions. Set equal to the budget B:
  *   threshold = −log10 p = log10(2·W·N / (openCount·B)).
- * Tails that are estimated are wrong now and then: a pool that has spent more than its budget over the last weeks is held
- * by twice the orders that it overspent (log10 of spent against promised, at most HELD_MOST), which passes as the weeks do.
+ * That is where it starts; tails that are estimated are wrong, and bounds are not reached, so that each alert raises it and
+ * time lowers it until the count is what was promised: see budget-threshold.ts.
  */
-const WEEK_MS = 7 * DAY_MS
 /** What was achieved is told over this many days. */
 const DAYS_KEPT = 28
-/** Orders of magnitude that a pool is held back at most. */
-const HELD_MOST = 2
-/** Orders of the tail for each order overspent: an estimated tail falls slower than it says. */
-const HELD_GAIN = 2
-/** Alerts counted in before the first: one early alert is no overspending. */
-const GRACE_ALERTS = 1
-/** No threshold lies below one window in twenty: less is not an alert. */
-const LEAST_SURPRISE = 1.3
 
 interface Pool {
   readonly account: Account
   readonly key: string
   readonly place: number
   series: number
-  threshold: number
-  /** Orders of magnitude it is held back. */
-  held: number
+  /** Where the tail alone would put the threshold. */
+  fair: number
+  /** Orders of magnitude that the threshold lies above that. */
+  offset: number
   /** Alerts by day number. */
   readonly days: Map<number, number>
   firstMs: number
@@ -48,6 +41,9 @@ export interface SavedPool {
   readonly budget: string
   readonly key: string
   readonly firstMs: number
+  /** At the last window passed. */
+  readonly offset: number
+  readonly atMs: number
   readonly days: readonly (readonly [day: number, alerts: number])[]
 }
 
@@ -60,6 +56,8 @@ export class AlertBudgets {
   /** What was saved of pools that have no series yet. */
   readonly #saved = new Map<string, SavedPool>()
   #day = Number.NEGATIVE_INFINITY
+  /** The last window passed; the first has nothing before it. */
+  #nowMs = Number.NaN
 
   constructor(stepMs: number, openCount: number) {
     this.#windowsAWeek = WEEK_MS / stepMs
@@ -77,10 +75,11 @@ export class AlertBudgets {
     let pool = account.pools.get(key)
     if (!pool) {
       const place = this.#free.pop() ?? this.#pools.length
-      pool = { account, key, place, series: 0, threshold: 0, held: 0, days: new Map(), firstMs: Number.NaN }
+      pool = { account, key, place, series: 0, fair: 0, offset: 0, days: new Map(), firstMs: Number.NaN }
       const saved = this.#saved.get(`${budget.name}\n${key}`)
       if (saved) {
         pool.firstMs = saved.firstMs
+        pool.offset = saved.offset
         for (const [day, alerts] of saved.days) pool.days.set(day, alerts)
         this.#saved.delete(`${budget.name}\n${key}`)
       }
@@ -115,18 +114,28 @@ export class AlertBudgets {
 
   /** Surprise at which a window of a series of the pool is hot. */
   threshold(at: number): number {
-    return this.#pool(at).threshold
+    return thresholdOf(this.#pool(at))
   }
 
   /** An alert: the first anomaly of an entity in the pool. */
   spend(at: number, timeMs: number): void {
-    const { days } = this.#pool(at)
+    const pool = this.#pool(at)
     const day = Math.floor(timeMs / DAY_MS)
-    days.set(day, (days.get(day) ?? 0) + 1)
+    pool.days.set(day, (pool.days.get(day) ?? 0) + 1)
+    pool.offset = offsetAfter.alert(pool.offset)
   }
 
-  /** Once a window: pools begin to count, and once a day what is owed is worked out anew. */
+  /** Once a window or more: time lowers thresholds, and what is too old to be told is dropped. */
   pass(timeMs: number): void {
+    const elapsedMs = Math.min(
+      WEEK_MS,
+      Math.max(0, timeMs - (Number.isNaN(this.#nowMs) ? timeMs : this.#nowMs)),
+    )
+    this.#nowMs = timeMs
+    if (elapsedMs > 0)
+      for (const pool of this.#pools)
+        if (pool && !Number.isNaN(pool.firstMs))
+          pool.offset = offsetAfter.time(pool.offset, pool.account.budget.alertsPerWeek, elapsedMs)
     const day = Math.floor(timeMs / DAY_MS)
     if (day === this.#day) return
     this.#day = day
@@ -136,12 +145,6 @@ export class AlertBudgets {
     for (const pool of this.#pools) {
       if (!pool) continue
       for (const old of pool.days.keys()) if (old <= day - DAYS_KEPT) pool.days.delete(old)
-      // Of whole days only: what a restart in the middle of a day works out again is the same.
-      const due = pool.account.budget.alertsPerWeek * weeksOf(pool, day * DAY_MS)
-      const spent = spentBy(pool) - (pool.days.get(day) ?? 0)
-      const over = HELD_GAIN * Math.log10((spent + GRACE_ALERTS) / (due + GRACE_ALERTS))
-      pool.held = Math.max(0, Math.min(HELD_MOST, over))
-      this.#price(pool)
       this.#drop(pool)
     }
   }
@@ -155,8 +158,7 @@ export class AlertBudgets {
   #price(pool: Pool): void {
     const { alertsPerWeek } = pool.account.budget
     const windows = 2 * this.#windowsAWeek * Math.max(1, pool.series)
-    const fair = Math.log10(windows / (this.#openCount * alertsPerWeek))
-    pool.threshold = Math.max(LEAST_SURPRISE, fair) + pool.held
+    pool.fair = Math.log10(windows / (this.#openCount * alertsPerWeek))
   }
 
   /** By name of budget. */
@@ -164,7 +166,7 @@ export class AlertBudgets {
     return [...this.#accounts.values()].map(({ budget, pools }) => {
       const live = [...pools.values()].filter(pool => pool.series > 0)
       const perWeek = live.map(pool => spentBy(pool) / weeksOf(pool, timeMs))
-      const thresholds = live.map(pool => pool.threshold)
+      const thresholds = live.map(thresholdOf)
       return {
         name: budget.name,
         each: budget.isShared ? 'budget' : 'entity',
@@ -182,8 +184,9 @@ export class AlertBudgets {
   saved(): SavedPool[] {
     const out: SavedPool[] = [...this.#saved.values()]
     for (const { budget, pools } of this.#accounts.values()) {
-      for (const [key, { firstMs, days }] of pools) {
-        if (!Number.isNaN(firstMs)) out.push({ budget: budget.name, key, firstMs, days: [...days] })
+      for (const [key, { firstMs, offset, days }] of pools) {
+        if (!Number.isNaN(firstMs))
+          out.push({ budget: budget.name, key, firstMs, offset, atMs: this.#nowMs, days: [...days] })
       }
     }
     return out
@@ -191,12 +194,19 @@ export class AlertBudgets {
 
   /** Before any series has joined. */
   restore(saved: readonly SavedPool[]): void {
-    for (const one of saved) this.#saved.set(`${one.budget}\n${one.key}`, one)
+    for (const one of saved) {
+      this.#saved.set(`${one.budget}\n${one.key}`, one)
+      this.#nowMs = one.atMs
+    }
   }
 
   bytes(): number {
     return 500 * (this.#pools.length + this.#saved.size)
   }
+}
+
+function thresholdOf({ fair, offset }: Pool): number {
+  return Math.max(LEAST_SURPRISE, fair + offset)
 }
 
 function spentBy({ days }: Pool): number {

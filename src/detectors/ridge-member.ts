@@ -121,7 +121,9 @@ export class RidgeMember implements Detector {
   /** Finds what is to be said of the batch's rows into `#own` and `#touched`. */
   #judge(batch: FeatureBatch): void {
     this.#gather(batch)
-    for (const entity of this.#touched) entity.detector?.score(entity.values, batch.windowEndMs[0])
+    const startMs = batch.windowEndMs[0] - this.#context.stepMs
+    const localMs = startMs + (this.#context.localTime?.offsetMs(startMs) ?? 0)
+    for (const entity of this.#touched) entity.detector?.score(entity.values, localMs)
     this.#shareOut()
     const own = this.#own
     this.#point.surprise(own.covered, own.length, own.rawPoint, own.point, own.pointBins)

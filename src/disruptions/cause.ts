@@ -227,7 +227,10 @@ function judge(
     }
   }
   let score = own
-  if (rules.topology && own >= ANOMALOUS && callee < ANOMALOUS) score += UNEXPLAINED_BONUS
+  // What is felt in several ways at once is no surer a cause for it while what it calls is as strange as its worst.
+  const worst = strengthOfEntry(entry, { ...rules, secondFamily: false })
+  if (callee >= ANOMALOUS && callee >= worst) score = worst
+  else if (rules.topology && own >= ANOMALOUS && callee < ANOMALOUS) score += UNEXPLAINED_BONUS
   const guilty = rules.changes ? guiltiest(entity, changes, onsetMs, changeDecayMs) : undefined
   let changeBonus = 0
   if (guilty) {

@@ -108,6 +108,17 @@ function openings(events: readonly SeenEvent[]): SeenEvent[] {
   })
 }
 
+/** The events of a disruption from one of it on, and of those that it turned out to be part of. */
+function follow(first: SeenEvent, events: readonly SeenEvent[]): SeenEvent[] {
+  const ids = new Set([first.disruption.id])
+  return events.filter(({ atMs, type, disruption: { id, related } }) => {
+    if (atMs < first.atMs || !ids.has(id)) return false
+    const into = related?.findLast(one => one.relation === 'merged-into')
+    if (type === 'retracted' && into) ids.add(into.id)
+    return type !== 'retracted' || into === undefined
+  })
+}
+
 /** What became of one fault, from the events that arrived. `untilMs`: the next injection or the end. */
 export function judge(run: FaultRun, events: readonly SeenEvent[], untilMs: number): FaultOutcome {
   const { fault, injectedMs, healedMs } = run
@@ -115,9 +126,7 @@ export function judge(run: FaultRun, events: readonly SeenEvent[], untilMs: numb
     ({ atMs }) => atMs >= injectedMs && atMs < Math.min(healedMs + GRACE_MS, untilMs),
   )
   const first = opened.find(({ atMs }) => atMs <= healedMs)
-  const own = first
-    ? events.filter(({ disruption, atMs }) => disruption.id === first.disruption.id && atMs >= first.atMs)
-    : []
+  const own = first ? follow(first, events) : []
   const last = own.filter(({ atMs }) => atMs <= healedMs).at(-1)
   const resolved = own.find(({ type, atMs }) => type === 'resolved' && atMs <= untilMs)
   const rank = (event: SeenEvent | undefined) =>

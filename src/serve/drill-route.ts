@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { Explanation } from '../disruptions/leaf-table.ts'
 import type { ServeDeps } from './deps.ts'
+import { visibleTenant } from './http.ts'
 import { ERRORS_OF_READS, moment } from './schemas.ts'
 
 /** Rows of one question; larger tables are for `foreshock drill`. */
@@ -22,6 +24,13 @@ export const drillBody = z.object({
     .max(ROWS_MAX)
     .describe('Leaf rows, all with the keys of the first'),
 })
+/** Instead of rows: a metric that is kept here. */
+export const liveDrillBody = z.strictObject({
+  metric: z.string().min(1).max(256).describe('A count or rate whose series add up'),
+  entity: z.string().min(1).max(256).optional().describe('Of this entity only'),
+  at: moment.optional().describe('End of the stretch looked at; the newest window when absent'),
+  windows: z.int().min(1).max(1000).default(5).describe('Windows looked at'),
+})
 export const drillSchema = z.object({
   explanations: z.array(
     z.object({
@@ -35,7 +44,7 @@ export const drillSchema = z.object({
   ),
 })
 
-/** Which combination of attributes explains a deviation, of rows the asker brings. */
+/** Which combination of attributes explains a deviation, of rows the asker brings or of a metric that is kept. */
 export function drillRoute(plain: FastifyInstance, deps: ServeDeps): void {
   plain.withTypeProvider<ZodTypeProvider>().post(
     '/api/drill-down',
@@ -44,18 +53,24 @@ export function drillRoute(plain: FastifyInstance, deps: ServeDeps): void {
       schema: {
         tags: ['disruptions'],
         summary: 'Which combination of dimension values explains a deviation',
-        body: drillBody,
+        body: z.union([drillBody, liveDrillBody]),
         response: { 200: drillSchema, ...ERRORS_OF_READS },
       },
     },
     request => {
+      const told = ({ where, ...one }: Explanation) => ({ ...one, where: { ...where } })
+      if ('metric' in request.body) {
+        const { metric, entity, at, windows } = request.body
+        const tenant = visibleTenant(request)
+        return { explanations: deps.drillSeries({ tenant, metric, entity, atMs: at, windows }).map(told) }
+      }
       const { columns, at, rows } = request.body
       const named =
         'observed' in columns
           ? ({ kind: 'count', ...columns } as const)
           : ({ kind: 'rate', ...columns } as const)
       const explanations = deps.drill({ rows, columns: named, atMs: at })
-      return { explanations: explanations.map(one => ({ ...one, where: { ...one.where } })) }
+      return { explanations: explanations.map(told) }
     },
   )
 }

@@ -99,7 +99,7 @@ describe('the live member', () => {
       }
       const out = await step(w, batch)
       if (values.every(Number.isNaN)) continue
-      const opinion = recorded.next(values, 1, batch.windowEndMs[0])
+      const opinion = recorded.next(values, 1, batch.windowEndMs[0] - STEP_MS)
       for (let i = 0; i < batch.length; i++) {
         const m = w.rows[0].indexOf(batch.series[i])
         if (m >= 0) expect(out.expected[i]).toBe(opinion.expected[m])

@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Drill } from '../../src/disruptions/drill.ts'
+import { drillCounts as drillLeaves } from '../../src/disruptions/drill-count.ts'
 import { groupings, LeafTable } from '../../src/disruptions/leaf-table.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
 
@@ -140,3 +141,18 @@ describe('limits', () => {
     expect(sets.map(one => one.count)).toEqual([200_000, 3, 200_000])
   })
 })
+
+it('a million values of one label hide nothing and are looked through in seconds', () => {
+  const count = 1_000_000
+  const table = new LeafTable(['user', 'region'])
+  const observed = new Float64Array(count)
+  for (let i = 0; i < count; i++) {
+    const region = `r${i % 7}`
+    table.add([`u${i}`, region])
+    observed[i] = region === 'r3' ? 40 : 100
+  }
+  const startMs = performance.now()
+  const [first] = drillLeaves(table, observed, new Float64Array(count).fill(100))
+  expect({ ...first.where }).toEqual({ region: 'r3' })
+  expect(performance.now() - startMs).toBeLessThan(30_000)
+}, 60_000)

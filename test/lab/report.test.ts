@@ -65,6 +65,24 @@ describe('a fault', () => {
     expect(judge(run, events.slice(0, 1).concat(events.slice(2)), 60_000)).toMatchObject({ detected: false })
   })
 
+  it('goes on with the disruption that it turned out to be part of', () => {
+    const merged = event('retracted', 20_000, 'b', 'edge')
+    const related = [{ id: 'a', relation: 'merged-into' as const }]
+    const events = [
+      event('opened', 14_000, 'b', 'edge'),
+      { ...merged, disruption: { ...merged.disruption, related } },
+      event('updated', 20_000, 'a', 'store', 'edge'),
+      event('resolved', 52_000, 'a', 'store'),
+    ]
+    expect(judge(run, events, 60_000)).toMatchObject({
+      secondsToDetect: 4,
+      rankAtEnd: 1,
+      secondsToResolve: 12,
+    })
+    const taken = [events[0], merged]
+    expect(judge(run, taken, 60_000)).toMatchObject({ detected: true, titleAtEnd: 'about edge' })
+  })
+
   it('has no place for a cause that is not among the suspects', () => {
     expect(rankOf('store', disruption('a', ['edge', 'cache']))).toBeNull()
     expect(rankOf('store', disruption('a', []))).toBeNull()

@@ -315,6 +315,14 @@ describe('POST /api/drill-down', () => {
     expect(explanations[0]).toMatchObject({ rank: 1, where: { region: 'us' }, observed: 100, expected: 200 })
   })
 
+  it('takes a live metric instead of rows, and says why it cannot be looked into', async () => {
+    const unknown = await post({ metric: 'nothing_total:rate' })
+    expect(unknown.status).toBe(400)
+    expect((await json(unknown)).detail).toContain('no series of "nothing_total:rate"')
+    expect((await post({ metric: 'x', windows: 0 })).status).toBe(400)
+    expect((await post({ metric: 'x', rows })).status).toBe(400)
+  })
+
   it('says what is wrong with rows it cannot read', async () => {
     const missing = await post({ columns: { observed: 'real', expected: 'forecast' }, rows })
     expect(missing.status).toBe(400)

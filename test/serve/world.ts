@@ -9,6 +9,7 @@ import { Rejects } from '../../src/core/rejects.ts'
 import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { drillRows } from '../../src/disruptions/drill.ts'
+import { drillSeries } from '../../src/disruptions/drill-series.ts'
 import { Maintenance } from '../../src/disruptions/maintenance.ts'
 import type {
   EventFeed,
@@ -161,6 +162,7 @@ export function world(): World {
       { source: 'edge', target: 'checkout', lastSeenMs: NOW_MS - 5000 },
     ],
     drill: question => drillRows(question, Number),
+    drillSeries: question => drillSeries(series, history, question),
     explain: (atMs, lookbackMs) =>
       state.anomalies
         .filter(a => a.startMs <= atMs && a.endMs >= atMs - lookbackMs)
