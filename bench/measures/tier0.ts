@@ -1,5 +1,4 @@
-// Tier-0 scoring of columns: Ensemble.score + judge + learn over many series in order, one repetition four windows,
-// since some of the work is done in every fourth window of a series.
+// Tier-0 scoring of columns: Ensemble.score + judge + learn over many series in order, one repetition a window.
 // node --expose-gc --import tsx bench/measures/tier0.ts [--quick] [--series N] [--windows N]
 import { parseArgs } from 'node:util'
 import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
@@ -15,9 +14,9 @@ const { values: args } = parseArgs({
   options: {
     quick: { type: 'boolean' },
     series: { type: 'string', default: QUICK ? '20000' : '1000000' },
-    windows: { type: 'string', default: QUICK ? '4' : '48' },
+    windows: { type: 'string', default: QUICK ? '5' : '12' },
     /** Windows before the first that counts: tails are fitted and the loops are compiled. */
-    warm: { type: 'string', default: QUICK ? '26' : '68' },
+    warm: { type: 'string', default: '26' },
     batch: { type: 'string', default: '2048' },
   },
 })
@@ -26,7 +25,6 @@ const windows = Number(args.windows)
 const warm = Number(args.warm)
 const rows = Number(args.batch)
 const STEP_MS = 10_000
-const PART = 4
 
 const series = new SeriesTable(count)
 const meta = {
@@ -67,7 +65,6 @@ function fill(t: number, from: number): void {
 const all: number[] = []
 const heap: number[] = []
 let anomalies = 0
-let partNs = 0
 for (let t = 0; t < warm + windows; t++) {
   let ns = 0
   if (t >= warm) collect()
@@ -84,10 +81,7 @@ for (let t = 0; t < warm + windows; t++) {
   }
   if (t < warm) continue
   heap.push((process.memoryUsage().heapUsed - heapBefore) / count)
-  partNs += ns
-  if ((t - warm) % PART < PART - 1) continue
-  all.push(partNs / count / PART)
-  partNs = 0
+  all.push(ns / count)
 }
 const size = count >= 1e6 ? `${count / 1e6} M` : String(count)
 say([

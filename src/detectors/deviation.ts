@@ -5,7 +5,7 @@ import type { Snapshot } from '../core/snapshot.ts'
 import { KindClasses } from './kind-classes.ts'
 import { DONE, rowsNeeded, runEnd } from './runs.ts'
 import { ScoredRows } from './scored-rows.ts'
-import { readTail, TAIL_BINS, TAIL_UNITS, tailAdd, tailBin, tailDecay } from './tail-histogram.ts'
+import { readTail, TAIL_BINS, tailAdd, tailDecay } from './tail-histogram.ts'
 
 /**
  * EWMA residual with the metric kind's floors: the per-series stream score of the disruption recipe
@@ -13,8 +13,7 @@ import { readTail, TAIL_BINS, TAIL_UNITS, tailAdd, tailBin, tailDecay } from './
  *   m += g·clip(r, ±4sc);  s += g(min(|r|, 4sc) − s);  l += g(|x| − l);  a = min(8, z/(1 + q97 of own z))
  * Source: EWMA control charts (Roberts 1959) with a mean-absolute-deviation scale (1.2533 = √(π/2) makes it a
  * standard deviation under normality) and Huber-clipped updates. Deviations: while windows are anomalous the
- * baseline learns at a quarter speed; the state is float32 and q97 counts in 1/32 windows. Once 64 windows were seen up to
- * three scores below q97 wait to be counted, since the histogram is what costs most here.
+ * baseline learns at a quarter speed; the state is float32 and q97 counts in 1/32 windows.
  */
 const SPEC = {
   mean: 'f32',
@@ -25,14 +24,12 @@ const SPEC = {
   above: 'u32',
   n: 'u16',
   at: 'u8',
-  /** Up to three scores not yet counted, a byte each: bin + 1, the newest lowest. */
-  pending: 'u32',
   hist: ['u16', TAIL_BINS],
 } as const
 type State = Chunk<typeof SPEC>
 
 const ID = 'deviation@1'
-const VERSION = 2
+const VERSION = 1
 /** EWMA rate of a half-life of 120 windows. */
 const RATE = 1 - 2 ** (-1 / 120)
 /** The rate by windows seen: a plain mean at first. */
@@ -52,10 +49,10 @@ const GOOD_HALF = (1 + GOOD_SHARE) / 2
 const BAD_HALF = (1 - GOOD_SHARE) / 2
 /** Least share of its speed at which a baseline learns, so that a lasting change is accepted in the end. */
 const LEARN_LEAST = 0.25
+/** Histogram units of a whole window: one tenth of a window must still count. */
+const UNITS = 32
 /** Windows between decays of the histogram; a half-life of 720 windows in ten steps. */
 const DECAY_WINDOWS = 72
-/** Windows after which the histogram moves so slowly that three scores may wait: no more than 3 % of its mass. */
-const SETTLED_WINDOWS = 64
 /** Half-width of the expected band, scales: 99.5 % of a normal law. */
 export const BAND_SCALES = 2.8
 /** Float32 holds no more; what is larger counts as this. */
@@ -143,7 +140,7 @@ export class DeviationDetector implements Detector, EvidenceSource {
 
   restore(from: Snapshot): void {
     this.#scored.clear()
-    this.#store.restore(upgraded(from), ID, VERSION, this.#context.series)
+    this.#store.restore(from, ID, VERSION, this.#context.series)
   }
 
   bytes(): number {
@@ -151,13 +148,6 @@ export class DeviationDetector implements Detector, EvidenceSource {
   }
 
   async close(): Promise<void> {}
-}
-
-/** In version 1 every score was counted at once. */
-function upgraded(from: Snapshot): Snapshot {
-  if (from.id !== ID || from.version !== 1) return from
-  const columns = { ...from.columns, pending: new Uint32Array(from.keys.length) }
-  return { ...from, version: VERSION, columns }
 }
 
 function clampValue(value: number): number {
@@ -266,7 +256,7 @@ function learnRun(
   to: number,
 ): void {
   const { series, observed } = batch
-  const { mean, spread, level, n } = state
+  const { mean, spread, level, q97, n } = state
   for (let i = from; i < to; i++) {
     if (Number.isNaN(observed[i])) continue
     const row = series[i] & CHUNK_MASK
@@ -277,7 +267,7 @@ function learnRun(
       mean[row] = value
       level[row] = size
       n[row] = 1
-      state.q97[row] = 1
+      q97[row] = 1
       continue
     }
     const w = weight[i]
@@ -287,7 +277,9 @@ function learnRun(
     let step = value - m
     if (count >= WARM_UP_WINDOWS) {
       const distance = Math.abs(toward[offset + i])
-      countScore(state, row, count, tailBin(toward, offset + i), (w * TAIL_UNITS + 0.5) | 0)
+      tailAdd(state, row, toward, offset + i, (w * UNITS + 0.5) | 0)
+      if (count % DECAY_WINDOWS === 0) tailDecay(state, row)
+      if (count >= WARM_UP_WINDOWS + 5) readTail(state, row, q97)
       if (w < 1) pace = w < LEARN_LEAST ? LEARN_LEAST : w
       if (distance > CLIP_SCALES) {
         const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
@@ -302,23 +294,4 @@ function learnRun(
     // Past the cap the count cycles by whole decay periods, so that decays go on.
     n[row] = count === N_MAX ? N_MAX - DECAY_WINDOWS * 2 + 1 : count + 1
   }
-}
-
-/**
- * Takes a score into the histogram of a row, now or with later ones. What lies above the 97 % point moves it and is
- * counted at once; scores below it may wait.
- */
-function countScore(state: State, row: number, count: number, bin: number, units: number): void {
-  const { pending } = state
-  const waiting = pending[row]
-  const isDecay = count % DECAY_WINDOWS === 0
-  const isUsual = units === TAIL_UNITS && bin <= state.at[row]
-  if (isUsual && waiting < 65_536 && count >= SETTLED_WINDOWS && !isDecay) {
-    pending[row] = (waiting << 8) | (bin + 1)
-    return
-  }
-  pending[row] = 0
-  tailAdd(state, row, waiting, bin, units)
-  if (isDecay) tailDecay(state, row)
-  if (count >= WARM_UP_WINDOWS + 5) readTail(state, row, state.q97)
 }

@@ -24,14 +24,19 @@ export interface TailColumns {
   readonly at: Uint8Array
 }
 
-/** Mass of a whole window, and what the counts of a histogram are made of. */
-export const TAIL_UNITS = 32
-
-/** The bin of values[at]; a number given to a function is boxed where it is not inlined. */
-export function tailBin(values: Float32Array, at: number): number {
-  // fastLog2At, written out for the same reason. What is 0 or below LOWEST gives a negative bin, which the mask makes 0
-  // without a branch that half of all rows would take; the good side of 0 has no size here.
-  const value = values[at]
+/** Counts the positive part of values[place]: a number given to a function is boxed where it is not inlined. */
+export function tailAdd(
+  state: TailColumns,
+  row: number,
+  values: Float32Array,
+  place: number,
+  units: number,
+): void {
+  if (units <= 0) return
+  const { hist, total } = state
+  // fastLog2At, written out: called from here it is not inlined, and its result is boxed. What is 0 or below LOWEST
+  // gives a negative bin, which the mask makes 0 without a branch that half of all rows would take.
+  const value = values[place]
   LOG_FLOAT[0] = 0.5 * (value + Math.abs(value))
   const bits = LOG_BITS[0]
   const mantissa = (bits >>> 15) & 255
@@ -39,26 +44,26 @@ export function tailBin(values: Float32Array, at: number): number {
   const log = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[mantissa + 1] - low)
   let bin = ((log - LOG2_LOWEST) * BINS_PER_OCTAVE) | 0
   bin &= ~(bin >> 31)
-  return bin < TAIL_BINS ? bin : TAIL_BINS - 1
-}
-
-/** Counts what waits, a byte each: bin + 1, 0 for none, with TAIL_UNITS; and then `bin` with `units`. */
-export function tailAdd(state: TailColumns, row: number, waiting: number, bin: number, units: number): void {
-  for (let by = 16; by >= 0 && waiting !== 0; by -= 8) {
-    const place = (waiting >>> by) & 255
-    if (place > 0) put(state, row, place - 1, TAIL_UNITS)
+  if (bin >= TAIL_BINS) bin = TAIL_BINS - 1
+  const from = row * TAIL_BINS
+  const slot = from + bin
+  let count = hist[slot]
+  if (count + units > COUNT_MAX) {
+    tailDecay(state, row)
+    count = hist[slot]
   }
-  if (units > 0) put(state, row, bin, units)
-  seek(state, row)
-}
-
-function put(state: TailColumns, row: number, bin: number, units: number): void {
-  const { hist } = state
-  const slot = row * TAIL_BINS + bin
-  if (hist[slot] + units > COUNT_MAX) tailDecay(state, row)
-  hist[slot] += units
-  state.total[row] += units
-  if (bin > state.at[row]) state.above[row] += units
+  hist[slot] = count + units
+  const mass = total[row] + units
+  total[row] = mass
+  const allowed = SHARE * mass
+  const was = state.at[row]
+  let at = was
+  let above = state.above[row]
+  if (bin > at) above += units
+  while (above > allowed) above -= hist[from + ++at]
+  while (at > 0 && above + hist[from + at] <= allowed) above += hist[from + at--]
+  if (at !== was) state.at[row] = at
+  state.above[row] = above
 }
 
 /** Moves the point's bin until at most SHARE of the mass lies above it, and no lower bin would do. */

@@ -103,36 +103,3 @@ describe('the stream score', () => {
     expect(lines[50].score).toBeLessThan(1)
   })
 })
-
-describe('state of version 1, in which no score waited', () => {
-  it('is taken over and goes on as that of version 2 does', async () => {
-    const series = new SeriesTable()
-    series.intern(testSeries('only', 'latency', 's'))
-    const context = { series, stepMs: 1000 }
-    const [batch, out] = [featureBatch(1, 0), scoreBatch(1)]
-    batch.length = 1
-    const random = mulberry32(5)
-    const step = async (detector: DeviationDetector, t: number, value: number) => {
-      batch.windowEndMs[0] = t * 1000
-      batch.observed[0] = value
-      await detector.score(batch, out)
-      const { evidence } = detector
-      const said = [out.score[0], evidence[0]]
-      detector.learn(batch, Float32Array.of(1))
-      return said
-    }
-    const whole = new DeviationDetector(context)
-    // The 72nd learned window counts whatever waits.
-    for (let t = 0; t <= 144; t++) await step(whole, t, 0.2 * Math.exp(0.4 * gaussian(random)))
-    const snapshot = whole.snapshot()
-    const { pending, ...columns } = snapshot.columns
-    expect([...(pending as Uint32Array)]).toEqual([0])
-    const heir = new DeviationDetector(context)
-    heir.restore({ ...snapshot, version: 1, columns })
-    for (let t = 145; t < 300; t++) {
-      const value = 0.2 * Math.exp(0.4 * gaussian(random))
-      expect(await step(heir, t, value)).toEqual(await step(whole, t, value))
-    }
-    expect(() => heir.restore({ ...snapshot, version: 1, id: 'other@1', columns })).toThrow(/got other@1 v1/)
-  })
-})
