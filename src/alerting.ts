@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Config } from './config.ts'
+import type { Config } from './config/schema.ts'
 import { type CalendarEntry, type CalendarTimes, timesOf } from './core/calendar.ts'
 import { ForeshockError } from './core/errors.ts'
 import { contentId } from './core/identity.ts'

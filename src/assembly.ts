@@ -1,5 +1,5 @@
 import { calendarOf, maintenanceOf, policyOptions } from './alerting.ts'
-import type { Config } from './config.ts'
+import type { Config } from './config/schema.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
 import type { ForeshockError } from './core/errors.ts'
 import { sha256 } from './core/identity.ts'

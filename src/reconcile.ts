@@ -1,4 +1,4 @@
-import type { Config } from './config.ts'
+import type { Config } from './config/schema.ts'
 import type { Anomaly } from './core/anomaly.ts'
 import { unitOf } from './core/metric-kind.ts'
 import type { Checkpoint } from './core/ports.ts'

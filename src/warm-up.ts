@@ -1,5 +1,6 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import { type Config, plainYaml } from './config.ts'
+import type { Config } from './config/schema.ts'
+import { plainYaml } from './config.ts'
 import type { Clock } from './core/clock.ts'
 import type { Envelope } from './core/envelope.ts'
 import type { Logger } from './core/logger.ts'

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Assembled } from './assembly.ts'
 import type { Inbox } from './bus/inbox.ts'
-import type { Config } from './config.ts'
+import type { Config } from './config/schema.ts'
 import type { Change } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
 import type { Disruption } from './core/disruption.ts'

@@ -6,7 +6,8 @@
 // what retired is not missed. A server that is not there keeps nothing from starting.
 import { describe, expect, it } from 'vitest'
 import { type Assembled, assemble, intakeOptions } from '../src/assembly.ts'
-import { type Config, parseConfig } from '../src/config.ts'
+import type { Config } from '../src/config/schema.ts'
+import { parseConfig } from '../src/config.ts'
 import { historyColumns } from '../src/core/history.ts'
 import { createLogger } from '../src/core/logger.ts'
 import { Rejects } from '../src/core/rejects.ts'

@@ -1,0 +1,142 @@
+import { hostname } from 'node:os'
+import { z } from 'zod'
+import { isZone } from '../core/local-time.ts'
+import {
+  alertRuleSchema,
+  alertsPerWeek,
+  calendarEntrySchema,
+  edgeSchema,
+  expressionSchema,
+  keySchema,
+  matchShape,
+  overrideSchema,
+  profileRuleSchema,
+  profileSchema,
+  spanShape,
+  warmUpSchema,
+  word,
+} from './parts.ts'
+import { count, duration, section, size, switchable } from './values.ts'
+
+/** Every key of `foreshock.yaml`, with its default. */
+export const configSchema = z.strictObject({
+  server: section({
+    host: z.string().default('127.0.0.1'),
+    /** 4318 is OTLP/HTTP's own port: a stock OpenTelemetry exporter finds it without a setting. */
+    port: z.coerce.number().int().min(0).max(65_535).default(4318),
+    /** OTLP/gRPC; 4317, its own port, unless `port` is 0 (any free one). An `off` turns it off. */
+    grpcPort: z.union([z.literal('off'), z.coerce.number().int().min(0).max(65_535)]).optional(),
+    maxBodyBytes: size.default(16 * 1_048_576),
+    publicUrl: z.url().optional(),
+  }),
+  auth: section({ keys: z.array(keySchema).default([]) }),
+  data: section({ folder: z.string().default('.foreshock'), keepCheckpoints: count.default(2) }),
+  ingest: section({
+    maxInflatedBytes: size.default(64 * 1_048_576),
+    maxQueuedBytes: size.default(64 * 1_048_576),
+    maxSeries: count.default(1_000_000),
+    maxLabels: count.default(64),
+    maxLabelBytes: count.default(4096),
+    maxRejectsKept: count.default(1000),
+    future: duration.default(300_000),
+    entityLabels: z.array(z.string()).default(['service', 'service_name', 'job', 'instance']),
+    overrides: z.array(overrideSchema).default([]),
+  }),
+  features: section({
+    step: duration.default(10_000),
+    lateness: duration.optional(),
+    idle: duration.optional(),
+    retention: duration.default(86_400_000),
+    historyWindows: count.default(360),
+    historyBudget: size.default(256 * 1_048_576),
+    expressions: z.array(expressionSchema).default([]),
+  }),
+  detection: section({
+    openSurprise: z.coerce.number().positive().optional(),
+    closeSurprise: z.coerce.number().positive().optional(),
+    /** Memory for the daily shape of a series: 390 bytes, 1.4 kB, or 176 kB at one minute. */
+    profile: profileSchema.default('tiny'),
+    /** Series before metric before entity; within each the first that matches. */
+    profiles: z.array(profileRuleSchema).default([]),
+    /** The learned combiner weighs the point evidence of every profile; needs onnxruntime-node on this platform. */
+    combiner: switchable.default(false),
+    /** Costly detectors for suspects and golden signals: so many series at most, none by default. */
+    pool: section({
+      size: z.coerce.number().int().min(0).max(10_000).default(0),
+      detectors: z
+        .array(z.enum(['rcf', 'hst', 'sr', 'shapes', 'flatline']))
+        .min(1)
+        .default(['rcf', 'shapes']),
+    }),
+    /** All metrics of an entity judged together, as far as bytes of state and a share of one core go. */
+    multivariate: section({
+      profile: z.enum(['auto', 'none']).default('none'),
+      maxMetrics: z.coerce.number().int().min(2).max(1000).default(120),
+      budget: size.default(256 * 1_048_576),
+      /** Windows before an entity's first opinion, a day of them where that is fewer. */
+      warmUp: z.coerce.number().int().min(60).default(1440),
+      cpuShare: z.coerce.number().positive().max(1).default(0.1),
+    }),
+    /** What is said of single series, groups or metrics: see docs/alerting.md. */
+    rules: z.array(alertRuleSchema).max(1000).default([]),
+    /** Alerts a week of each entity; without it `openSurprise` holds. */
+    budget: alertsPerWeek.optional(),
+    /** Budgets that all series share which they match. */
+    budgets: z
+      .array(z.strictObject({ name: word, alertsPerWeek, ...matchShape }))
+      .max(1000)
+      .default([]),
+    /** IANA name of the clocks that daily shapes and the calendar follow. */
+    timeZone: z
+      .string()
+      .default('UTC')
+      .refine(isZone, 'must be the IANA name of a time zone, such as Europe/Berlin'),
+    /** Known events: an .ics file, or a list. */
+    calendar: z.union([word, z.array(calendarEntrySchema).max(1000)]).default([]),
+    /** Most bytes of all daily shapes; what is left over goes to golden signals and suspects. 0: nobody gets more. */
+    memory: size.default(512 * 1_048_576),
+  }),
+  /** Windows in which disruptions of these entities are recorded and told to nobody. */
+  maintenance: z
+    .array(
+      z.strictObject({
+        name: word,
+        ...spanShape,
+        entity: z.union([word, z.array(word).min(1).max(1000)]),
+        tenant: word.default('default'),
+      }),
+    )
+    .max(1000)
+    .default([]),
+  disruptions: section({
+    openEvidence: z.coerce.number().positive().optional(),
+    topology: z.array(edgeSchema).default([]),
+    maxOpen: count.default(200),
+  }),
+  sources: section({
+    host: section({
+      enabled: switchable.default(false),
+      every: duration.default(1000),
+      entity: z.string().default(hostname()),
+    }),
+  }),
+  sinks: section({
+    webhooks: z
+      .array(
+        z.strictObject({
+          url: z.url(),
+          secret: z.string().min(1),
+          allowPrivate: switchable.default(false),
+        }),
+      )
+      .default([]),
+    alertmanagers: z.array(z.strictObject({ url: z.url() })).default([]),
+  }),
+  warmup: warmUpSchema,
+  checkpoint: section({ every: duration.default(60_000) }),
+  log: section({
+    level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  }),
+})
+
+export type Config = z.output<typeof configSchema>
