@@ -6,7 +6,8 @@ export const CHUNK_ROWS = 65_536
 export const CHUNK_SHIFT = 16
 export const CHUNK_MASK = CHUNK_ROWS - 1
 
-const CONSTRUCTORS = {
+/** The typed array of each column type. */
+export const COLUMN_ARRAYS = {
   f64: Float64Array,
   f32: Float32Array,
   u32: Uint32Array,
@@ -17,10 +18,10 @@ const CONSTRUCTORS = {
   i8: Int8Array,
 } as const
 
-type TypeName = keyof typeof CONSTRUCTORS
+type TypeName = keyof typeof COLUMN_ARRAYS
 /** A column's type, or `[type, width]` for several values a row. */
 export type ColumnSpec = Readonly<Record<string, TypeName | readonly [TypeName, number]>>
-type Arrays = { [K in TypeName]: InstanceType<(typeof CONSTRUCTORS)[K]> }
+type Arrays = { [K in TypeName]: InstanceType<(typeof COLUMN_ARRAYS)[K]> }
 type NameOf<S> = S extends readonly [infer T, number] ? T : S
 export type Chunk<S extends ColumnSpec> = {
   readonly [K in keyof S]: NameOf<S[K]> extends TypeName ? Arrays[NameOf<S[K]>] : never
@@ -73,7 +74,7 @@ export class ColumnStore<S extends ColumnSpec> {
       const chunk: Record<string, ColumnData> = {}
       for (const name of this.#names) {
         const [type, width] = specOf(this.spec[name])
-        chunk[name] = new CONSTRUCTORS[type](this.#chunkRows * width)
+        chunk[name] = new COLUMN_ARRAYS[type](this.#chunkRows * width)
       }
       this.chunks.push(chunk as Chunk<S>)
     }
@@ -100,7 +101,7 @@ export class ColumnStore<S extends ColumnSpec> {
     let sum = 0
     for (const name of this.#names) {
       const [type, width] = specOf(this.spec[name])
-      sum += CONSTRUCTORS[type].BYTES_PER_ELEMENT * width
+      sum += COLUMN_ARRAYS[type].BYTES_PER_ELEMENT * width
     }
     return sum
   }
@@ -126,7 +127,7 @@ export class ColumnStore<S extends ColumnSpec> {
     const columns: Record<string, ColumnData> = {}
     for (const name of this.#names) {
       const [type, width] = specOf(this.spec[name])
-      const copy = new CONSTRUCTORS[type](keys.length * width)
+      const copy = new COLUMN_ARRAYS[type](keys.length * width)
       for (let start = 0, c = 0; start < keys.length && c < this.chunks.length; start += this.mask + 1, c++) {
         const rows = Math.min(this.mask + 1, keys.length - start)
         const from = (this.chunks[c] as Record<string, ColumnData>)[name]
@@ -142,7 +143,7 @@ export class ColumnStore<S extends ColumnSpec> {
     const columns: Record<string, ColumnData> = {}
     for (const name of this.#names) {
       const [type, width] = specOf(this.spec[name])
-      const copy = new CONSTRUCTORS[type](rows.length * width)
+      const copy = new COLUMN_ARRAYS[type](rows.length * width)
       for (const [i, row] of rows.entries()) {
         const chunk = this.chunks[row >> this.shift] as Record<string, ColumnData> | undefined
         const at = (row & this.mask) * width
@@ -164,7 +165,7 @@ export class ColumnStore<S extends ColumnSpec> {
     for (const name of this.#names) {
       const [type, width] = specOf(this.spec[name])
       const column = from.columns[name]
-      if (!(column instanceof CONSTRUCTORS[type]) || column.length !== from.keys.length * width) {
+      if (!(column instanceof COLUMN_ARRAYS[type]) || column.length !== from.keys.length * width) {
         throw new ForeshockError(
           'FS_SNAPSHOT_INVALID',
           `${id}: column ${name} is missing or of another shape`,

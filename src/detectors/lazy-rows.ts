@@ -1,18 +1,7 @@
-import type { Chunk, ColumnSpec } from '../core/columns.ts'
+import { type Chunk, COLUMN_ARRAYS, type ColumnSpec } from '../core/columns.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
-
-const CONSTRUCTORS = {
-  f64: Float64Array,
-  f32: Float32Array,
-  u32: Uint32Array,
-  i32: Int32Array,
-  u16: Uint16Array,
-  i16: Int16Array,
-  u8: Uint8Array,
-  i8: Int8Array,
-} as const
 
 /**
  * State of a few series among many, kilobytes each: the fields of one series are typed arrays of their own, made when
@@ -102,6 +91,6 @@ export class LazyRows<S extends ColumnSpec> {
 function fieldsOf(spec: ColumnSpec) {
   return Object.entries(spec).map(([name, kind]) => {
     const [type, width] = typeof kind === 'string' ? ([kind, 1] as const) : kind
-    return [name, CONSTRUCTORS[type], width] as const
+    return [name, COLUMN_ARRAYS[type], width] as const
   })
 }
