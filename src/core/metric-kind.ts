@@ -6,17 +6,19 @@
 /** UCUM-like: `s`, `By`, `1` (count), `ratio` (0..1), `percent`, `{req}/s`; '' when unknown. */
 export type Unit = string
 
-export type MetricKind =
-  | 'latency'
-  | 'availability'
-  | 'error'
-  | 'traffic'
-  | 'cpu'
-  | 'memory'
-  | 'io'
-  | 'network'
-  | 'saturation'
-  | 'other'
+export const METRIC_KINDS = [
+  'latency',
+  'availability',
+  'error',
+  'traffic',
+  'cpu',
+  'memory',
+  'io',
+  'network',
+  'saturation',
+  'other',
+] as const
+export type MetricKind = (typeof METRIC_KINDS)[number]
 
 export interface KindTraits {
   readonly bad: 'up' | 'down' | 'both'

@@ -6,6 +6,7 @@ import { ForeshockError } from '../core/errors.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import { COMBINER_VIEWS, learnRecent, RECENT_COLUMNS, VIEWS_WIDTH } from './combiner-views.ts'
 import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
+import { featuresOf } from './model-card.ts'
 import { loadPackage } from './model-package.ts'
 import { OnnxModel } from './onnx-model.ts'
 import type { ProfileViews } from './profile-views.ts'
@@ -240,12 +241,13 @@ function learnDay(c: State, i: number, window: number, dayWindows: number, raw: 
 async function openCombiner(folder: string): Promise<OnnxModel> {
   const loaded = await loadPackage(folder)
   const { task, input, output } = loaded.card
-  const differs = input.features.findIndex((name, at) => name !== COMBINER_VIEWS[at])
+  const features = featuresOf(loaded.card)
+  const differs = features.findIndex((name, at) => name !== COMBINER_VIEWS[at])
   if (task !== 'combiner' || output.width !== 1 || input.width !== VIEWS_WIDTH || differs >= 0)
     throw new ForeshockError(
       'FS_MODEL_INVALID',
       `${folder}: card.json: wanted is a combiner of ${VIEWS_WIDTH} views to one number` +
-        (differs >= 0 ? `; view ${differs} is '${input.features[differs]}'` : ''),
+        (differs >= 0 ? `; view ${differs} is '${features[differs]}'` : ''),
     )
   return OnnxModel.open(loaded)
 }

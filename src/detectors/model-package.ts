@@ -3,50 +3,8 @@ import { lstat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ForeshockError } from '../core/errors.ts'
+import { cardSchema, featuresOf, type ModelCard } from './model-card.ts'
 import { onnxNeeds } from './onnx-file.ts'
-
-/**
- * A model as it is handed over: a folder `<id>/<version>/` with `model.onnx`, a card that says what it is, and golden
- * inputs with the outputs that training saw. All is checked before any of it reaches a runtime.
- */
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,63}$/)
-const line = z.string().min(1).max(2000)
-
-const tensorSchema = z.strictObject({
-  name: line,
-  /** Columns; the first dimension is always the batch. */
-  width: z.number().int().min(1).max(65_536),
-})
-
-export const cardSchema = z.strictObject({
-  id: name,
-  version: z.number().int().min(1),
-  title: line,
-  task: z.enum(['combiner', 'score', 'reconstruction', 'forecast']),
-  input: tensorSchema.extend({
-    /** Names of the columns, in order: what serves the model must make exactly these. */
-    features: z.array(line).min(1).max(65_536),
-    normalisation: line,
-  }),
-  output: tensorSchema.extend({ meaning: line }),
-  /** Operator sets by domain; `ai.onnx` is the standard one. */
-  opsets: z.record(line, z.number().int().min(1)),
-  /** SHA-256 of model.onnx. */
-  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
-  training: z.strictObject({
-    data: z.array(line).min(1),
-    script: line,
-    command: line,
-    seed: z.number().int(),
-    cost: line,
-    /** Whether the same command gives the same digest. */
-    repeatable: line,
-  }),
-  metrics: z.record(line, z.union([z.number(), line])),
-  licence: line,
-  budget: z.strictObject({ msPer256Rows: z.number().positive(), megabytes: z.number().positive() }),
-})
-export type ModelCard = z.output<typeof cardSchema>
 
 const row = z.array(z.number().nullable())
 const goldenSchema = z.strictObject({ inputs: z.array(row).min(1).max(4096), outputs: z.array(row).min(1) })
@@ -58,6 +16,10 @@ export interface Golden {
   readonly rows: number
 }
 
+/**
+ * A model as it is handed over: a folder `<id>/<version>/` with `model.onnx`, a card that says what it is, and golden
+ * inputs with the outputs that training saw. All is checked before any of it reaches a runtime.
+ */
 export interface ModelPackage {
   readonly folder: string
   readonly card: ModelCard
@@ -78,11 +40,9 @@ const OPSET_MAX: Readonly<Record<string, number>> = { 'ai.onnx': 25, 'ai.onnx.ml
 export async function loadPackage(folder: string): Promise<ModelPackage> {
   const card = parse(cardSchema, await bytesOf(folder, 'card.json', CARD_BYTES_MAX), folder, 'card.json')
   const { input, output } = card
-  if (input.features.length !== input.width || new Set(input.features).size !== input.width)
-    throw invalid(
-      folder,
-      `card.json: ${input.width} different features wanted, ${input.features.length} named`,
-    )
+  const features = featuresOf(card)
+  if (features.length !== input.width || new Set(features).size !== input.width)
+    throw invalid(folder, `card.json: ${input.width} different features wanted, ${features.length} named`)
   const model = await bytesOf(folder, 'model.onnx', MODEL_BYTES_MAX)
   const digest = `sha256:${createHash('sha256').update(model).digest('hex')}`
   if (digest !== card.digest) throw invalid(folder, `model.onnx is ${digest}, the card says ${card.digest}`)

@@ -1,0 +1,22 @@
+import type { ModelCard } from './model-card.ts'
+
+/** An opened model: checked against its card, its golden outputs and its budget, warmed up, ready to answer. */
+export interface ModelSession {
+  readonly card: ModelCard
+  readonly runtime: 'onnxruntime-node' | 'onnxruntime-web' | 'tfjs'
+  /**
+   * Output of `rows` rows of the input's width, row-major, new each time. `input` is copied before it returns. Rejects
+   * with FS_MODEL_RUNTIME when the model fails or takes longer than `timeoutMs`; the session may be asked again after
+   * a failure, and rejects at once while it is stuck.
+   */
+  run(input: Float32Array, rows: number, timeoutMs?: number): Promise<Float32Array>
+  close(): Promise<void>
+}
+
+/** Opens model packages away from the thread that scores. */
+export interface ModelHost {
+  /** Throws FS_MODEL_INVALID with the file and the reason, FS_MODEL_RUNTIME when no runtime here can run it. */
+  open(folder: string): Promise<ModelSession>
+  /** Ends every session. */
+  close(): Promise<void>
+}
