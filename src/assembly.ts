@@ -111,7 +111,8 @@ export function assemble(
   }
   const detectors = detectorsOf(told, detection, onWarning)
   const { size, timeout: timeoutMs } = detection.models
-  const learned = models && size > 0 ? new ModelMember(told, { size, timeoutMs, ...models }) : undefined
+  const learned =
+    models && size > 0 ? new ModelMember(told, { size, timeoutMs, history, ...models }) : undefined
   const intake = new IngestIntake(intakeOptions(config), context)
   const windows = new EventTimeWindows(
     {

@@ -1,20 +1,22 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import type { DetectorContext } from '../core/detector.ts'
+import type { SeriesHistory } from '../core/history.ts'
 import type { ModelState, PairObserver } from '../core/model.ts'
 import type { SeriesMeta } from '../core/series.ts'
 import { hashText } from '../math/hash.ts'
-import { pastOf, wants } from './model-plan.ts'
+import { pastOf, wantsOf } from './model-plan.ts'
 import { type OwnRows, ownRows } from './model-question.ts'
 import { ModelRings } from './model-rings.ts'
 import { ModelRoster } from './model-roster.ts'
 import type { ScoringVersion, Shared } from './model-version.ts'
+import { isGolden } from './ridge-cover.ts'
 
 /**
  * A version that comes cold is fed so many past windows, so that it can speak at once: enough for its calibration to
  * have an opinion, which takes thirteen, and cheap.
  */
 const FED_WINDOWS = 20
-/** Rows of one window that are asked at once when the past is fed: what `timeout` is meant for. */
+/** Another hash than any other use of a series' key. */
 const SEED = 0x5eed
 
 export interface Challenger {
@@ -27,6 +29,8 @@ export interface LaneOptions {
   readonly size: number
   readonly timeoutMs: number
   readonly clock: () => number
+  /** What was seen of series before a model looked at them; without it their rings fill as time goes on. */
+  readonly history: SeriesHistory | undefined
 }
 
 /**
@@ -70,13 +74,15 @@ export class ModelLane {
   }
 
   get versions(): ScoringVersion[] {
-    return [this.champion, this.previous, this.challenger?.version].filter(one => one !== undefined)
+    const all = [this.champion, this.previous, this.challenger?.version].filter(one => one !== undefined)
+    // The one before may be the challenger too.
+    return [...new Set(all)]
   }
 
   /** Those that score: what is switched off is not asked. */
   get scoring(): ScoringVersion[] {
     const all = [this.champion, this.challenger?.version].filter(one => one !== undefined)
-    return all.filter(one => one.problem === undefined)
+    return [...new Set(all)].filter(one => one.problem === undefined)
   }
 
   /** Looks at what its versions want, and holds as many windows as they need. */
@@ -84,8 +90,39 @@ export class ModelLane {
     const all = [...this.versions, ...(extra ? [extra] : [])]
     const depth = Math.max(1, ...all.map(({ plan }) => pastOf(plan) + FED_WINDOWS))
     if (depth > this.rings.depth) this.rings.resize(depth)
-    this.roster.want((meta: SeriesMeta) => all.some(({ plan }) => wants(plan, meta)))
+    const wants = all.map(({ plan }) => wantsOf(plan))
+    this.roster.want((meta: SeriesMeta) => wants.some(one => one(meta)))
     this.#own.endMs = NaN
+  }
+
+  /** Takes in the series that history knows, golden signals first, so that a first model need not wait for its windows. */
+  adopt(): void {
+    const { history } = this.#options
+    if (history === undefined || Number.isNaN(history.newestEndMs)) return
+    const { covered } = this.roster
+    for (const isFirst of [true, false])
+      for (const [row, meta] of this.#context.series.metas()) {
+        if (covered.size >= covered.limit) return
+        if (isGolden(meta) !== isFirst) continue
+        const c = this.roster.consider(row)
+        if (c >= 0) this.#recall(c, row, history.newestEndMs)
+      }
+  }
+
+  /** Lets the rings of a series that is new here hold what history knows of it, up to a window's end. */
+  #recall(c: number, row: number, toMs: number): void {
+    const { history } = this.#options
+    this.rings.ensure(c + 1)
+    if (history === undefined || this.rings.known[c] > 0) return
+    const { stepMs } = this.#context
+    const past = new Float64Array(this.rings.depth)
+    const count = history.observed(row, toMs - past.length * stepMs, toMs, past)
+    const versions = this.versions
+    let isKnown = false
+    for (let k = 0; k < count; k++) {
+      isKnown ||= !Number.isNaN(past[k])
+      if (isKnown) this.#see(versions, c, toMs - (count - 1 - k) * stepMs, past[k])
+    }
   }
 
   /**
@@ -222,7 +259,9 @@ export class ModelLane {
     for (let i = 0; i < length; i++) {
       if (this.roster.coveredRow(series[i]) >= 0 || Number.isNaN(observed[i])) continue
       const c = this.roster.consider(series[i])
-      if (c >= 0) this.#see(versions, c, windowEndMs[i], observed[i])
+      if (c < 0) continue
+      this.#recall(c, series[i], windowEndMs[i] - this.#context.stepMs)
+      this.#see(versions, c, windowEndMs[i], observed[i])
     }
   }
 

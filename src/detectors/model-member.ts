@@ -1,6 +1,7 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
+import type { SeriesHistory } from '../core/history.ts'
 import type { ModelOrder, ModelState, ModelVersion, PairObserver } from '../core/model.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { ModelLane, write } from './model-lane.ts'
@@ -29,6 +30,8 @@ export interface ModelMemberOptions {
   readonly openModel: (model: string, version: number, digest: string) => Promise<ModelSession>
   /** Is told of windows that champion and challenger both scored, once each, when they are learned. */
   readonly observe?: PairObserver
+  /** What was seen of series before a model looked at them. */
+  readonly history?: SeriesHistory
   /** For what calls take, ms. */
   readonly clock?: () => number
 }
@@ -192,6 +195,7 @@ export class ModelMember implements Detector {
       size: this.#options.size,
       timeoutMs: this.#options.timeoutMs,
       clock: this.#options.clock ?? (() => performance.now()),
+      history: this.#options.history,
     })
 
   /** The version an order names: one that is there already, or a new one that was fed the past. Throws a reason. */
@@ -231,6 +235,7 @@ export class ModelMember implements Detector {
     const version = new ScoringVersion(plan, named, this.#options.size, lane.shared)
     version.session = session
     lane.adjust(version)
+    if (!this.#lanes.includes(lane)) lane.adopt()
     await lane.feed(version)
     return { lane, version }
   }
@@ -257,7 +262,6 @@ export class ModelMember implements Detector {
     const { lane, version } = await this.#ready(model, number, digest)
     if (!this.#lanes.includes(lane)) this.#lanes.push(lane)
     if (lane.challenger && lane.challenger.version !== version) lane.challenger.version.close()
-    if (lane.previous === version) lane.previous = undefined
     lane.challenger = { version, mode, share }
     lane.adjust()
     return undefined
@@ -282,6 +286,7 @@ export class ModelMember implements Detector {
       previous.problem = undefined
     }
     lane.champion.close()
+    if (lane.challenger?.version === previous) lane.challenger = undefined
     lane.champion = previous
     lane.previous = undefined
     this.#tidy(lane)

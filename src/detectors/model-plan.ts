@@ -90,10 +90,13 @@ export function slotOf(text: string): Slot | string {
   return { metric: undefined, kind: kind as MetricKind, rank: rank - 1 }
 }
 
-/** Whether a version may want to see a series. */
-export function wants(plan: ModelPlan, meta: SeriesMeta): boolean {
-  if (plan.scope !== null && !plan.scope.includes(meta.kind)) return false
-  return plan.of === 'series' || plan.metrics.some(text => fits(slotOf(text) as Slot, meta))
+/** Tells whether a version wants to see a series. */
+export function wantsOf(plan: ModelPlan): (meta: SeriesMeta) => boolean {
+  const { scope } = plan
+  const slots = plan.of === 'series' ? [] : plan.metrics.map(text => slotOf(text) as Slot)
+  return meta =>
+    (scope === null || scope.includes(meta.kind)) &&
+    (plan.of === 'series' || slots.some(slot => fits(slot, meta)))
 }
 
 export function fits(slot: Slot, meta: SeriesMeta): boolean {

@@ -155,8 +155,11 @@ function restoreLane(
   const { champion, previous, challenger } = saved
   if (champion) lane.champion = make(champion)
   if (previous) lane.previous = make(previous)
-  if (challenger)
-    lane.challenger = { version: make(challenger), mode: challenger.mode, share: challenger.share }
+  if (challenger) {
+    const isPrevious = challenger.version === previous?.version
+    const version = isPrevious && lane.previous ? lane.previous : make(challenger)
+    lane.challenger = { version, mode: challenger.mode, share: challenger.share }
+  }
   lane.rings.resize(saved.depth)
   lane.adjust()
   /** Covered row now by covered row then. */
