@@ -20,6 +20,7 @@ import { answerEarly } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
+import { modelIntake, modelRoutes } from './model-routes.ts'
 import { opsRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
@@ -72,7 +73,10 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     changeQueries(scope, deps)
     maintenanceRoutes(scope, deps)
     eventRoutes(scope, deps, settings)
+    if (deps.models) modelRoutes(scope, deps, deps.models)
   })
+  const { models } = deps
+  if (models) await app.register(async scope => modelIntake(scope, models))
   await app.register(async scope => prometheusRoutes(scope, deps, settings))
   opsRoutes(app, deps, settings)
   await docRoutes(app, settings.version)
