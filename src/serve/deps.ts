@@ -16,6 +16,7 @@ import type { DrillQuestion } from '../disruptions/drill.ts'
 import type { SeriesQuestion } from '../disruptions/drill-series.ts'
 import type { Explanation } from '../disruptions/leaf-table.ts'
 import type { ApiKey } from './auth.ts'
+import type { ExperimentService } from './experiment-routes.ts'
 
 export interface EventListener {
   /** Hands an event on; false when no more can be taken until `drained` of the subscription is called. */
@@ -74,6 +75,8 @@ export interface ServeDeps {
   /** The newest changes known, any order; a tenant's only, when one is named. */
   changes(tenant?: string): readonly Change[]
   readonly rejects: Rejects
+  /** Without it there are no experiments. */
+  readonly experiments?: ExperimentService
   readonly events: EventFeed
   readonly telemetry: Telemetry
   ready(): { readonly ready: boolean; readonly why: readonly string[] }
