@@ -10,6 +10,7 @@ import type { Logger } from './core/logger.ts'
 import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { publicScore } from './detectors/severity.ts'
 import { drillRows } from './disruptions/drill.ts'
 import { drillSeries } from './disruptions/drill-series.ts'
 import type { Effects } from './effects.ts'
@@ -20,6 +21,7 @@ import { FanOut } from './publish/fan-out.ts'
 import { WebhookSink } from './publish/webhook-sink.ts'
 import type { ServeDeps, ServeOptions } from './serve/deps.ts'
 import type { GrpcService } from './serve/grpc.ts'
+import { openWindowFile } from './store/window-file.ts'
 import type { WarmUp } from './warm-up.ts'
 
 /** OTLP/gRPC's own port. */
@@ -107,6 +109,7 @@ export function serveDeps(wired: Wired): ServeDeps {
     anomalies: () => parts.scoring.anomalies(),
     series: parts.series,
     history: parts.history,
+    windows: { open: openWindowFile, score: publicScore },
     openSurprise: wired.openSurprise,
     detectors: () => parts.scoring.detectors,
     alerting: () => parts.scoring.alerting?.(),

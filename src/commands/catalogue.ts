@@ -52,6 +52,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'which combination of dimension values explains a deviation, as JSON',
     add: async cli => (await import('./drill.ts')).addDrillCommand(cli),
   },
+  windows: {
+    summary: 'windows as the detectors saw them, to train models on',
+    add: async cli => (await import('./windows-export.ts')).addWindowsCommand(cli),
+  },
   log: {
     summary: 'the record: what was found, when, by what',
     add: async cli => (await import('./log.ts')).addLogCommand(cli),

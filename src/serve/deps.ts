@@ -12,6 +12,7 @@ import type { SeriesTable } from '../core/series.ts'
 import type { AlertingReport, ExplainedSuspect } from '../core/stages.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { CallEdge } from '../core/topology.ts'
+import type { OpenWindowFile } from '../core/window-rows.ts'
 import type { DrillQuestion } from '../disruptions/drill.ts'
 import type { SeriesQuestion } from '../disruptions/drill-series.ts'
 import type { Explanation } from '../disruptions/leaf-table.ts'
@@ -54,6 +55,8 @@ export interface ServeDeps {
   anomalies(): readonly Anomaly[]
   readonly series: SeriesTable
   readonly history: SeriesHistory
+  /** How windows are written to be trained on, and the public score of a surprise. */
+  readonly windows: { readonly open: OpenWindowFile; score(surprise: number): number }
   /** Surprise that opens an anomaly. */
   readonly openSurprise: number
   detectors(): readonly {

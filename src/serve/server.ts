@@ -26,6 +26,7 @@ import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
 import { seriesRoutes } from './series-routes.ts'
+import { windowRoutes } from './window-routes.ts'
 
 /** Largest JSON body of a query, bytes. */
 const QUERY_BODY_BYTES_MAX = 64 * 1024
@@ -68,6 +69,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     disruptionRoutes(scope, deps, settings)
     drillRoute(scope, deps)
     seriesRoutes(scope, deps)
+    windowRoutes(scope, deps)
     changeQueries(scope, deps)
     maintenanceRoutes(scope, deps)
     experimentRoutes(scope, deps)
