@@ -59,8 +59,8 @@ export const ERRORS = {
     remedy: 'correct or rebuild the package as the message says; the service goes on without it',
   },
   FS_MODEL_RUNTIME: {
-    cause: 'the native runtime of models cannot be loaded on this machine',
-    remedy: 'install onnxruntime-node for this platform, or switch the model off',
+    cause: 'no runtime of models can be loaded on this machine, or a model failed or took too long',
+    remedy: 'install onnxruntime-node or onnxruntime-web for this platform, or switch the model off',
   },
   FS_IO: {
     cause: 'a disk or network peer failed',

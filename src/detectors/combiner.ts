@@ -7,8 +7,9 @@ import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import { COMBINER_VIEWS, learnRecent, RECENT_COLUMNS, VIEWS_WIDTH } from './combiner-views.ts'
 import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
 import { featuresOf } from './model-card.ts'
+import { openModel } from './model-open.ts'
 import { loadPackage } from './model-package.ts'
-import { OnnxModel } from './onnx-model.ts'
+import type { ModelEngine } from './model-runtime.ts'
 import type { ProfileViews } from './profile-views.ts'
 import { DONE } from './runs.ts'
 import { ScoredRows } from './scored-rows.ts'
@@ -67,7 +68,7 @@ export class Combiner {
   /** Places of the loud rows in the batch. */
   #rows = new Uint32Array(0)
   #opening: Promise<void> | undefined
-  #model: OnnxModel | undefined
+  #model: ModelEngine | undefined
   #failure: ForeshockError | undefined
 
   constructor(context: DetectorContext, options: CombinerOptions) {
@@ -238,7 +239,7 @@ function learnDay(c: State, i: number, window: number, dayWindows: number, raw: 
 }
 
 /** A combiner's package, opened: a model of another task or other views is refused. */
-async function openCombiner(folder: string): Promise<OnnxModel> {
+async function openCombiner(folder: string): Promise<ModelEngine> {
   const loaded = await loadPackage(folder)
   const { task, input, output } = loaded.card
   const features = featuresOf(loaded.card)
@@ -249,5 +250,5 @@ async function openCombiner(folder: string): Promise<OnnxModel> {
       `${folder}: card.json: wanted is a combiner of ${VIEWS_WIDTH} views to one number` +
         (differs >= 0 ? `; view ${differs} is '${features[differs]}'` : ''),
     )
-  return OnnxModel.open(loaded)
+  return (await openModel(loaded)).engine
 }

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
-import { lstat, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { z } from 'zod'
-import { ForeshockError } from '../core/errors.ts'
 import { cardSchema, featuresOf, type ModelCard } from './model-card.ts'
+import { invalidPackage, packageFile } from './model-files.ts'
 import { onnxNeeds } from './onnx-file.ts'
+import { type TfjsNeeds, tfjsNeeds } from './tfjs-file.ts'
 
-const row = z.array(z.number().nullable())
-const goldenSchema = z.strictObject({ inputs: z.array(row).min(1).max(4096), outputs: z.array(row).min(1) })
+const input = z.array(z.array(z.number().nullable()))
+/** What a model answered in training are numbers: one that answers NaN to its own examples is of no use. */
+const output = z.array(z.array(z.number()))
+const goldenSchema = z.strictObject({ inputs: input.min(1).max(4096), outputs: output.min(1).max(4096) })
 
 export interface Golden {
   /** Row-major, NaN where the file says null. */
@@ -17,20 +18,28 @@ export interface Golden {
 }
 
 /**
- * A model as it is handed over: a folder `<id>/<version>/` with `model.onnx`, a card that says what it is, and golden
- * inputs with the outputs that training saw. All is checked before any of it reaches a runtime.
+ * A model as it is handed over: a folder `<id>/<version>/` with the model (`model.onnx`, or `model.json` and its weight
+ * files), a card that says what it is, and golden inputs with the outputs that training saw. All is checked before any
+ * of it reaches a runtime.
  */
 export interface ModelPackage {
   readonly folder: string
   readonly card: ModelCard
+  /** Bytes of model.onnx or model.json. */
   readonly model: Uint8Array
+  /** Whether it has loops, which may never end: such a model must run where it can be stopped. */
+  readonly hasLoop: boolean
+  /** A TF.js model's topology and weights; left out for ONNX. */
+  readonly tfjs?: { readonly needs: TfjsNeeds; readonly weights: Uint8Array }
   readonly golden: Golden
 }
 
-const CARD_BYTES_MAX = 65_536
-const GOLDEN_BYTES_MAX = 4 * 1_048_576
-/** What a runtime that sits beside the pipeline may be handed at most. */
+export const CARD_BYTES_MAX = 65_536
+export const GOLDEN_BYTES_MAX = 4 * 1_048_576
+/** What a runtime that sits beside the pipeline may be handed at most, weights and all. */
 const MODEL_BYTES_MAX = 64 * 1_048_576
+/** Topology of a TF.js model. */
+const TOPOLOGY_BYTES_MAX = 4 * 1_048_576
 /** Operator domains that every build of the runtime has; anything else would be code of the model's own. */
 const DOMAINS = ['ai.onnx', 'ai.onnx.ml']
 /** Newest operator sets that the runtime in use (ONNX Runtime 1.30) is made for. */
@@ -38,78 +47,110 @@ const OPSET_MAX: Readonly<Record<string, number>> = { 'ai.onnx': 25, 'ai.onnx.ml
 
 /** Reads and checks a package. Throws FS_MODEL_INVALID with the file and the reason. */
 export async function loadPackage(folder: string): Promise<ModelPackage> {
-  const card = parse(cardSchema, await bytesOf(folder, 'card.json', CARD_BYTES_MAX), folder, 'card.json')
-  const { input, output } = card
+  const card = parse(cardSchema, await json(folder, 'card.json', CARD_BYTES_MAX), folder, 'card.json')
   const features = featuresOf(card)
-  if (features.length !== input.width || new Set(features).size !== input.width)
-    throw invalid(folder, `card.json: ${input.width} different features wanted, ${features.length} named`)
-  const model = await bytesOf(folder, 'model.onnx', MODEL_BYTES_MAX)
-  const digest = `sha256:${createHash('sha256').update(model).digest('hex')}`
-  if (digest !== card.digest) throw invalid(folder, `model.onnx is ${digest}, the card says ${card.digest}`)
-  checkNeeds(folder, model, card)
-  const raw = parse(
-    goldenSchema,
-    await bytesOf(folder, 'golden.json', GOLDEN_BYTES_MAX),
-    folder,
-    'golden.json',
-  )
-  if (raw.inputs.length !== raw.outputs.length)
-    throw invalid(folder, `golden.json: ${raw.inputs.length} inputs, ${raw.outputs.length} outputs`)
-  const golden = {
-    rows: raw.inputs.length,
-    inputs: flat(raw.inputs, input.width, folder, 'inputs'),
-    outputs: flat(raw.outputs, output.width, folder, 'outputs'),
-  }
-  return { folder, card, model, golden }
+  const { width } = card.input
+  if (features.length !== width || new Set(features).size !== width)
+    throw invalidPackage(folder, `card.json: ${width} different features wanted, ${features.length} named`)
+  const model = card.format === 'onnx' ? await onnx(folder, card) : await tfjs(folder, card, card.format)
+  return { folder, card, ...model, golden: await goldenOf(folder, card) }
 }
 
-function checkNeeds(folder: string, model: Uint8Array, card: ModelCard): void {
+async function goldenOf(folder: string, card: ModelCard): Promise<Golden> {
+  const golden = await json(folder, 'golden.json', GOLDEN_BYTES_MAX)
+  const { inputs, outputs } = parse(goldenSchema, golden, folder, 'golden.json')
+  if (inputs.length !== outputs.length)
+    throw invalidPackage(folder, `golden.json: ${inputs.length} inputs, ${outputs.length} outputs`)
+  return {
+    rows: inputs.length,
+    inputs: flat(inputs, card.input.width, folder, 'inputs'),
+    outputs: flat(outputs, card.output.width, folder, 'outputs'),
+  }
+}
+
+async function onnx(folder: string, card: ModelCard) {
+  const model = await packageFile(folder, 'model.onnx', MODEL_BYTES_MAX)
+  checkDigest(folder, card, 'model.onnx', [model])
   const needs = onnxNeeds(model)
-  if (needs.hasExternalData) throw invalid(folder, 'model.onnx keeps tensors in another file')
+  if (needs.hasExternalData) throw invalidPackage(folder, 'model.onnx keeps tensors in another file')
   const foreign = needs.operators.filter(operator => !operator.startsWith('ai.onnx.ml.'))
-  if (foreign.length > 0) throw invalid(folder, `model.onnx has operators of its own: ${foreign.join(', ')}`)
+  if (foreign.length > 0)
+    throw invalidPackage(folder, `model.onnx has operators of its own: ${foreign.join(', ')}`)
   for (const [domain, version] of Object.entries(needs.opsets)) {
-    if (!DOMAINS.includes(domain)) throw invalid(folder, `model.onnx wants the operators of '${domain}'`)
+    if (!DOMAINS.includes(domain))
+      throw invalidPackage(folder, `model.onnx wants the operators of '${domain}'`)
     if (version > OPSET_MAX[domain])
-      throw invalid(folder, `model.onnx wants ${domain} ${version}, the runtime knows ${OPSET_MAX[domain]}`)
+      throw invalidPackage(
+        folder,
+        `model.onnx wants ${domain} ${version}, the runtime knows ${OPSET_MAX[domain]}`,
+      )
     if (card.opsets[domain] !== version)
-      throw invalid(folder, `model.onnx wants ${domain} ${version}, the card says ${card.opsets[domain]}`)
+      throw invalidPackage(
+        folder,
+        `model.onnx wants ${domain} ${version}, the card says ${card.opsets[domain]}`,
+      )
   }
+  return { model, hasLoop: needs.hasLoop }
 }
 
-async function bytesOf(folder: string, file: string, bytesMax: number): Promise<Uint8Array> {
-  const path = join(folder, file)
-  const found = await lstat(path).catch(() => undefined)
-  if (!found) throw invalid(folder, `${file} is missing`)
-  // A link could lead anywhere, and a device or pipe never end.
-  if (!found.isFile()) throw invalid(folder, `${file} is no plain file`)
-  if (found.size > bytesMax)
-    throw invalid(folder, `${file} has ${found.size} bytes, at most ${bytesMax} are read`)
-  return readFile(path)
+async function tfjs(folder: string, card: ModelCard, format: 'tfjs-layers' | 'tfjs-graph') {
+  const model = await packageFile(folder, 'model.json', TOPOLOGY_BYTES_MAX)
+  const needs = tfjsNeeds(folder, fromJson(model, folder, 'model.json'), format)
+  const files: Uint8Array[] = []
+  let left = MODEL_BYTES_MAX
+  for (const file of needs.files) {
+    const bytes = await packageFile(folder, file, left)
+    left -= bytes.length
+    files.push(bytes)
+  }
+  checkDigest(folder, card, 'model.json with its weight files', [model, ...files])
+  const weights = new Uint8Array(MODEL_BYTES_MAX - left)
+  let at = 0
+  for (const bytes of files) {
+    weights.set(bytes, at)
+    at += bytes.length
+  }
+  if (weights.length !== needs.bytes)
+    throw invalidPackage(
+      folder,
+      `model.json: its weights make ${needs.bytes} bytes, the files hold ${weights.length}`,
+    )
+  return { model, hasLoop: needs.hasLoop, tfjs: { needs, weights } }
 }
 
-function parse<S extends z.ZodType>(schema: S, bytes: Uint8Array, folder: string, file: string): z.output<S> {
-  let json: unknown
+function checkDigest(folder: string, card: ModelCard, what: string, parts: readonly Uint8Array[]): void {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  const digest = `sha256:${hash.digest('hex')}`
+  if (digest !== card.digest)
+    throw invalidPackage(folder, `${what} is ${digest}, the card says ${card.digest}`)
+}
+
+async function json(folder: string, file: string, bytesMax: number): Promise<unknown> {
+  return fromJson(await packageFile(folder, file, bytesMax), folder, file)
+}
+
+function fromJson(bytes: Uint8Array, folder: string, file: string): unknown {
   try {
-    json = JSON.parse(new TextDecoder().decode(bytes))
+    return JSON.parse(new TextDecoder().decode(bytes))
   } catch {
-    throw invalid(folder, `${file} is no JSON`)
+    throw invalidPackage(folder, `${file} is no JSON`)
   }
-  const parsed = schema.safeParse(json)
+}
+
+function parse<S extends z.ZodType>(schema: S, value: unknown, folder: string, file: string): z.output<S> {
+  const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
-  throw invalid(folder, `${file}: ${issue.path.join('.')}: ${issue.message}`)
+  throw invalidPackage(folder, `${file}: ${issue.path.join('.')}: ${issue.message}`)
 }
 
 function flat(rows: readonly (readonly (number | null)[])[], width: number, folder: string, what: string) {
   const out = new Float32Array(rows.length * width)
   for (const [r, cells] of rows.entries()) {
     if (cells.length !== width)
-      throw invalid(folder, `golden.json: ${what} ${r} has ${cells.length} columns, not ${width}`)
+      throw invalidPackage(folder, `golden.json: ${what} ${r} has ${cells.length} columns, not ${width}`)
     for (const [c, cell] of cells.entries()) out[r * width + c] = cell ?? NaN
   }
   return out
 }
-
-const invalid = (folder: string, reason: string) =>
-  new ForeshockError('FS_MODEL_INVALID', `${folder}: ${reason}`)

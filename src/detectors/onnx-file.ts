@@ -11,15 +11,19 @@ export interface OnnxNeeds {
   /** Operators outside the standard domain, as `domain.Operator`, each once. */
   readonly operators: readonly string[]
   readonly hasExternalData: boolean
+  /** Whether it has loops, which may never end. */
+  readonly hasLoop: boolean
 }
 
 /** Field numbers of the messages that are followed. */
 const MODEL = { graph: 7, opsets: 8, functions: 25 }
 const OPSET = { domain: 1, version: 2 }
-const GRAPH = { node: 1, initializer: 5 }
+const GRAPH = { node: 1, initializer: 5, sparse: 15 }
 const NODE = { operator: 4, attribute: 5, domain: 7 }
-const ATTRIBUTE = { tensor: 5, graph: 6, tensors: 10, graphs: 11 }
+const ATTRIBUTE = { tensor: 5, graph: 6, tensors: 10, graphs: 11, sparse: 22, sparses: 23 }
 const TENSOR = { external: 13, location: 14 }
+/** Values and indices of a sparse tensor are tensors themselves. */
+const SPARSE = { values: 1, indices: 2 }
 /** Graphs inside graphs; no real model comes near. */
 const DEPTH_MAX = 16
 
@@ -27,11 +31,12 @@ interface Found {
   readonly opsets: Record<string, number>
   readonly operators: Set<string>
   hasExternalData: boolean
+  hasLoop: boolean
 }
 
 /** Throws FS_MODEL_INVALID when the bytes are no such file. */
 export function onnxNeeds(bytes: Uint8Array): OnnxNeeds {
-  const found: Found = { opsets: {}, operators: new Set(), hasExternalData: false }
+  const found: Found = { opsets: {}, operators: new Set(), hasExternalData: false, hasLoop: false }
   let hasGraph = false
   fields(bytes, (field, value) => {
     if (field === MODEL.graph && typeof value !== 'number') {
@@ -42,7 +47,7 @@ export function onnxNeeds(bytes: Uint8Array): OnnxNeeds {
     if (field === MODEL.functions) found.operators.add('local function')
   })
   if (!hasGraph) throw new ForeshockError('FS_MODEL_INVALID', 'model.onnx holds no graph')
-  return { opsets: found.opsets, operators: [...found.operators], hasExternalData: found.hasExternalData }
+  return { ...found, operators: [...found.operators] }
 }
 
 function readOpset(bytes: Uint8Array, found: Found): void {
@@ -60,6 +65,7 @@ function readGraph(bytes: Uint8Array, found: Found, depth: number): void {
   fields(bytes, (field, value) => {
     if (typeof value === 'number') return
     if (field === GRAPH.initializer) readTensor(value, found)
+    if (field === GRAPH.sparse) readSparse(value, found)
     if (field === GRAPH.node) readNode(value, found, depth)
   })
 }
@@ -75,15 +81,24 @@ function readNode(bytes: Uint8Array, found: Found, depth: number): void {
       fields(value, (inner, part) => {
         if (typeof part === 'number') return
         if (inner === ATTRIBUTE.tensor || inner === ATTRIBUTE.tensors) readTensor(part, found)
+        if (inner === ATTRIBUTE.sparse || inner === ATTRIBUTE.sparses) readSparse(part, found)
         if (inner === ATTRIBUTE.graph || inner === ATTRIBUTE.graphs) readGraph(part, found, depth + 1)
       })
   })
   if (domain !== '' && domain !== 'ai.onnx') found.operators.add(`${domain}.${operator}`)
+  else if (operator === 'Loop') found.hasLoop = true
 }
 
 function readTensor(bytes: Uint8Array, found: Found): void {
   fields(bytes, (field, value) => {
     if (field === TENSOR.external || (field === TENSOR.location && value === 1)) found.hasExternalData = true
+  })
+}
+
+function readSparse(bytes: Uint8Array, found: Found): void {
+  fields(bytes, (field, value) => {
+    if (typeof value !== 'number' && (field === SPARSE.values || field === SPARSE.indices))
+      readTensor(value, found)
   })
 }
 

@@ -10,9 +10,9 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { ForeshockError } from '../../src/core/errors.ts'
 import { COMBINER_FOLDER } from '../../src/detectors/combiner.ts'
 import { COMBINER_VIEWS } from '../../src/detectors/combiner-views.ts'
+import { openModel } from '../../src/detectors/model-open.ts'
 import { loadPackage } from '../../src/detectors/model-package.ts'
 import { onnxNeeds } from '../../src/detectors/onnx-file.ts'
-import { OnnxModel } from '../../src/detectors/onnx-model.ts'
 
 const base = mkdtempSync(join(tmpdir(), 'foreshock-model-'))
 afterAll(() => rmSync(base, { recursive: true }))
@@ -60,7 +60,7 @@ describe('the shipped combiner', () => {
     const loaded = await loadPackage(COMBINER_FOLDER)
     expect(loaded.model.length).toBeLessThan(300_000)
     expect(loaded.card.input.features).toEqual(COMBINER_VIEWS)
-    const model = await OnnxModel.open(loaded)
+    const { engine: model } = await openModel(loaded)
     const { golden } = loaded
     expect(golden.rows).toBeGreaterThan(50)
     const found = await model.run(golden.inputs, golden.rows)
@@ -69,7 +69,7 @@ describe('the shipped combiner', () => {
   })
 
   it('says the same of a row alone and among thousands, whatever is in it', async () => {
-    const model = await OnnxModel.open(await loadPackage(COMBINER_FOLDER))
+    const { engine: model } = await openModel(await loadPackage(COMBINER_FOLDER))
     const width = COMBINER_VIEWS.length
     const rows = 2500
     const odd = [NaN, Infinity, -Infinity, 0, 3e38, -1, 1.5]
@@ -175,7 +175,7 @@ describe('a package that is not right', () => {
       return { ...json, outputs }
     })
     const loaded = await loadPackage(folder)
-    await expect(OnnxModel.open(loaded)).rejects.toThrow(refused(/golden\.json: output 0/))
+    await expect(openModel(loaded)).rejects.toThrow(refused(/golden\.json: output 0/))
   })
 
   it('is refused by the runtime when it has no such input, or graphs that make no sense', async () => {
@@ -183,10 +183,10 @@ describe('a package that is not right', () => {
       ...card,
       input: { ...card.input, name: 'x' },
     }))
-    await expect(OnnxModel.open(await loadPackage(renamed))).rejects.toThrow(refused(/no input 'x'/))
+    await expect(openModel(await loadPackage(renamed))).rejects.toThrow(refused(/no input 'x'/))
     const empty = withModel(Uint8Array.from([8, 8, ...part(7, node('', 'Nonsense')), ...opset('', 17)]))
     editJson(empty, 'card.json', card => ({ ...card, opsets: { 'ai.onnx': 17 } }))
-    await expect(OnnxModel.open(await loadPackage(empty))).rejects.toThrow(refused(/the runtime refuses it/))
+    await expect(openModel(await loadPackage(empty))).rejects.toThrow(refused(/the runtime refuses it/))
   })
 })
 

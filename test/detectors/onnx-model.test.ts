@@ -1,22 +1,25 @@
-// Shows what happens on a machine where the native runtime cannot be loaded: one clear error from the model, and a
-// combiner that goes on as its profile and says why. The runtime is there on every machine that runs the tests, so its
-// module is replaced by one that fails to load, as a missing shared library makes it.
+// Shows what happens on a machine where no runtime can be loaded: one clear error from the model, and a combiner that
+// goes on as its profile and says why. The runtimes are there on every machine that runs the tests, so their modules are
+// replaced by ones that fail to load, as a missing shared library makes them.
 import { expect, it, vi } from 'vitest'
 import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { COMBINER_FOLDER } from '../../src/detectors/combiner.ts'
+import { openModel } from '../../src/detectors/model-open.ts'
 import { loadPackage } from '../../src/detectors/model-package.ts'
 import { OnnxCombiner } from '../../src/detectors/onnx-combiner.ts'
-import { OnnxModel } from '../../src/detectors/onnx-model.ts'
 import { testSeries } from './contract.ts'
 
 vi.mock('onnxruntime-node', () => {
   throw new Error('libonnxruntime.so.1: cannot open shared object file')
 })
+vi.mock('onnxruntime-web', () => {
+  throw new Error('WebAssembly is switched off')
+})
 
 it('says that the runtime cannot be loaded', async () => {
   const loaded = await loadPackage(COMBINER_FOLDER)
-  await expect(OnnxModel.open(loaded)).rejects.toThrow(expect.objectContaining({ code: 'FS_MODEL_RUNTIME' }))
+  await expect(openModel(loaded)).rejects.toThrow(expect.objectContaining({ code: 'FS_MODEL_RUNTIME' }))
 })
 
 it('leaves the profile at work, warns once and names the problem', async () => {
@@ -42,6 +45,6 @@ it('leaves the profile at work, warns once and names the problem', async () => {
   }
   expect(loud).toBeGreaterThan(1)
   expect(warnings).toEqual(['FS_MODEL_RUNTIME'])
-  expect(detector.problem).toMatch(/^FS_MODEL_RUNTIME: onnxruntime-node cannot be loaded here/)
+  expect(detector.problem).toMatch(/^FS_MODEL_RUNTIME: onnxruntime-web cannot be loaded here/)
   await detector.close()
 })
