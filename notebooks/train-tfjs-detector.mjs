@@ -22,7 +22,11 @@ const CLIP = 8
 const MAD_TO_SIGMA = 1.4826
 
 const { values: flags } = parseArgs({
-  options: { windows: { type: 'string' }, out: { type: 'string' }, small: { type: 'boolean', default: false } },
+  options: {
+    windows: { type: 'string' },
+    out: { type: 'string' },
+    small: { type: 'boolean', default: false },
+  },
 })
 if (!flags.windows || !flags.out) throw new Error('say --windows FILE and --out FOLDER')
 
@@ -95,15 +99,17 @@ for (let tries = 0; tries < 20 * wanted && examples.length < wanted; tries++) {
 }
 const trained = examples.filter(one => !one.isHeld)
 const kept = examples.filter(one => one.isHeld)
-if (trained.length < 500 || kept.length < 100) throw new Error(`${examples.length} whole windows are too few to learn from`)
+if (trained.length < 500 || kept.length < 100)
+  throw new Error(`${examples.length} whole windows are too few to learn from`)
 
 await tf.setBackend('cpu')
-const start = seed => layers.layers.dense({
-  units: UNITS,
-  activation: 'tanh',
-  kernelInitializer: layers.initializers.glorotUniform({ seed }),
-  ...(seed === SEED ? { inputShape: [LENGTH] } : {}),
-})
+const start = seed =>
+  layers.layers.dense({
+    units: UNITS,
+    activation: 'tanh',
+    kernelInitializer: layers.initializers.glorotUniform({ seed }),
+    ...(seed === SEED ? { inputShape: [LENGTH] } : {}),
+  })
 const model = layers.sequential({
   layers: [
     start(SEED),
@@ -142,8 +148,11 @@ for (let round = 0; round < rounds; round++) {
 }
 
 const predicted = model.predict(tf.tensor2d(kept.map(one => one.input))).arraySync()
-const inside = kept.filter((one, i) => one.next >= predicted[i][0] && one.next <= predicted[i][2]).length / kept.length
-console.log(`${trained.length} windows learned from, loss ${loss.toFixed(4)}; ${(100 * inside).toFixed(1)} % of ${kept.length} of other series inside the band`)
+const inside =
+  kept.filter((one, i) => one.next >= predicted[i][0] && one.next <= predicted[i][2]).length / kept.length
+process.stdout.write(
+  `${trained.length} windows learned from, loss ${loss.toFixed(4)}; ${(100 * inside).toFixed(1)} % of ${kept.length} of other series inside the band\n`,
+)
 
 mkdirSync(flags.out, { recursive: true })
 let digest
