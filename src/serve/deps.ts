@@ -19,6 +19,7 @@ import type { DrillQuestion } from '../disruptions/drill.ts'
 import type { SeriesQuestion } from '../disruptions/drill-series.ts'
 import type { Explanation } from '../disruptions/leaf-table.ts'
 import type { ApiKey } from './auth.ts'
+import type { ExperimentService } from './experiment-routes.ts'
 
 export interface EventListener {
   /** Hands an event on; false when no more can be taken until `drained` of the subscription is called. */
@@ -83,6 +84,8 @@ export interface ServeDeps {
   /** Opens a version to answer inference requests; comes with `models`. Throws FS_MODEL_*. */
   openModel?(version: StoredVersion): Promise<ModelSession>
   readonly rejects: Rejects
+  /** Without it there are no experiments. */
+  readonly experiments?: ExperimentService
   readonly events: EventFeed
   readonly telemetry: Telemetry
   ready(): { readonly ready: boolean; readonly why: readonly string[] }

@@ -18,6 +18,7 @@ import { describeRoutes, docRoutes } from './docs.ts'
 import { drillRoute } from './drill-route.ts'
 import { answerEarly } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
+import { experimentRoutes } from './experiment-routes.ts'
 import { inferenceRoutes } from './inference-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
@@ -74,6 +75,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     windowRoutes(scope, deps)
     changeQueries(scope, deps)
     maintenanceRoutes(scope, deps)
+    experimentRoutes(scope, deps)
     eventRoutes(scope, deps, settings)
     if (deps.models) modelRoutes(scope, deps, deps.models)
   })
