@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Assembled } from './assembly.ts'
+import { fileURLToPath } from 'node:url'
+import type { Assembled, ModelsPort } from './assembly.ts'
 import type { Inbox } from './bus/inbox.ts'
 import type { Config } from './config/schema.ts'
 import type { Change } from './core/change.ts'
@@ -10,6 +12,9 @@ import type { Logger } from './core/logger.ts'
 import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { openHost } from './detectors/model-host.ts'
+import { ModelShelf } from './detectors/model-shelf.ts'
+import { publicScore } from './detectors/severity.ts'
 import { drillRows } from './disruptions/drill.ts'
 import { drillSeries } from './disruptions/drill-series.ts'
 import type { Effects } from './effects.ts'
@@ -20,6 +25,7 @@ import { FanOut } from './publish/fan-out.ts'
 import { WebhookSink } from './publish/webhook-sink.ts'
 import type { ServeDeps, ServeOptions } from './serve/deps.ts'
 import type { GrpcService } from './serve/grpc.ts'
+import { openWindowFile } from './store/window-file.ts'
 import type { WarmUp } from './warm-up.ts'
 
 /** OTLP/gRPC's own port. */
@@ -67,6 +73,32 @@ export async function openSinks(
   return { all, stream, alertmanager }
 }
 
+/** Packages that come with the program: `models/` lies beside `src/` and `dist/` alike. */
+const SHIPPED_MODELS = fileURLToPath(new URL('../models', import.meta.url))
+
+/** Learned models: where they are opened, and made ready before they are ordered to score. */
+export interface Models extends ModelsPort {
+  readonly shelf: ModelShelf
+  close(): Promise<void>
+}
+
+/** Opens packages of a registry's folder, or of those that are shipped. Nothing is started yet. */
+export function openModels(folder: string): Models {
+  const host = openHost()
+  const shelf = new ModelShelf(host, (model, version) => {
+    const own = join(folder, model, String(version))
+    return existsSync(own) ? own : join(SHIPPED_MODELS, model, String(version))
+  })
+  return {
+    shelf,
+    openModel: (model, version, digest) => shelf.take(model, version, digest),
+    close: async () => {
+      await shelf.close()
+      await host.close()
+    },
+  }
+}
+
 export interface Wired {
   readonly parts: Assembled
   readonly inbox: Inbox
@@ -107,6 +139,7 @@ export function serveDeps(wired: Wired): ServeDeps {
     anomalies: () => parts.scoring.anomalies(),
     series: parts.series,
     history: parts.history,
+    windows: { open: openWindowFile, score: publicScore },
     openSurprise: wired.openSurprise,
     detectors: () => parts.scoring.detectors,
     alerting: () => parts.scoring.alerting?.(),

@@ -186,7 +186,7 @@ function progressBar(flags: ReplayFlags): SingleBar | undefined {
 }
 
 /** The median distance of the first distinct times of a file, ms. */
-async function inferStepMs(file: string): Promise<number> {
+export async function inferStepMs(file: string): Promise<number> {
   const times = new Set<number>()
   let rows = 0
   for await (const { fields, row } of readCsv(file)) {

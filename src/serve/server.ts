@@ -18,13 +18,16 @@ import { describeRoutes, docRoutes } from './docs.ts'
 import { drillRoute } from './drill-route.ts'
 import { answerEarly } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
+import { experimentRoutes } from './experiment-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
+import { modelIntake, modelRoutes } from './model-routes.ts'
 import { opsRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
 import { seriesRoutes } from './series-routes.ts'
+import { windowRoutes } from './window-routes.ts'
 
 /** Largest JSON body of a query, bytes. */
 const QUERY_BODY_BYTES_MAX = 64 * 1024
@@ -67,10 +70,15 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     disruptionRoutes(scope, deps, settings)
     drillRoute(scope, deps)
     seriesRoutes(scope, deps)
+    windowRoutes(scope, deps)
     changeQueries(scope, deps)
     maintenanceRoutes(scope, deps)
+    experimentRoutes(scope, deps)
     eventRoutes(scope, deps, settings)
+    if (deps.models) modelRoutes(scope, deps, deps.models)
   })
+  const { models } = deps
+  if (models) await app.register(async scope => modelIntake(scope, models))
   await app.register(async scope => prometheusRoutes(scope, deps, settings))
   opsRoutes(app, deps, settings)
   await docRoutes(app, settings.version)

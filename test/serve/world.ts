@@ -8,6 +8,7 @@ import type { RecordIndex } from '../../src/core/ports.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
+import { publicScore } from '../../src/detectors/severity.ts'
 import { drillRows } from '../../src/disruptions/drill.ts'
 import { drillSeries } from '../../src/disruptions/drill-series.ts'
 import { Maintenance } from '../../src/disruptions/maintenance.ts'
@@ -20,6 +21,7 @@ import type {
 } from '../../src/serve/deps.ts'
 import { buildServer } from '../../src/serve/server.ts'
 import { similarity } from '../../src/store/similarity.ts'
+import { openWindowFile } from '../../src/store/window-file.ts'
 
 /** A fixed moment: Friday 20 November 2026, 14:30 UTC. */
 export const NOW_MS = Date.UTC(2026, 10, 20, 14, 30)
@@ -154,6 +156,7 @@ export function world(): World {
     anomalies: () => state.anomalies,
     series,
     history,
+    windows: { open: openWindowFile, score: publicScore },
     alerting: () => undefined,
     maintenance: timeMs => maintenance.list(timeMs),
     detectors: () => [{ id: 'seasonal@1', warmUpWindows: 30, bytes: 4096 }],

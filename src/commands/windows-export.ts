@@ -1,0 +1,193 @@
+import { closeSync, createWriteStream, openSync, writeSync } from 'node:fs'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ReadableStream } from 'node:stream/web'
+import type { Command } from 'commander'
+import { assemble } from '../assembly.ts'
+import { loadConfig } from '../config.ts'
+import { ForeshockError } from '../core/errors.ts'
+import { Rejects } from '../core/rejects.ts'
+import { matcherOf } from '../core/series-match.ts'
+import { Telemetry } from '../core/telemetry.ts'
+import type { WindowFormat } from '../core/window-rows.ts'
+import { replayFiles, replayRows } from '../ingest/csv-replay.ts'
+import { parseTime } from '../ingest/time.ts'
+import { Pipeline } from '../pipeline.ts'
+import { openWindowFile } from '../store/window-file.ts'
+import { KEEP_ALL } from './recorded-world.ts'
+import { inferStepMs } from './replay.ts'
+import { readTopology } from './topology-file.ts'
+import { WindowRecorder } from './window-recorder.ts'
+
+interface ExportFlags {
+  readonly out: string
+  readonly from?: string
+  readonly to?: string
+  readonly entity?: string
+  readonly metric?: string
+  readonly format?: string
+  readonly url: string
+  readonly key?: string
+  readonly input?: string
+  readonly topology?: string
+  readonly step?: string
+  readonly config?: string
+  readonly json?: boolean
+}
+
+export function addWindowsCommand(cli: Command): void {
+  cli
+    .command('windows')
+    .description('windows as the detectors saw them, to train models on')
+    .command('export')
+    .description('writes windows with what was said of them, from the running service or from a recording')
+    .requiredOption(
+      '--out <file>',
+      'where to; - is standard output, as JSON lines unless --format says other',
+    )
+    .option('--format <name>', 'parquet or ndjson; default: as --out ends')
+    .option('--from <time>', 'windows that end after this')
+    .option('--to <time>', 'windows that end by this')
+    .option('--entity <glob>', 'of these entities; * stands for any text')
+    .option('--metric <glob>', 'of these metrics; * stands for any text')
+    .option('--url <url>', 'the running service', 'http://127.0.0.1:4318')
+    .option('--key <key>', 'API key with the scope read')
+    .option('--input <file|dir>', 'instead of a service: recorded metrics, as replay reads them')
+    .option('--topology <file>', 'of the recording: CSV with the columns source,target')
+    .option('--step <duration>', 'of the recording: window length; default: as far apart as samples are')
+    .option('--config <file>', 'of the recording: configuration file')
+    .option('--json', 'print what was written as JSON on standard error')
+    .action(exportWindows)
+}
+
+async function exportWindows(flags: ExportFlags): Promise<void> {
+  const format = formatOf(flags)
+  const span = { from: timeOf('--from', flags.from), to: timeOf('--to', flags.to) }
+  const summary =
+    flags.input === undefined
+      ? await fromService(flags, format, span)
+      : await fromRecording(flags, flags.input, format, span)
+  if (flags.json) process.stderr.write(`${JSON.stringify({ out: flags.out, format, ...summary })}\n`)
+}
+
+interface Span {
+  /** Unix ms. */
+  readonly from: number | undefined
+  readonly to: number | undefined
+}
+
+/** What the running service remembers: as long as `features.historyWindows` is. */
+async function fromService(flags: ExportFlags, format: WindowFormat, { from, to }: Span) {
+  const url = serviceUrl(flags.url)
+  for (const [name, value] of Object.entries({ from, to, entity: flags.entity, metric: flags.metric }))
+    if (value !== undefined) url.searchParams.set(name, String(value))
+  url.searchParams.set('format', format)
+  const headers = flags.key === undefined ? {} : { authorization: `Bearer ${flags.key}` }
+  const answer = await fetch(url, { headers }).catch(error => {
+    const { cause } = error as { cause?: { message?: string } }
+    throw new ForeshockError('FS_IO', `${url.origin} does not answer (${cause?.message ?? error})`)
+  })
+  if (!answer.ok || answer.body === null) {
+    const problem = (await answer.json().catch(() => ({}))) as { detail?: string }
+    throw new ForeshockError('FS_IO', `${url.origin}: ${answer.status} ${problem.detail ?? ''}`.trim())
+  }
+  const out = flags.out === '-' ? process.stdout : createWriteStream(flags.out, { fd: openFile(flags.out) })
+  let bytes = 0
+  const body = Readable.fromWeb(answer.body as ReadableStream)
+  body.on('data', chunk => {
+    bytes += chunk.length
+  })
+  // Standard output stays open for whoever else writes to it.
+  await pipeline(body, out, { end: flags.out !== '-' }).catch(error => {
+    throw new ForeshockError('FS_IO', `${flags.out}: cut off after ${bytes} bytes (${error.message})`)
+  })
+  return { bytes }
+}
+
+/** Runs recorded samples through the pipeline as it ships, and writes every window of it. */
+async function fromRecording(flags: ExportFlags, input: string, format: WindowFormat, span: Span) {
+  if (input === '-' && flags.step === undefined)
+    throw new ForeshockError(
+      'FS_INPUT_INVALID',
+      'standard input cannot be looked at twice: say --step, such as --step 1m',
+    )
+  const edges = flags.topology === undefined ? [] : await readTopology(flags.topology)
+  const step = flags.step ?? `${await inferStepMs(replayFiles(input)[0])}ms`
+  const config = loadConfig({
+    file: flags.config,
+    flags: {
+      FORESHOCK_FEATURES_STEP: step,
+      FORESHOCK_FEATURES_LATENESS: '1ms',
+      FORESHOCK_FEATURES_RETENTION: KEEP_ALL,
+    },
+  })
+  const rejects = new Rejects()
+  const parts = assemble(config, rejects, text => process.stderr.write(`foreshock windows: ${text}\n`))
+  parts.disruptions.addEdges(edges, 0)
+  const fd = flags.out === '-' ? 1 : openFile(flags.out)
+  const recorder = new WindowRecorder(parts, openWindowFile(format, writerOf(fd, flags.out)), {
+    fromMs: span.from ?? -Infinity,
+    toMs: span.to ?? Infinity,
+    matches: matcherOf({ metric: flags.metric, group: flags.entity }),
+  })
+  const world = new Pipeline(
+    { ...parts, history: recorder },
+    async (_, outcome) => recorder.heard(outcome),
+    new Telemetry(),
+  )
+  let position = 0
+  const read = await replayRows(input, { series: parts.series, rejects }, async batch => {
+    if (batch.length === 0) return
+    parts.windows.add(batch, batch.timeMs[batch.length - 1])
+    await world.drain(++position)
+    recorder.writeSettled(parts.history.newestEndMs)
+  })
+  await world.finish(++position)
+  recorder.finish()
+  if (fd !== 1) closeSync(fd)
+  return { rows: recorder.rows, samples: read.samples, series: parts.series.size, rejects: rejects.counts() }
+}
+
+function writerOf(fd: number, path: string): (bytes: Uint8Array) => void {
+  return bytes => {
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
+    } catch (error) {
+      throw new ForeshockError('FS_IO', `${path}: cannot be written (${(error as Error).message})`)
+    }
+  }
+}
+
+/** Opened at once, so that a path that cannot be written is an error before the work. */
+function openFile(path: string): number {
+  try {
+    return openSync(path, 'w')
+  } catch (error) {
+    throw new ForeshockError('FS_IO', `${path}: cannot be written (${(error as Error).message})`)
+  }
+}
+
+function formatOf({ format, out }: ExportFlags): WindowFormat {
+  const said =
+    format ?? (out.endsWith('.parquet') ? 'parquet' : /(^-|\.(ndjson|jsonl))$/.test(out) ? 'ndjson' : '')
+  if (said === 'parquet' || said === 'ndjson') return said
+  const reason =
+    format === undefined ? `--out ${out}: ends in none of .parquet, .ndjson, .jsonl` : `--format ${format}`
+  throw new ForeshockError('FS_INPUT_INVALID', `${reason}; say --format parquet or --format ndjson`)
+}
+
+function serviceUrl(text: string): URL {
+  try {
+    return new URL('/api/windows', text)
+  } catch {
+    throw new ForeshockError('FS_INPUT_INVALID', `--url ${text}: write it as http://host:port`)
+  }
+}
+
+function timeOf(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const timeMs = parseTime(text)
+  if (Number.isNaN(timeMs))
+    throw new ForeshockError('FS_INPUT_INVALID', `${flag} ${text}: write ISO 8601, Unix s or Unix ms`)
+  return timeMs
+}
