@@ -56,6 +56,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'windows as the detectors saw them, to train models on',
     add: async cli => (await import('./windows-export.ts')).addWindowsCommand(cli),
   },
+  experiments: {
+    summary: 'champion against challenger on the same windows: start, watch, label, stop',
+    add: async cli => (await import('./experiments.ts')).addExperimentsCommand(cli),
+  },
   log: {
     summary: 'the record: what was found, when, by what',
     add: async cli => (await import('./log.ts')).addLogCommand(cli),
