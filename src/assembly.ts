@@ -13,6 +13,7 @@ import { COMBINER_FOLDER, Combiner } from './detectors/combiner.ts'
 import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
+import { ModelMember, type ModelMemberOptions } from './detectors/model-member.ts'
 import { profileMembers } from './detectors/profile-member.ts'
 import { RidgeMember } from './detectors/ridge-member.ts'
 import { ShiftDetector } from './detectors/shift.ts'
@@ -31,6 +32,9 @@ export interface Assembled extends PipelineParts {
   readonly history: WindowHistory
   readonly disruptions: Disruptions
 }
+
+/** How learned models are had, and who is told of windows that two of their versions scored. */
+export type ModelsPort = Pick<ModelMemberOptions, 'openModel' | 'observe'>
 
 /** Tier 0 scores every series; a profile knows its daily shape. */
 function detectorsOf(
@@ -79,12 +83,13 @@ export function intakeOptions({ ingest, server }: Config): Partial<IntakeOptions
 
 /**
  * Builds the stages of the pipeline, the same for the live service and for replay. `onWarning` is told, once each, what
- * has to be done without.
+ * has to be done without. `models` opens the packages of learned models that are ordered to score; without it none can.
  */
 export function assemble(
   config: Config,
   rejects: Rejects,
   onWarning: (text: string) => void = () => {},
+  models?: ModelsPort,
 ): Assembled {
   const { features, detection } = config
   const series = new SeriesTable(config.ingest.maxSeries)
@@ -99,15 +104,15 @@ export function assemble(
   }
   const configured = policyOptions(detection)
   const policy = configured && new AlertPolicy(configured, options, context)
-  const detectors = detectorsOf(
-    {
-      ...context,
-      localTime: new LocalTime(detection.timeZone),
-      ...(policy ? { direction: row => policy.direction(row) } : {}),
-    },
-    detection,
-    onWarning,
-  )
+  const told: DetectorContext = {
+    ...context,
+    localTime: new LocalTime(detection.timeZone),
+    ...(policy ? { direction: row => policy.direction(row) } : {}),
+  }
+  const detectors = detectorsOf(told, detection, onWarning)
+  const { size, timeout: timeoutMs } = detection.models
+  const learned =
+    models && size > 0 ? new ModelMember(told, { size, timeoutMs, history, ...models }) : undefined
   const intake = new IngestIntake(intakeOptions(config), context)
   const windows = new EventTimeWindows(
     {
@@ -124,6 +129,7 @@ export function assemble(
   const scoring = new Ensemble(detectors, options, context, {
     policy,
     pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
+    models: learned,
   })
   const disruptions = new Disruptions(
     {
@@ -133,6 +139,7 @@ export function assemble(
       maxOpen: config.disruptions.maxOpen,
       configDigest: configDigest(config),
       models: Object.fromEntries(scoring.detectors.map(detector => [detector.id, VERSION])),
+      ...(learned ? { modelsOf: (names: Iterable<string>) => learned.digests(names) } : {}),
       log: 'record',
       linksBase: config.server.publicUrl?.replace(/\/$/, '') ?? '',
     },

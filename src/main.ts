@@ -30,7 +30,7 @@ import { lockFolder } from './store/folder-lock.ts'
 import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
-import { openGrpc, openSinks, serveDeps } from './wiring.ts'
+import { openGrpc, openModels, openSinks, serveDeps } from './wiring.ts'
 
 /** A running service. */
 export interface Service {
@@ -92,8 +92,9 @@ export async function startService(
   })
   const warn = (text: string) => logger.warn(text)
   const configuration = new ConfigurationMemory(config)
+  const models = openModels(folder('models'))
   const build = (): Parts => ({
-    ...assemble(config, rejects, warn),
+    ...assemble(config, rejects, warn, models),
     warmUp: new WarmUpMemory(),
     configuration,
   })
@@ -220,6 +221,7 @@ export async function startService(
       await inbox.close()
       // Half a history must not stand for the whole: the next start learns from the beginning.
       if (!warmUp.interrupted) await saver.save()
+      await models.close()
       await sinks.all.close()
       await journal.close()
       await record.close()

@@ -5,6 +5,7 @@ import type { DisruptionEvent } from './core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from './core/envelope.ts'
 import { contentId } from './core/identity.ts'
 import type { MaintenanceOrder } from './core/maintenance.ts'
+import { modelOrderOf } from './core/model-order.ts'
 import type { Position } from './core/ports.ts'
 import type { SeriesTable } from './core/series.ts'
 import type { AnomalyChange, DisruptionStage, Intake, Scoring, Windowing } from './core/stages.ts'
@@ -80,6 +81,7 @@ export class Pipeline {
     if (!this.#past) this.#telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
     if (envelope.kind === 'change') return this.#change(position, envelope)
     if (envelope.kind === 'maintenance') return this.#maintain(envelope)
+    if (envelope.kind === 'model') return this.#order(envelope)
     let receipt = EMPTY_RECEIPT
     if (envelope.kind === 'tick') {
       windows.tick(envelope.arrivalMs)
@@ -155,6 +157,15 @@ export class Pipeline {
     } catch (error) {
       reason = `not a maintenance order: ${(error as Error).message}`
     }
+    return reason === undefined
+      ? { ...EMPTY_RECEIPT, samples: 1 }
+      : { ...EMPTY_RECEIPT, rejected: 1, reasons: [reason] }
+  }
+
+  /** What is ordered of models is journaled too: it takes effect between the same two windows in a replay. */
+  async #order(envelope: Envelope): Promise<Receipt> {
+    const order = modelOrderOf(envelope.bytes)
+    const reason = typeof order === 'string' ? order : await this.parts.scoring.order(order)
     return reason === undefined
       ? { ...EMPTY_RECEIPT, samples: 1 }
       : { ...EMPTY_RECEIPT, rejected: 1, reasons: [reason] }

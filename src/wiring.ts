@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Assembled } from './assembly.ts'
+import { fileURLToPath } from 'node:url'
+import type { Assembled, ModelsPort } from './assembly.ts'
 import type { Inbox } from './bus/inbox.ts'
 import type { Config } from './config/schema.ts'
 import type { Change } from './core/change.ts'
@@ -10,6 +12,8 @@ import type { Logger } from './core/logger.ts'
 import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { openHost } from './detectors/model-host.ts'
+import { ModelShelf } from './detectors/model-shelf.ts'
 import { publicScore } from './detectors/severity.ts'
 import { drillRows } from './disruptions/drill.ts'
 import { drillSeries } from './disruptions/drill-series.ts'
@@ -67,6 +71,32 @@ export async function openSinks(
     onFailure: (sink, event, cause) => logger.error({ err: cause, sink, event: event.id }, 'not delivered'),
   })
   return { all, stream, alertmanager }
+}
+
+/** Packages that come with the program: `models/` lies beside `src/` and `dist/` alike. */
+const SHIPPED_MODELS = fileURLToPath(new URL('../models', import.meta.url))
+
+/** Learned models: where they are opened, and made ready before they are ordered to score. */
+export interface Models extends ModelsPort {
+  readonly shelf: ModelShelf
+  close(): Promise<void>
+}
+
+/** Opens packages of a registry's folder, or of those that are shipped. Nothing is started yet. */
+export function openModels(folder: string): Models {
+  const host = openHost()
+  const shelf = new ModelShelf(host, (model, version) => {
+    const own = join(folder, model, String(version))
+    return existsSync(own) ? own : join(SHIPPED_MODELS, model, String(version))
+  })
+  return {
+    shelf,
+    openModel: (model, version, digest) => shelf.take(model, version, digest),
+    close: async () => {
+      await shelf.close()
+      await host.close()
+    },
+  }
 }
 
 export interface Wired {

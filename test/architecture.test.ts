@@ -53,6 +53,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   checkpoint: ['core'],
   effects: ['core'],
   importance: ['core'],
+  'model-desk': ['core'],
   pipeline: [...BASE, ...DOMAIN, 'checkpoint', 'importance'],
 }
 const TYPES_OF_DOMAIN = [
@@ -64,6 +65,7 @@ const TYPES_OF_DOMAIN = [
   'pipeline',
   'checkpoint',
   'effects',
+  'model-desk',
 ]
 const TOP = [
   'main',

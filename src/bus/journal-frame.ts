@@ -34,6 +34,7 @@ const KINDS: readonly EnvelopeKind[] = [
   'change',
   'tick',
   'maintenance',
+  'model',
 ]
 const ENCODINGS: readonly Envelope['encoding'][] = ['identity', 'gzip', 'snappy']
 

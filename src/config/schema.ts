@@ -77,6 +77,13 @@ export const configSchema = z.strictObject({
       warmUp: z.coerce.number().int().min(60).default(1440),
       cpuShare: z.coerce.number().positive().max(1).default(0.1),
     }),
+    /** Learned models that were promoted or shadowed: see docs/models.md. */
+    models: section({
+      /** Series that each of them looks at, at most; 0: none can score. */
+      size: z.coerce.number().int().min(0).max(65_536).default(1000),
+      /** What all rows of one window may take; then they go without its opinion. */
+      timeout: duration.default(200),
+    }),
     /** What is said of single series, groups or metrics: see docs/alerting.md. */
     rules: z.array(alertRuleSchema).max(1000).default([]),
     /** Alerts a week of each entity; without it `openSurprise` holds. */

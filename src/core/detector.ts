@@ -55,6 +55,10 @@ export interface Detector {
   bytes(): number
   /** In words, what lies behind its opinion of the series in the batch scored last; nothing where it has no more to say. */
   why?(series: number): readonly string[]
+  /** The name under which it spoke for a series in the batch scored last, where that is not its own: model and version. */
+  spokeAs?(series: number): string
+  /** It has nothing to say of any series at present, and need not be asked. */
+  readonly silent?: boolean
   /** What it covers and what it had to leave out, by name. */
   counts?(): Readonly<Record<string, number>>
   close(): Promise<void>

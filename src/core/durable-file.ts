@@ -1,4 +1,5 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { ForeshockError } from './errors.ts'
 
 /** Bytes handed to one write call, so that a large batch does not need one more buffer of its own size. */
@@ -11,6 +12,28 @@ export async function syncDirectory(path: string): Promise<void> {
     await handle.sync()
   } finally {
     await handle.close()
+  }
+}
+
+/**
+ * Puts a whole file in the place of another, or leaves the other as it was: written beside, synced, renamed. One call at a
+ * time for a path. Throws FS_IO.
+ */
+export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.tmp`
+  try {
+    const handle = await open(temporary, 'w')
+    try {
+      await writeFully(handle, bytes, 0)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+    await syncDirectory(dirname(path))
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {}) // overwritten by the next call
+    throw ioError(path, cause)
   }
 }
 

@@ -11,6 +11,7 @@ export type EnvelopeKind =
   | 'change'
   | 'tick'
   | 'maintenance'
+  | 'model'
 
 export interface Envelope {
   readonly kind: EnvelopeKind

@@ -45,6 +45,10 @@ export const ERRORS = {
     cause: 'an Idempotency-Key was used again with another body',
     remedy: 'use a new key for a new request',
   },
+  FS_CONFLICT: {
+    cause: 'what is asked for contradicts how things stand',
+    remedy: 'look at how things stand, then ask for what fits',
+  },
   FS_NOT_FOUND: { cause: 'there is no such thing', remedy: 'check the id' },
   FS_EXPRESSION_INVALID: {
     cause: 'an SLI expression uses something not allowed',

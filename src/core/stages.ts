@@ -4,6 +4,7 @@ import type { Change } from './change.ts'
 import type { Disruption, DisruptionEvent } from './disruption.ts'
 import type { Envelope, Receipt } from './envelope.ts'
 import type { MaintenanceOrder, MaintenanceState } from './maintenance.ts'
+import type { ModelOrder, ModelState } from './model.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { CallEdge } from './topology.ts'
 
@@ -117,6 +118,13 @@ export interface Scoring extends Stage {
   review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void
   /** How memory is given out now; undefined when no series has a daily shape. */
   profileUse(): ProfileUse | undefined
+  /**
+   * Carries out what is ordered of the models that score, between two windows; the reason when it cannot, and then
+   * everything is as it was.
+   */
+  order(order: ModelOrder): Promise<string | undefined>
+  /** Models that score live, by name. */
+  models(): readonly ModelState[]
   readonly detectors: readonly {
     readonly id: string
     readonly warmUpWindows: number

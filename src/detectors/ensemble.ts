@@ -7,6 +7,7 @@ import {
   scoreBatch,
 } from '../core/batch.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
+import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
 import type { AlertPolicy } from './alert-policy.ts'
@@ -16,6 +17,7 @@ import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
+import type { ModelMember } from './model-member.ts'
 import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
@@ -44,7 +46,7 @@ interface Voice {
 /** Who is heard for an opinion: surprises of the batch scored last, and whose they are. */
 interface Feed {
   heard: Float32Array[]
-  /** With the voices of detectors that cover few rows behind them; the first of those tells which rows. */
+  /** With the voices of detectors that cover few rows behind them. */
   all: Float32Array[]
   by: Uint8Array
 }
@@ -61,6 +63,7 @@ const DEFAULT_VOICES = [
 export interface EnsembleParts {
   readonly policy?: AlertPolicy | undefined
   readonly pool?: SuspectPool | undefined
+  readonly models?: ModelMember | undefined
 }
 
 /** The scoring stage: detectors, their calibrations, fusion, and hysteresis over the result. */
@@ -70,13 +73,14 @@ export class Ensemble implements Scoring {
   readonly #voices: Voice[] = []
   readonly #hysteresis: Hysteresis
   readonly #pool: SuspectPool | undefined
+  readonly #models: ModelMember | undefined
   readonly #grader: (Detector & EvidenceSource) | undefined
   readonly #profiles: ProfileMember | undefined
   /** What detectors that know no time of day see of series whose daily shape is known. */
   readonly #lens: DayLens | undefined
   readonly #outputs: ScoreBatch[]
   /** Outputs of detectors that are given whole batches, by detector, and their blocks as views. */
-  readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[] }>()
+  readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[]; blankRows: number }>()
   #weight = new Float32Array(0)
   #weights: Float32Array[] = []
   /** Blocks of the batches seen, which are few and lent again and again. */
@@ -93,10 +97,11 @@ export class Ensemble implements Scoring {
     own: readonly Detector[],
     options: EnsembleOptions,
     context: DetectorContext,
-    { policy, pool }: EnsembleParts = {},
+    { policy, pool, models }: EnsembleParts = {},
   ) {
-    const detectors: readonly Detector[] = [...own, ...(pool?.members ?? [])]
+    const detectors: readonly Detector[] = [...own, ...(models ? [models] : []), ...(pool?.members ?? [])]
     this.#pool = pool
+    this.#models = models
     this.#detectors = detectors
     this.#options = options
     this.#policy = policy
@@ -122,7 +127,7 @@ export class Ensemble implements Scoring {
     if (this.#profiles) this.#lens = new DayLens(this.#profiles, context)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
     for (const [at, { whole }] of detectors.entries())
-      if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [] })
+      if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [], blankRows: 0 })
     this.#hysteresis = new Hysteresis(options, context, policy, series => this.#grader?.learned(series))
     const feed = (): Feed => ({ heard: [], all: [], by: new Uint8Array(this.#voices.length + 1) })
     this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
@@ -143,7 +148,8 @@ export class Ensemble implements Scoring {
     this.#reserve(batch.length)
     this.#policy?.begin(batch)
     out.length = batch.length
-    for (const [d, { out: whole }] of this.#wholes) await this.#detectors[d].score(batch, whole)
+    for (const [d, { out: whole }] of this.#wholes) await this.#scoreWhole(d, batch, whole)
+    const hasCovered = [...this.#wholes.keys()].some(d => !this.#detectors[d].silent)
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
       const block = this.#block(batch, from)
       for (const [d, { blocks }] of this.#wholes) this.#outputs[d] = blocks[from / BLOCK_ROWS]
@@ -157,10 +163,24 @@ export class Ensemble implements Scoring {
         else if (detector === this.#profiles) this.#lens?.prepare(block)
       }
       this.#calibrate(block, from)
-      this.#opinions(out, from, block.length)
+      this.#opinions(out, from, block.length, hasCovered)
       explainRows(block, this.#outputs, this.#grader?.evidence, out, from, this.#options.openAt)
       this.#policy?.soften(block, out, from)
     }
+  }
+
+  /** One that has nothing to say is not asked, once its output says so. */
+  #scoreWhole(d: number, batch: FeatureBatch, out: ScoreBatch): Promise<void> {
+    const whole = this.#wholes.get(d) as { blankRows: number }
+    if (!this.#detectors[d].silent) {
+      whole.blankRows = 0
+      return this.#detectors[d].score(batch, out)
+    }
+    if (whole.blankRows >= batch.length) return DONE
+    for (const column of [out.score, out.point, out.incident, out.expected, out.lower, out.upper])
+      column.fill(NaN)
+    whole.blankRows = out.capacity
+    return DONE
   }
 
   /** Raw scores of a block into the voices, and their surprises. */
@@ -175,13 +195,14 @@ export class Ensemble implements Scoring {
     }
   }
 
-  #opinions(out: OpinionBatch, from: number, length: number): void {
+  #opinions(out: OpinionBatch, from: number, length: number, hasCovered: boolean): void {
     const to = from + length
     const { strongest } = out
     for (const feed of FEEDS) {
       const { heard, all, by } = this.#feeds[feed]
       fuse(heard, from, to, out[feed], strongest)
-      if (all.length > heard.length) fuseCovered(all, all[heard.length], from, to, out[feed], strongest)
+      if (hasCovered && all.length > heard.length)
+        fuseCovered(all, heard.length, from, to, out[feed], strongest)
       // Last comes surprise: the strongest voice in it names the strongest detector.
       if (feed === 'surprise') for (let i = from; i < to; i++) strongest[i] = by[strongest[i]]
     }
@@ -226,6 +247,14 @@ export class Ensemble implements Scoring {
       }
     }
     for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, this.#weight)
+  }
+
+  async order(order: ModelOrder): Promise<string | undefined> {
+    return this.#models ? this.#models.order(order) : 'no models score here: detection.models is off'
+  }
+
+  models(): readonly ModelState[] {
+    return this.#models?.models() ?? []
   }
 
   pool(): Readonly<Record<string, number>> {
@@ -283,6 +312,7 @@ export class Ensemble implements Scoring {
     }
     for (const whole of this.#wholes.values()) {
       whole.out = scoreBatch(this.#capacity)
+      whole.blankRows = 0
       whole.blocks = scoreBlocksOf(whole.out)
     }
     for (const name of FEEDS) {
@@ -347,16 +377,25 @@ export class Ensemble implements Scoring {
   }
 }
 
-/** Fuses again, with all voices, the rows of which `first` has an opinion: the usual few voices stay the fast case. */
+/**
+ * Fuses again, with all voices, the rows of which one from the `first` on has an opinion: the usual few voices stay the
+ * fast case.
+ */
 function fuseCovered(
   all: readonly Float32Array[],
-  first: Float32Array,
+  first: number,
   from: number,
   to: number,
   out: Float32Array,
   strongest: Uint8Array,
 ): void {
-  for (let i = from; i < to; i++) if (!Number.isNaN(first[i])) fuse(all, i, i + 1, out, strongest)
+  for (let i = from; i < to; i++) {
+    for (let v = first; v < all.length; v++) {
+      if (Number.isNaN(all[v][i])) continue
+      fuse(all, i, i + 1, out, strongest)
+      break
+    }
+  }
 }
 
 /** A column cut into blocks, as views. */

@@ -134,9 +134,9 @@ export class Hysteresis {
     const hot = above && this.#counts(batch, opinions, i, stuck)
     chunk.hot[row] = (chunk.hot[row] << 1) | (hot ? 1 : 0)
     const moment = (): Moment => {
-      const heard = sharesOf(voices, detectors, i)
+      const heard = sharesOf(voices, detectors, i, series[i])
       // Only the first speaker has more to say: the others agree.
-      const first = detectors.find(({ id }) => id === heard[0]?.id)
+      const first = detectors.find(detector => nameOf(detector, series[i]) === heard[0]?.id)
       return {
         batch,
         opinions,
@@ -366,6 +366,7 @@ function sharesOf(
   voices: readonly HeardVoice[],
   detectors: readonly Detector[],
   at: number,
+  series: number,
 ): DetectorShare[] {
   const parts = shares(
     voices.map(voice => voice.surprise),
@@ -377,5 +378,10 @@ function sharesOf(
   const total = named.reduce((sum, [, share]) => sum + share, 0)
   return named
     .sort((a, b) => b[1] - a[1] || a[0] - b[0])
-    .map(([d, share]) => ({ id: detectors[d].id, share: share / total }))
+    .map(([d, share]) => ({ id: nameOf(detectors[d], series), share: share / total }))
+}
+
+/** What a detector goes by where it spoke for a series. */
+function nameOf(detector: Detector, series: number): string {
+  return detector.spokeAs?.(series) ?? detector.id
 }

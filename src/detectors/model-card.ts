@@ -22,7 +22,8 @@ const tensorSchema = z.strictObject({
  * `series`: the last `length` windows of one series, oldest first; the newest is the one that is scored, except for
  * forecasts, which are given the `length` windows before it.
  * `entity`: the same of several metrics of one entity, metric after metric, each `length` windows oldest first. A metric
- * is a name, or `kind:latency` and so on for the strangest series of that kind; what an entity lacks is 0.
+ * is a name, or `kind:latency` and so on for the strangest series of that kind, `kind:latency:2` for the second
+ * strangest, `any:1` for the strangest of all; what an entity lacks is 0. See model-question.ts.
  */
 const windowSchema = z.discriminatedUnion('of', [
   z.strictObject({ of: z.literal('views') }),

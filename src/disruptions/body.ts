@@ -131,9 +131,15 @@ export function bodyOf(story: Story, context: BodyContext): Disruption {
     })),
     silenced: false,
     ...(story.holds.length > 0 ? { maintenance: story.holds } : {}),
-    replay: { log: options.log, config: options.configDigest, models: { ...options.models } },
+    replay: { log: options.log, config: options.configDigest, models: modelsOf(anomalies, options) },
     links: { self: path, verdict: `${path}/verdicts` },
   }
+}
+
+/** Every model that has a part in it, with what tells its version: what speaks now, and what the evidence names. */
+function modelsOf(anomalies: readonly Anomaly[], { models, modelsOf: learned }: DisruptionOptions) {
+  const named = new Set(anomalies.flatMap(({ detectors }) => detectors.map(({ id }) => id)))
+  return { ...models, ...learned?.(named) }
 }
 
 /** Anomalies first; of entities that have none, what was measured. */

@@ -52,6 +52,8 @@ export interface DisruptionOptions {
   readonly log: string
   /** Model versions in use, for `replay.models`. */
   readonly models: Readonly<Record<string, string>>
+  /** Digests of the learned models that speak at present, and of those that spoke under these names. */
+  readonly modelsOf?: (names: Iterable<string>) => Readonly<Record<string, string>>
   /** Put before `/api/disruptions/…` in links; no slash at the end. */
   readonly linksBase: string
 }

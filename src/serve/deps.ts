@@ -6,6 +6,7 @@ import type { Disruption, DisruptionEvent } from '../core/disruption.ts'
 import type { Envelope, Receipt } from '../core/envelope.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { MaintenanceState } from '../core/maintenance.ts'
+import type { ModelDesk } from '../core/model-standing.ts'
 import type { RecordIndex } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
@@ -77,6 +78,8 @@ export interface ServeDeps {
   drillSeries(question: SeriesQuestion): readonly Explanation[]
   /** The newest changes known, any order; a tenant's only, when one is named. */
   changes(tenant?: string): readonly Change[]
+  /** Packages, parts and orders of models; without one there are no routes of models. */
+  readonly models?: ModelDesk
   readonly rejects: Rejects
   /** Without it there are no experiments. */
   readonly experiments?: ExperimentService

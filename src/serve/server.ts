@@ -21,6 +21,7 @@ import { eventRoutes } from './event-routes.ts'
 import { experimentRoutes } from './experiment-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
+import { modelIntake, modelRoutes } from './model-routes.ts'
 import { opsRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
@@ -74,7 +75,10 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     maintenanceRoutes(scope, deps)
     experimentRoutes(scope, deps)
     eventRoutes(scope, deps, settings)
+    if (deps.models) modelRoutes(scope, deps, deps.models)
   })
+  const { models } = deps
+  if (models) await app.register(async scope => modelIntake(scope, models))
   await app.register(async scope => prometheusRoutes(scope, deps, settings))
   opsRoutes(app, deps, settings)
   await docRoutes(app, settings.version)

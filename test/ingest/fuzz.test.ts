@@ -60,7 +60,7 @@ const metrics = [
 ]
 
 /** A valid plain body of each kind. */
-const BODIES: Record<Exclude<EnvelopeKind, 'change' | 'tick' | 'maintenance'>, Uint8Array> = {
+const BODIES: Record<Exclude<EnvelopeKind, 'change' | 'tick' | 'maintenance' | 'model'>, Uint8Array> = {
   'remote-write-1': encode('WriteRequest', {
     timeseries,
     metadata: [{ type: 1, metric_family_name: 'a', unit: 's' }],

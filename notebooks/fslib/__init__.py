@@ -1,0 +1,1 @@
+"""What the notebooks and the training scripts of the shipped models share."""

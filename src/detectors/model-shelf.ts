@@ -1,0 +1,73 @@
+import { ForeshockError } from '../core/errors.ts'
+import type { ModelHost, ModelSession } from './model-runtime.ts'
+
+/** Sessions that wait to be taken at most: who prepares and never orders must not fill the memory. */
+const WAITING_MAX = 4
+
+/**
+ * Opens model packages ahead of the order that needs them: opening takes long, and the windows must not wait for it.
+ * What was made ready is handed out once.
+ */
+export class ModelShelf {
+  readonly #host: ModelHost
+  readonly #folderOf: (model: string, version: number) => string
+  readonly #waiting = new Map<string, Promise<ModelSession>>()
+
+  /** `folderOf`: where the package of a version lies. */
+  constructor(host: ModelHost, folderOf: (model: string, version: number) => string) {
+    this.#host = host
+    this.#folderOf = folderOf
+  }
+
+  /** Opens a version and keeps it ready. Throws as the host does, and FS_MODEL_INVALID when its digest is another. */
+  async prepare(model: string, version: number, digest: string): Promise<void> {
+    const key = keyOf(model, version, digest)
+    const opening = this.#waiting.get(key) ?? this.#open(model, version, digest)
+    this.#waiting.delete(key)
+    this.#waiting.set(key, opening)
+    try {
+      await opening
+    } catch (error) {
+      if (this.#waiting.get(key) === opening) this.#waiting.delete(key)
+      throw error
+    }
+    for (const [other, waiting] of this.#waiting) {
+      if (this.#waiting.size <= WAITING_MAX) break
+      this.#waiting.delete(other)
+      await closed(waiting)
+    }
+  }
+
+  /** A session of a version: the one made ready, or a new one. It is the caller's to close. */
+  take(model: string, version: number, digest: string): Promise<ModelSession> {
+    const key = keyOf(model, version, digest)
+    const ready = this.#waiting.get(key)
+    this.#waiting.delete(key)
+    return ready ?? this.#open(model, version, digest)
+  }
+
+  async #open(model: string, version: number, digest: string): Promise<ModelSession> {
+    const session = await this.#host.open(this.#folderOf(model, version))
+    const { card } = session
+    if (card.id === model && card.version === version && card.digest === digest) return session
+    await session.close()
+    throw new ForeshockError(
+      'FS_MODEL_INVALID',
+      `${model}@${version} should be ${digest}, its package holds ${card.id}@${card.version}, ${card.digest}`,
+    )
+  }
+
+  /** Ends what waits. */
+  async close(): Promise<void> {
+    const all = [...this.#waiting.values()]
+    this.#waiting.clear()
+    await Promise.all(all.map(closed))
+  }
+}
+
+const keyOf = (model: string, version: number, digest: string) => `${model}@${version} ${digest}`
+
+async function closed(waiting: Promise<ModelSession>): Promise<void> {
+  const session = await waiting.catch(() => undefined)
+  await session?.close()
+}
