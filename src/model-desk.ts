@@ -117,7 +117,7 @@ export class Models implements ModelDesk {
       const order = this.#orderOf(wanted, standing)
       const next = afterOrder(standing, order)
       if (typeof next === 'string') throw conflict(`${model}: ${next}`)
-      await this.#prepare(next)
+      await this.#prepare(standing, next)
       await ledger.intend(order)
       try {
         await this.#carryOut(order)
@@ -161,9 +161,11 @@ export class Models implements ModelDesk {
     }
   }
 
-  async #prepare({ champion, challenger }: Standing): Promise<void> {
-    for (const one of [champion, challenger]) {
-      if (one) await this.#parts.prepare(this.#find(one.model, one.version))
+  /** Opens what would score and does not yet. */
+  async #prepare(standing: Standing, next: Standing): Promise<void> {
+    for (const one of [next.champion, next.challenger]) {
+      const scores = [standing.champion, standing.challenger].some(other => other?.version === one?.version)
+      if (one && !scores) await this.#parts.prepare(this.#find(one.model, one.version))
     }
   }
 
