@@ -74,6 +74,7 @@ const TOP = [
   'commands',
   'assembly',
   'alerting',
+  'experimenting',
   'wiring',
   'upkeep',
   'warm-up',

@@ -44,6 +44,8 @@ export interface ModelUse {
   readonly msPerRow: number
   /** Longest call, ms. */
   readonly msMax: number
+  /** Why this version is not asked any more. */
+  readonly problem?: string
 }
 
 /** How a model stands that scores live. */

@@ -114,6 +114,11 @@ export const METRICS = {
     help: 'Open disruptions that a maintenance window keeps to the record',
     labels: [],
   },
+  foreshock_experiment_events_total: {
+    type: 'counter',
+    help: 'What happened to experiments with models; a problem is an order that failed, see the log',
+    labels: ['what'],
+  },
   foreshock_publish_total: {
     type: 'counter',
     help: 'Events delivered or failed, by sink; failed ones are retried',

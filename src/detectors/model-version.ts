@@ -100,6 +100,7 @@ export class ScoringVersion {
       failed,
       msPerRow,
       msMax: this.#msMax,
+      ...(this.problem === undefined ? {} : { problem: this.problem }),
     }
   }
 

@@ -227,6 +227,12 @@ export class Experiments {
       const now = `champion ${state?.champion?.version ?? 'none'}, challenger ${state?.challenger?.version ?? 'none'}`
       return { status: 'stopped', why: `others have changed the model meanwhile: ${now}`, order: null }
     }
+    if (isOurs && state?.challenger?.problem !== undefined)
+      return {
+        status: 'withdrawn',
+        why: `the challenger fails: ${state.challenger.problem}`,
+        order: 'withdraw',
+      }
     const verdict = experiment.verdict(nowMs)
     if (verdict?.status === 'decided') {
       this.#tell(running, 'decided', verdict.why)

@@ -6,7 +6,7 @@ import type { Disruption, DisruptionEvent } from '../core/disruption.ts'
 import type { Envelope, Receipt } from '../core/envelope.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { MaintenanceState } from '../core/maintenance.ts'
-import type { ModelDesk } from '../core/model-standing.ts'
+import type { ModelDesk, StoredVersion } from '../core/model-standing.ts'
 import type { RecordIndex } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
@@ -14,6 +14,7 @@ import type { AlertingReport, ExplainedSuspect } from '../core/stages.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { CallEdge } from '../core/topology.ts'
 import type { OpenWindowFile } from '../core/window-rows.ts'
+import type { ModelSession } from '../detectors/model-runtime.ts'
 import type { DrillQuestion } from '../disruptions/drill.ts'
 import type { SeriesQuestion } from '../disruptions/drill-series.ts'
 import type { Explanation } from '../disruptions/leaf-table.ts'
@@ -80,6 +81,8 @@ export interface ServeDeps {
   changes(tenant?: string): readonly Change[]
   /** Packages, parts and orders of models; without one there are no routes of models. */
   readonly models?: ModelDesk
+  /** Opens a version to answer inference requests; comes with `models`. Throws FS_MODEL_*. */
+  openModel?(version: StoredVersion): Promise<ModelSession>
   readonly rejects: Rejects
   /** Without it there are no experiments. */
   readonly experiments?: ExperimentService

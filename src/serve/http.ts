@@ -7,7 +7,7 @@ declare module 'fastify' {
     /** What a key must allow; absent on routes that are open to everybody. */
     scope?: Scope
     /** The language of the route's errors; RFC 9457 problems when absent. */
-    speaks?: 'otlp' | 'prometheus'
+    speaks?: 'otlp' | 'prometheus' | 'oip'
     /** Called so often that its requests are logged at debug level only. */
     quiet?: boolean
   }

@@ -35,6 +35,7 @@ const useSchema = versionRef.extend({
   failed: z.number().describe('Rows on which it had to be passed over'),
   msPerRow: z.number(),
   msMax: z.number(),
+  problem: z.string().optional().describe('Why it is not asked any more'),
 })
 const mode = z.enum(['shadow', 'canary'])
 

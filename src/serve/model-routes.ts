@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -183,7 +184,7 @@ export function modelIntake(plain: FastifyInstance, desk: ModelDesk): void {
       if (!ARCHIVE_TYPES.has(type))
         throw unsupported('a package is a tar: send content-type application/x-tar or application/gzip')
       const { id, version } = request.params
-      const body = request.body as AsyncIterable<Uint8Array>
+      const body = request.body as Readable
       const { stored, isNew } = await desk.push(id, version, bounded(body), principalOf(request).id)
       const standing = desk.entry(id)?.standing
       const view = storedView(stored, standing ?? { champion: null, previous: null, challenger: null })
@@ -192,9 +193,10 @@ export function modelIntake(plain: FastifyInstance, desk: ModelDesk): void {
   )
 }
 
-async function* bounded(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* bounded(body: Readable): AsyncGenerator<Uint8Array> {
   let bytes = 0
-  for await (const chunk of body) {
+  // Left open when it is not read to its end: the answer goes out on the same connection.
+  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
     bytes += chunk.length
     if (bytes > ARCHIVE_BYTES_MAX)
       throw new ForeshockError('FS_INPUT_TOO_LARGE', `a package has at most ${ARCHIVE_BYTES_MAX} bytes`)

@@ -131,6 +131,12 @@ export function sendProblem(
     )
     return reply.type(contentType).send(body)
   }
+  // Of the Open Inference Protocol, also where there is no such route.
+  if (request.routeOptions.config.speaks === 'oip' || request.url.startsWith('/v2/'))
+    return reply
+      .type('application/json')
+      .serializer(JSON.stringify)
+      .send({ error: `${problem.detail} (${problem.code})` })
   if (request.routeOptions.config.speaks === 'prometheus') {
     const errorType = problem.status >= 500 ? 'internal' : problem.status < 404 ? 'bad_data' : 'execution'
     return reply

@@ -19,6 +19,7 @@ import { drillRoute } from './drill-route.ts'
 import { answerEarly } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
 import { experimentRoutes } from './experiment-routes.ts'
+import { inferenceRoutes } from './inference-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { modelIntake, modelRoutes } from './model-routes.ts'
@@ -27,6 +28,7 @@ import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
 import { seriesRoutes } from './series-routes.ts'
+import { ServedModels } from './served-models.ts'
 import { windowRoutes } from './window-routes.ts'
 
 /** Largest JSON body of a query, bytes. */
@@ -77,14 +79,26 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     eventRoutes(scope, deps, settings)
     if (deps.models) modelRoutes(scope, deps, deps.models)
   })
-  const { models } = deps
-  if (models) await app.register(async scope => modelIntake(scope, models))
+  await modelScopes(app, deps, settings)
   await app.register(async scope => prometheusRoutes(scope, deps, settings))
   opsRoutes(app, deps, settings)
   await docRoutes(app, settings.version)
   await app.register(pageRoutes)
   await app.ready()
   return app
+}
+
+async function modelScopes(app: FastifyInstance, deps: ServeDeps, settings: Settings): Promise<void> {
+  const { models, openModel } = deps
+  if (!models) return
+  await app.register(async scope => modelIntake(scope, models))
+  if (!openModel) return
+  const served = new ServedModels(models, openModel)
+  app.addHook('onClose', () => served.close())
+  await app.register(async scope => {
+    takeBytes(scope, settings.bodyBytesMax)
+    inferenceRoutes(scope, deps, served, settings)
+  })
 }
 
 function newServer(settings: Settings): FastifyInstance {

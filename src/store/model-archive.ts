@@ -17,6 +17,8 @@ export interface ArchiveLimits {
 const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const PLAIN_FILES: ReadonlySet<string> = new Set(['File', 'OldFile', 'ContiguousFile'])
 const GZIP = Buffer.from([0x1f, 0x8b])
+/** Programs fill a tar up to a multiple of 10 KiB, or of up to 1 MiB where they were told so. */
+const PADDING_BYTES_MAX = 1_048_576
 /** Extended headers of an archive of a few files with short names are far smaller, bytes. */
 const META_BYTES_MAX = 65_536
 
@@ -43,9 +45,18 @@ export async function unpackModel(
   over.catch(() => {
     failed = true
   })
+  let isAtEnd = false
+  parser.on('eof', () => {
+    isAtEnd = true
+  })
   await pipeline(source, inflated, counted(limits.bytesMax), async tar => {
+    let padding = 0
     for await (const chunk of tar as AsyncIterable<Buffer>) {
       if (failed) break
+      // Nothing behind the end is looked at.
+      if (isAtEnd) padding += chunk.length
+      if (padding > PADDING_BYTES_MAX) throw invalid('the archive goes on behind its end')
+      if (isAtEnd) continue
       if (!parser.write(chunk)) await Promise.race([drained(parser), over])
     }
     parser.end()

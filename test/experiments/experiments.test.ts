@@ -151,6 +151,19 @@ describe('guardrails', () => {
       expect(world.told.at(-1)).toMatchObject({ what: 'withdrawn', why: expect.stringMatching(why) })
     })
 
+  it('withdraw a challenger that the service has switched off, though no window tells of it', async () => {
+    const world = new PairWorld(6)
+    const all = await world.open()
+    const { id } = await all.start(plan(), 'ann')
+    world.challengerProblem = 'it gave no answer in 3 windows in a row and is switched off'
+    await all.tick()
+    expect(all.one(id)).toMatchObject({
+      status: 'withdrawn',
+      reason: 'the challenger fails: it gave no answer in 3 windows in a row and is switched off',
+    })
+    expect(world.challenger).toBeUndefined()
+  })
+
   it('withdraw when memory grows, and leave a sound challenger alone', async () => {
     const world = new PairWorld(7)
     const all = await world.open()

@@ -45,6 +45,7 @@ export class PairWorld {
   champion = 1
   challenger: number | undefined
   orderFails: string | undefined
+  challengerProblem: string | undefined
   readonly #random: () => number
   readonly #rows: Uint32Array
 
@@ -108,7 +109,14 @@ export class PairWorld {
       champion: use(this.champion),
       previous: null,
       challenger:
-        this.challenger === undefined ? null : { ...use(this.challenger), mode: 'shadow', share: 0 },
+        this.challenger === undefined
+          ? null
+          : {
+              ...use(this.challenger),
+              mode: 'shadow',
+              share: 0,
+              ...(this.challengerProblem === undefined ? {} : { problem: this.challengerProblem }),
+            },
       covered: this.#rows.length,
       refused: 0,
     }
