@@ -11,6 +11,7 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
   'FS_CONFIG_INVALID',
   'FS_AUTH_REQUIRED',
   'FS_EXPRESSION_INVALID',
+  'FS_MODEL_INVALID',
 ])
 
 async function program(words: readonly string[]): Promise<Command> {

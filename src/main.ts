@@ -30,7 +30,7 @@ import { lockFolder } from './store/folder-lock.ts'
 import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
-import { openGrpc, openModels, openSinks, serveDeps } from './wiring.ts'
+import { openDesk, openGrpc, openModels, openSinks, serveDeps } from './wiring.ts'
 
 /** A running service. */
 export interface Service {
@@ -152,8 +152,17 @@ export async function startService(
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
   })
+  const desk = await openDesk(folder('models'), models, {
+    submit: envelope => inbox.submit(envelope),
+    live: () => parts.scoring.models(),
+    audit: (who, action, detail) => effects.audit(systemClock(), who, action, detail),
+    warn,
+  })
+  await desk.reconcile()
   const deps = serveDeps({
     parts,
+    desk,
+    models,
     openSurprise: config.detection.openSurprise ?? ENSEMBLE_DEFAULTS.openAt,
     inbox,
     index,

@@ -1,7 +1,8 @@
 import type { Clock } from './core/clock.ts'
 import type { Envelope, Receipt } from './core/envelope.ts'
-import { ForeshockError } from './core/errors.ts'
+import { ERRORS, type ErrorCode, ForeshockError } from './core/errors.ts'
 import type { ModelOrder, ModelState } from './core/model.ts'
+import { encodeModelOrder } from './core/model-order.ts'
 import {
   afterOrder,
   type ModelDesk,
@@ -17,7 +18,7 @@ import {
 import type { ModelLedger } from './store/model-ledger.ts'
 import type { ModelRegistry } from './store/model-registry.ts'
 
-interface DeskParts {
+export interface DeskParts {
   readonly registry: ModelRegistry
   readonly ledger: ModelLedger
   /** Takes an order into the pipeline; resolves when it is carried out and durable. */
@@ -41,7 +42,7 @@ const PUSHES_WAITING_MAX = 4
  * through the journal into the pipeline, which carries it out between two windows, then settled and audited: a crash at any
  * point leaves either the old or the new, and `reconcile` makes pipeline and ledger agree at the next start.
  */
-export class Models implements ModelDesk {
+export class RegistryDesk implements ModelDesk {
   readonly #parts: DeskParts
   #orders: Promise<unknown> = Promise.resolve()
   #pushes: Promise<unknown> = Promise.resolve()
@@ -171,7 +172,7 @@ export class Models implements ModelDesk {
 
   async #carryOut(order: ModelOrder): Promise<void> {
     const { submit, clock } = this.#parts
-    const bytes = Buffer.from(JSON.stringify(order))
+    const bytes = encodeModelOrder(order)
     const receipt = await submit({
       kind: 'model',
       encoding: 'identity',
@@ -179,7 +180,7 @@ export class Models implements ModelDesk {
       tenant: 'default',
       bytes,
     })
-    if (receipt.rejected > 0) throw conflict(receipt.reasons.join('; ').slice(0, 1000))
+    if (receipt.rejected > 0) throw refusal(receipt.reasons.join('; '))
   }
 
   #orderOf(wanted: WantedOrder, standing: Standing): ModelOrder {
@@ -220,6 +221,14 @@ function standingOf({ model, champion, previous, challenger }: ModelState): Stan
     previous: previous && version(previous),
     challenger: challenger && { ...version(challenger), mode: challenger.mode, share: challenger.share },
   }
+}
+
+/** Stages answer with reasons; one that came of an error begins with its code. */
+function refusal(reason: string): ForeshockError {
+  const [, code, text] = /^(FS_[A-Z_]+): (.*)$/s.exec(reason) ?? []
+  return code !== undefined && Object.hasOwn(ERRORS, code)
+    ? new ForeshockError(code as ErrorCode, text.slice(0, 1000))
+    : conflict(reason)
 }
 
 const conflict = (reason: string) => new ForeshockError('FS_CONFLICT', reason.slice(0, 1000))

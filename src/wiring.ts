@@ -9,22 +9,26 @@ import { systemClock } from './core/clock.ts'
 import type { Disruption } from './core/disruption.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
+import type { ModelDesk } from './core/model-standing.ts'
 import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
-import { openHost } from './detectors/model-host.ts'
+import { openHost, type ProbingHost } from './detectors/model-host.ts'
 import { ModelShelf } from './detectors/model-shelf.ts'
 import { publicScore } from './detectors/severity.ts'
 import { drillRows } from './disruptions/drill.ts'
 import { drillSeries } from './disruptions/drill-series.ts'
 import type { Effects } from './effects.ts'
 import { parseTime } from './ingest/time.ts'
+import { type DeskParts, RegistryDesk } from './model-desk.ts'
 import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
 import { EventStream } from './publish/event-stream.ts'
 import { FanOut } from './publish/fan-out.ts'
 import { WebhookSink } from './publish/webhook-sink.ts'
 import type { ServeDeps, ServeOptions } from './serve/deps.ts'
 import type { GrpcService } from './serve/grpc.ts'
+import { ModelLedger } from './store/model-ledger.ts'
+import { ModelRegistry } from './store/model-registry.ts'
 import { openWindowFile } from './store/window-file.ts'
 import type { WarmUp } from './warm-up.ts'
 
@@ -79,6 +83,7 @@ const SHIPPED_MODELS = fileURLToPath(new URL('../models', import.meta.url))
 /** Learned models: where they are opened, and made ready before they are ordered to score. */
 export interface Models extends ModelsPort {
   readonly shelf: ModelShelf
+  readonly host: ProbingHost
   close(): Promise<void>
 }
 
@@ -91,6 +96,7 @@ export function openModels(folder: string): Models {
   })
   return {
     shelf,
+    host,
     openModel: (model, version, digest) => shelf.take(model, version, digest),
     close: async () => {
       await shelf.close()
@@ -99,7 +105,27 @@ export function openModels(folder: string): Models {
   }
 }
 
+/** The registry of models in a folder, and where orders are given. `reconcile` is to be called once all is restored. */
+export async function openDesk(
+  folder: string,
+  { shelf, host }: Models,
+  parts: Pick<DeskParts, 'submit' | 'live' | 'audit' | 'warn'>,
+): Promise<RegistryDesk> {
+  const onWarning = parts.warn
+  const registry = await ModelRegistry.open({ dir: folder, shippedDir: SHIPPED_MODELS, onWarning })
+  return new RegistryDesk({
+    ...parts,
+    registry,
+    ledger: await ModelLedger.open(folder, onWarning),
+    prepare: ({ model, version, digest }) => shelf.prepare(model, version, digest),
+    check: pushed => host.check(pushed),
+    clock: systemClock,
+  })
+}
+
 export interface Wired {
+  readonly desk: ModelDesk
+  readonly models: Models
   readonly parts: Assembled
   readonly inbox: Inbox
   readonly index: RecordIndex
@@ -149,6 +175,8 @@ export function serveDeps(wired: Wired): ServeDeps {
     drill: question => drillRows(question, parseTime),
     drillSeries: question => drillSeries(parts.series, parts.history, question),
     changes: () => [...wired.changes.values()],
+    models: wired.desk,
+    openModel: ({ folder }) => wired.models.host.open(folder),
     rejects: wired.rejects,
     events: sinks.stream,
     telemetry: wired.telemetry,

@@ -52,6 +52,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'which combination of dimension values explains a deviation, as JSON',
     add: async cli => (await import('./drill.ts')).addDrillCommand(cli),
   },
+  models: {
+    summary: 'model packages: whether they are what they say',
+    add: async cli => (await import('./models.ts')).addModelsCommand(cli),
+  },
   windows: {
     summary: 'windows as the detectors saw them, to train models on',
     add: async cli => (await import('./windows-export.ts')).addWindowsCommand(cli),

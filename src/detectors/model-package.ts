@@ -115,7 +115,7 @@ async function tfjs(folder: string, card: ModelCard, format: 'tfjs-layers' | 'tf
       folder,
       `model.json: its weights make ${needs.bytes} bytes, the files hold ${weights.length}`,
     )
-  return { model, hasLoop: needs.hasLoop, tfjs: { needs, weights } }
+  return { model, hasLoop: false, tfjs: { needs, weights } }
 }
 
 function checkDigest(folder: string, card: ModelCard, what: string, parts: readonly Uint8Array[]): void {

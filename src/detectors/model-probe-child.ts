@@ -13,7 +13,7 @@ import type { RuntimeName } from './model-runtime.ts'
 /**
  * What a runtime itself takes when its first model is opened, MB of resident memory, on top of a model's budget: the
  * native library is mapped, WebAssembly brings its own heap, TF.js its JavaScript. Measured with models of a few
- * weights (16, 75 and 53), with room for other machines.
+ * weights (34, 81 and 67), with room for other machines.
  */
 const RUNTIME_MEGABYTES: Readonly<Record<RuntimeName, number>> = {
   'onnxruntime-node': 48,

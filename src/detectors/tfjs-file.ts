@@ -44,12 +44,11 @@ export interface TfjsNeeds {
   readonly weights: readonly z.output<typeof weightSchema>[]
   /** Bytes that the weights make together. */
   readonly bytes: number
-  /** Whether it has loops, which may never end. */
-  readonly hasLoop: boolean
 }
 
 const FORMATS = { 'tfjs-layers': 'layers-model', 'tfjs-graph': 'graph-model' } as const
 const BYTES = { float32: 4, int32: 4, bool: 1, complex64: 8, uint8: 1, uint16: 2, float16: 2 } as const
+/** Loops may never end; TF.js runs them only in calls of another kind. */
 const LOOPS = ['While', 'StatelessWhile', 'LoopCond', 'Enter', 'NextIteration']
 
 /** Throws FS_MODEL_INVALID. `json` is what model.json holds. */
@@ -64,6 +63,8 @@ export function tfjsNeeds(folder: string, json: unknown, format: keyof typeof FO
     throw invalidPackage(folder, `model.json is a ${says}, the card says ${format}`)
   const nodes = operatorsOf(modelTopology)
   if (format === 'tfjs-graph' && nodes.length === 0) throw invalidPackage(folder, 'model.json holds no graph')
+  const loop = nodes.find(operator => LOOPS.includes(operator))
+  if (loop !== undefined) throw invalidPackage(folder, `model.json has loops: ${loop}`)
   const files = weightsManifest.flatMap(group => group.paths)
   // Names with folders in them lead out of the package sooner or later; those that need none do without.
   const odd = files.find(file => !/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(file))
@@ -79,13 +80,7 @@ export function tfjsNeeds(folder: string, json: unknown, format: keyof typeof FO
       throw invalidPackage(folder, `model.json: weight '${name}' is text, only numbers are taken`)
     bytes += shape.reduce((size, n) => size * n, 1) * BYTES[kind]
   }
-  return {
-    model: parsed.data,
-    files,
-    weights,
-    bytes,
-    hasLoop: nodes.some(operator => LOOPS.includes(operator)),
-  }
+  return { model: parsed.data, files, weights, bytes }
 }
 
 /** Operators of a graph model, those of its functions with them; none of a layers model. */

@@ -31,6 +31,8 @@ async function load(): Promise<{ tf: Core; backends: Backend[] }> {
       import('@tensorflow/tfjs-backend-wasm'),
       import('@tensorflow/tfjs-backend-cpu'),
     ])
+    // It greets its users on the terminal otherwise.
+    tf.enableProdMode()
     // One thread, as with ONNX; and the files of the package itself, never of a network.
     tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false)
     const beside = createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm')

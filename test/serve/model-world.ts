@@ -7,7 +7,7 @@ import { EMPTY_RECEIPT, type Envelope } from '../../src/core/envelope.ts'
 import type { ModelOrder, ModelState, ModelVersion } from '../../src/core/model.ts'
 import { afterOrder, NO_STANDING, type Standing, type StoredVersion } from '../../src/core/model-standing.ts'
 import { openHost, type ProbingHost } from '../../src/detectors/model-host.ts'
-import { Models } from '../../src/model-desk.ts'
+import { RegistryDesk } from '../../src/model-desk.ts'
 import { ModelLedger } from '../../src/store/model-ledger.ts'
 import { ModelRegistry } from '../../src/store/model-registry.ts'
 import { writePackage } from '../detectors/model-packages.ts'
@@ -59,7 +59,7 @@ export interface ModelWorld {
   readonly registry: ModelRegistry
   readonly ledger: ModelLedger
   readonly stage: Stage
-  readonly desk: Models
+  readonly desk: RegistryDesk
   readonly host: ProbingHost
   readonly prepared: string[]
   readonly audits: { who: string; action: string; detail: unknown }[]
@@ -94,7 +94,7 @@ export async function modelWorld(
     prepared,
     warnings,
     failure: undefined,
-    desk: new Models({
+    desk: new RegistryDesk({
       registry,
       ledger,
       submit: envelope => stage.submit(envelope),
