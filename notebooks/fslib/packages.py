@@ -13,11 +13,11 @@ OPSET = 17
 IR_VERSION = 8
 
 
-def mlp_onnx(layers, name, squash=False, scale=None):
+def mlp_onnx(layers, name, squash=False, keep=None):
     """A feed-forward net as ONNX bytes. `layers`: (weights [in, out], bias [out], activation or None) each.
 
-    `squash`: inputs go through asinh first, so that one huge value does not drown the rest. `scale`: outputs are
-    multiplied by it.
+    `squash`: inputs go through asinh first, so that one huge value does not drown the rest. `keep`: a number for each
+    input; so much of it is added to the output of its place.
     """
     nodes, weights, last = [], [], "windows"
     if squash:
@@ -27,16 +27,17 @@ def mlp_onnx(layers, name, squash=False, scale=None):
         for part, values in (("w", kernel), ("b", bias)):
             weights.append(numpy_helper.from_array(np.asarray(values, np.float32), f"{part}{i}"))
         final = i == len(layers) - 1
-        out = "out" if final and activation is None and scale is None else f"h{i}"
+        out = "out" if final and activation is None and keep is None else f"h{i}"
         nodes.append(helper.make_node("Gemm", [last, f"w{i}", f"b{i}"], [out]))
         last = out
         if activation is not None:
-            act = "out" if final and scale is None else f"a{i}"
+            act = "out" if final and keep is None else f"a{i}"
             nodes.append(helper.make_node(activation, [last], [act]))
             last = act
-    if scale is not None:
-        weights.append(numpy_helper.from_array(np.float32(scale), "scale"))
-        nodes.append(helper.make_node("Mul", [last, "scale"], ["out"]))
+    if keep is not None:
+        weights.append(numpy_helper.from_array(np.asarray(keep, np.float32), "keep"))
+        nodes.append(helper.make_node("Mul", ["windows", "keep"], ["kept"]))
+        nodes.append(helper.make_node("Add", [last, "kept"], ["out"]))
     wide_in, wide_out = layers[0][0].shape[0], layers[-1][0].shape[1]
     graph = helper.make_graph(
         nodes,

@@ -1,3 +1,4 @@
+import type { EntityOpinion } from '../core/entity-detector.ts'
 import { EntityAlert, EntityEvidence } from '../detectors/entity-alerts.ts'
 import { RidgeDetector } from '../detectors/ridge.ts'
 import { hitRate, interpretationsOf, ndcg } from '../evaluate/culprits.ts'
@@ -11,6 +12,7 @@ import type { Part } from './ablation.ts'
 import { type BudgetCount, budgetCounts } from './alert-budget.ts'
 import { type LabelledSeries, loadEntity, loadSeries, type Suite } from './evaluate-data.ts'
 import { exportViews } from './export-views.ts'
+import { AheadOfTime, EntityModelRun, type EntitySaid, modelChoice, modelFolder } from './model-detector.ts'
 import { univariateChoice, viewedProfile } from './score-detectors.ts'
 import { SeriesRun } from './series-run.ts'
 
@@ -36,6 +38,8 @@ const MINUTE_MS = 60_000
 export const POINT_REFRACTORY_MS = 5 * MINUTE_MS
 export const INCIDENT_REFRACTORY_MS = 720 * MINUTE_MS
 const DELAY = 7
+/** Rows that a model is asked of at once. */
+const AHEAD_ROWS = 4096
 
 export interface SeriesResult {
   readonly contestant: Contestant
@@ -95,17 +99,47 @@ async function runDetector(series: LabelledSeries, task: EvaluateTask): Promise<
     point: new Float64Array(n).fill(NaN),
     incident: new Float64Array(n).fill(NaN),
   }
+  const folder = modelFolder(task.detector)
+  if (folder !== undefined) {
+    await runModel(series, folder, evidence)
+    return evidence
+  }
   const run = new SeriesRun(univariateChoice(task.detector, task.without), series.stepMs)
-  for (let i = 0; i < n; i++) {
-    if (Number.isNaN(series.value[i])) continue
-    const scored = run.next(series.timeMs[i], series.value[i])
+  await runRows(run, series, 0, n, evidence)
+  await run.detector.close()
+  return evidence
+}
+
+async function runRows(
+  run: SeriesRun,
+  { timeMs, value }: LabelledSeries,
+  from: number,
+  to: number,
+  evidence: Evidence | undefined,
+): Promise<void> {
+  for (let i = from; i < to; i++) {
+    if (Number.isNaN(value[i])) continue
+    const scored = run.next(timeMs[i], value[i])
     if (typeof scored !== 'number') await scored
+    if (evidence === undefined) continue
     evidence.surprise[i] = run.out.score[0]
     evidence.point[i] = run.out.point[0]
     evidence.incident[i] = run.out.incident[0]
   }
-  await run.detector.close()
-  return evidence
+}
+
+/** A model is asked of many windows at once: what it is shown does not depend on what it says. */
+async function runModel(series: LabelledSeries, folder: string, evidence: Evidence): Promise<void> {
+  const ahead = new AheadOfTime(folder)
+  const listening = new SeriesRun(modelChoice(folder, ahead.listening), series.stepMs)
+  const answering = new SeriesRun(modelChoice(folder, ahead.answering), series.stepMs)
+  for (let from = 0; from < series.value.length; from += AHEAD_ROWS) {
+    const to = Math.min(from + AHEAD_ROWS, series.value.length)
+    await runRows(listening, series, from, to, undefined)
+    await ahead.infer()
+    await runRows(answering, series, from, to, evidence)
+  }
+  await answering.detector.close()
 }
 
 const same = (score: Float64Array): Evidence => ({ surprise: score, point: score, incident: score })
@@ -201,18 +235,23 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
   const entity = await loadEntity(suite, data, name)
   const { metrics, values, testFrom, label, stepMs } = entity
   const rows = label.length
-  const detector = new RidgeDetector({ metrics, stepMs })
   const surprise = new Float64Array(rows)
   const evidence = new Float64Array(rows)
   const against = new EntityEvidence(stepMs)
   const shares = new Float64Array(rows * metrics)
-  for (let r = 0; r < testFrom + rows; r++) {
-    const opinion = detector.next(values.subarray(r * metrics, (r + 1) * metrics), 1, r * stepMs)
+  const take = (r: number, opinion: Pick<EntityOpinion, 'score' | 'share'>) => {
     const said = against.next(opinion.score)
-    if (r < testFrom) continue
+    if (r < testFrom) return
     evidence[r - testFrom] = said
     surprise[r - testFrom] = opinion.score
     shares.set(opinion.share, (r - testFrom) * metrics)
+  }
+  const rowOf = (r: number) => values.subarray(r * metrics, (r + 1) * metrics)
+  const folder = modelFolder(task.detector)
+  if (folder !== undefined) await runEntityModel(folder, metrics, stepMs, testFrom + rows, rowOf, take)
+  else {
+    const detector = new RidgeDetector({ metrics, stepMs })
+    for (let r = 0; r < testFrom + rows; r++) take(r, detector.next(rowOf(r), 1, r * stepMs))
   }
   const timeMs = Float64Array.from({ length: rows }, (_, r) => r * stepMs)
   const changes = new Float64Array(rows)
@@ -240,6 +279,28 @@ async function evaluateEntity(task: EvaluateTask): Promise<TaskResult> {
     }
   })
   return { name, results }
+}
+
+/** As `runModel`, of the metrics of an entity; the sets name none, so they are called by their columns, from 1. */
+async function runEntityModel(
+  folder: string,
+  metrics: number,
+  stepMs: number,
+  rows: number,
+  rowOf: (r: number) => Float64Array,
+  take: (r: number, said: EntitySaid) => void,
+): Promise<void> {
+  const names = Array.from({ length: metrics }, (_, j) => String(j + 1))
+  const ahead = new AheadOfTime(folder)
+  const listening = new EntityModelRun(folder, names, stepMs, ahead.listening)
+  const answering = new EntityModelRun(folder, names, stepMs, ahead.answering)
+  for (let from = 0; from < rows; from += AHEAD_ROWS) {
+    const to = Math.min(from + AHEAD_ROWS, rows)
+    for (let r = from; r < to; r++) await listening.next(rowOf(r))
+    await ahead.infer()
+    for (let r = from; r < to; r++) take(r, await answering.next(rowOf(r)))
+  }
+  await answering.close()
 }
 
 function meanChange(values: Float64Array, row: number, metrics: number): number {

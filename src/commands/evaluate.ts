@@ -3,12 +3,13 @@ import cliProgress from 'cli-progress'
 import { Argument, type Command } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
 import { PARTS, partsOf } from './ablation.ts'
-import { namesOf, SUITES, type Suite } from './evaluate-data.ts'
+import { namesOf, SUITES, type Suite, UNIVARIATE_SUITES } from './evaluate-data.ts'
 import { type EvaluateLabOptions, evaluateLab } from './evaluate-lab.ts'
 import { evaluateRca } from './evaluate-rca.ts'
 import { type EvaluateTask, evaluateSeries } from './evaluate-series.ts'
 import { type ContestantTable, renderTables, tablesOf } from './evaluate-table.ts'
 import type { StartService } from './lab.ts'
+import { modelFolder, modelLooksAt } from './model-detector.ts'
 import { univariateChoice } from './score-detectors.ts'
 import { MULTIVARIATE_RULE } from './score-multivariate.ts'
 import { resultsOf, runTasks } from './task-pool.ts'
@@ -30,9 +31,10 @@ export async function evaluateCommand(options: EvaluateOptions): Promise<number>
   try {
     if (options.views !== undefined && options.suite !== 'kpi')
       throw new ForeshockError('FS_INPUT_INVALID', '--views: only kpi has a labelled history')
-    const suites = options.suite === 'all' ? SUITES : [options.suite]
+    const suites = suitesOf(options)
     const without = options.without === undefined ? [] : partsOf(options.without)
-    const { rule } = univariateChoice(options.detector)
+    const isEntityModel = modelFolder(options.detector) !== undefined && !suites.some(isUnivariate)
+    const { rule } = univariateChoice(isEntityModel ? undefined : options.detector)
     const tasks: EvaluateTask[] = suites.flatMap(suite =>
       namesOf(suite, options.data).map(name => ({
         suite,
@@ -68,6 +70,19 @@ export async function evaluateCommand(options: EvaluateOptions): Promise<number>
   }
 }
 
+const isUnivariate = (suite: Suite) => (UNIVARIATE_SUITES as readonly Suite[]).includes(suite)
+
+/** The suites asked for; of all, those that a model fits that is asked for. */
+function suitesOf({ suite, detector }: EvaluateOptions): readonly Suite[] {
+  const folder = modelFolder(detector)
+  if (folder === undefined) return suite === 'all' ? SUITES : [suite]
+  const looksAt = modelLooksAt(folder)
+  const fitting = SUITES.filter(one => isUnivariate(one) === (looksAt === 'series'))
+  if (suite === 'all') return fitting
+  if (fitting.includes(suite)) return [suite]
+  throw new ForeshockError('FS_INPUT_INVALID', `${folder}: it looks at ${looksAt}, for ${fitting.join(', ')}`)
+}
+
 function progressBar(total: number): cliProgress.SingleBar | undefined {
   if (!process.stderr.isTTY) return undefined
   const bar = new cliProgress.SingleBar(
@@ -93,7 +108,7 @@ export function addEvaluateCommand(program: Command, startService: StartService)
     )
     .option('--data <folder>', 'folder of the evaluation sets; lab makes its own data')
     .option('--json [file]', 'all figures as JSON, to a file or in place of the tables')
-    .option('--detector <id>', 'univariate detector instead of the default')
+    .option('--detector <id>', 'univariate detector instead of the default, or model:FOLDER')
     .option('--without <parts>', `parts of it to leave out: ${Object.keys(PARTS).join(', ')}`)
     .option(
       '--views <folder>',

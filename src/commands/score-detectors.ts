@@ -8,6 +8,7 @@ import { SlotDetector } from '../detectors/slot-detector.ts'
 import { COMPACT_PROFILE, TINY_PROFILE } from '../detectors/slot-profile.ts'
 import { type Part, without } from './ablation.ts'
 import { LONE_DETECTORS } from './lone-detectors.ts'
+import { modelChoice, modelFolder } from './model-detector.ts'
 import type { AlertRule } from './score-alerts.ts'
 
 /** A detector that can mostly also score at once, without a promise a row; one with a model cannot. */
@@ -78,7 +79,8 @@ const COMBINER = /^combiner(@\d+)?$/
 export function detectorHelp(): string {
   const all: readonly DetectorChoice[] = [...CHOICES, ...LEARNED, ...LONE_DETECTORS]
   const lines = all.map(({ id, about }) => `  ${id.padEnd(18)} ${about}`)
-  return `\nDetectors of one series (the version may be left out):\n${lines.join('\n')}\n`
+  const model = `  ${'model:FOLDER'.padEnd(18)} a model package, asked as the live service asks it; those of entities with --shape multivariate`
+  return `\nDetectors of one series (the version may be left out):\n${lines.join('\n')}\n${model}\n`
 }
 
 /**
@@ -86,6 +88,8 @@ export function detectorHelp(): string {
  * ablations.
  */
 export function univariateChoice(id?: string, parts: readonly Part[] = []): DetectorChoice {
+  const folder = modelFolder(id)
+  if (folder !== undefined && parts.length === 0) return modelChoice(folder)
   const whole = id === undefined ? CHOICES[0] : CHOICES.find(choice => isCalled(choice, id))
   if (whole) return parts.length === 0 ? whole : { ...whole, make: without(parts, whole.make) }
   const lone = COMBINER.test(id ?? '')

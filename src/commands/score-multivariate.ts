@@ -1,6 +1,8 @@
+import type { EntityOpinion } from '../core/entity-detector.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { EntityAlert, EntityEvidence } from '../detectors/entity-alerts.ts'
 import { RidgeDetector } from '../detectors/ridge.ts'
+import { EntityModelRun, modelFolder } from './model-detector.ts'
 import { MULTIVARIATE_RARITY, publicScore } from './public-score.ts'
 import { severityOf } from './score-alerts.ts'
 import { numberOf, quoteCell, timeOf } from './score-cells.ts'
@@ -31,7 +33,9 @@ export class MultivariateScorer implements LineScorer {
   readonly header = 'timestamp,score,surprise,point,incident,alert,severity,top'
   readonly #options: ScorerOptions
   readonly #steps = new StepFinder()
+  readonly #folder: string | undefined
   #detector: RidgeDetector | undefined
+  #model: EntityModelRun | undefined
   #evidence: EntityEvidence | undefined
   #alert: EntityAlert | undefined
   #metrics: string[] = []
@@ -47,8 +51,17 @@ export class MultivariateScorer implements LineScorer {
 
   constructor(options: ScorerOptions) {
     const { detector } = options
-    if (detector !== undefined && detector !== 'ridge' && detector !== 'ridge@1')
-      throw new ForeshockError('FS_INPUT_INVALID', `unknown multivariate detector '${detector}': ridge@1`)
+    this.#folder = modelFolder(detector)
+    if (
+      this.#folder === undefined &&
+      detector !== undefined &&
+      detector !== 'ridge' &&
+      detector !== 'ridge@1'
+    )
+      throw new ForeshockError(
+        'FS_INPUT_INVALID',
+        `unknown multivariate detector '${detector}': ridge@1 or model:FOLDER`,
+      )
     this.#options = options
   }
 
@@ -59,7 +72,7 @@ export class MultivariateScorer implements LineScorer {
     this.#rows = 0
   }
 
-  line(cells: readonly string[], row: number, learnOnly: boolean): string {
+  line(cells: readonly string[], row: number, learnOnly: boolean): string | Promise<string> {
     if (this.#options.header && !this.#names) {
       this.#names = cells.map(cell => cell.trim())
       if (this.#names.every(name => !Number.isNaN(numberOf(name))))
@@ -80,24 +93,29 @@ export class MultivariateScorer implements LineScorer {
     const order = this.#order++
     const timeMs = this.#timeColumn < 0 ? order * (this.#options.stepMs ?? DEFAULT_STEP_MS) : timeOf(time)
     const held = { time, values, timeMs, learnOnly }
-    if (this.#detector) return this.#score(held, true)
+    if (this.#detector || this.#model) return this.#score(held, true)
     const stepMs =
       this.#options.stepMs ?? (this.#timeColumn < 0 ? DEFAULT_STEP_MS : this.#steps.add(timeOf(time)))
     this.#held.push(held)
     if (Number.isNaN(stepMs)) return ''
-    this.#detector = new RidgeDetector({ metrics: this.#metrics.length, stepMs })
+    if (this.#folder === undefined)
+      this.#detector = new RidgeDetector({ metrics: this.#metrics.length, stepMs })
+    else this.#model = new EntityModelRun(this.#folder, this.#metrics, stepMs)
     this.#evidence = new EntityEvidence(stepMs)
     this.#alert = new EntityAlert(MULTIVARIATE_RULE.open, stepMs)
     return this.end()
   }
 
-  end(): string {
-    const lines = this.#held.map(held => this.#score(held, false)).join('')
+  async end(): Promise<string> {
+    let lines = ''
+    for (const held of this.#held) lines += await this.#score(held, false)
     this.#held = []
     return lines
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await this.#model?.close()
+  }
 
   /** Which columns are metrics: told by the first row, and by the history where there is one. */
   #place(cells: readonly string[], row: number): void {
@@ -121,8 +139,12 @@ export class MultivariateScorer implements LineScorer {
       throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: no column of the history is in this file`)
   }
 
-  #score(held: Held, settled: boolean): string {
-    const opinion = this.#detector?.next(held.values, 1, held.timeMs)
+  #score(held: Held, settled: boolean): string | Promise<string> {
+    if (this.#model) return this.#model.next(held.values).then(said => this.#say(held, settled, said))
+    return this.#say(held, settled, this.#detector?.next(held.values, 1, held.timeMs))
+  }
+
+  #say(held: Held, settled: boolean, opinion: Pick<EntityOpinion, 'score' | 'share'> | undefined): string {
     const evidence = this.#evidence?.next(opinion?.score ?? NaN) ?? NaN
     if (held.learnOnly) return ''
     const time = quoteCell(held.time)

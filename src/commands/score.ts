@@ -132,7 +132,10 @@ export function addScoreCommand(program: Command): void {
         .choices(['univariate', 'multivariate'])
         .default('univariate'),
     )
-    .option('--detector <id>', 'detector; those of one series are listed below, for many there is ridge@1')
+    .option(
+      '--detector <id>',
+      'detector; those of one series are listed below, for many there is ridge@1, or model:FOLDER',
+    )
     .option(
       '--step <duration>',
       'sampling step: seconds, or a number with ms, s, m, h, d; else from the times',

@@ -371,7 +371,7 @@ export function write(
   const point = isOne ? said.part[k] * said.pointSurprise[k] : said.pointSurprise[k]
   out.point[i] = Math.max(0, point - discount)
   out.incident[i] = Math.max(0, said.part[k] * said.incidentSurprise[k] - discount)
-  out.score[i] = out.point[i]
+  out.score[i] = Math.max(out.point[i], out.incident[i])
   out.expected[i] = said.expected[k]
   out.lower[i] = said.lower[k]
   out.upper[i] = said.upper[k]

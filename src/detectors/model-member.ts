@@ -4,6 +4,7 @@ import { ForeshockError } from '../core/errors.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { ModelOrder, ModelState, ModelVersion, PairObserver } from '../core/model.ts'
 import type { Snapshot } from '../core/snapshot.ts'
+import type { ModelCard } from './model-card.ts'
 import { ModelLane, write } from './model-lane.ts'
 import { planOf } from './model-plan.ts'
 import type { ModelSession } from './model-runtime.ts'
@@ -69,6 +70,17 @@ export class ModelMember implements Detector {
   constructor(context: DetectorContext, options: ModelMemberOptions) {
     this.#context = context
     this.#options = options
+  }
+
+  /** Puts a version in place as champion of a model that has none, to be opened when it is needed. Throws FS_MODEL_INVALID. */
+  seat(card: ModelCard): void {
+    const plan = planOf(card)
+    if (typeof plan === 'string') throw new ForeshockError('FS_MODEL_INVALID', plan)
+    const lane = this.#newLane(card.id)
+    const named = { model: card.id, version: card.version, digest: card.digest }
+    lane.champion = new ScoringVersion(plan, named, this.#options.size, lane.shared)
+    lane.adjust()
+    this.#lanes.push(lane)
   }
 
   get silent(): boolean {
