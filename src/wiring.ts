@@ -19,6 +19,7 @@ import { publicScore } from './detectors/severity.ts'
 import { drillRows } from './disruptions/drill.ts'
 import { drillSeries } from './disruptions/drill-series.ts'
 import type { Effects } from './effects.ts'
+import type { Experiments } from './experiments/experiments.ts'
 import { parseTime } from './ingest/time.ts'
 import { type DeskParts, RegistryDesk } from './model-desk.ts'
 import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
@@ -126,6 +127,7 @@ export async function openDesk(
 export interface Wired {
   readonly desk: ModelDesk
   readonly models: Models
+  readonly experiments: Experiments
   readonly parts: Assembled
   readonly inbox: Inbox
   readonly index: RecordIndex
@@ -176,6 +178,7 @@ export function serveDeps(wired: Wired): ServeDeps {
     drillSeries: question => drillSeries(parts.series, parts.history, question),
     changes: () => [...wired.changes.values()],
     models: wired.desk,
+    experiments: wired.experiments,
     openModel: ({ folder }) => wired.models.host.open(folder),
     rejects: wired.rejects,
     events: sinks.stream,
