@@ -106,7 +106,7 @@ describe('an experiment on a running service', () => {
       const { url } = service
       const report = await until('the guardrail', async () => {
         const one = await getJson<ExperimentReport>(`${url}/api/experiments/${id}`)
-        return one.status === 'running' ? undefined : one
+        return ['running', 'ending'].includes(one.status) ? undefined : one
       })
       expect(report).toMatchObject({ status: 'withdrawn' })
       expect(report.reason).toMatch(/^the challenger fails: \d+ of \d+ rows without an answer/)

@@ -85,8 +85,7 @@ export class PairWorld {
         else if (order.op === 'promote') {
           this.champion = order.version
           this.challenger = undefined
-        } else if (order.op === 'withdraw') this.challenger = undefined
-        else this.challenger = order.version
+        } else this.challenger = 'version' in order ? order.version : undefined
       },
       audit: (who, action, detail) => this.audits.push({ who, action, detail }),
       tell: (id, _, event) => this.told.push({ id, ...event }),
