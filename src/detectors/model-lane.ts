@@ -155,6 +155,7 @@ export class ModelLane {
       if (version.lastFailed > 0 || version.problem !== undefined) break
       version.learn(own, rows, own.length, weight)
     }
+    version.startCounting()
     this.#own.endMs = NaN
     own.of.fill(-1)
   }

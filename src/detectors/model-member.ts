@@ -16,6 +16,9 @@ import { DONE } from './runs.ts'
 const LANES_MAX = 8
 /** Names of versions that spoke, remembered for the evidence that names them. */
 const SPOKE_MAX = 64
+/** A version that could not be opened is tried again after so many windows, then twice as many, at most so many. */
+const REOPEN_WINDOWS = 4
+const REOPEN_WINDOWS_MAX = 512
 /** Windows of a series before the first opinion: what calibration wants, however short the model's window is. */
 const WARM_UP_WINDOWS = 10
 
@@ -137,6 +140,7 @@ export class ModelMember implements Detector {
 
   learn(batch: FeatureBatch, weight: Float32Array): void {
     for (const lane of this.#lanes) lane.learn(batch, weight, this.#options.observe)
+    this.#reopen()
   }
 
   /** Which version spoke for a series last. */
@@ -222,6 +226,7 @@ export class ModelMember implements Detector {
     if (known && held) {
       held.session ??= await this.#options.openModel(model, number, digest)
       held.problem = undefined
+      held.reopens = undefined
       return { lane: known, version: held }
     }
     if (!known && this.#lanes.length >= LANES_MAX)
@@ -296,6 +301,7 @@ export class ModelMember implements Detector {
       const { version, digest } = previous.named
       previous.session ??= await this.#options.openModel(model, version, digest)
       previous.problem = undefined
+      previous.reopens = undefined
     }
     lane.champion.close()
     if (lane.challenger?.version === previous) lane.challenger = undefined
@@ -328,8 +334,34 @@ export class ModelMember implements Detector {
         version.session = await this.#options.openModel(model, number, digest)
       } catch (error) {
         version.problem = `${version.plan.name} cannot be opened: ${error instanceof Error ? error.message : String(error)}`
+        version.reopens = { waits: REOPEN_WINDOWS, next: REOPEN_WINDOWS }
       }
     }
+  }
+
+  /** Tries again, beside the windows, to open what was restored and could not be opened: a machine that starts is busy. */
+  #reopen(): void {
+    for (const lane of this.#lanes)
+      for (const version of lane.versions) {
+        const { reopens } = version
+        if (reopens === undefined || --reopens.next > 0) continue
+        version.reopens = undefined
+        const { model, version: number, digest } = version.named
+        this.#options.openModel(model, number, digest).then(
+          session => {
+            // It may have been replaced, or ordered again, meanwhile.
+            const isWanted = lane.versions.includes(version) && this.#lanes.includes(lane)
+            if (!isWanted || version.session !== undefined) return session.close()
+            version.session = session
+            version.problem = undefined
+            return undefined
+          },
+          () => {
+            const waits = Math.min(2 * reopens.waits, REOPEN_WINDOWS_MAX)
+            if (version.problem !== undefined) version.reopens = { waits, next: waits }
+          },
+        )
+      }
   }
 
   forget(series: number): void {

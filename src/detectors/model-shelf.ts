@@ -12,6 +12,8 @@ export class ModelShelf {
   readonly #host: ModelHost
   readonly #folderOf: (model: string, version: number) => string
   readonly #waiting = new Map<string, Promise<ModelSession>>()
+  /** How many sessions of a version were handed out and are not closed yet. */
+  readonly #out = new Map<string, number>()
 
   /** `folderOf`: where the package of a version lies. */
   constructor(host: ModelHost, folderOf: (model: string, version: number) => string) {
@@ -19,9 +21,10 @@ export class ModelShelf {
     this.#folderOf = folderOf
   }
 
-  /** Opens a version and keeps it ready. Throws as the host does, and FS_MODEL_INVALID when its digest is another. */
+  /** Opens a version and keeps it ready, unless it runs already. Throws as the host does, and FS_MODEL_INVALID when its digest is another. */
   async prepare(model: string, version: number, digest: string): Promise<void> {
     const key = keyOf(model, version, digest)
+    if (this.#out.has(key)) return
     const opening = this.#waiting.get(key) ?? this.#open(model, version, digest)
     this.#waiting.delete(key)
     this.#waiting.set(key, opening)
@@ -39,11 +42,17 @@ export class ModelShelf {
   }
 
   /** A session of a version: the one made ready, or a new one. It is the caller's to close. */
-  take(model: string, version: number, digest: string): Promise<ModelSession> {
+  async take(model: string, version: number, digest: string): Promise<ModelSession> {
     const key = keyOf(model, version, digest)
     const ready = this.#waiting.get(key)
     this.#waiting.delete(key)
-    return ready ?? this.#open(model, version, digest)
+    const session = await (ready ?? this.#open(model, version, digest))
+    this.#out.set(key, (this.#out.get(key) ?? 0) + 1)
+    return new Handed(session, () => {
+      const left = (this.#out.get(key) ?? 1) - 1
+      if (left === 0) this.#out.delete(key)
+      else this.#out.set(key, left)
+    })
   }
 
   async #open(model: string, version: number, digest: string): Promise<ModelSession> {
@@ -62,6 +71,31 @@ export class ModelShelf {
     const all = [...this.#waiting.values()]
     this.#waiting.clear()
     await Promise.all(all.map(closed))
+  }
+}
+
+/** A session whose end is told. */
+class Handed implements ModelSession {
+  readonly card: ModelSession['card']
+  readonly runtime: ModelSession['runtime']
+  readonly #session: ModelSession
+  #onClose: (() => void) | undefined
+
+  constructor(session: ModelSession, onClose: () => void) {
+    this.card = session.card
+    this.runtime = session.runtime
+    this.#session = session
+    this.#onClose = onClose
+  }
+
+  run(input: Float32Array, rows: number, timeoutMs?: number): Promise<Float32Array> {
+    return this.#session.run(input, rows, timeoutMs)
+  }
+
+  close(): Promise<void> {
+    this.#onClose?.()
+    this.#onClose = undefined
+    return this.#session.close()
   }
 }
 

@@ -86,8 +86,15 @@ function rolesOf(lane: ModelLane): [string, ScoringVersion][] {
   return Object.entries(all).filter((one): one is [string, ScoringVersion] => one[1] !== undefined)
 }
 
-function describe({ plan, named, rows, failed, problem }: ScoringVersion): SavedVersion {
-  return { plan, version: named.version, digest: named.digest, rows, failed, problem: problem ?? null }
+function describe({ plan, named, rows, failed, problem, reopens }: ScoringVersion): SavedVersion {
+  return {
+    plan,
+    version: named.version,
+    digest: named.digest,
+    rows,
+    failed,
+    problem: reopens ? null : (problem ?? null),
+  }
 }
 
 /** The columns of a version that lie by covered row. */

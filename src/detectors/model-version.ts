@@ -55,6 +55,8 @@ export class ScoringVersion {
   session: ModelSession | undefined
   /** Why it is not asked any more. */
   problem: string | undefined
+  /** Windows until it is opened again, after it could not be: the wait doubles. Undefined while that is not the matter. */
+  reopens: { waits: number; next: number } | undefined
   readonly running: Columns = { mean: NOTHING, deviation: NOTHING, count: NOTHING }
   readonly rawPoint: Raw = { centre: NOTHING, size: NOTHING, count: NOTHING }
   readonly rawIncident: Raw = { centre: NOTHING, size: NOTHING, count: NOTHING }
@@ -152,6 +154,15 @@ export class ScoringVersion {
     this.rows += rows
     this.#read(own, output)
     this.#calibrate(own)
+  }
+
+  /** What it did so far was no duty. */
+  startCounting(): void {
+    this.rows = 0
+    this.failed = 0
+    this.#timedRows = 0
+    this.#ms = 0
+    this.#msMax = 0
   }
 
   #time(rows: number, ms: number): void {

@@ -313,6 +313,25 @@ describe('a model that fails', () => {
     expect((await w.window()).get(row)).not.toBeNaN()
   })
 
+  it('that could not be opened after a restart is tried again beside the windows', async () => {
+    const w = world([[1, zeros]])
+    const row = w.add('p99')
+    await w.member.order(promote(1))
+    await w.windows(40)
+    const saved = w.member.snapshot()
+    w.member = w.make()
+    w.member.restore(saved)
+    const kept = w.shelf.packages.get('probe@1')
+    w.shelf.packages.delete('probe@1')
+    await w.windows(4)
+    expect(w.member.problem).toContain('cannot be opened')
+    expect((await w.window()).get(row)).toBeNaN()
+    if (kept) w.shelf.packages.set('probe@1', kept)
+    await w.windows(16)
+    expect(w.member.problem).toBeUndefined()
+    expect((await w.window()).get(row)).not.toBeNaN()
+  })
+
   it('has no opinion of the rows on which it answers NaN', async () => {
     const w = world([[1, row => Array.from(row, (_, i) => (row[7] > 2 && i === 0 ? NaN : 0))]])
     const [a, b] = [w.add('p99'), w.add('rate', 'traffic')]

@@ -16,8 +16,8 @@ function read(card: Given, input: number[], output: number[], slot: number, newe
   return out
 }
 
-const SERIES = { of: 'series', length: 3 } as const
-const ENTITY = { of: 'entity', length: 2, metrics: ['a', 'b'] } as const
+const SERIES: Given['window'] = { of: 'series', length: 3 }
+const ENTITY: Given['window'] = { of: 'entity', length: 2, metrics: ['a', 'b'] }
 
 describe('raw scores', () => {
   it('of a reconstruction: the newest value, and the whole window', () => {
@@ -110,7 +110,7 @@ describe('a plan', () => {
     expect(refused({ task: 'score', window: SERIES, outputWidth: 3 })).toContain('not 3')
     expect(refused({ task: 'reconstruction', window: SERIES, outputWidth: 1 })).toContain('not 1')
     expect(refused({ task: 'forecast', window: SERIES, quantiles: [0.9, 0.1] })).toContain('ascending')
-    const odd = { of: 'entity', length: 2, metrics: ['kind:colour'] } as const
+    const odd: Given['window'] = { of: 'entity', length: 2, metrics: ['kind:colour'] }
     expect(refused({ task: 'score', window: odd })).toContain('no kind of metric')
   })
 })
