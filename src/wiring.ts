@@ -13,19 +13,21 @@ import type { ModelDesk } from './core/model-standing.ts'
 import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { ModelBatcher } from './detectors/model-batcher.ts'
 import { openHost, type ProbingHost } from './detectors/model-host.ts'
 import { ModelShelf } from './detectors/model-shelf.ts'
 import { publicScore } from './detectors/severity.ts'
 import { drillRows } from './disruptions/drill.ts'
 import { drillSeries } from './disruptions/drill-series.ts'
 import type { Effects } from './effects.ts'
+import type { Experiments } from './experiments/experiments.ts'
 import { parseTime } from './ingest/time.ts'
 import { type DeskParts, RegistryDesk } from './model-desk.ts'
 import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
 import { EventStream } from './publish/event-stream.ts'
 import { FanOut } from './publish/fan-out.ts'
 import { WebhookSink } from './publish/webhook-sink.ts'
-import type { ServeDeps, ServeOptions } from './serve/deps.ts'
+import type { ServeDeps, ServedModel, ServeOptions } from './serve/deps.ts'
 import type { GrpcService } from './serve/grpc.ts'
 import { ModelLedger } from './store/model-ledger.ts'
 import { ModelRegistry } from './store/model-registry.ts'
@@ -84,6 +86,8 @@ const SHIPPED_MODELS = fileURLToPath(new URL('../models', import.meta.url))
 export interface Models extends ModelsPort {
   readonly shelf: ModelShelf
   readonly host: ProbingHost
+  /** Opens a package to answer inference requests, joined into batches. */
+  serve(folder: string): Promise<ServedModel>
   close(): Promise<void>
 }
 
@@ -97,6 +101,17 @@ export function openModels(folder: string): Models {
   return {
     shelf,
     host,
+    serve: async folder => {
+      const session = await host.open(folder)
+      const batcher = new ModelBatcher(session)
+      return {
+        run: (caller, input, rows, timeoutMs) => batcher.run(caller, input, rows, timeoutMs),
+        close: () => {
+          batcher.close()
+          return session.close()
+        },
+      }
+    },
     openModel: (model, version, digest) => shelf.take(model, version, digest),
     close: async () => {
       await shelf.close()
@@ -126,6 +141,7 @@ export async function openDesk(
 export interface Wired {
   readonly desk: ModelDesk
   readonly models: Models
+  readonly experiments: Experiments
   readonly parts: Assembled
   readonly inbox: Inbox
   readonly index: RecordIndex
@@ -176,7 +192,8 @@ export function serveDeps(wired: Wired): ServeDeps {
     drillSeries: question => drillSeries(parts.series, parts.history, question),
     changes: () => [...wired.changes.values()],
     models: wired.desk,
-    openModel: ({ folder }) => wired.models.host.open(folder),
+    openModel: version => wired.models.serve(version.folder),
+    experiments: wired.experiments,
     rejects: wired.rejects,
     events: sinks.stream,
     telemetry: wired.telemetry,

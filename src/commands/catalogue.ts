@@ -53,7 +53,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     add: async cli => (await import('./drill.ts')).addDrillCommand(cli),
   },
   models: {
-    summary: 'model packages: whether they are what they say',
+    summary: 'model packages: tried, pushed, shadowed, promoted, rolled back',
     add: async cli => (await import('./models.ts')).addModelsCommand(cli),
   },
   windows: {

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
 
 /** How a command reaches the running service. */
@@ -12,30 +12,40 @@ const WRONG: ReadonlySet<number> = new Set([400, 404, 409, 413, 415, 422])
 
 /** Adds the options of commands that talk to a running service. */
 export function addServiceOptions(command: Command, scope: string): Command {
-  return command
-    .option('--url <url>', 'the running service', 'http://127.0.0.1:4318')
-    .option('--key <key>', `API key with the scope ${scope}`)
-    .option('--json', 'print JSON')
+  return (
+    command
+      .addOption(
+        new Option('--url <url>', 'the running service')
+          .env('FORESHOCK_URL')
+          .default('http://127.0.0.1:4318'),
+      )
+      // Better in the environment: what a command was called with is seen by all who use the machine.
+      .addOption(new Option('--key <key>', `API key with the scope ${scope}`).env('FORESHOCK_KEY'))
+      .option('--json', 'print JSON')
+  )
 }
 
 /**
- * Asks the running service; `body` goes as JSON. Throws FS_INPUT_INVALID with the service's own words when it refuses
+ * Asks the running service; `body` goes as JSON, bytes as the gzip that they are. Throws FS_INPUT_INVALID with the service's own words when it refuses
  * what was asked, FS_IO when it cannot be reached or fails.
  */
 export async function askService<T>(
   { url: base, key }: ServiceFlags,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
   body?: unknown,
 ): Promise<T> {
   const url = urlOf(base, path)
   const headers: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` }
-  if (body !== undefined) headers['content-type'] = 'application/json'
-  const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+  const isBytes = body instanceof Uint8Array
+  if (body !== undefined) headers['content-type'] = isBytes ? 'application/gzip' : 'application/json'
+  const sent = isBytes ? new Uint8Array(body) : JSON.stringify(body)
+  const init = { method, headers, ...(body === undefined ? {} : { body: sent }) }
   const answer = await fetch(url, init).catch(error => {
     const { cause } = error as { cause?: { message?: string } }
     throw new ForeshockError('FS_IO', `${url.origin} does not answer (${cause?.message ?? error})`)
   })
+  if (answer.status === 204) return undefined as T
   if (answer.ok) return (await answer.json()) as T
   const problem = (await answer.json().catch(() => ({}))) as { detail?: string }
   const text = `${url.origin}: ${answer.status} ${problem.detail ?? ''}`.trim()

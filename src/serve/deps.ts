@@ -14,7 +14,6 @@ import type { AlertingReport, ExplainedSuspect } from '../core/stages.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import type { CallEdge } from '../core/topology.ts'
 import type { OpenWindowFile } from '../core/window-rows.ts'
-import type { ModelSession } from '../detectors/model-runtime.ts'
 import type { DrillQuestion } from '../disruptions/drill.ts'
 import type { SeriesQuestion } from '../disruptions/drill-series.ts'
 import type { Explanation } from '../disruptions/leaf-table.ts'
@@ -41,6 +40,13 @@ export interface EventFeed {
    * before it returns. Undefined when too many listen already.
    */
   subscribe(lastEventId: string | undefined, to: EventListener): EventSubscription | undefined
+}
+
+/** A model open for inference requests. */
+export interface ServedModel {
+  /** Output of `rows` rows, row-major; what several callers ask at once may be answered together. */
+  run(caller: string, input: Float32Array, rows: number, timeoutMs: number): Promise<Float32Array>
+  close(): Promise<void>
 }
 
 /** Everything the HTTP service reads from or hands on to; `main.ts` wires it. */
@@ -82,7 +88,7 @@ export interface ServeDeps {
   /** Packages, parts and orders of models; without one there are no routes of models. */
   readonly models?: ModelDesk
   /** Opens a version to answer inference requests; comes with `models`. Throws FS_MODEL_*. */
-  openModel?(version: StoredVersion): Promise<ModelSession>
+  openModel?(version: StoredVersion): Promise<ServedModel>
   readonly rejects: Rejects
   /** Without it there are no experiments. */
   readonly experiments?: ExperimentService

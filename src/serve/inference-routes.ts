@@ -131,7 +131,7 @@ async function infer(
   const body = await inflated(request, settings.bodyBytesMax)
   const header = request.headers['inference-header-content-length']
   const asked = inferRequestOf(tensors, body, header?.toString())
-  const values = await served.run(stored, asked.input, asked.rows, asked.timeoutMs)
+  const values = await served.run(stored, whoOf(request), asked.input, asked.rows, asked.timeoutMs)
   const answer = inferAnswer({ name: stored.model, version: stored.version, ...tensors }, asked, values)
   if (answer.headerLength === undefined) return reply.type('application/json').send(answer.body)
   return reply

@@ -27,7 +27,7 @@ export const orderBody = z
       .describe('Of a canary: share of the series it speaks for; default 0.1'),
     why: z.string().min(1).max(2000).optional(),
   })
-  .default({})
+  .nullish()
 
 const versionRef = z.object({ version: z.number().int(), digest: z.string() })
 const useSchema = versionRef.extend({

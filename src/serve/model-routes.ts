@@ -142,13 +142,13 @@ export function modelRoutes(plain: FastifyInstance, deps: ServeDeps, desk: Model
       async (request, reply) => {
         const { id: who } = principalOf(request)
         const { id } = request.params
-        const { version, share, why } = request.body
+        const { version, share, why } = request.body ?? {}
         if (share !== undefined && op !== 'canary')
           throw new ForeshockError('FS_INPUT_INVALID', 'body share: only a canary has a share')
         if (version !== undefined && !['promote', 'shadow', 'canary'].includes(op))
           throw new ForeshockError('FS_INPUT_INVALID', `body version: ${op} names no version`)
         const key = request.headers['idempotency-key']?.toString()
-        const body = Buffer.from(JSON.stringify([op, id, request.body]))
+        const body = Buffer.from(JSON.stringify([op, id, version, share, why]))
         const { answer, replayed } = await cache.once(who, key, body, () =>
           desk.order({ op, model: id, version, share, by: who, why }),
         )

@@ -1,6 +1,6 @@
 import { ForeshockError } from '../core/errors.ts'
 import type { ModelDesk, ModelEntry, StoredVersion } from '../core/model-standing.ts'
-import type { ModelSession } from '../detectors/model-runtime.ts'
+import type { ServedModel } from './deps.ts'
 import { notFound } from './http.ts'
 
 /** Models open for inference at once; the one that was not asked for longest gives way. */
@@ -8,11 +8,14 @@ const OPEN_MAX = 8
 /** Requests under way at once, all models together. */
 const RUNNING_MAX = 64
 
+/** Longest that a request may wait for its answer, ms. */
+const TIMEOUT_MS_MAX = 10_000
+
 export type ServedState = 'READY' | 'UNAVAILABLE'
 
 interface Open {
   readonly stored: StoredVersion
-  readonly session: Promise<ModelSession>
+  readonly session: Promise<ServedModel>
   running: number
   /** Counts up with every use. */
   usedAt: number
@@ -24,16 +27,18 @@ interface Open {
  */
 export class ServedModels {
   readonly #desk: ModelDesk
-  readonly #open: (stored: StoredVersion) => Promise<ModelSession>
+  readonly #open: (stored: StoredVersion) => Promise<ServedModel>
+  readonly #openMax: number
   readonly #sessions = new Map<string, Open>()
   /** What was asked for by name, against the rule. */
   readonly #chosen = new Map<string, 'loaded' | 'unloaded'>()
   #running = 0
   #uses = 0
 
-  constructor(desk: ModelDesk, open: (stored: StoredVersion) => Promise<ModelSession>) {
+  constructor(desk: ModelDesk, open: (stored: StoredVersion) => Promise<ServedModel>, openMax = OPEN_MAX) {
     this.#desk = desk
     this.#open = open
+    this.#openMax = openMax
   }
 
   /** The version that a request without one means: the champion, else the newest served, else the newest. */
@@ -96,9 +101,10 @@ export class ServedModels {
   /** Throws FS_CONFLICT when it is not served, FS_OVERLOADED, FS_MODEL_*. */
   async run(
     stored: StoredVersion,
+    caller: string,
     input: Float32Array,
     rows: number,
-    timeoutMs: number | undefined,
+    timeoutMs = TIMEOUT_MS_MAX,
   ): Promise<Float32Array> {
     const { model, version } = stored
     if (!this.isServed(stored))
@@ -113,7 +119,7 @@ export class ServedModels {
     try {
       open = await this.#opened(stored)
       open.running++
-      return await (await open.session).run(input, rows, timeoutMs)
+      return await (await open.session).run(caller, input, rows, Math.min(timeoutMs, TIMEOUT_MS_MAX))
     } finally {
       this.#running--
       if (open) open.running--
@@ -138,9 +144,9 @@ export class ServedModels {
       return known
     }
     const idle = [...this.#sessions].filter(([, one]) => one.running === 0)
-    if (this.#sessions.size >= OPEN_MAX) {
+    if (this.#sessions.size >= this.#openMax) {
       const [oldest] = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt)
-      if (!oldest) throw new ForeshockError('FS_OVERLOADED', `${OPEN_MAX} models are answering already`)
+      if (!oldest) throw new ForeshockError('FS_OVERLOADED', `${this.#openMax} models are answering already`)
       // Not waited for: the place is free at once, the thread ends when it ends.
       void this.#close(oldest[0])
     }

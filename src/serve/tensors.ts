@@ -52,14 +52,15 @@ export function tensorOfJson(
   if (!Array.isArray(data)) throw invalid(`input ${name}: data is no array`)
   const count = rows * width
   const out = new Float32Array(count)
-  if (data.length === count && !Array.isArray(data[0])) {
-    for (let i = 0; i < count; i++) out[i] = elementOf(name, datatype, data[i])
-    return out
-  }
-  if (data.length !== rows)
+  const isFlat = !Array.isArray(data[0])
+  if (data.length !== (isFlat ? count : rows))
     throw invalid(
       `input ${name}: ${count} elements wanted, flat or as ${rows} arrays of ${width}, not ${data.length}`,
     )
+  if (isFlat) {
+    for (let i = 0; i < count; i++) out[i] = elementOf(name, datatype, data[i])
+    return out
+  }
   for (let row = 0; row < rows; row++) {
     const cells: unknown = data[row]
     if (!Array.isArray(cells) || cells.length !== width)

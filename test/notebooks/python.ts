@@ -42,24 +42,44 @@ export async function finished(
   return { code, out }
 }
 
-/** Path of a Python that has the requirements. */
-export async function notebookPython(context: TestContext): Promise<string> {
-  const named = process.env.FORESHOCK_NOTEBOOK_PYTHON
+export interface PythonNeeds {
+  readonly what: string
+  /** File of pinned requirements, and how messages call it. */
+  readonly requirements: string
+  readonly shown: string
+  /** Environment variable that names a Python that has them. */
+  readonly variable: string
+}
+
+/** Path of a Python that has the requirements of the notebooks. */
+export function notebookPython(context: TestContext): Promise<string> {
+  return pythonWith(context, {
+    what: 'notebooks',
+    requirements: REQUIREMENTS,
+    shown: 'notebooks/requirements.txt',
+    variable: 'FORESHOCK_NOTEBOOK_PYTHON',
+  })
+}
+
+/** Path of a Python that has what is needed. */
+export async function pythonWith(context: TestContext, needs: PythonNeeds): Promise<string> {
+  const { what, requirements, shown, variable } = needs
+  const named = process.env[variable]
   if (named) return named
-  const digest = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex').slice(0, 12)
+  const digest = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12)
   const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
-  const folder = join(cache, 'foreshock', `notebooks-${digest}`)
+  const folder = join(cache, 'foreshock', `${what}-${digest}`)
   const python = join(folder, 'bin', 'python')
-  const reason = existsSync(python) ? '' : await make(folder)
+  const reason = existsSync(python) ? '' : await make(folder, requirements)
   if (reason === '') return python
-  const text = `no Python for notebooks (${reason}): install notebooks/requirements.txt somewhere and set FORESHOCK_NOTEBOOK_PYTHON`
+  const text = `no Python for ${what} (${reason}): install ${shown} somewhere and set ${variable}`
   if (process.env.FORESHOCK_REQUIRE_PEERS === '1') throw new Error(text)
   process.stderr.write(`SKIPPED ${context.task.name}: ${text}\n`)
   return context.skip(text)
 }
 
 /** Makes the environment beside its place and moves it there when it is whole; '' or what went wrong. */
-async function make(folder: string): Promise<string> {
+async function make(folder: string, requirements: string): Promise<string> {
   if (spawnSync('python3', ['--version']).status !== 0) return 'no python3'
   const started = `${folder}.${process.pid}`
   mkdirSync(join(folder, '..'), { recursive: true })
@@ -67,7 +87,7 @@ async function make(folder: string): Promise<string> {
     const venv = await finished('python3', ['-m', 'venv', started])
     if (venv.code !== 0) return `python3 -m venv failed: ${venv.out.trim().slice(-300)}`
     const python = join(started, 'bin', 'python')
-    const pip = await finished(python, ['-m', 'pip', 'install', '--quiet', '-r', REQUIREMENTS], {
+    const pip = await finished(python, ['-m', 'pip', 'install', '--quiet', '-r', requirements], {
       limitMs: INSTALL_MS,
     })
     if (pip.code !== 0) return `pip install failed: ${pip.out.trim().slice(-300)}`

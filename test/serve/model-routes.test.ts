@@ -148,7 +148,7 @@ describe('/api/models', { timeout: 60_000 }, () => {
     const { items } = await json(await call('GET', '/api/models', undefined, { authorization: 'Bearer r' }))
     expect(items).toMatchObject([{ model: 'sum', versions: [{ part: 'challenger' }, { part: 'champion' }] }])
     expect((await post('promote')).status).toBe(200)
-    expect((await post('rollback')).status).toBe(200)
+    expect((await call('POST', '/api/models/sum/rollback')).status).toBe(200)
     expect(models.desk.entry('sum')?.standing.champion?.version).toBe(1)
   })
 

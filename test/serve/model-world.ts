@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { EMPTY_RECEIPT, type Envelope } from '../../src/core/envelope.ts'
 import type { ModelOrder, ModelState, ModelVersion } from '../../src/core/model.ts'
 import { afterOrder, NO_STANDING, type Standing, type StoredVersion } from '../../src/core/model-standing.ts'
+import { ModelBatcher } from '../../src/detectors/model-batcher.ts'
 import { openHost, type ProbingHost } from '../../src/detectors/model-host.ts'
 import { RegistryDesk } from '../../src/model-desk.ts'
+import type { ServedModel } from '../../src/serve/deps.ts'
 import { ModelLedger } from '../../src/store/model-ledger.ts'
 import { ModelRegistry } from '../../src/store/model-registry.ts'
 import { writePackage } from '../detectors/model-packages.ts'
@@ -66,7 +68,7 @@ export interface ModelWorld {
   readonly warnings: string[]
   /** Lets `prepare` fail. */
   failure: Error | undefined
-  open(stored: StoredVersion): ReturnType<ProbingHost['open']>
+  open(stored: StoredVersion): Promise<ServedModel>
   close(): Promise<void>
 }
 
@@ -108,7 +110,17 @@ export async function modelWorld(
       warn,
       clock: () => (clockMs += 1000),
     }),
-    open: stored => host.open(stored.folder),
+    open: async stored => {
+      const session = await host.open(stored.folder)
+      const batcher = new ModelBatcher(session)
+      return {
+        run: (caller, input, rows, timeoutMs) => batcher.run(caller, input, rows, timeoutMs),
+        close: () => {
+          batcher.close()
+          return session.close()
+        },
+      }
+    },
     close: async () => {
       await host.close()
       rmSync(root, { recursive: true, force: true })
