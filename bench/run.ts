@@ -41,6 +41,7 @@ const CHILDREN: readonly Child[] = [
   { name: 'suspects', file: 'suspects', args: [] },
   { name: 'entities', file: 'entities', args: [] },
   { name: 'inference', file: 'inference', args: [] },
+  { name: 'experiments', file: 'experiments', args: [] },
 ]
 
 function measure(child: Child): Promise<Measured[]> {

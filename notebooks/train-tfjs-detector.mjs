@@ -1,5 +1,6 @@
 // Trains a small forecaster in TensorFlow.js on exported windows and writes it as a model package:
-// `node train-tfjs-detector.mjs --windows windows.parquet --out packages/next-window/1 [--small]`.
+// `node train-tfjs-detector.mjs --windows windows.parquet --out packages/next-window/1 [--small] [--about TEXT]`,
+// where --about says for the card what windows they are.
 //
 // Input: the 16 windows before the one that is forecast, each minus the median of the 16, over 1.4826 times the median
 // distance from it, at least a thousandth of the median's size (card: normalisation `window`). Output: the .1, .5 and .9
@@ -26,6 +27,7 @@ const { values: flags } = parseArgs({
     windows: { type: 'string' },
     out: { type: 'string' },
     small: { type: 'boolean', default: false },
+    about: { type: 'string', default: '' },
   },
 })
 if (!flags.windows || !flags.out) throw new Error('say --windows FILE and --out FOLDER')
@@ -202,7 +204,9 @@ writeFileSync(
       stepMs,
       digest,
       training: {
-        data: [`${keys.length} exported series, every fifth left out; windows inside anomalies left out`],
+        data: [
+          `${flags.about || 'exported windows'}: ${keys.length} series, every fifth left out; windows inside anomalies left out`,
+        ],
         script: 'notebooks/train-tfjs-detector.mjs',
         command: `node train-tfjs-detector.mjs --windows windows.parquet --out packages/next-window/1${flags.small ? ' --small' : ''}`,
         seed: SEED,

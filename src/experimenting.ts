@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { systemClock } from './core/clock.ts'
 import type { Logger } from './core/logger.ts'
 import type { ModelState, PairedScores } from './core/model.ts'
@@ -19,7 +18,7 @@ export class PairRelay {
 }
 
 interface ExperimentSurroundings {
-  /** The service's data folder. */
+  /** Where they are kept. */
   readonly folder: string
   readonly series: SeriesTable
   readonly openSurprise: number
@@ -34,14 +33,14 @@ interface ExperimentSurroundings {
 }
 
 /**
- * Goes on with the experiments of a data folder. To be opened before the journal is replayed, so that windows which
+ * Goes on with the experiments of a folder. To be opened before the journal is replayed, so that windows which
  * were scored but not yet saved are counted again.
  */
 export async function openExperiments(around: ExperimentSurroundings): Promise<Experiments> {
   const { folder, series, openSurprise, models, desk, pairs, effects, telemetry, logger, onError } = around
   const experiments = await Experiments.open({
     store: new FileExperiments({
-      dir: join(folder, 'experiments'),
+      dir: folder,
       onWarning: text => logger.warn(text),
     }),
     clock: systemClock,

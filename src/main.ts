@@ -19,6 +19,7 @@ import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
+import { openExperiments, PairRelay } from './experimenting.ts'
 import { hostSamples } from './ingest/host.ts'
 import { Pipeline } from './pipeline.ts'
 import { ConfigurationMemory, reconciled } from './reconcile.ts'
@@ -48,6 +49,8 @@ const SETTLE_MS = 5000
 const ORPHANS_MAX = 1000
 /** Own gauges are read this often, ms. */
 const GAUGES_MS = 1000
+/** Experiments are looked after this often, ms: a challenger that does harm is withdrawn as soon. */
+const EXPERIMENTS_MS = 1000
 
 /** The stages, and whether they have learned from history. */
 interface Parts extends Assembled {
@@ -92,7 +95,8 @@ export async function startService(
   })
   const warn = (text: string) => logger.warn(text)
   const configuration = new ConfigurationMemory(config)
-  const models = openModels(folder('models'))
+  const pairs = new PairRelay()
+  const models = { ...openModels(folder('models')), observe: pairs.observe }
   const build = (): Parts => ({
     ...assemble(config, rejects, warn, models),
     warmUp: new WarmUpMemory(),
@@ -129,6 +133,19 @@ export async function startService(
     logger,
     clock: systemClock,
   })
+  const openSurprise = config.detection.openSurprise ?? ENSEMBLE_DEFAULTS.openAt
+  const experiments = await openExperiments({
+    folder: folder('experiments'),
+    series: parts.series,
+    openSurprise,
+    models: () => parts.scoring.models(),
+    desk: () => desk,
+    pairs,
+    effects,
+    telemetry,
+    logger,
+    onError,
+  })
   let replayed = 0
   for await (const { position, envelope } of journal.read(restored)) {
     // Left by a start that was cut short while it learned: history ends where these begin.
@@ -163,7 +180,8 @@ export async function startService(
     parts,
     desk,
     models,
-    openSurprise: config.detection.openSurprise ?? ENSEMBLE_DEFAULTS.openAt,
+    experiments,
+    openSurprise,
     inbox,
     index,
     changes,
@@ -206,6 +224,7 @@ export async function startService(
       onError,
     ),
     every(config.features.step, () => ticker.tick(), onError),
+    every(EXPERIMENTS_MS, () => experiments.tick(), onError),
   ]
   const host = config.sources.host
   if (host.enabled) timers.push(every(host.every, () => sendHost(inbox, host.entity), onError))
@@ -227,6 +246,7 @@ export async function startService(
       warmUp.stop()
       for (const timer of timers) timer.stop()
       await Promise.all([app.close(), grpc?.close()])
+      await experiments.close()
       await inbox.close()
       // Half a history must not stand for the whole: the next start learns from the beginning.
       if (!warmUp.interrupted) await saver.save()

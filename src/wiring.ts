@@ -20,6 +20,7 @@ import { publicScore } from './detectors/severity.ts'
 import { drillRows } from './disruptions/drill.ts'
 import { drillSeries } from './disruptions/drill-series.ts'
 import type { Effects } from './effects.ts'
+import type { Experiments } from './experiments/experiments.ts'
 import { parseTime } from './ingest/time.ts'
 import { type DeskParts, RegistryDesk } from './model-desk.ts'
 import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
@@ -140,6 +141,7 @@ export async function openDesk(
 export interface Wired {
   readonly desk: ModelDesk
   readonly models: Models
+  readonly experiments: Experiments
   readonly parts: Assembled
   readonly inbox: Inbox
   readonly index: RecordIndex
@@ -191,6 +193,7 @@ export function serveDeps(wired: Wired): ServeDeps {
     changes: () => [...wired.changes.values()],
     models: wired.desk,
     openModel: version => wired.models.serve(version.folder),
+    experiments: wired.experiments,
     rejects: wired.rejects,
     events: sinks.stream,
     telemetry: wired.telemetry,

@@ -71,18 +71,20 @@ def median(rows):
     return out
 
 
-def series_inputs(values, length, normalisation, step_ms):
-    """Inputs of one series and which windows have one: rows end with value i + length - 1 (`window.of` = series).
+def series_inputs(values, length, normalisation, step_ms, forecast=False):
+    """Inputs of one series and which windows have one (`window.of` = series): row i ends with value i + length - 1.
 
-    Windows whose newest value is a gap, or of which less than half is there, have none.
+    For a forecast, row i ends just before value i + length, which is the one that is scored. Rows whose scored value is a gap,
+    or of which less than half is there, have no input.
     """
-    rows = windows(np.asarray(values, np.float64), length)
+    values = np.asarray(values, np.float64)
+    rows = windows(values[:-1] if forecast else values, length)
+    first = length if forecast else length - 1
     means = scales = None
     if normalisation["by"] == "running":
-        means, scales = (column[length - 1 :] for column in running(values, normalisation["days"], step_ms))
+        means, scales = (column[first:] for column in running(values, normalisation["days"], step_ms))
     z = normalised(rows, normalisation, means, scales)
-    present = np.isfinite(z).sum(axis=1)
-    usable = (present >= PRESENT_LEAST * length) & np.isfinite(z[:, -1])
+    usable = (np.isfinite(z).sum(axis=1) >= PRESENT_LEAST * length) & np.isfinite(values[first:])
     return np.nan_to_num(z, nan=0.0).astype(np.float32), usable
 
 

@@ -16,6 +16,7 @@ interface StartFlags extends Flags {
   readonly canary?: string
   readonly autoPromote?: boolean
   readonly maxDuration?: string
+  readonly probation?: string
   readonly minWindows?: string
   readonly alpha?: string
   readonly unit?: string
@@ -86,6 +87,11 @@ function addStart(group: Command): void {
     .option('--champion <version>', 'refuse unless this version is champion')
     .option('--canary <share>', 'let it speak for this share of the series, 0..1')
     .option('--auto-promote', 'promote it once it is shown to be better')
+    .option(
+      '--probation <duration>',
+      'watch it so long once promoted by itself, roll it back if it fails',
+      '1h',
+    )
     .option('--max-duration <duration>', 'withdraw it after this', '14d')
     .option('--min-windows <n>', 'before it can be promoted')
     .option('--alpha <p>', 'chance, at most, of calling the worse one better')
@@ -125,6 +131,7 @@ function planOf(model: string, flags: StartFlags): Record<string, unknown> {
     minWindows: numberOf('--min-windows', flags.minWindows),
     maxDurationSeconds: seconds('--max-duration', flags.maxDuration),
     autoPromote: flags.autoPromote ?? false,
+    probationSeconds: seconds('--probation', flags.probation),
     unitSeconds: seconds('--unit', flags.unit),
     alertsPerSeriesWeek: numberOf('--alerts', flags.alerts),
     ...(Object.keys(guardrails).length > 0 ? { guardrails } : {}),

@@ -32,6 +32,8 @@ export const experimentPlanSchema = z.strictObject({
   maxDurationSeconds: z.number().min(1).max(31_622_400).default(1_209_600),
   /** Promote the challenger once it is better; otherwise that is only said. */
   autoPromote: z.boolean().default(false),
+  /** After promoting it by itself: watched for so long, and rolled back when it fails. Seconds of the wall clock. */
+  probationSeconds: z.number().min(0).max(31_622_400).default(3600),
   /** Length of a unit: in it a series alerts or does not, and normal time is counted in it. Seconds of event time. */
   unitSeconds: z.number().min(1).max(604_800).default(3600),
   /** Both versions are judged at the threshold at which they alert in so many units a series and week. */
@@ -53,9 +55,6 @@ export interface ExperimentLabel {
   readonly by: string
 }
 
-export const VERSIONS = ['champion', 'challenger'] as const
-export type Side = (typeof VERSIONS)[number]
-
 /** Both sides of one number. */
 const both = z.object({ champion: z.number(), challenger: z.number() })
 const bothOrNull = z.object({ champion: z.number().nullable(), challenger: z.number().nullable() })
@@ -72,7 +71,7 @@ const bucketSchema = z.object({
 
 const eventSchema = z.object({
   time: z.string(),
-  what: z.enum(['started', 'decided', 'problem', 'promoted', 'withdrawn', 'stopped']),
+  what: z.enum(['started', 'decided', 'problem', 'promoted', 'rolledBack', 'withdrawn', 'stopped']),
   why: z.string(),
 })
 export type ExperimentEvent = z.output<typeof eventSchema>
@@ -81,7 +80,9 @@ export type ExperimentEvent = z.output<typeof eventSchema>
 export const experimentSchema = z.object({
   id: z.string(),
   plan: experimentPlanSchema.extend({ champion: z.number() }),
-  status: z.enum(['running', 'ending', 'promoted', 'withdrawn', 'stopped']),
+  status: z
+    .enum(['running', 'ending', 'probation', 'promoted', 'rolledBack', 'withdrawn', 'stopped'])
+    .describe('In probation it was promoted and is watched; rolledBack is how that can end'),
   reason: z.string().nullable().describe('Why it ended'),
   by: z.string().describe('Who started it'),
   startedAt: z.string(),

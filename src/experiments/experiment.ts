@@ -5,10 +5,10 @@ import type {
   ExperimentReport,
   SavedExperiment,
 } from '../core/experiment.ts'
-import type { PairedScores } from '../core/model.ts'
+import type { ModelUse, PairedScores } from '../core/model.ts'
 import type { SeriesTable } from '../core/series.ts'
 import { Evidence, type SavedEvidence } from './evidence.ts'
-import { brokenWhy, judgeGuardrails } from './guardrails.ts'
+import { brokenWhy, isFailing, judgeGuardrails } from './guardrails.ts'
 import { reportOf } from './report.ts'
 
 /** Events kept of one experiment. */
@@ -20,15 +20,25 @@ export type SettledPlan = ExperimentPlan & { readonly champion: number }
 
 /** What is to become of an experiment, and why. */
 export interface Conclusion {
-  readonly status: 'promoted' | 'withdrawn' | 'stopped'
+  readonly status: 'promoted' | 'rolledBack' | 'withdrawn' | 'stopped'
   readonly why: string
   /** What the models are ordered to do then; null when others have seen to it. */
-  readonly order: 'promote' | 'withdraw' | null
+  readonly order: 'promote' | 'rollback' | 'withdraw' | null
+  readonly isByHand?: true
+}
+
+/** Since when the challenger is champion and watched, and what it had done before. */
+export interface Probation {
+  readonly sinceMs: number
+  readonly why: string
+  readonly rows: number
+  readonly failed: number
 }
 
 interface SavedRunning {
   readonly isDecided: boolean
   readonly conclusion: Conclusion | null
+  readonly probation: Probation | null
   readonly evidence: SavedEvidence
 }
 
@@ -48,6 +58,8 @@ export class Experiment {
   readonly events: ExperimentEvent[]
   /** Set once it is to end; it ends when its order is in effect. */
   conclusion: Conclusion | undefined
+  /** Set while it was promoted and is watched. */
+  probation: Probation | undefined
   readonly #evidence: Evidence
   readonly #memoryBytes: () => number
   readonly #memoryAtStart: number
@@ -69,6 +81,7 @@ export class Experiment {
     this.events = [...(from?.report.events ?? [])]
     this.#isDecided = running?.isDecided ?? false
     this.conclusion = running?.conclusion ?? undefined
+    this.probation = running?.probation ?? undefined
     this.#evidence = new Evidence(plan, around.table, around.openSurprise, running?.evidence)
     this.#memoryBytes = around.memoryBytes
     this.#memoryAtStart = around.memoryBytes()
@@ -137,14 +150,33 @@ export class Experiment {
     return undefined
   }
 
+  /** What a promoted challenger's doings lead to: its end as champion, or as one rolled back; undefined meanwhile. */
+  watch(nowMs: number, use: ModelUse): Conclusion | undefined {
+    const { sinceMs, why, rows, failed } = this.probation as Probation
+    // Counts begin anew with the service.
+    const [rowsBefore, failedBefore] = use.rows < rows ? [0, 0] : [rows, failed]
+    const { plan } = this
+    const back = (reason: string): Conclusion => ({ status: 'rolledBack', why: reason, order: 'rollback' })
+    if (use.problem !== undefined) return back(`promoted, it failed: ${use.problem}`)
+    const lost = use.failed - failedBefore
+    const offered = use.rows - rowsBefore + lost
+    if (isFailing(plan.guardrails, lost, offered))
+      return back(`promoted, it failed: ${lost} of ${offered} rows without an answer`)
+    const memory = this.#guardrails().find(one => one.name === 'memoryMegabytes' && one.isBroken)
+    if (memory) return back(brokenWhy(memory, this.#evidence.statistics))
+    if (nowMs - sinceMs < plan.probationSeconds * 1000) return undefined
+    return { status: 'promoted', why, order: null }
+  }
+
   report(endedMs?: number): ExperimentReport {
-    const status = this.conclusion ? (endedMs === undefined ? 'ending' : this.conclusion.status) : 'running'
+    const under = this.probation ? 'probation' : 'running'
+    const status = this.conclusion ? (endedMs === undefined ? 'ending' : this.conclusion.status) : under
     const growth = this.#memoryBytes() - this.#memoryAtStart
     return {
       id: this.id,
       plan: this.plan,
       status,
-      reason: this.conclusion?.why ?? null,
+      reason: this.conclusion?.why ?? this.probation?.why ?? null,
       by: this.by,
       startedAt: iso(this.startedMs),
       endsAt: iso(this.endsMs),
@@ -160,6 +192,7 @@ export class Experiment {
     const running: SavedRunning = {
       isDecided: this.#isDecided,
       conclusion: this.conclusion ?? null,
+      probation: this.probation ?? null,
       evidence: this.#evidence.save(),
     }
     return { version: 1, report: this.report(), running }

@@ -27,7 +27,7 @@ const TRIES_MAX = 30
 export type ExperimentOrder = { readonly model: string; readonly by: string; readonly why: string } & (
   | { readonly op: 'shadow' | 'promote'; readonly version: number }
   | { readonly op: 'canary'; readonly version: number; readonly share: number }
-  | { readonly op: 'withdraw' }
+  | { readonly op: 'withdraw' | 'rollback' }
 )
 
 export interface ExperimentPorts extends ExperimentSurroundings {
@@ -79,7 +79,7 @@ export class Experiments {
 
   observe(pair: PairedScores): void {
     for (const { experiment } of this.#running.values()) {
-      if (!experiment.conclusion) experiment.observe(pair)
+      if (!experiment.conclusion && !experiment.probation) experiment.observe(pair)
     }
   }
 
@@ -98,7 +98,7 @@ export class Experiments {
     return this.#inTurn(() => this.#start(plan, by))
   }
 
-  /** Ends an experiment at once: the challenger is withdrawn, or promoted. Throws FS_NOT_FOUND, FS_INPUT_INVALID. */
+  /** Ends an experiment at once: the challenger is withdrawn (rolled back in probation), or promoted. Throws FS_NOT_FOUND, FS_INPUT_INVALID. */
   stop(
     id: string,
     by: string,
@@ -107,10 +107,14 @@ export class Experiments {
     return this.#inTurn(async () => {
       const running = this.#known(id)
       const why = how.why ?? `stopped by ${by}`
-      if (running.experiment.conclusion === undefined)
-        running.experiment.conclusion = how.promote
-          ? { status: 'promoted', why, order: 'promote' }
-          : { status: 'stopped', why, order: 'withdraw' }
+      const { experiment } = running
+      if (experiment.probation && !experiment.conclusion)
+        experiment.conclusion = how.promote
+          ? { status: 'promoted', why, order: null }
+          : { status: 'rolledBack', why, order: 'rollback' }
+      experiment.conclusion ??= how.promote
+        ? { status: 'promoted', why, order: 'promote', isByHand: true }
+        : { status: 'stopped', why, order: 'withdraw' }
       this.#ports.audit(by, 'experiment.stop', { id, ...how })
       await this.#save(running)
       await this.#conclude(running)
@@ -206,8 +210,7 @@ export class Experiments {
     const { experiment } = running
     const nowMs = this.#ports.clock()
     if (experiment.conclusion === undefined) {
-      experiment.judge()
-      const conclusion = this.#verdictOf(running, nowMs)
+      const conclusion = experiment.probation ? this.#watch(running, nowMs) : this.#verdictOf(running, nowMs)
       if (conclusion) {
         experiment.conclusion = conclusion
         await this.#save(running)
@@ -219,6 +222,7 @@ export class Experiments {
 
   #verdictOf(running: Running, nowMs: number): Conclusion | undefined {
     const { experiment } = running
+    experiment.judge()
     const { model, champion, challenger } = experiment.plan
     const state = this.#ports.models().find(one => one.model === model)
     const isOurs = state?.champion?.version === champion && state.challenger?.version === challenger
@@ -241,6 +245,21 @@ export class Experiments {
     return verdict
   }
 
+  /** Looks at a challenger that was promoted: it must go on as it did. */
+  #watch(running: Running, nowMs: number): Conclusion | undefined {
+    const { experiment } = running
+    const state = this.#ports.models().find(one => one.model === experiment.plan.model)
+    const isOurs = state?.champion?.version === experiment.plan.challenger
+    running.strange = isOurs ? 0 : running.strange + 1
+    if (state?.champion && isOurs) return experiment.watch(nowMs, state.champion)
+    if (running.strange < STRANGE_LOOKS) return undefined
+    return {
+      status: 'promoted',
+      why: `${experiment.probation?.why}; others have changed the model since`,
+      order: null,
+    }
+  }
+
   /** Has the models follow the conclusion. What fails is tried again. */
   async #conclude(running: Running): Promise<void> {
     const { experiment } = running
@@ -257,7 +276,31 @@ export class Experiments {
       if (running.tries < TRIES_MAX) return
       experiment.conclusion = { status: 'stopped', why: `${conclusion.why}; but ${problem}`, order: null }
     }
+    if (conclusion.order === 'promote' && running.problem === '' && this.#isWatched(experiment))
+      return this.#beginProbation(running, conclusion.why)
     await this.#finish(running)
+  }
+
+  /** Who promotes by hand has looked. */
+  #isWatched({ plan, conclusion }: Experiment): boolean {
+    return plan.probationSeconds > 0 && conclusion?.isByHand !== true
+  }
+
+  async #beginProbation(running: Running, why: string): Promise<void> {
+    const { experiment } = running
+    const { model } = experiment.plan
+    const use = this.#ports.models().find(one => one.model === model)?.champion
+    experiment.conclusion = undefined
+    experiment.probation = {
+      sinceMs: this.#ports.clock(),
+      why,
+      rows: use?.rows ?? 0,
+      failed: use?.failed ?? 0,
+    }
+    running.triedMs = -Infinity
+    running.tries = 0
+    this.#tell(running, 'promoted', why)
+    await this.#save(running)
   }
 
   async #orderEnd(experiment: Experiment, { order, why }: Conclusion): Promise<void> {
@@ -267,6 +310,8 @@ export class Experiments {
     // After a crash between order and note the order is in effect already.
     if (order === 'promote' && state?.champion?.version !== version)
       await this.#ports.order({ op: 'promote', model, version, by, why })
+    if (order === 'rollback' && state?.champion?.version === version)
+      await this.#ports.order({ op: 'rollback', model, by, why })
     if (order === 'withdraw' && state?.challenger?.version === version)
       await this.#ports.order({ op: 'withdraw', model, by, why })
   }
@@ -275,7 +320,8 @@ export class Experiments {
     const { experiment } = running
     const { status, why } = experiment.conclusion as Conclusion
     const nowMs = this.#ports.clock()
-    this.#tell(running, status, why)
+    // That it was promoted was told when it was.
+    if (!(experiment.probation && status === 'promoted')) this.#tell(running, status, why)
     const report = experiment.report(nowMs)
     await this.#ports.store.save({ version: 1, report })
     this.#running.delete(experiment.id)

@@ -43,7 +43,7 @@ export function judgeGuardrails(
       name: 'failedShare',
       value: offered > 0 ? whole.challengerFailed / offered : null,
       limit: limits.failedShare,
-      isBroken: whole.challengerFailed > FAILED_ROWS_FREE + limits.failedShare * offered,
+      isBroken: isFailing(limits, whole.challengerFailed, offered),
     },
     {
       name: 'memoryMegabytes',
@@ -52,6 +52,11 @@ export function judgeGuardrails(
       isBroken: memoryGrowthMegabytes > limits.memoryMegabytes,
     },
   ]
+}
+
+/** Whether so many failed rows of those offered are too many. */
+export function isFailing(limits: Guardrails, failed: number, offered: number): boolean {
+  return failed > FAILED_ROWS_FREE + limits.failedShare * offered
 }
 
 /** Why a broken guardrail ends it, in words. */

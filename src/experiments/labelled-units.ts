@@ -128,7 +128,7 @@ export class LabelledUnits {
       this.unitsVoid++
       return
     }
-    const first = loud.firstAlerts(fromMs, toMs, range.counts, thresholds.champion, thresholds.challenger)
+    const first = loud.firstAlerts(fromMs, toMs, range.places, thresholds.champion, thresholds.challenger)
     const span = toMs - fromMs
     const tally = kind === 'anomalous' ? this.anomalous : this.normal
     const champion = lossOf(kind, (first.champion - fromMs) / span)
@@ -175,20 +175,19 @@ interface Range {
   /** Just before the first window, and the end of the last. */
   readonly fromMs: number
   readonly toMs: number
-  readonly counts: (place: number) => boolean
+  readonly places: ReadonlySet<number>
 }
 
 function rangeOf(label: ExperimentLabel, seen: SeenSeries): Range {
-  const names = label.of === 'series' ? seen.keys : seen.entities
-  const counts = (place: number) => names[place] === label.name && seen.tenants[place] === label.tenant
+  const places = new Set(seen.placesOf(label.of, label.name, label.tenant))
   let fromMs = Infinity
   let toMs = -Infinity
-  for (let place = 0; place < seen.size; place++) {
-    if (!counts(place) || Number.isNaN(seen.firstMs[place])) continue
+  for (const place of places) {
+    if (Number.isNaN(seen.firstMs[place])) continue
     fromMs = Math.min(fromMs, seen.firstMs[place] - 1)
     toMs = Math.max(toMs, seen.lastMs[place])
   }
-  return { fromMs, toMs, counts }
+  return { fromMs, toMs, places }
 }
 
 /** `late`: share of the unit that had passed at the first alert, infinite without one. */

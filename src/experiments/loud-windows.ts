@@ -36,13 +36,13 @@ export class LoudWindows {
   }
 
   /**
-   * Ends of the first windows in (fromMs, toMs] at which a series that `counts` reached the thresholds; Infinity
+   * Ends of the first windows in (fromMs, toMs] at which a series of these places reached the thresholds; Infinity
    * where none did.
    */
   firstAlerts(
     fromMs: number,
     toMs: number,
-    counts: (place: number) => boolean,
+    places: ReadonlySet<number>,
     champion: number,
     challenger: number,
   ): { readonly champion: number; readonly challenger: number } {
@@ -54,7 +54,7 @@ export class LoudWindows {
       if (endMs > toMs || (first < Infinity && second < Infinity)) break
       const a = this.#champion[at] >= champion
       const b = this.#challenger[at] >= challenger
-      if (!((a && endMs < first) || (b && endMs < second)) || !counts(this.#place[at])) continue
+      if (!((a && endMs < first) || (b && endMs < second)) || !places.has(this.#place[at])) continue
       if (a && endMs < first) first = endMs
       if (b && endMs < second) second = endMs
     }

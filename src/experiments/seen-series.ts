@@ -34,6 +34,8 @@ export class SeenSeries {
   readonly #champion = new Float32Array(SERIES_MAX)
   readonly #challenger = new Float32Array(SERIES_MAX)
   readonly #places = new Map<string, number>()
+  /** By tenant and entity. */
+  readonly #entities = new Map<string, number[]>()
   readonly #refused = new Set<string>()
   readonly #table: SeriesTable
   readonly #unitMs: number
@@ -64,6 +66,13 @@ export class SeenSeries {
     return this.#placeOf[row]
   }
 
+  /** Places of a series, by its key, or of all series of an entity. */
+  placesOf(of: 'series' | 'entity', name: string, tenant: string): readonly number[] {
+    if (of === 'entity') return this.#entities.get(entityKey(tenant, name)) ?? []
+    const place = this.#places.get(name)
+    return place === undefined || this.tenants[place] !== tenant ? [] : [place]
+  }
+
   #enter({ key, entity, tenant }: SeriesMeta): number {
     const known = this.#places.get(key)
     if (known !== undefined) return known
@@ -84,6 +93,9 @@ export class SeenSeries {
     this.keys.push(key)
     this.entities.push(entity)
     this.tenants.push(tenant)
+    const others = this.#entities.get(entityKey(tenant, entity))
+    if (others) others.push(place)
+    else this.#entities.set(entityKey(tenant, entity), [place])
     this.firstMs[place] = NaN
     this.#unit[place] = NaN
     return place
@@ -145,4 +157,8 @@ export class SeenSeries {
     fillFrom(columns.first, this.firstMs)
     fillFrom(columns.last, this.lastMs)
   }
+}
+
+function entityKey(tenant: string, entity: string): string {
+  return `${tenant}\n${entity}`
 }

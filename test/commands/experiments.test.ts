@@ -66,10 +66,10 @@ describe('foreshock experiments', () => {
     expect(labelled).toMatch(/^59 labels taken, 1 refused\n.*labels.csv, row 61: it overlaps what anonymous/)
     await all.tick()
     const status = await foreshock('status')
-    expect(status).toMatch(/promoted: the challenger is better: of 59 anomalous intervals/)
+    expect(status).toMatch(/probation: the challenger is better: of 59 anomalous intervals/)
     expect(status).toMatch(/found, of 59 anomalies +\d+ +\d+\n/)
     expect(status).toMatch(/better: challenger is better; advantage of the challenger 0\.\d+ a unit/)
-    expect(JSON.parse(await foreshock('list', '--json')).items[0]).toMatchObject({ id, status: 'promoted' })
+    expect(JSON.parse(await foreshock('list', '--json')).items[0]).toMatchObject({ id, status: 'probation' })
   })
 
   it('starts a canary and stops it by hand', async () => {

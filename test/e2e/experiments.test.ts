@@ -19,7 +19,13 @@ afterEach(async () => {
   service = undefined
 })
 
-const PLAN = { model: 'bump-detector', unitSeconds: 10, alertsPerSeriesWeek: 4000, autoPromote: true }
+const PLAN = {
+  model: 'bump-detector',
+  unitSeconds: 10,
+  alertsPerSeriesWeek: 4000,
+  autoPromote: true,
+  probationSeconds: 2,
+}
 const labelsOf = (bumps: readonly Bump[]) =>
   bumps.map(({ entity, from, to }) => ({ entity, from, to, kind: 'anomalous' }))
 const championOf = async (url: string) =>
@@ -63,7 +69,7 @@ describe('an experiment on a running service', () => {
       const { url } = service
       const report = await until('the promotion', async () => {
         const one = await getJson<ExperimentReport>(`${url}/api/experiments/${id}`)
-        return one.status === 'running' || one.status === 'ending' ? undefined : one
+        return ['running', 'ending', 'probation'].includes(one.status) ? undefined : one
       })
       expect(report).toMatchObject({ status: 'promoted', verdict: { better: 'challenger' } })
       expect(report.verdict.anomalous.detected.challenger).toBeGreaterThan(
@@ -100,7 +106,7 @@ describe('an experiment on a running service', () => {
       const { url } = service
       const report = await until('the guardrail', async () => {
         const one = await getJson<ExperimentReport>(`${url}/api/experiments/${id}`)
-        return one.status === 'running' ? undefined : one
+        return ['running', 'ending'].includes(one.status) ? undefined : one
       })
       expect(report).toMatchObject({ status: 'withdrawn' })
       expect(report.reason).toMatch(/^the challenger fails: \d+ of \d+ rows without an answer/)

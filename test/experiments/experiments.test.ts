@@ -177,6 +177,68 @@ describe('guardrails', () => {
   })
 })
 
+describe('probation', () => {
+  async function promoted() {
+    const world = new PairWorld(1)
+    const all = await world.open()
+    const { id } = await all.start(plan({ probationSeconds: 600 }), 'ann')
+    world.championUse = { rows: 1000, failed: 50 }
+    await labelled(world, all, id, POOR, GOOD)
+    expect(all.one(id)).toMatchObject({ status: 'probation', reason: expect.stringMatching(/is better/) })
+    expect(world.champion).toBe(2)
+    return { world, all, id }
+  }
+
+  it('keeps a promoted challenger that does well, and counts no windows any more', async () => {
+    const { world, all, id } = await promoted()
+    const { windows } = all.one(id) as { windows: number }
+    world.run(10, pair => all.observe(pair), GOOD, GOOD)
+    world.championUse = { rows: 5000, failed: 60 }
+    await all.tick()
+    expect(all.one(id)).toMatchObject({ status: 'probation', windows })
+    world.nowMs += 600_000
+    await all.tick()
+    expect(all.one(id)).toMatchObject({ status: 'promoted', windows })
+    expect(world.orders.map(one => one.op)).toEqual(['shadow', 'promote'])
+    expect(world.told.map(one => one.what)).toEqual(['started', 'promoted'])
+  })
+
+  it('rolls back one that fails, after a restart as well', async () => {
+    const { world, id } = await promoted()
+    const all = await world.open()
+    // The counts of the service begin anew.
+    world.championUse = { rows: 900, failed: 40 }
+    await all.tick()
+    expect(all.one(id)).toMatchObject({
+      status: 'rolledBack',
+      reason: 'promoted, it failed: 40 of 940 rows without an answer',
+    })
+    expect(world.orders.at(-1)).toMatchObject({ op: 'rollback', by: `experiment:${id}` })
+    expect(world.champion).toBe(1)
+    expect(world.audits.at(-1)?.action).toBe('experiment.rolledBack')
+    expect(world.told.at(-1)).toMatchObject({ what: 'rolledBack' })
+  })
+
+  it('can be cut short, and gives way to others', async () => {
+    const stopped = await promoted()
+    await stopped.all.stop(stopped.id, 'ann', { promote: false })
+    expect(stopped.all.one(stopped.id)?.status).toBe('rolledBack')
+    expect(stopped.world.champion).toBe(1)
+    const kept = await promoted()
+    await kept.all.stop(kept.id, 'ann', { promote: true })
+    expect(kept.all.one(kept.id)?.status).toBe('promoted')
+    const others = await promoted()
+    others.world.champion = 9
+    for (let i = 0; i < 3; i++) await others.all.tick()
+    expect(others.all.one(others.id)).toMatchObject({
+      status: 'promoted',
+      reason: expect.stringMatching(/others have changed the model since/),
+    })
+    for (const { world } of [stopped, kept, others])
+      expect(world.orders.map(one => one.op).filter(op => op === 'promote')).toHaveLength(1)
+  })
+})
+
 describe('a restart', () => {
   it('goes on with all it had seen, and counts nothing twice', async () => {
     const whole = new PairWorld(8)

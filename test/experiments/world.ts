@@ -46,6 +46,7 @@ export class PairWorld {
   challenger: number | undefined
   orderFails: string | undefined
   challengerProblem: string | undefined
+  championUse = { rows: 0, failed: 0 }
   readonly #random: () => number
   readonly #rows: Uint32Array
 
@@ -80,10 +81,11 @@ export class PairWorld {
       order: async order => {
         if (this.orderFails !== undefined) throw new Error(this.orderFails)
         this.orders.push(order)
-        if (order.op === 'promote') {
+        if (order.op === 'rollback') this.champion = 1
+        else if (order.op === 'promote') {
           this.champion = order.version
           this.challenger = undefined
-        } else this.challenger = order.op === 'withdraw' ? undefined : order.version
+        } else this.challenger = 'version' in order ? order.version : undefined
       },
       audit: (who, action, detail) => this.audits.push({ who, action, detail }),
       tell: (id, _, event) => this.told.push({ id, ...event }),
@@ -106,7 +108,7 @@ export class PairWorld {
     })
     return {
       model: MODEL,
-      champion: use(this.champion),
+      champion: { ...use(this.champion), ...this.championUse },
       previous: null,
       challenger:
         this.challenger === undefined
@@ -210,6 +212,7 @@ export function plan(more: Record<string, unknown> = {}) {
     unitSeconds: 60,
     alertsPerSeriesWeek: 400,
     autoPromote: true,
+    probationSeconds: 0,
     ...more,
   })
 }

@@ -71,7 +71,30 @@ all, present = inputs.entity_inputs([lines.get(series.get(kind)) for kind in kin
 json.dump({"window": rows[usable].tolist(), "running": all[present.any(axis=1)].tolist()}, open(sys.argv[2], "w"))
 `
 
+const GOLDEN = join(import.meta.dirname, '../detectors/model-input.json')
+const CHECK_GOLDEN = `
+import json, sys
+import numpy as np
+from fslib import inputs
+cases = json.load(open(sys.argv[1]))["cases"]
+for case in cases:
+    values = np.array([np.nan if value is None else value for value in case["values"]])
+    rows, usable = inputs.series_inputs(values, case["length"], case["normalisation"], case["stepMs"], case["forecast"])
+    assert len(rows) == len(case["inputs"]), case["name"]
+    for row, is_usable, wanted in zip(rows, usable, case["inputs"], strict=True):
+        assert is_usable == (wanted is not None), case["name"]
+        if wanted is not None:
+            np.testing.assert_allclose(row, wanted, rtol=1e-6, atol=1e-6, err_msg=case["name"])
+print(f"{len(cases)} cases agree")
+`
+
 describe('inputs of models', () => {
+  it('agree with the golden numbers that the service is tested by', { timeout: LIMIT_MS }, async context => {
+    const python = await notebookPython(context)
+    const checked = await finished(python, ['-c', CHECK_GOLDEN, GOLDEN], { cwd: NOTEBOOKS })
+    expect(checked.out).toMatch(/^[1-9]\d* cases agree\n$/)
+  })
+
   it('are the same in training and serving', { timeout: LIMIT_MS }, async context => {
     const python = await notebookPython(context)
     const shelf = new Shelf()

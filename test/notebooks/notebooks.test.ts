@@ -101,8 +101,15 @@ describe('notebooks', () => {
     const [, windows] = /(\d+) windows of 12 series, 60 s each/.exec(ran.out) ?? []
     expect(Number(windows)).toBeGreaterThan(SERVICES * METRICS * (WINDOWS - COMPARED - 5))
 
-    for (const name of ['service-autoencoder', 'next-window']) {
-      const own = join(at('packages'), name, '1')
+    const compared = await run('04-compare-challenger.ipynb')
+    expect(compared.code, compared.out).toBe(0)
+    const [, rows] = /\d+ windows, (\d+) rows that both had an opinion of/.exec(compared.out) ?? []
+    expect(Number(rows)).toBeGreaterThan(0)
+    expect(compared.out).toContain('notebook 4 has seen enough')
+    expect(compared.out).toMatch(/[1-9]\d* labels taken/)
+
+    for (const name of ['service-autoencoder/1', 'service-autoencoder/2', 'next-window/1']) {
+      const own = join(at('packages'), name)
       expect(existsSync(join(own, 'card.json'))).toBe(true)
       const checked = foreshock(['models', 'validate', own])
       expect(checked.code, checked.err + checked.out.toString()).toBe(0)
