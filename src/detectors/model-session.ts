@@ -7,8 +7,6 @@ import type { ModelThread } from './model-thread.ts'
 /** Rows of one call, and calls that may wait: what is beyond is refused, not stored. */
 const ROWS_MAX = 65_536
 const CALLS_MAX = 64
-/** Calls handed to the thread ahead of time, so that it need not wait for the next one. */
-const AHEAD = 2
 /** How long a call may take when the caller does not say, ms. */
 const TIMEOUT_MS = 10_000
 /** A stuck thread may come back for this long, ms, or for so many timeouts; then it is replaced. */
@@ -18,15 +16,25 @@ const GRACE_TIMEOUTS = 4
 const REPLACED_MAX = 3
 
 interface Call {
-  /** Gone once it is with the thread. */
-  input: Float32Array<ArrayBuffer> | undefined
+  /** From row `kept` on: the caller's while it is handed over, a copy of what is left after that. */
+  input: Float32Array
+  kept: number
   readonly rows: number
+  readonly output: Float32Array
+  /** Rows with the thread or answered, and rows answered. */
+  asked: number
+  answered: number
   readonly timeoutMs: number
   readonly resolve: (output: Float32Array) => void
   readonly reject: (error: ForeshockError) => void
   timer: NodeJS.Timeout | undefined
   /** Nobody waits for it any more. */
   isOver: boolean
+}
+
+/** Numbers that are all written before anybody sees them need not be zero. */
+function unwritten(length: number): Float32Array {
+  return new Float32Array(Buffer.allocUnsafeSlow(4 * length).buffer)
 }
 
 /** A model in a thread of its own: calls in turn, time limits, and a new thread when the old one is lost. */
@@ -37,7 +45,7 @@ export class ThreadedSession implements ModelSession {
   #thread: ModelThread
   readonly #reopen: () => Promise<ModelThread>
   readonly #onClose: () => void
-  /** Those with the thread, then those waiting. */
+  /** Of each question with the thread, whose it is; then those with rows to ask for. */
   readonly #asked: Call[] = []
   readonly #waiting: Call[] = []
   /** Why calls are refused at present. */
@@ -62,8 +70,12 @@ export class ThreadedSession implements ModelSession {
     if (rows === 0) return Promise.resolve(new Float32Array(0))
     return new Promise((resolve, reject) => {
       const call: Call = {
-        input: new Float32Array(input.subarray(0, rows * this.card.input.width)),
+        input,
+        kept: 0,
         rows,
+        output: unwritten(rows * this.card.output.width),
+        asked: 0,
+        answered: 0,
         timeoutMs,
         resolve,
         reject,
@@ -71,9 +83,13 @@ export class ThreadedSession implements ModelSession {
         isOver: false,
       }
       call.timer = setTimeout(() => this.#expire(call), timeoutMs)
-      if (this.#asked.length === 0) this.#thread.hold(true)
       this.#waiting.push(call)
       this.#feed()
+      // What found no room is copied: the caller's numbers may be others soon.
+      if (call.asked === rows) return
+      const { width } = this.card.input
+      call.kept = call.asked
+      call.input = input.slice(call.asked * width, rows * width)
     })
   }
 
@@ -87,35 +103,44 @@ export class ThreadedSession implements ModelSession {
   }
 
   #feed(): void {
-    while (this.#asked.length < AHEAD) {
-      const call = this.#waiting.shift()
+    for (let room = this.#thread.room; room > 0; room = this.#thread.room) {
+      const [call] = this.#waiting
       if (!call) return
-      const { input, rows } = call
-      if (!input) continue
-      call.input = undefined
+      const rows = Math.min(room, call.rows - call.asked)
+      this.#thread.ask(call.input, call.asked - call.kept, rows)
       this.#asked.push(call)
-      this.#thread.ask({ input, rows })
+      call.asked += rows
+      if (call.asked === call.rows) this.#waiting.shift()
     }
   }
 
   #listen(thread: ModelThread): void {
     thread.listen({
-      answer: output => this.#answered()?.resolve(output),
-      failed: reason => this.#answered()?.reject(this.#error(`it fails: ${reason}`)),
+      answer: output => {
+        const call = this.#back()
+        if (call && !call.isOver) {
+          call.output.set(output, call.answered * this.card.output.width)
+          call.answered += output.length / this.card.output.width
+          if (call.answered === call.rows && this.#over(call)) call.resolve(call.output)
+        }
+        // Not before: the next question may be answered into the same memory at once.
+        this.#feed()
+      },
+      failed: reason => {
+        const call = this.#back()
+        if (call && this.#over(call)) call.reject(this.#error(`it fails: ${reason}`))
+        this.#feed()
+      },
       lost: reason => this.#replace(`its thread was lost: ${reason}`),
     })
   }
 
-  /** The call that the thread is through with, unless nobody waits for it. */
-  #answered(): Call | undefined {
-    const call = this.#asked.shift()
-    // It has come back.
+  /** The call whose question the thread is through with. */
+  #back(): Call | undefined {
     clearTimeout(this.#grace)
     this.#grace = undefined
     this.#trouble = undefined
-    this.#feed()
-    if (this.#asked.length === 0) this.#thread.hold(false)
-    return call && this.#over(call) ? call : undefined
+    return this.#asked.shift()
   }
 
   /** Marks a call as done with; false when it was already. */
@@ -123,14 +148,14 @@ export class ThreadedSession implements ModelSession {
     if (call.isOver) return false
     call.isOver = true
     clearTimeout(call.timer)
+    const at = this.#waiting.indexOf(call)
+    if (at >= 0) this.#waiting.splice(at, 1)
     return true
   }
 
   #expire(call: Call): void {
     if (!this.#over(call)) return
     call.reject(this.#error(`it took longer than ${call.timeoutMs} ms`))
-    const at = this.#waiting.indexOf(call)
-    if (at >= 0) this.#waiting.splice(at, 1)
     // Only the first in the thread's hands can be what it is stuck with.
     if (this.#asked[0] !== call || this.#trouble !== undefined) return
     this.#trouble = `it is stuck: a call takes longer than ${call.timeoutMs} ms`
@@ -139,14 +164,12 @@ export class ThreadedSession implements ModelSession {
     this.#grace = setTimeout(() => this.#replace('it was stuck'), graceMs)
     // The caller has its answer, the program may end.
     this.#grace.unref()
-    this.#thread.hold(false)
   }
 
   #refuseAll(reason: string): void {
     for (const call of [...this.#asked, ...this.#waiting]) {
       if (this.#over(call)) call.reject(this.#error(reason))
     }
-    this.#waiting.length = 0
   }
 
   /** Lets go of the thread and opens the package in another. */

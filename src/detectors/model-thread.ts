@@ -1,6 +1,7 @@
 import type { Worker } from 'node:worker_threads'
 import { type ErrorCode, ForeshockError } from '../core/errors.ts'
 import type { ModelCard } from './model-card.ts'
+import { type Answers, AskingEnd, channelFor } from './model-channel.ts'
 import { startThread } from './model-module.ts'
 import type { OpenOptions, Proof } from './model-open.ts'
 
@@ -9,52 +10,37 @@ export interface ThreadData {
   readonly options: OpenOptions
 }
 
-export interface Ask {
-  readonly input: Float32Array<ArrayBuffer>
-  readonly rows: number
-}
-
 export type FromThread =
   | { readonly kind: 'open'; readonly card: ModelCard; readonly proof: Proof }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string }
-  | { readonly kind: 'answer'; readonly output: Float32Array<ArrayBuffer> }
-  | { readonly kind: 'failed'; readonly message: string }
 
-/** JavaScript heap of a thread, MB: TF.js keeps weights outside of it, golden rows are the largest thing within. */
+/** JavaScript heap of a thread, MB: weights are outside of it, golden rows are the largest thing within. */
 const HEAP_MEGABYTES = 512
 /** How long a thread may take to release its model, ms; then it is ended as it is. */
 const CLOSE_MS = 1000
 
-/** What a thread says once it is open; answers come in the order of the questions. */
-export interface ThreadEvents {
-  answer(output: Float32Array): void
-  failed(reason: string): void
+export interface ThreadEvents extends Answers {
   /** It ended by itself: out of memory, or by a mistake of the runtime. */
   lost(reason: string): void
 }
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 /** One life of a model's thread. */
 export class ModelThread {
   readonly card: ModelCard
   readonly proof: Proof
   readonly #worker: Worker
-  #events: ThreadEvents | undefined
+  readonly #channel: AskingEnd
   #isEnded = false
 
   private constructor(worker: Worker, card: ModelCard, proof: Proof) {
     this.#worker = worker
     this.card = card
     this.proof = proof
-    worker.on('message', (message: FromThread) => {
-      if (message.kind === 'answer') this.#events?.answer(message.output)
-      else if (message.kind === 'failed') this.#events?.failed(message.message)
-    })
-    const lost = (reason: string) => {
-      if (!this.#isEnded) this.#events?.lost(reason)
-      this.#isEnded = true
-    }
-    worker.on('error', (error: unknown) => lost(error instanceof Error ? error.message : String(error)))
-    worker.on('exit', code => lost(`its thread ended with ${code}`))
+    const memory = channelFor(card)
+    this.#channel = new AskingEnd(memory)
+    worker.postMessage(memory)
     // A model that nobody asks anything is no reason for the program to stay.
     worker.unref()
   }
@@ -73,13 +59,11 @@ export class ModelThread {
       }
       const late = () => refuse('FS_MODEL_INVALID', `${data.folder}: it is not open after ${timeoutMs} ms`)
       const timer = setTimeout(late, timeoutMs)
-      const onError = (error: unknown) =>
-        refuse('FS_MODEL_RUNTIME', `${data.folder}: ${error instanceof Error ? error.message : error}`)
+      const onError = (error: unknown) => refuse('FS_MODEL_RUNTIME', `${data.folder}: ${reasonOf(error)}`)
       const onExit = (code: number) =>
         refuse('FS_MODEL_RUNTIME', `${data.folder}: its thread ended with ${code}`)
       const onMessage = (message: FromThread) => {
-        if (message.kind === 'refused') refuse(message.code, message.message)
-        if (message.kind !== 'open') return
+        if (message.kind === 'refused') return refuse(message.code, message.message)
         settle()
         resolve(new ModelThread(worker, message.card, message.proof))
       }
@@ -93,19 +77,26 @@ export class ModelThread {
     })
   }
 
+  /** To be called once. */
   listen(events: ThreadEvents): void {
-    this.#events = events
+    const lost = (reason: string) => {
+      if (this.#isEnded) return
+      this.#isEnded = true
+      this.#channel.stop()
+      events.lost(reason)
+    }
+    this.#worker.on('error', (error: unknown) => lost(reasonOf(error)))
+    this.#worker.on('exit', code => lost(`its thread ended with ${code}`))
+    void this.#channel.listen(events)
   }
 
-  /** Takes the input's buffer away. */
-  ask(question: Ask): void {
-    this.#worker.postMessage(question, [question.input.buffer])
+  /** Rows that may be asked for now, in one question. */
+  get room(): number {
+    return this.#isEnded ? 0 : this.#channel.room
   }
 
-  /** Whether the program waits for an answer. */
-  hold(isAsked: boolean): void {
-    if (isAsked) this.#worker.ref()
-    else this.#worker.unref()
+  ask(input: Float32Array, from: number, rows: number): void {
+    this.#channel.ask(input, from, rows)
   }
 
   /** Releases the model and ends; a thread that does not listen any more is ended from outside. */
@@ -119,20 +110,18 @@ export class ModelThread {
         resolve()
       })
     })
-    this.#worker.ref()
-    this.#worker.postMessage('close')
+    // With every slot on its way there is no room to say so.
+    if (this.#channel.room > 0) this.#channel.close()
+    this.#channel.stop()
     await gone
-    this.#end()
+    void this.#worker.terminate()
   }
 
   /** Ends a thread that is stuck. Native code is not interrupted: it ends when it comes back from there. */
   abandon(): void {
     if (this.#isEnded) return
     this.#isEnded = true
-    this.#end()
-  }
-
-  #end(): void {
+    this.#channel.stop()
     void this.#worker.terminate()
     this.#worker.unref()
   }

@@ -78,15 +78,13 @@ export class OnnxModel implements ModelEngine {
   }
 
   async run(input: Float32Array, rows: number): Promise<Float32Array> {
-    if (rows <= BATCH_ROWS) return this.#batch(input.subarray(0, rows * this.#card.input.width), rows)
-    const { width } = this.#card.input
-    const out = new Float32Array(rows * this.#card.output.width)
+    const { input: wanted, output } = this.#card
+    if (rows <= BATCH_ROWS) return this.#batch(input.subarray(0, rows * wanted.width), rows)
+    const out = new Float32Array(rows * output.width)
     for (let from = 0; from < rows; from += BATCH_ROWS) {
       const count = Math.min(BATCH_ROWS, rows - from)
-      out.set(
-        await this.#batch(input.subarray(from * width, (from + count) * width), count),
-        from * this.#card.output.width,
-      )
+      const part = input.subarray(from * wanted.width, (from + count) * wanted.width)
+      out.set(await this.#batch(part, count), from * output.width)
     }
     return out
   }
@@ -94,7 +92,7 @@ export class OnnxModel implements ModelEngine {
   async #batch(part: Float32Array, rows: number): Promise<Float32Array> {
     const { input, output, id } = this.#card
     const tensor: Tensor = new this.#runtime.Tensor('float32', part, [rows, input.width])
-    const found = await this.#session.run({ [input.name]: tensor })
+    const found = await this.#session.run({ [input.name]: tensor }, [output.name])
     const values = found[output.name].data
     if (!(values instanceof Float32Array) || values.length !== rows * output.width)
       throw new ForeshockError('FS_MODEL_INVALID', `${id}: ${values.length} numbers for ${rows} rows`)

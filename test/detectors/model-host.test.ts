@@ -4,6 +4,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openHost } from '../../src/detectors/model-host.ts'
 import { writePackage } from './model-packages.ts'
@@ -65,6 +66,27 @@ describe('a session', () => {
       await expect(session.run(input, 1)).rejects.toThrow(runtimeError(/it is closed/))
     })
   }
+
+  it('mixes up nothing, whatever the sizes of the calls on their way', async () => {
+    const session = await host().open(linear)
+    let first = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(2200), { minLength: 1, maxLength: 30 }), async sizes => {
+        const asked = sizes.map(rows => {
+          const from = ++first
+          const input = Float32Array.from({ length: 3 * rows }, (_, i) => from + i)
+          return session.run(input, rows).then(output => ({ from, rows, output }))
+        })
+        for (const { from, rows, output } of await Promise.all(asked)) {
+          expect(output.length).toBe(rows)
+          const isRight = output.every((value, row) => value === 5 * (from + 3 * row) + 7)
+          expect(isRight).toBe(true)
+        }
+      }),
+      { numRuns: 30 },
+    )
+    await session.close()
+  })
 
   it('refuses what makes no sense and goes on', async () => {
     const session = await host().open(linear)

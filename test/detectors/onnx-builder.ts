@@ -142,3 +142,21 @@ export function loopModel(width: number): Uint8Array {
     outputs: [row('y', width)],
   })
 }
+
+/** Dense layers of these sizes with ReLU between them, without biases; `weights` gives so many numbers. */
+export function denseModel(
+  sizes: readonly number[],
+  weights: (count: number) => readonly number[],
+): Uint8Array {
+  const layers = sizes.slice(1)
+  const last = layers.length - 1
+  return onnxModel({
+    nodes: layers.flatMap((_, k) => [
+      node('MatMul', [k === 0 ? 'x' : `r${k - 1}`, `w${k}`], [k === last ? 'y' : `h${k}`]),
+      ...(k === last ? [] : [node('Relu', [`h${k}`], [`r${k}`])]),
+    ]),
+    tensors: layers.map((out, k) => tensor(`w${k}`, 'float32', [sizes[k], out], weights(sizes[k] * out))),
+    inputs: [row('x', sizes[0])],
+    outputs: [row('y', sizes[sizes.length - 1])],
+  })
+}
