@@ -147,6 +147,9 @@ export class Investigator {
   #intervals(tenant: string | undefined, except: Story | undefined): Interval[] {
     return [...this.#parts.resolved, ...this.#parts.book.open]
       .filter(story => story !== except && (tenant === undefined || story.tenant === tenant))
-      .map(story => ({ fromMs: story.startedMs, toMs: story.resolvedMs ?? Number.POSITIVE_INFINITY }))
+      .flatMap(({ earlier, episodeMs, resolvedMs }) => [
+        ...earlier,
+        { fromMs: episodeMs, toMs: resolvedMs ?? Number.POSITIVE_INFINITY },
+      ])
   }
 }

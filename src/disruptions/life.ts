@@ -4,7 +4,7 @@ import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import { familiesSpeaking, type WindowLevels } from './levels.ts'
 import type { DisruptionOptions } from './options.ts'
-import type { Story } from './story.ts'
+import { episodes, type Story } from './story.ts'
 import { SERVED_BELOW as FELT_AT } from './strength.ts'
 
 /** One more window of a story: how strong it is now, and whether it has been quiet. */
@@ -62,6 +62,8 @@ export function revive(story: Story, resolved: Story[], options: DisruptionOptio
   story.id = revived.id
   story.revision = revived.revision
   story.startedMs = revived.startedMs
+  const before = { fromMs: revived.episodeMs, toMs: revived.resolvedMs ?? revived.episodeMs }
+  story.earlier = episodes([...revived.earlier, before])
   story.openedMs = revived.openedMs
   story.recurrences = revived.recurrences
   story.related = revived.related

@@ -124,6 +124,7 @@ function revive(story: Story): Story {
     rankedMembers: story.rankedMembers ?? 0,
     related: story.related ?? [],
     episodeMs: story.episodeMs ?? story.startedMs,
+    earlier: story.earlier ?? [],
     told: story.told ?? story.revision > 0,
     holds: story.holds ?? [],
     members,

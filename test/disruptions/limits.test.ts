@@ -105,7 +105,16 @@ it('goes on with an open disruption of a snapshot of the first version', () => {
   delete meta.maintenance
   meta.edges = (meta.edges as unknown[][]).map(edge => edge.slice(0, 3))
   for (const story of meta.open) {
-    for (const name of ['measured', 'rankedMembers', 'related', 'episodeMs', 'told', 'holds', 'learned'])
+    for (const name of [
+      'measured',
+      'rankedMembers',
+      'related',
+      'episodeMs',
+      'earlier',
+      'told',
+      'holds',
+      'learned',
+    ])
       delete story[name]
     for (const member of Object.values(story.members as Record<string, Record<string, unknown>>))
       delete member.runMs
