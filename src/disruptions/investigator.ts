@@ -93,6 +93,7 @@ export class Investigator {
       .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
       .slice(0, maxSuspects)
       .map((cause, i) => suspectOf(cause, i + 1, story.episodeMs, this.#parts.graph.has(cause.entity)))
+    story.causeFamily = causes.find(one => one.entity === story.suspects[0]?.entity)?.findings[0].family ?? -1
     story.measured = measuredEvidence(
       causes,
       new Set([...Object.keys(story.members), ...story.suspects.map(one => one.entity)]),

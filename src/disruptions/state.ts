@@ -122,6 +122,7 @@ function revive(story: Story): Story {
     ...story,
     measured: story.measured ?? [],
     rankedMembers: story.rankedMembers ?? 0,
+    causeFamily: story.causeFamily ?? -1,
     related: story.related ?? [],
     episodeMs: story.episodeMs ?? story.startedMs,
     earlier: story.earlier ?? [],

@@ -50,6 +50,8 @@ export interface Story {
   publishedSeverity: Severity
   publishedShape: string
   suspects: Suspect[]
+  /** Family of metrics in which the first suspect is strangest; −1 without one. */
+  causeFamily: number
   /** Strongest anomalies of its members, by id. */
   readonly evidence: Record<string, Anomaly>
   /** What the scorers of change measured of members and suspects at the last ranking. */
@@ -138,6 +140,7 @@ export function newStory(
     publishedSeverity: 'warning',
     publishedShape: '',
     suspects: [],
+    causeFamily: -1,
     evidence: dictionary(),
     measured: [],
     normal: [],
