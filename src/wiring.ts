@@ -11,7 +11,7 @@ import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import { drillRows } from './disruptions/drill.ts'
-import { drillSeries } from './disruptions/drill-series.ts'
+import { drillDisruption, drillLive } from './disruptions/drill-live.ts'
 import type { Effects } from './effects.ts'
 import { parseTime } from './ingest/time.ts'
 import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
@@ -114,7 +114,9 @@ export function serveDeps(wired: Wired): ServeDeps {
     edges: () => parts.disruptions.edges(),
     explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),
     drill: question => drillRows(question, parseTime),
-    drillSeries: question => drillSeries(parts.series, parts.history, question),
+    drillSeries: question => drillLive(parts.series, parts.history, question),
+    drillDisruption: (disruption, windows) =>
+      drillDisruption(parts.series, parts.history, disruption, windows),
     changes: () => [...wired.changes.values()],
     rejects: wired.rejects,
     events: sinks.stream,
