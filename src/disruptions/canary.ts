@@ -189,7 +189,7 @@ class Reader {
       m,
       badOf(meta, place),
       KIND_TRAITS[place.kind].relativeFloor,
-      floorOf(place.kind, meta.unit),
+      floorOf(place.kind, meta.unit, meta.metric),
       false,
       this.#scratch,
     )

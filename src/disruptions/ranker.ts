@@ -153,7 +153,7 @@ export class Ranker {
       m,
       badOf(meta, place),
       KIND_TRAITS[place.kind].relativeFloor,
-      floorOf(place.kind, unitSeen(place.kind, meta.unit, this.#before, n, after, m)),
+      floorOf(place.kind, unitSeen(place.kind, meta.unit, this.#before, n, after, m), meta.metric),
       place.family === F.err,
       this.#scratch,
     )
