@@ -274,7 +274,10 @@ function earliest(findings: readonly Finding[], order: readonly number[], streng
   return onset
 }
 
-/** The change before the onset whose guilt has decayed least. Changes in the future explain nothing. */
+/**
+ * The change before the onset whose guilt has decayed least: full for `decayMs`, since of two releases within
+ * minutes the later is no guiltier, then decaying by it. Changes in the future explain nothing.
+ */
 function guiltiest(
   entity: string,
   changes: readonly Change[],
@@ -284,7 +287,7 @@ function guiltiest(
   let found: { change: Change; weight: number } | undefined
   for (const change of changes) {
     if (change.entity !== entity || change.timeMs > onsetMs) continue
-    const weight = Math.exp(-(onsetMs - change.timeMs) / decayMs)
+    const weight = Math.exp(-Math.max(0, (onsetMs - change.timeMs) / decayMs - 1))
     const better = !found || weight > found.weight
     if (better || (weight === found?.weight && compare(change.id, found.change.id) < 0)) {
       found = { change, weight }

@@ -1,5 +1,5 @@
 import type { KindTraits } from '../core/metric-kind.ts'
-import { meanOfLargest, sortAscending } from '../math/order-statistics.ts'
+import { sortAscending } from '../math/order-statistics.ts'
 import { selectQuantile } from '../math/select.ts'
 
 /** What one series did after an onset, against its own past. */
@@ -8,7 +8,7 @@ export interface ChangeScore {
   readonly tail: number
   /** Against the standard deviation: shift / max(sd, half a floor). */
   readonly sigma: number
-  /** Level after onset in the bad direction, the series' unit. */
+  /** Level that was reached in two of five windows after onset, in the bad direction; the series' unit. */
   readonly observed: number
   /** Median before, the series' unit. */
   readonly expected: number
@@ -17,7 +17,10 @@ export interface ChangeScore {
   readonly onset: number
 }
 
-/** Share of the samples after onset that make the level: short faults still fill it, single spikes do not. */
+/**
+ * Share of the samples after onset that reach the level: a short fault fills two windows of five, a single slow
+ * request fills one. A mean of the largest would be most of that one.
+ */
 const TOP_SHARE = 0.4
 /** What a series usually deviates by at most. */
 const TAIL_QUANTILE = 0.97
@@ -65,7 +68,7 @@ export function scoreChange(
   const seen = badDeviations(after, m, median, bad, deviations)
   if (seen === 0) return undefined
   sortAscending(deviations, seen)
-  const top = meanOfLargest(deviations, Math.ceil(TOP_SHARE * seen), seen)
+  const top = deviations[seen - Math.ceil(TOP_SHARE * seen)]
   const floor = Math.max(past.robust, relativeFloor * size, unitFloor)
   const tail = top / (floor + tailOfPast || Number.MIN_VALUE)
   const halfFloor = Math.max(past.sd, 0.5 * relativeFloor * size, 0.5 * unitFloor)

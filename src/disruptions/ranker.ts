@@ -45,6 +45,11 @@ const BASELINE_VALUES_MAX = 300_000
 /** Windows before the onset in which a series must have been heard, nearly always, to be missed after it. */
 const HEARD_WINDOWS = 10
 const HEARD_SHARE = 0.8
+/**
+ * Windows of the past by which what a series usually does is half known. A copy that has just started knows neither
+ * its usual level nor its tail, and its first requests are slow anyway.
+ */
+const HALF_KNOWN_WINDOWS = 10
 /** A silent entity is as strange as a series can be. */
 const SILENT_SCORE = 30
 
@@ -58,6 +63,8 @@ export class Ranker {
   readonly #options: DisruptionOptions
   /** Every how many-th window of the past is looked at. */
   #stride = 1
+  /** Windows since the series looked at last was first heard. */
+  #age = 0
   #before = new Float64Array(0)
   #past = new Float64Array(0)
   #after = new Float64Array(0)
@@ -75,12 +82,16 @@ export class Ranker {
     const windows = Math.ceil(question.baselineMs / this.#options.stepMs)
     this.#stride = Math.max(1, Math.ceil((rows.length * windows) / BASELINE_VALUES_MAX))
     const found: Finding[] = []
+    const ages: number[] = []
     const voices = new Map<string, Voices>()
     const canaries = new Canaries()
     for (const row of rows) {
       const finding = this.#finding(row, question, voices, canaries)
-      if (finding) found.push(finding)
+      if (!finding) continue
+      found.push(finding)
+      ages.push(this.#age)
     }
+    discountYoung(found, ages)
     found.push(...canaries.findings(this.#history, question.changes, question))
     const silent = new Set(question.silent)
     for (const [entity, { live, lost }] of voices) if (live === 0 && lost > 0) silent.add(entity)
@@ -132,6 +143,7 @@ export class Ranker {
       past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
       pastEndMs = onsetMs
     }
+    this.#age = past - firstKnown(this.#past, past)
     let n = keepNormal(this.#past, past, pastEndMs, step, disrupted, this.#stride, this.#before)
     // Where trouble never ends, a troubled past is better than none.
     if (countKnown(this.#before, n) < FEWEST_NORMAL)
@@ -244,6 +256,27 @@ function copyOf(meta: SeriesMeta): string {
     .sort()
     .map(name => `${name}=${meta.labels[name]}`)
   return `${meta.metric} ${rest.join(' ')}`
+}
+
+/** Index of the first value, `n` when there is none. */
+function firstKnown(values: Float64Array, n: number): number {
+  for (let i = 0; i < n; i++) if (Number.isFinite(values[i])) return i
+  return n
+}
+
+/**
+ * Lowers the scores of series that are younger than the oldest: where nobody is known for long all are as they are.
+ * A series without a past is left alone: only errors are scored without one, and what never failed before is telling.
+ */
+function discountYoung(found: Finding[], ages: readonly number[]): void {
+  const oldest = ages.reduce((most, age) => Math.max(most, age), 0)
+  const known = (age: number): number => age / (age + HALF_KNOWN_WINDOWS)
+  for (const [i, age] of ages.entries()) {
+    if (age === 0 || age === oldest) continue
+    const { change } = found[i]
+    const share = known(age) / known(oldest)
+    found[i] = { ...found[i], change: { ...change, tail: change.tail * share, sigma: change.sigma * share } }
+  }
 }
 
 function countKnown(values: Float64Array, n: number): number {
