@@ -5,7 +5,7 @@ import type { SeriesMeta, SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
 import type { Finding } from './cause.ts'
 import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
-import { badOf, F, floorOf, INSTANCE_LABELS, placeOf } from './families.ts'
+import { badOf, F, floorOf, INSTANCE_LABELS, type Place, placeOf } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import type { DisruptionOptions } from './options.ts'
@@ -180,6 +180,8 @@ export class Ranker {
       change,
       onEdge: place.caller !== undefined,
       caller: place.caller ?? '',
+      point: pointOf(meta, place),
+      callee: '',
       copyOf: copyOf(meta),
       labels: meta.labels,
       absent: false,
@@ -246,6 +248,13 @@ function hear(
     if (Number.isFinite(after[i])) live = true
   if (live) seen.live++
   else if (after.length >= 2 && heard >= HEARD_SHARE * (n - from) && n - from >= 3) seen.lost++
+}
+
+/** Which copy of the caller measured a call. */
+function pointOf(meta: SeriesMeta, { caller, family }: Place): string {
+  if (caller === undefined || (meta.entity !== caller && family !== F.edgeSource)) return ''
+  const copy = INSTANCE_LABELS.find(name => meta.labels[name])
+  return JSON.stringify([caller, copy === undefined ? '' : meta.labels[copy]])
 }
 
 /** Labels of a series without those that name the copy. */
@@ -325,6 +334,8 @@ function silentFinding(entity: string, onsetMs: number): Finding {
     },
     onEdge: false,
     caller: '',
+    point: '',
+    callee: '',
     copyOf: '',
     labels: { service: entity },
     absent: true,
