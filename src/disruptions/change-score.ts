@@ -8,7 +8,7 @@ export interface ChangeScore {
   readonly tail: number
   /** Against the standard deviation: shift / max(sd, half a floor). */
   readonly sigma: number
-  /** Level that was reached in two of five windows after onset, in the bad direction; the series' unit. */
+  /** Level that at least two windows after onset reach, in the bad direction; the series' unit. */
   readonly observed: number
   /** Median before, the series' unit. */
   readonly expected: number
@@ -18,10 +18,11 @@ export interface ChangeScore {
 }
 
 /**
- * Share of the samples after onset that reach the level: a short fault fills two windows of five, a single slow
- * request fills one. A mean of the largest would be most of that one.
+ * The level after onset is the one that two windows reach, of more than ten a fifth: a short fault fills two, a single
+ * slow request fills one, and a mean of the largest would be most of that one.
  */
-const TOP_SHARE = 0.4
+const FEWEST_TOP = 2
+const TOP_SHARE = 0.2
 /** What a series usually deviates by at most. */
 const TAIL_QUANTILE = 0.97
 /** Fewest past samples that can be called normal: the floors carry what so few cannot tell. */
@@ -68,7 +69,7 @@ export function scoreChange(
   const seen = badDeviations(after, m, median, bad, deviations)
   if (seen === 0) return undefined
   sortAscending(deviations, seen)
-  const top = deviations[seen - Math.ceil(TOP_SHARE * seen)]
+  const top = deviations[seen - topOf(seen)]
   const floor = Math.max(past.robust, relativeFloor * size, unitFloor)
   const tail = top / (floor + tailOfPast || Number.MIN_VALUE)
   const halfFloor = Math.max(past.sd, 0.5 * relativeFloor * size, 0.5 * unitFloor)
@@ -92,6 +93,11 @@ export function scoreChange(
     direction,
     onset,
   }
+}
+
+/** How many of `m` windows must reach the level; one of one or two. */
+function topOf(m: number): number {
+  return m <= FEWEST_TOP ? 1 : Math.max(FEWEST_TOP, Math.ceil(TOP_SHARE * m))
 }
 
 function deviation(value: number, median: number, bad: 'up' | 'down' | 'both'): number {

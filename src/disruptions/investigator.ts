@@ -9,7 +9,8 @@ import type { Fleet } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
 import { measuredEvidence } from './measured.ts'
 import type { DisruptionOptions } from './options.ts'
-import type { Interval, Ranker } from './ranker.ts'
+import type { Interval } from './past.ts'
+import type { Ranker } from './ranker.ts'
 import type { Story } from './story.ts'
 
 /** Strength (logarithmic) from which an entity that is no member may be suspected: a shift of 1.7 usual tails. */
