@@ -16,6 +16,7 @@ import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './
 import { disruptionRoutes } from './disruption-routes.ts'
 import { describeRoutes, docRoutes } from './docs.ts'
 import { drillRoute } from './drill-route.ts'
+import { answerEarly } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
@@ -48,6 +49,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   app.setSerializerCompiler(() => data => JSON.stringify(data))
   answerErrors(app, settings)
   recordRequests(app, deps)
+  answerEarly(app)
   stopGently(app)
   await protect(app, settings)
   authenticate(app, new Keyring(settings.keys))

@@ -35,7 +35,7 @@ const ROUTES: readonly (readonly [string, Record<string, string>])[] = [
   ['/api/changes', { 'content-type': 'application/cloudevents+json' }],
 ]
 
-/** The status; 0 when the service cut the connection, as it may with a body that is too large. */
+/** The status; 0 when no answer came. */
 async function post(url: string, path: string, headers: Record<string, string>, body: Buffer | string) {
   const sent = typeof body === 'string' ? body : new Uint8Array(body)
   try {
@@ -105,7 +105,7 @@ describe('a running service', () => {
         expect(status, where).toBeLessThanOrEqual(isBomb ? 413 : 415)
       }
       const { status } = await post(url, path, headers, zeros.subarray(0, 9 * 1_048_576))
-      expect([0, 413]).toContain(status)
+      expect(status).toBe(413)
       const odd = await post(url, path, { 'content-type': 'text/html' }, '<html>')
       expect(odd.status).toBe(415)
     }
