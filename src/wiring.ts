@@ -18,7 +18,7 @@ import { openHost, type ProbingHost } from './detectors/model-host.ts'
 import { ModelShelf } from './detectors/model-shelf.ts'
 import { publicScore } from './detectors/severity.ts'
 import { drillRows } from './disruptions/drill.ts'
-import { drillSeries } from './disruptions/drill-series.ts'
+import { drillDisruption, drillLive } from './disruptions/drill-live.ts'
 import type { Effects } from './effects.ts'
 import type { Experiments } from './experiments/experiments.ts'
 import { parseTime } from './ingest/time.ts'
@@ -189,7 +189,9 @@ export function serveDeps(wired: Wired): ServeDeps {
     edges: () => parts.disruptions.edges(),
     explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),
     drill: question => drillRows(question, parseTime),
-    drillSeries: question => drillSeries(parts.series, parts.history, question),
+    drillSeries: question => drillLive(parts.series, parts.history, question),
+    drillDisruption: (disruption, windows) =>
+      drillDisruption(parts.series, parts.history, disruption, windows),
     changes: () => [...wired.changes.values()],
     models: wired.desk,
     openModel: version => wired.models.serve(version.folder),

@@ -53,17 +53,27 @@ function toldOf(world: RecordedWorld): Told[] {
   return [...byId.values()].filter(({ bodies }) => bodies[bodies.length - 1].body.status !== 'retracted')
 }
 
-/** From its opening to its end; one that is still open never ended. */
-function spanOf({ bodies }: Told): { readonly fromMs: number; readonly toMs: number } {
-  const last = bodies[bodies.length - 1].body
-  const fromMs = Date.parse(last.detectedAt)
-  const toMs = last.resolvedAt === null ? Number.POSITIVE_INFINITY : Date.parse(last.resolvedAt)
-  return { fromMs, toMs: Math.max(fromMs, toMs) }
+/**
+ * Stretches in which it was open: from opening, or coming back, to the end that was published. What came back within its
+ * refractory time is one disruption with a pause, and what happens in the pause is not matched by it.
+ */
+function episodesOf({ bodies }: Told): { readonly fromMs: number; readonly toMs: number }[] {
+  const out: { fromMs: number; toMs: number }[] = []
+  let fromMs = Number.NaN
+  for (const { timeMs, body } of bodies) {
+    if (Number.isNaN(fromMs)) fromMs = out.length === 0 ? Date.parse(body.detectedAt) : timeMs
+    if (body.resolvedAt === null) continue
+    out.push({ fromMs, toMs: Math.max(fromMs, Date.parse(body.resolvedAt)) })
+    fromMs = Number.NaN
+  }
+  // One that is still open never ended.
+  if (!Number.isNaN(fromMs)) out.push({ fromMs, toMs: Number.POSITIVE_INFINITY })
+  return out
 }
 
-function matches(told: Told, { atMs }: LocaliseCase): boolean {
-  const { fromMs, toMs } = spanOf(told)
-  return fromMs <= atMs + AFTER_MS && toMs >= atMs - BEFORE_MS
+/** The first stretch that overlaps what a fault may be noticed in. */
+function matching(told: Told, { atMs }: LocaliseCase): { readonly fromMs: number } | undefined {
+  return episodesOf(told).find(({ fromMs, toMs }) => fromMs <= atMs + AFTER_MS && toMs >= atMs - BEFORE_MS)
 }
 
 /** Runs recorded days through the whole pipeline, one world per group, and holds events against faults. */
@@ -91,7 +101,7 @@ function judge(
 ): StreamResult {
   const told = toldOf(world)
   const faults = cases.map(one => {
-    const own = told.filter(story => matches(story, one))
+    const own = told.filter(story => matching(story, one) !== undefined)
     const spoken = own.map(story => ({ story, body: bodyAt(story, one.atMs + READ_MS) }))
     // Of several that match, the one that began nearest the injection is about it.
     spoken.sort(
@@ -104,12 +114,12 @@ function judge(
       matches: own.length,
       suspects: spoken[0]?.body.suspects.map(suspect => suspect.entity) ?? [],
       delayMs: Math.min(
-        ...own.map(story => Math.max(0, spanOf(story).fromMs - one.atMs)),
+        ...own.map(story => Math.max(0, (matching(story, one)?.fromMs ?? Number.NaN) - one.atMs)),
         Number.POSITIVE_INFINITY,
       ),
     }
   })
-  const hits = told.map(story => cases.filter(one => matches(story, one)).length)
+  const hits = told.map(story => cases.filter(one => matching(story, one) !== undefined).length)
   return {
     set,
     days,

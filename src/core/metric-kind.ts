@@ -45,7 +45,7 @@ const DERIVED = /:(rate|mean|p\d+(\.\d+)?|min|max|avg)$/
 /** In order: the first that matches decides, so words of meaning stand before words of place. */
 const PATTERNS: readonly (readonly [RegExp, MetricKind])[] = [
   [
-    /(^|[_:.])(err(or)?s?|errs|fail(ure|ed|s|ures|ing)?|exceptions?|faults?|[45]xx|timeouts?|timedout|reject(ed|s|ions?)?|drop(ped|s)?|discard(s|ed)?|retr(y|ies)|retrans(\w*)?|restarts?|oom(_?kills?)?|unavailable|aborted|deadlocks?|panics?|evictions?|evicted|unhealthy)([_:.]|$)/i,
+    /(^|[_:.])(err(or)?s?|errs|fail(ure|ed|s|ures|ing)?|exceptions?|faults?|[45]xx|timeouts?|timedout|reject(ed|s|ions?)?|drop(ped|s)?|discard(s|ed)?|retr(y|ies)|retrans(\w*)?|restarts?|oom(_?kills?)?|unavailable|aborted|deadlocks?|panics?|evictions?|evicted|unhealthy|unauthori[sz]ed|forbidden|denied|refused|crash(es|ed|ing)?)([_:.]|$)|(^|[_:.])(http|status|code|resp(onse)?s?)_[45]\d\d([_:.]|$)/i,
     'error',
   ],
   [
@@ -122,7 +122,8 @@ function words(name: string): string {
 function kindOfName(base: string, unit: Unit): MetricKind {
   // Seconds count time: `http_requests_seconds` is how long, not how many.
   const timed = unit === 's' || unit === 'ms' || unit === 'us' || unit === 'ns'
-  if (/(boot|start|creat(ion|ed))_time/i.test(base)) return 'other'
+  // Uptimes are counted in seconds as well, and nobody waits for them.
+  if (/(boot|start|creat(ion|ed))_time|(^|[_:.])uptime([_:.]|$)/i.test(base)) return 'other'
   for (const [pattern, kind] of PATTERNS) {
     if (pattern.test(base)) return timed && (kind === 'traffic' || kind === 'saturation') ? 'latency' : kind
   }
@@ -144,15 +145,22 @@ export function unitOf(metric: string): Unit {
   return ''
 }
 
-/** Absolute change, in the unit, below which nobody cares. */
-export function unitFloor(kind: MetricKind, unit: Unit): number {
+/**
+ * A gauge of errors without a unit that calls itself a rate is a share of requests nearly always; rates of counters
+ * have the unit `1/s` or say `:rate`.
+ */
+const SHARE = /(^|[_.])(rate|share|fraction|proportion)$/i
+
+/** Absolute change, in the unit, below which nobody cares. The name tells counts from shares where the unit does not. */
+export function unitFloor(kind: MetricKind, unit: Unit, metric = ''): number {
   switch (kind) {
     case 'latency':
       return unit === 'ms' ? 2 : 0.002
     case 'availability':
       return unit === 'percent' ? 1 : 0.01
     case 'error':
-      return unit === 'ratio' ? 0.01 : unit === 'percent' ? 1 : 0.5
+      if (unit === 'percent') return 1
+      return unit === 'ratio' || (unit === '' && SHARE.test(words(metric))) ? 0.01 : 0.5
     case 'cpu':
       // `m` is a thousandth of a core, as containers count.
       return unit === 'percent' ? 1 : unit === 'ratio' ? 0.01 : unit === 'm' ? 2 : 0.002

@@ -366,7 +366,7 @@ function floorOf(
   expected: number,
 ): number {
   return Math.max(
-    absolute ?? unitFloor(meta.kind, meta.unit),
+    absolute ?? unitFloor(meta.kind, meta.unit, meta.metric),
     (relative ?? KIND_TRAITS[meta.kind].relativeFloor) * Math.abs(expected),
     Number.MIN_VALUE,
   )

@@ -14,7 +14,7 @@ export function matters(meta: SeriesMeta, observed: number, expected: number): b
   const change = Math.abs(observed - expected)
   const floor = Math.max(
     KIND_TRAITS[meta.kind].relativeFloor * Math.abs(expected),
-    unitFloor(meta.kind, meta.unit),
+    unitFloor(meta.kind, meta.unit, meta.metric),
   )
   return change >= floor && change > 0
 }

@@ -53,11 +53,11 @@ export class KindClasses {
   }
 
   #find(row: number): number {
-    const { kind, unit, bad: own } = this.#table.meta(row)
+    const { kind, unit, metric, bad: own } = this.#table.meta(row)
     const bad = this.#direction?.(row) ?? own
     const sign: BadSign = bad === 'up' ? 1 : bad === 'down' ? -1 : 0
     const relative = KIND_TRAITS[kind].relativeFloor
-    const absolute = unitFloor(kind, unit)
+    const absolute = unitFloor(kind, unit, metric)
     const least = kind === 'other' ? Number.NEGATIVE_INFINITY : 0
     const key = `${relative} ${absolute} ${sign} ${least}`
     let found = this.#index.get(key)

@@ -13,6 +13,10 @@ const VERSION_LABELS = ['version', 'service_version', 'service.version', 'app_ve
 const LATER_WINDOWS = 3
 /** And when it has not been there longer than this before the onset, windows. */
 const YOUNG_WINDOWS = 60
+/** Windows a new copy is warming up: its first requests open connections and fill caches. */
+const WARM_UP_WINDOWS = 1
+/** Windows in which two series must say the same, and not always the same, to be one measurement under two names. */
+const SAME_WINDOWS = 3
 /** Values of the old version that are looked at. */
 const STABLE_MAX = 4096
 /** Windows after which a release should have been heard of. */
@@ -136,6 +140,8 @@ export class Canaries {
         },
         onEdge: false,
         caller: '',
+        point: '',
+        callee: '',
         copyOf: '',
         labels: { service: entity },
         absent: false,
@@ -178,8 +184,13 @@ class Reader {
     version: string,
     sinceMs: number,
   ): Finding | undefined {
-    const n = this.#collect(group, oldest, this.#fromMs, this.#stable)
-    const m = this.#collect(group, version, sinceMs - this.#history.stepMs, this.#canary)
+    const old = this.#apart(group, oldest, version, sinceMs)
+    const n = this.#collect(old, oldest, this.#fromMs, this.#stable)
+    const firstMs = sinceMs - this.#history.stepMs
+    const warmMs = firstMs + WARM_UP_WINDOWS * this.#history.stepMs
+    const m =
+      this.#collect(group, version, warmMs, this.#canary) ||
+      this.#collect(group, version, firstMs, this.#canary)
     if (n === 0 || m === 0) return undefined
     const { meta, place } = group.find(one => one.version === version) ?? group[0]
     const change = scoreChange(
@@ -189,7 +200,7 @@ class Reader {
       m,
       badOf(meta, place),
       KIND_TRAITS[place.kind].relativeFloor,
-      floorOf(place.kind, meta.unit),
+      floorOf(place.kind, meta.unit, meta.metric),
       false,
       this.#scratch,
     )
@@ -204,10 +215,36 @@ class Reader {
       change,
       onEdge: false,
       caller: '',
+      point: '',
+      callee: '',
       copyOf: '',
       labels: meta.labels,
       absent: false,
     }
+  }
+
+  /**
+   * Series of the old version without those that only repeat one of the new: a copy that took over the place of
+   * another is told under both names for a while, and must not stand on both sides of the comparison.
+   */
+  #apart(
+    group: readonly Versioned[],
+    oldest: string,
+    version: string,
+    sinceMs: number,
+  ): readonly Versioned[] {
+    const old = group.filter(one => one.version === oldest)
+    const fresh = group.filter(one => one.version === version).map(({ row }) => this.#since(row, sinceMs))
+    const apart = old.filter(({ row }) => {
+      const own = this.#since(row, sinceMs)
+      return !fresh.some(other => repeats(own, other))
+    })
+    return apart.length > 0 ? apart : old
+  }
+
+  #since(row: number, fromMs: number): Float64Array {
+    const n = this.#history.observed(row, fromMs, this.#question.untilMs, this.#values)
+    return this.#values.slice(0, n)
   }
 
   /** The newest finite values of all series of one version. */
@@ -227,4 +264,21 @@ class Reader {
   #lastMs(): number {
     return Math.min(this.#question.untilMs, this.#history.newestEndMs)
   }
+}
+
+/** Whether two stretches that end together hold the same values wherever both are known, and not one value only. */
+function repeats(a: Float64Array, b: Float64Array): boolean {
+  let both = 0
+  let moved = false
+  let before = Number.NaN
+  for (let i = 1; i <= Math.min(a.length, b.length); i++) {
+    const value = a[a.length - i]
+    const other = b[b.length - i]
+    if (Number.isNaN(value) || Number.isNaN(other)) continue
+    if (value !== other) return false
+    if (both > 0 && value !== before) moved = true
+    before = value
+    both++
+  }
+  return both >= SAME_WINDOWS && moved
 }

@@ -1,5 +1,6 @@
 import type { Change } from '../core/change.ts'
 import type { Labels } from '../core/series.ts'
+import { blameCallers } from './blame.ts'
 import type { ChangeScore } from './change-score.ts'
 import { CAUSE_WEIGHT, F, FAMILY_SLOTS } from './families.ts'
 import { type CallGraph, compare } from './graph.ts'
@@ -17,6 +18,10 @@ export interface Finding {
   /** Whether it measures a call, and whose. */
   readonly onEdge: boolean
   readonly caller: string
+  /** Which copy of the caller measured the call, '' when nobody did or the callee itself. */
+  readonly point: string
+  /** Whom the call went to, where it speaks against its caller; '' otherwise. */
+  readonly callee: string
   /** Names the measure that several copies of the entity take, without the copy; '' when there is one. */
   readonly copyOf: string
   readonly labels: Labels
@@ -63,7 +68,7 @@ export interface CauseRules {
   readonly tail: boolean
   /** Shift over the series' standard deviation. */
   readonly sigma: boolean
-  /** Callees that explain, callers that a change harms. */
+  /** Callees that explain, callers that a change harms, callers whose own fault all their calls show. */
   readonly topology: boolean
   readonly changes: boolean
   /** Peers known only from their callers count less. */
@@ -119,7 +124,7 @@ interface Entry {
 /** Orders entities by how likely they started it: strongest first, ties by name. */
 export function rankCauses(findings: readonly Finding[], context: CauseContext): Cause[] {
   const rules = context.rules ?? ALL_RULES
-  const entries = collect(findings, context.alert)
+  const entries = collect(rules.topology ? blameCallers(findings) : findings, context.alert)
   const base = new Map<string, number>()
   for (const [entity, entry] of entries) base.set(entity, strengthOfEntry(entry, rules))
   const causes: Cause[] = []
@@ -228,8 +233,10 @@ function judge(
   }
   let score = own
   // What is felt in several ways at once is no surer a cause for it while what it calls is as strange as its worst.
+  // Waiting for somebody costs memory and connections, though, but no cycles: work of its own still counts.
   const worst = strengthOfEntry(entry, { ...rules, secondFamily: false })
-  if (callee >= ANOMALOUS && callee >= worst) score = worst
+  if (callee >= ANOMALOUS && callee >= worst)
+    score = rules.secondFamily ? Math.min(own, worst + SECOND_FAMILY * workOf(entry)) : worst
   else if (rules.topology && own >= ANOMALOUS && callee < ANOMALOUS) score += UNEXPLAINED_BONUS
   const guilty = rules.changes ? guiltiest(entity, changes, onsetMs, changeDecayMs) : undefined
   let changeBonus = 0
@@ -259,6 +266,11 @@ function judge(
   }
 }
 
+/** How strange the work is that an entity does itself. */
+function workOf({ strengths }: Entry): number {
+  return Math.max(strengths[F.cpu], strengths[F.io])
+}
+
 /** Of equally strong families silence is told first: it says more than what follows from it. */
 function first(family: number): number {
   return family === F.absence ? -1 : family
@@ -274,7 +286,10 @@ function earliest(findings: readonly Finding[], order: readonly number[], streng
   return onset
 }
 
-/** The change before the onset whose guilt has decayed least. Changes in the future explain nothing. */
+/**
+ * The change before the onset whose guilt has decayed least: full for `decayMs`, since of two releases within
+ * minutes the later is no guiltier, then decaying by it. Changes in the future explain nothing.
+ */
 function guiltiest(
   entity: string,
   changes: readonly Change[],
@@ -284,7 +299,7 @@ function guiltiest(
   let found: { change: Change; weight: number } | undefined
   for (const change of changes) {
     if (change.entity !== entity || change.timeMs > onsetMs) continue
-    const weight = Math.exp(-(onsetMs - change.timeMs) / decayMs)
+    const weight = Math.exp(-Math.max(0, (onsetMs - change.timeMs) / decayMs - 1))
     const better = !found || weight > found.weight
     if (better || (weight === found?.weight && compare(change.id, found.change.id) < 0)) {
       found = { change, weight }

@@ -1,5 +1,5 @@
 import type { KindTraits } from '../core/metric-kind.ts'
-import { meanOfLargest, sortAscending } from '../math/order-statistics.ts'
+import { sortAscending } from '../math/order-statistics.ts'
 import { selectQuantile } from '../math/select.ts'
 
 /** What one series did after an onset, against its own past. */
@@ -8,7 +8,7 @@ export interface ChangeScore {
   readonly tail: number
   /** Against the standard deviation: shift / max(sd, half a floor). */
   readonly sigma: number
-  /** Level after onset in the bad direction, the series' unit. */
+  /** Level that at least two windows after onset reach, in the bad direction; the series' unit. */
   readonly observed: number
   /** Median before, the series' unit. */
   readonly expected: number
@@ -17,8 +17,12 @@ export interface ChangeScore {
   readonly onset: number
 }
 
-/** Share of the samples after onset that make the level: short faults still fill it, single spikes do not. */
-const TOP_SHARE = 0.4
+/**
+ * The level after onset is the one that two windows reach, of more than ten a fifth: a short fault fills two, a single
+ * slow request fills one, and a mean of the largest would be most of that one.
+ */
+const FEWEST_TOP = 2
+const TOP_SHARE = 0.2
 /** What a series usually deviates by at most. */
 const TAIL_QUANTILE = 0.97
 /** Fewest past samples that can be called normal: the floors carry what so few cannot tell. */
@@ -65,7 +69,7 @@ export function scoreChange(
   const seen = badDeviations(after, m, median, bad, deviations)
   if (seen === 0) return undefined
   sortAscending(deviations, seen)
-  const top = meanOfLargest(deviations, Math.ceil(TOP_SHARE * seen), seen)
+  const top = deviations[seen - topOf(seen)]
   const floor = Math.max(past.robust, relativeFloor * size, unitFloor)
   const tail = top / (floor + tailOfPast || Number.MIN_VALUE)
   const halfFloor = Math.max(past.sd, 0.5 * relativeFloor * size, 0.5 * unitFloor)
@@ -89,6 +93,11 @@ export function scoreChange(
     direction,
     onset,
   }
+}
+
+/** How many of `m` windows must reach the level; one of one or two. */
+function topOf(m: number): number {
+  return m <= FEWEST_TOP ? 1 : Math.max(FEWEST_TOP, Math.ceil(TOP_SHARE * m))
 }
 
 function deviation(value: number, median: number, bad: 'up' | 'down' | 'both'): number {

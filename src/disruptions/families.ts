@@ -187,10 +187,10 @@ function instanceOf(meta: SeriesMeta): string {
 }
 
 /** Absolute floor in the series' unit; units of the container world come beside those of `unitFloor`. */
-export function floorOf(kind: MetricKind, unit: string): number {
+export function floorOf(kind: MetricKind, unit: string, metric = ''): number {
   if (kind === 'cpu' && unit === 'm') return 2
   if (kind === 'memory' && (unit === 'Mi' || unit === 'MiB' || unit === 'MiBy')) return 1
-  return unitFloor(kind, unit)
+  return unitFloor(kind, unit, metric)
 }
 
 /** Which way is bad for a placed series: the kind decides where the series itself says nothing. */

@@ -1,5 +1,6 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import { Ceilings } from './ceiling.ts'
 import {
   clearEntities,
   clearInstances,
@@ -51,6 +52,7 @@ export class Fleet {
   columns: EntityColumns = entityColumns(64)
   instanceColumns: InstanceColumns = instanceColumns(64)
   rows: RowColumns = rowColumns(64)
+  readonly ceilings: Ceilings
   dropped = 0
   readonly #table: SeriesTable
   readonly #graph: CallGraph
@@ -64,6 +66,7 @@ export class Fleet {
 
   constructor(table: SeriesTable, graph: CallGraph, limit: number, stepMs: number) {
     this.#table = table
+    this.ceilings = new Ceilings(table)
     this.#graph = graph
     this.#limit = limit
     this.#forgetAfterMs = MISSED_WINDOWS * stepMs
@@ -73,7 +76,8 @@ export class Fleet {
     return this.#ids.get(`${tenant}\n${name}`) ?? -1
   }
 
-  observe(batch: FeatureBatch, opinions: OpinionBatch): void {
+  /** `disrupted`: 1 for entities, by index, of which a disruption is told already. */
+  observe(batch: FeatureBatch, opinions: OpinionBatch, disrupted: Uint8Array): void {
     if (this.#table.capacity > this.rows.entity.length) {
       this.rows = rowColumns(grown(this.#table.capacity, this.rows.entity.length), this.rows)
     }
@@ -93,6 +97,7 @@ export class Fleet {
       this.#edgeSeenMs,
       this.#forgetAfterMs,
     )
+    this.ceilings.raise(batch, this.rows, this.columns, disrupted)
   }
 
   /** Ends a window: sums go back to zero, last-seen times to the graph. */
@@ -131,6 +136,7 @@ export class Fleet {
 
   forget(row: number): void {
     if (row >= this.rows.entity.length) return
+    this.ceilings.forget(row)
     this.rows.entity[row] = 0
     this.rows.instance[row] = 0
     this.rows.edge[row] = 0
@@ -154,7 +160,10 @@ export class Fleet {
 
   bytes(): number {
     const arrays = [this.rows, this.columns, this.instanceColumns].flatMap(part => Object.values(part))
-    return arrays.reduce((sum, array) => sum + array.byteLength, this.entities.length * 250)
+    return arrays.reduce(
+      (sum, array) => sum + array.byteLength,
+      this.entities.length * 250 + this.ceilings.bytes(),
+    )
   }
 
   /** Entity index of a row, −1 when the row was never seen. */

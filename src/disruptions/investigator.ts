@@ -9,7 +9,8 @@ import type { Fleet } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
 import { measuredEvidence } from './measured.ts'
 import type { DisruptionOptions } from './options.ts'
-import type { Interval, Ranker } from './ranker.ts'
+import type { Interval } from './past.ts'
+import type { Ranker } from './ranker.ts'
 import type { Story } from './story.ts'
 
 /** Strength (logarithmic) from which an entity that is no member may be suspected: a shift of 1.7 usual tails. */
@@ -93,6 +94,7 @@ export class Investigator {
       .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
       .slice(0, maxSuspects)
       .map((cause, i) => suspectOf(cause, i + 1, story.episodeMs, this.#parts.graph.has(cause.entity)))
+    story.causeFamily = causes.find(one => one.entity === story.suspects[0]?.entity)?.findings[0].family ?? -1
     story.measured = measuredEvidence(
       causes,
       new Set([...Object.keys(story.members), ...story.suspects.map(one => one.entity)]),
@@ -147,6 +149,9 @@ export class Investigator {
   #intervals(tenant: string | undefined, except: Story | undefined): Interval[] {
     return [...this.#parts.resolved, ...this.#parts.book.open]
       .filter(story => story !== except && (tenant === undefined || story.tenant === tenant))
-      .map(story => ({ fromMs: story.startedMs, toMs: story.resolvedMs ?? Number.POSITIVE_INFINITY }))
+      .flatMap(({ earlier, episodeMs, resolvedMs }) => [
+        ...earlier,
+        { fromMs: episodeMs, toMs: resolvedMs ?? Number.POSITIVE_INFINITY },
+      ])
   }
 }

@@ -32,7 +32,7 @@ export interface DisruptionOptions {
   readonly plannedMs: number
   /** Windows after an announced interruption in which its echoes are still expected. */
   readonly plannedGraceWindows: number
-  /** Decay of a change's guilt: after this long it counts 1/e, ms. */
+  /** A change is guilty in full for this long; after as long again it counts 1/e, ms. */
   readonly changeDecayMs: number
   readonly maxOpen: number
   readonly maxEntities: number

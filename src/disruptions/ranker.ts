@@ -1,20 +1,16 @@
 import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
-import { KIND_TRAITS, type MetricKind } from '../core/metric-kind.ts'
+import { KIND_TRAITS } from '../core/metric-kind.ts'
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
 import type { Finding } from './cause.ts'
 import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
-import { badOf, F, floorOf, INSTANCE_LABELS, placeOf } from './families.ts'
+import { badOf, F, floorOf, INSTANCE_LABELS, type Place, placeOf } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import type { DisruptionOptions } from './options.ts'
-
-/** A stretch of event time, Unix ms: windows that end in (fromMs, toMs]. */
-export interface Interval {
-  readonly fromMs: number
-  readonly toMs: number
-}
+import { countKnown, firstKnown, hear, type Interval, keepNormal, unitSeen, type Voices } from './past.ts'
+import { atCeiling } from './saturation.ts'
 
 export interface Question {
   /** Undefined is all tenants. */
@@ -42,9 +38,11 @@ const EARLIER_WINDOWS = 3
 const FEWEST_NORMAL = 10
 /** Values of the past that one ranking looks at; beyond it, the past of all series is thinned out evenly. */
 const BASELINE_VALUES_MAX = 300_000
-/** Windows before the onset in which a series must have been heard, nearly always, to be missed after it. */
-const HEARD_WINDOWS = 10
-const HEARD_SHARE = 0.8
+/**
+ * Windows of the past by which what a series usually does is half known. A copy that has just started knows neither
+ * its usual level nor its tail, and its first requests are slow anyway.
+ */
+const HALF_KNOWN_WINDOWS = 10
 /** A silent entity is as strange as a series can be. */
 const SILENT_SCORE = 30
 
@@ -58,6 +56,8 @@ export class Ranker {
   readonly #options: DisruptionOptions
   /** Every how many-th window of the past is looked at. */
   #stride = 1
+  /** Windows since the series looked at last was first heard. */
+  #age = 0
   #before = new Float64Array(0)
   #past = new Float64Array(0)
   #after = new Float64Array(0)
@@ -75,12 +75,16 @@ export class Ranker {
     const windows = Math.ceil(question.baselineMs / this.#options.stepMs)
     this.#stride = Math.max(1, Math.ceil((rows.length * windows) / BASELINE_VALUES_MAX))
     const found: Finding[] = []
+    const ages: number[] = []
     const voices = new Map<string, Voices>()
     const canaries = new Canaries()
     for (const row of rows) {
       const finding = this.#finding(row, question, voices, canaries)
-      if (finding) found.push(finding)
+      if (!finding) continue
+      found.push(finding)
+      ages.push(this.#age)
     }
+    discountYoung(found, ages)
     found.push(...canaries.findings(this.#history, question.changes, question))
     const silent = new Set(question.silent)
     for (const [entity, { live, lost }] of voices) if (live === 0 && lost > 0) silent.add(entity)
@@ -132,6 +136,7 @@ export class Ranker {
       past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
       pastEndMs = onsetMs
     }
+    this.#age = past - firstKnown(this.#past, past)
     let n = keepNormal(this.#past, past, pastEndMs, step, disrupted, this.#stride, this.#before)
     // Where trouble never ends, a troubled past is better than none.
     if (countKnown(this.#before, n) < FEWEST_NORMAL)
@@ -146,18 +151,20 @@ export class Ranker {
     canaries.add(row, meta, place)
     if (place.caller === undefined)
       hear(voices, this.#fleet.entities[this.#fleet.entityOf(row)].name, this.#past, past, after)
-    const change = scoreChange(
+    const unit = unitSeen(place.kind, meta.unit, this.#before, n, after, m)
+    const shift = scoreChange(
       this.#before,
       n,
       after,
       m,
       badOf(meta, place),
       KIND_TRAITS[place.kind].relativeFloor,
-      floorOf(place.kind, unitSeen(place.kind, meta.unit, this.#before, n, after, m)),
+      floorOf(place.kind, unit, meta.metric),
       place.family === F.err,
       this.#scratch,
     )
-    if (!change) return undefined
+    if (!shift) return undefined
+    const change = atCeiling(shift, place.kind, unit, this.#before, n, after, m)
     return {
       key: meta.key,
       metric: meta.metric,
@@ -168,6 +175,8 @@ export class Ranker {
       change,
       onEdge: place.caller !== undefined,
       caller: place.caller ?? '',
+      point: pointOf(meta, place),
+      callee: '',
       copyOf: copyOf(meta),
       labels: meta.labels,
       absent: false,
@@ -185,55 +194,11 @@ export class Ranker {
   }
 }
 
-/** Errors without a unit that are fractions of one, before and after, are a ratio. */
-function unitSeen(
-  kind: MetricKind,
-  unit: string,
-  before: Float64Array,
-  n: number,
-  after: Float64Array,
-  m: number,
-): string {
-  if (kind !== 'error' || unit !== '') return unit
-  let fractions = 0
-  for (let i = 0; i < n; i++) {
-    if (before[i] > 1 || before[i] < 0) return unit
-    if (before[i] > 0 && before[i] < 1) fractions++
-  }
-  for (let i = 0; i < m; i++) {
-    if (after[i] > 1 || after[i] < 0) return unit
-    if (after[i] > 0 && after[i] < 1) fractions++
-  }
-  return fractions > 0 ? 'ratio' : unit
-}
-
-interface Voices {
-  live: number
-  lost: number
-}
-
-/** Counts whether a series that was heard before the onset is still heard after it. */
-function hear(
-  voices: Map<string, Voices>,
-  entity: string,
-  past: Float64Array,
-  n: number,
-  after: Float64Array,
-): void {
-  let seen = voices.get(entity)
-  if (!seen) {
-    seen = { live: 0, lost: 0 }
-    voices.set(entity, seen)
-  }
-  const from = Math.max(0, n - HEARD_WINDOWS)
-  let heard = 0
-  for (let i = from; i < n; i++) if (Number.isFinite(past[i])) heard++
-  // The last windows decide: what was heard just after the onset may be gone since.
-  let live = false
-  for (let i = Math.max(0, after.length - 2); i < after.length; i++)
-    if (Number.isFinite(after[i])) live = true
-  if (live) seen.live++
-  else if (after.length >= 2 && heard >= HEARD_SHARE * (n - from) && n - from >= 3) seen.lost++
+/** Which copy of the caller measured a call. */
+function pointOf(meta: SeriesMeta, { caller, family }: Place): string {
+  if (caller === undefined || (meta.entity !== caller && family !== F.edgeSource)) return ''
+  const copy = INSTANCE_LABELS.find(name => meta.labels[name])
+  return JSON.stringify([caller, copy === undefined ? '' : meta.labels[copy]])
 }
 
 /** Labels of a series without those that name the copy. */
@@ -246,32 +211,19 @@ function copyOf(meta: SeriesMeta): string {
   return `${meta.metric} ${rest.join(' ')}`
 }
 
-function countKnown(values: Float64Array, n: number): number {
-  let known = 0
-  for (let i = 0; i < n; i++) if (!Number.isNaN(values[i])) known++
-  return known
-}
-
-/** Copies `past[0..n)`, whose last window ends at `endMs`, without the disrupted stretches. */
-function keepNormal(
-  past: Float64Array,
-  n: number,
-  endMs: number,
-  stepMs: number,
-  disrupted: readonly Interval[],
-  stride: number,
-  out: Float64Array,
-): number {
-  let kept = 0
-  for (let i = Math.max(0, (n - 1) % stride); i < n; i += stride) {
-    const end = endMs - (n - 1 - i) * stepMs
-    let strange = false
-    for (let j = 0; j < disrupted.length && !strange; j++) {
-      strange = end > disrupted[j].fromMs && end <= disrupted[j].toMs
-    }
-    if (!strange) out[kept++] = past[i]
+/**
+ * Lowers the scores of series that are younger than the oldest: where nobody is known for long all are as they are.
+ * A series without a past is left alone: only errors are scored without one, and what never failed before is telling.
+ */
+function discountYoung(found: Finding[], ages: readonly number[]): void {
+  const oldest = ages.reduce((most, age) => Math.max(most, age), 0)
+  const known = (age: number): number => age / (age + HALF_KNOWN_WINDOWS)
+  for (const [i, age] of ages.entries()) {
+    if (age === 0 || age === oldest) continue
+    const { change } = found[i]
+    const share = known(age) / known(oldest)
+    found[i] = { ...found[i], change: { ...change, tail: change.tail * share, sigma: change.sigma * share } }
   }
-  return kept
 }
 
 function silentFinding(entity: string, onsetMs: number): Finding {
@@ -292,6 +244,8 @@ function silentFinding(entity: string, onsetMs: number): Finding {
     },
     onEdge: false,
     caller: '',
+    point: '',
+    callee: '',
     copyOf: '',
     labels: { service: entity },
     absent: true,

@@ -4,7 +4,7 @@ import type { Fleet } from './fleet.ts'
 import { type CallGraph, compare } from './graph.ts'
 import type { DisruptionOptions } from './options.ts'
 import { clusters, joined } from './paths.ts'
-import { keepEvidence, newStory, relate, type Story } from './story.ts'
+import { episodes, keepEvidence, newStory, relate, type Story } from './story.ts'
 
 /** Members beyond which a story is not taken apart: what touches so many is one thing. */
 const MOST_PARTED = 200
@@ -86,6 +86,7 @@ export function absorb(elder: Story, younger: Story): number {
   }
   for (const anomaly of Object.values(younger.evidence)) dropped += keepEvidence(elder, anomaly)
   elder.episodeMs = Math.min(elder.episodeMs, younger.episodeMs)
+  elder.earlier = episodes([...elder.earlier, ...younger.earlier])
   elder.startedMs = Math.min(elder.startedMs, younger.startedMs)
   elder.lastOnsetMs = Math.max(elder.lastOnsetMs, younger.lastOnsetMs)
   elder.peak = Math.max(elder.peak, younger.peak)

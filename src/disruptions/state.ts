@@ -3,6 +3,7 @@ import { ForeshockError } from '../core/errors.ts'
 import type { MaintenanceWindow } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
+import type { SavedCeiling } from './ceiling.ts'
 import { rowColumns } from './evidence.ts'
 import type { EntityMemory, Fleet, InstanceMemory } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
@@ -12,7 +13,9 @@ import { dictionary, type Story } from './story.ts'
 
 /** Saving and restoring the stage between two windows: stories and memories as JSON, last signs of life as a column. */
 const ID = 'disruptions'
-const VERSION = 1
+/** 2 added how long shares had been at their limit; 1 is read as if they had just been seen. */
+const VERSION = 2
+const OLDEST_VERSION = 1
 
 export interface StageState {
   readonly nowMs: number
@@ -40,6 +43,8 @@ interface SavedMeta {
   readonly counts: DisruptionCounts
   /** Absent before there were any. */
   readonly maintenance?: readonly MaintenanceWindow[]
+  /** Absent in version 1. */
+  readonly ceilings?: readonly SavedCeiling[]
 }
 
 export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
@@ -60,6 +65,7 @@ export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
     muteWindows: [...state.muteWindows],
     counts: state.counts,
     maintenance: state.maintenance.saved(),
+    ceilings: state.fleet.ceilings.saved(),
   }
   // A copy, as every snapshot: the stage goes on changing its own.
   return { id: ID, version: VERSION, keys, columns: { lastLiveMs }, meta: JSON.parse(JSON.stringify(meta)) }
@@ -75,8 +81,12 @@ export function restoreStage(
   if (!part) return undefined
   const saved = part.meta as SavedMeta
   const lastLiveMs = part.columns.lastLiveMs
-  if (part.version !== VERSION || !(lastLiveMs instanceof Float64Array) || !Array.isArray(saved?.entities)) {
-    throw new ForeshockError('FS_SNAPSHOT_INVALID', `expected ${ID} v${VERSION}, got v${part.version}`)
+  const readable = part.version >= OLDEST_VERSION && part.version <= VERSION
+  if (!readable || !(lastLiveMs instanceof Float64Array) || !Array.isArray(saved?.entities)) {
+    throw new ForeshockError(
+      'FS_SNAPSHOT_INVALID',
+      `expected ${ID} v${OLDEST_VERSION} to v${VERSION}, got v${part.version}`,
+    )
   }
   // Older snapshots do not say who told of an edge: those never seen by a series were given.
   for (const [source, target, lastSeenMs, given] of saved.edges)
@@ -88,6 +98,7 @@ export function restoreStage(
     if (row >= 0) rows.lastLiveMs[row] = lastLiveMs[i]
   }
   state.fleet.rows = rows
+  state.fleet.ceilings.restore(saved.ceilings ?? [], part.keys)
   state.open.splice(0, Number.POSITIVE_INFINITY, ...saved.open.map(revive))
   state.resolved.splice(0, Number.POSITIVE_INFINITY, ...saved.resolved.map(revive))
   state.changes.splice(0, Number.POSITIVE_INFINITY, ...saved.changes)
@@ -111,8 +122,10 @@ function revive(story: Story): Story {
     ...story,
     measured: story.measured ?? [],
     rankedMembers: story.rankedMembers ?? 0,
+    causeFamily: story.causeFamily ?? -1,
     related: story.related ?? [],
     episodeMs: story.episodeMs ?? story.startedMs,
+    earlier: story.earlier ?? [],
     told: story.told ?? story.revision > 0,
     holds: story.holds ?? [],
     members,

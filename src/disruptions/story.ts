@@ -28,6 +28,8 @@ export interface Story {
   startedMs: number
   /** Start of the present episode: later than `startedMs` where an ended disruption came back. */
   episodeMs: number
+  /** Episodes before the present one, oldest first: between them all was well. */
+  earlier: Episode[]
   openedMs: number
   readonly members: Record<string, Member>
   /** Onset of the member that joined last: later ones must begin near it, or lie on the cause's call path. */
@@ -48,6 +50,8 @@ export interface Story {
   publishedSeverity: Severity
   publishedShape: string
   suspects: Suspect[]
+  /** Family of metrics in which the first suspect is strangest; −1 without one. */
+  causeFamily: number
   /** Strongest anomalies of its members, by id. */
   readonly evidence: Record<string, Anomaly>
   /** What the scorers of change measured of members and suspects at the last ranking. */
@@ -68,6 +72,12 @@ export interface Story {
   holds: string[]
 }
 
+/** Windows that end in (fromMs, toMs], Unix ms. */
+export interface Episode {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
 export type Relation = NonNullable<Disruption['related']>[number]
 
 /** Relations remembered per story. */
@@ -78,6 +88,19 @@ export function relate(story: Story, id: string, relation: Relation['relation'])
   if (story.related.some(one => one.id === id && one.relation === relation)) return
   story.related.push({ id, relation })
   if (story.related.length > MOST_RELATED) story.related.shift()
+}
+
+/** Earlier episodes remembered per story. */
+const MOST_EARLIER = 20
+
+/** The latest of what is said to have gone before; of more, the oldest are one with the pauses between them. */
+export function episodes(all: readonly Episode[]): Episode[] {
+  const sorted = [...all].sort((a, b) => a.fromMs - b.fromMs || a.toMs - b.toMs)
+  const over = sorted.length - MOST_EARLIER
+  if (over <= 0) return sorted
+  const oldest = sorted.slice(0, over + 1)
+  const toMs = Math.max(...oldest.map(one => one.toMs))
+  return [{ fromMs: oldest[0].fromMs, toMs }, ...sorted.slice(over + 1)]
 }
 
 /** A record without inherited names: entities may be called anything, even `__proto__`. */
@@ -101,6 +124,7 @@ export function newStory(
     component,
     startedMs,
     episodeMs: startedMs,
+    earlier: [],
     openedMs: nowMs,
     members: dictionary(),
     lastOnsetMs: startedMs,
@@ -116,6 +140,7 @@ export function newStory(
     publishedSeverity: 'warning',
     publishedShape: '',
     suspects: [],
+    causeFamily: -1,
     evidence: dictionary(),
     measured: [],
     normal: [],

@@ -97,7 +97,9 @@ export function findingText(finding: Finding): string {
   if (finding.caller === '') return levelText(finding.metric, observed, expected, finding.unit)
   // Recordings name such a series after the two ends of the call.
   const metric = finding.metric.includes(`${finding.caller}_`) ? FAMILIES[finding.family] : finding.metric
-  return `${levelText(metric, observed, expected, finding.unit)} in calls from ${finding.caller}`
+  const level = levelText(metric, observed, expected, finding.unit)
+  if (finding.callee !== '') return `${level} in its calls to ${finding.callee}, which others find well`
+  return `${level} in calls from ${finding.caller}`
 }
 
 export function silenceTitle(story: Story, entity: string): string {

@@ -19,12 +19,3 @@ export function sortAscending(a: Float64Array, n: number): void {
     a[j + 1] = value
   }
 }
-
-/** Mean of the `count` largest of values sorted ascending; NaN when empty. */
-export function meanOfLargest(sorted: Float64Array, count: number, length = sorted.length): number {
-  if (length === 0) return Number.NaN
-  const k = Math.min(Math.max(1, count), length)
-  let sum = 0
-  for (let i = length - k; i < length; i++) sum += sorted[i]
-  return sum / k
-}

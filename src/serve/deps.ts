@@ -15,7 +15,7 @@ import type { Telemetry } from '../core/telemetry.ts'
 import type { CallEdge } from '../core/topology.ts'
 import type { OpenWindowFile } from '../core/window-rows.ts'
 import type { DrillQuestion } from '../disruptions/drill.ts'
-import type { SeriesQuestion } from '../disruptions/drill-series.ts'
+import type { LiveAnswer, LiveQuestion } from '../disruptions/drill-live.ts'
 import type { Explanation } from '../disruptions/leaf-table.ts'
 import type { ApiKey } from './auth.ts'
 import type { ExperimentService } from './experiment-routes.ts'
@@ -81,8 +81,10 @@ export interface ServeDeps {
   explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[]
   /** Which combination of attributes explains the deviation of the rows given; throws FS_INPUT_INVALID. */
   drill(question: DrillQuestion): readonly Explanation[]
-  /** As `drill`, of the live series of one metric by their labels. */
-  drillSeries(question: SeriesQuestion): readonly Explanation[]
+  /** As `drill`, of the live series of one metric, or of the ratio of two, by their labels. */
+  drillSeries(question: LiveQuestion): readonly Explanation[]
+  /** As `drillSeries`, of what a disruption's entities count. */
+  drillDisruption(disruption: Disruption, windows: number): LiveAnswer
   /** The newest changes known, any order; a tenant's only, when one is named. */
   changes(tenant?: string): readonly Change[]
   /** Packages, parts and orders of models; without one there are no routes of models. */

@@ -3,8 +3,8 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Explanation } from '../disruptions/leaf-table.ts'
 import type { ServeDeps } from './deps.ts'
-import { visibleTenant } from './http.ts'
-import { ERRORS_OF_READS, moment } from './schemas.ts'
+import { notFound, visibleTenant } from './http.ts'
+import { ERRORS_OF_ONE, moment } from './schemas.ts'
 
 /** Rows of one question; larger tables are for `foreshock drill`. */
 const ROWS_MAX = 100_000
@@ -27,11 +27,28 @@ export const drillBody = z.object({
 /** Instead of rows: a metric that is kept here. */
 export const liveDrillBody = z.strictObject({
   metric: z.string().min(1).max(256).describe('A count or rate whose series add up'),
+  over: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe(
+      'Metric below the line where a ratio is asked about, such as requests under errors; `metric` itself where some of its series count failures',
+    ),
   entity: z.string().min(1).max(256).optional().describe('Of this entity only'),
   at: moment.optional().describe('End of the stretch looked at; the newest window when absent'),
   windows: z.int().min(1).max(1000).default(5).describe('Windows looked at'),
 })
+/** Instead of a metric: a disruption, whose cause and symptoms are looked into. */
+export const disruptionDrillBody = z.strictObject({
+  disruption: z.string().min(1).max(256).describe('Id of a disruption on the board'),
+  windows: z.int().min(1).max(1000).default(5).describe('Windows from its start on'),
+})
 export const drillSchema = z.object({
+  question: z
+    .object({ metric: z.string(), over: z.string().optional(), entity: z.string().optional() })
+    .optional()
+    .describe('What was looked into, where a disruption was asked about'),
   explanations: z.array(
     z.object({
       rank: z.number().int(),
@@ -53,16 +70,27 @@ export function drillRoute(plain: FastifyInstance, deps: ServeDeps): void {
       schema: {
         tags: ['disruptions'],
         summary: 'Which combination of dimension values explains a deviation',
-        body: z.union([drillBody, liveDrillBody]),
-        response: { 200: drillSchema, ...ERRORS_OF_READS },
+        body: z.union([drillBody, liveDrillBody, disruptionDrillBody]),
+        response: { 200: drillSchema, ...ERRORS_OF_ONE },
       },
     },
     request => {
       const told = ({ where, ...one }: Explanation) => ({ ...one, where: { ...where } })
       if ('metric' in request.body) {
-        const { metric, entity, at, windows } = request.body
+        const { metric, over, entity, at, windows } = request.body
         const tenant = visibleTenant(request)
-        return { explanations: deps.drillSeries({ tenant, metric, entity, atMs: at, windows }).map(told) }
+        const question = { tenant, metric, over, entity, atMs: at, windows }
+        return { explanations: deps.drillSeries(question).map(told) }
+      }
+      if ('disruption' in request.body) {
+        const { disruption: id, windows } = request.body
+        const tenant = visibleTenant(request)
+        const found = deps
+          .board()
+          .find(one => one.id === id && (tenant === undefined || one.tenant === tenant))
+        if (!found) throw notFound(`disruption ${id}`)
+        const { question, explanations } = deps.drillDisruption(found, windows)
+        return { question: { ...question }, explanations: explanations.map(told) }
       }
       const { columns, at, rows } = request.body
       const named =

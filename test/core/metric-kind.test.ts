@@ -7,7 +7,7 @@ const NAMES: Record<MetricKind, string> = {
   network:
     'node_network_receive_bytes_total:rate node_network_transmit_packets_total:rate container_network_receive_bytes_total:rate network_in',
   error:
-    'node_network_receive_errs_total:rate node_network_receive_drop_total:rate kube_pod_container_status_restarts_total:rate pg_stat_database_deadlocks:rate envoy_cluster_upstream_rq_5xx:rate http_client_errors_total:rate error_rate error_ratio node_netstat_Tcp_RetransSegs:rate http_5xx_ratio',
+    'node_network_receive_errs_total:rate node_network_receive_drop_total:rate kube_pod_container_status_restarts_total:rate pg_stat_database_deadlocks:rate envoy_cluster_upstream_rq_5xx:rate http_client_errors_total:rate error_rate error_ratio node_netstat_Tcp_RetransSegs:rate http_5xx_ratio http_401_unauthorized_ratio http_status_503_total:rate access_denied_total:rate pod_crash_count',
   traffic:
     'http_requests_total:rate http_request_duration_seconds:count http_server_requests_seconds:count grpc_server_handled_total:rate mysql_global_status_queries:rate redis_commands_processed_total:rate nginx_http_requests_total:rate istio_requests_total:rate checkout_orders_total:rate requests_per_second PodWorkload(Ops) pg_stat_database_xact_commit:rate',
   latency:
@@ -18,7 +18,7 @@ const NAMES: Record<MetricKind, string> = {
   io: 'node_filesystem_avail_bytes node_filesystem_files_free kubelet_volume_stats_available_bytes node_disk_read_bytes_total:rate node_disk_io_time_seconds_total:rate container_fs_writes_bytes_total:rate disk_usage SyscallRead',
   saturation:
     'go_goroutines jvm_threads_live_threads kafka_consumergroup_lag rabbitmq_queue_messages nginx_connections_active db_client_connections_usage http_server_active_requests process_open_fds node_procs_running redis_connected_clients',
-  other: 'node_boot_time_seconds process_start_time_seconds temperature',
+  other: 'node_boot_time_seconds process_uptime_seconds process_start_time_seconds temperature',
 }
 
 describe('metricKind', () => {

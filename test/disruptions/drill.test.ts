@@ -105,6 +105,37 @@ describe('rates', () => {
     expect(first.observed).toBeLessThan(first.expected)
   })
 
+  it('a ratio that is usually low and fell is found too', () => {
+    const [first] = explain(minutes({ b: 'b4' }, [0.3, 0.05]), 11)
+    expect({ ...first.where }).toEqual({ b: 'b4' })
+    expect(first.observed).toBeLessThan(first.expected)
+  })
+
+  it('two values of one attribute that rose together come one after the other, and one alone stays alone', () => {
+    const both = minutes({ a: 'a2', c: 'c1' }, [0.02, 0.3])
+    const other = minutes({ a: 'a2', c: 'c3' }, [0.02, 0.3])
+    const rows = both.map((row, i) => (row[0] === '11' && row[3] === 'c3' ? other[i] : row))
+    const found = explain(rows, 11).map(one => ({ ...one.where }))
+    expect(found[0].a).toBe('a2')
+    expect(new Set(found.slice(0, 2).map(one => one.c))).toEqual(new Set(['c1', 'c3']))
+    const alone = explain(both, 11)
+    expect({ ...alone[0].where }).toEqual({ a: 'a2', c: 'c1' })
+    expect(alone[1].where.a === undefined || alone[1].where.c === undefined).toBe(true)
+  })
+
+  it('an end of trouble elsewhere does not hide what began now', () => {
+    // All of b1 failed before the moment and is well again: the whole fell although a2 rose.
+    const broken = minutes({ a: 'a2', b: 'b3' }, [0.02, 0.3])
+    const rows = broken.map(row =>
+      row[0] !== '11' && row[2] === 'b1'
+        ? [...row.slice(0, 4), String(Math.round(Number(row[5]) / 2)), row[5]]
+        : row,
+    )
+    const [first] = explain(rows, 11)
+    expect({ ...first.where }).toEqual({ a: 'a2', b: 'b3' })
+    expect(first.observed).toBeGreaterThan(first.expected)
+  })
+
   it('looks at nothing after the moment', () => {
     const rows = minutes({ b: 'b4' }, [0.02, 0.4])
     expect(explain(rows, 9)).toEqual(

@@ -207,6 +207,40 @@ it('the same trouble again inside an open disruption stays with it', () => {
   expect(world.of('retracted')).toEqual([])
 })
 
+it('the same service in another kind of trouble after a pause is another disruption, in the same kind the same', () => {
+  const play = (second: 'slow' | 'failing'): string[] => {
+    const bench = new Bench()
+    const slow = bench.add(latency('a'))
+    const meta = latency('a')
+    const failing = bench.add({
+      ...meta,
+      key: seriesKey('failures', meta.labels),
+      metric: 'failures',
+      unit: 'ratio',
+      kind: 'error',
+    })
+    let nowMs = START_MS
+    const run = (windows: number, trouble = ''): void => {
+      for (let i = 0; i < windows; i++) {
+        nowMs += bench.options.stepMs
+        const ripple = 0.05 + 0.002 * Math.sin(i * 1.7)
+        const values = [
+          [slow, trouble === 'slow' ? 10 * ripple : ripple],
+          [failing, trouble === 'failing' ? 0.3 : 0],
+        ] as const
+        bench.window(nowMs, new Map(values))
+      }
+    }
+    run(WARM_UP)
+    run(10, 'slow')
+    run(12)
+    run(10, second)
+    return [...new Set(bench.events.map(event => event.disruption.id))]
+  }
+  expect(play('slow').length).toBe(1)
+  expect(play('failing').length).toBe(2)
+})
+
 it('beside a call graph, services that it does not hold are one story only when they begin together', () => {
   const play = (later: number, edges: readonly string[]): string[][] => {
     const world = new World(['a', 'b', 'o', 'p'], edges)

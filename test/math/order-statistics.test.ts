@@ -2,10 +2,14 @@
 // type 7 of the sorted values also where the search is narrowed, and what they say of empty ones.
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { meanOfLargest, sortAscending } from '../../src/math/order-statistics.ts'
+import { sortAscending } from '../../src/math/order-statistics.ts'
 import { selectKth, selectQuantile } from '../../src/math/select.ts'
 
-const values = fc.array(fc.double({ min: -1e9, max: 1e9, noNaN: true }), { minLength: 1, maxLength: 60 })
+// Adding 0 makes −0 one with 0: sorting puts them in an order of its own, and no statistic tells them apart.
+const values = fc.array(
+  fc.double({ min: -1e9, max: 1e9, noNaN: true }).map(value => value + 0),
+  { minLength: 1, maxLength: 60 },
+)
 
 function quantileOf(list: readonly number[], p: number): number {
   const sorted = [...list].sort((a, b) => a - b)
@@ -40,13 +44,4 @@ it('quantiles are those of the sorted values, one after the other in narrowing r
     }),
   )
   expect(selectQuantile(Float64Array.of(1, 2, 4, 8), 4, 0.5, 0, 3)).toBe(3)
-})
-
-it('the mean of the largest is the mean when all are taken, the maximum when one is', () => {
-  const sorted = Float64Array.of(1, 2, 3, 10)
-  expect(meanOfLargest(sorted, 4)).toBe(4)
-  expect(meanOfLargest(sorted, 1)).toBe(10)
-  expect(meanOfLargest(sorted, 99)).toBe(4)
-  expect(meanOfLargest(sorted, 0)).toBe(10)
-  expect(meanOfLargest(new Float64Array(0), 2)).toBeNaN()
 })

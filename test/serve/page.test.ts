@@ -134,6 +134,30 @@ describe.skipIf(!there)('the page', () => {
     await page.getByRole('heading', { name: /checkout latency p99/ }).waitFor()
   })
 
+  it('shows which disruptions merged or parted, and goes to those on the board', async () => {
+    const related = [
+      { id: 'dis_b', relation: 'split-off' },
+      { id: 'dis_gone', relation: 'merged-from' },
+    ] as const
+    here.board.push(
+      disruption('dis_a', { related: [...related] }),
+      disruption('dis_b', {
+        rank: 2,
+        title: 'search is slow',
+        related: [{ id: 'dis_a', relation: 'split-from' }],
+      }),
+    )
+    await page.goto(server.url)
+    await page.getByRole('heading', { name: 'Related disruptions' }).waitFor()
+    await page.getByText('Turned out to contain dis_gone').waitFor()
+    await page.locator('[data-related="dis_b"]').click()
+    await page.getByRole('heading', { name: 'search is slow' }).waitFor()
+    await page.getByText('Was told apart from', { exact: false }).waitFor()
+    await page.locator('[data-related="dis_a"]').click()
+    await page.getByRole('heading', { name: /checkout latency p99/ }).waitFor()
+    expect(complaints).toEqual([])
+  })
+
   it('shows markup in data as text', async () => {
     const evil = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
     const one = disruption('dis_<b>', { title: evil, why: [evil], entity: evil, entities: [evil] })

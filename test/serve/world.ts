@@ -10,7 +10,7 @@ import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.t
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { publicScore } from '../../src/detectors/severity.ts'
 import { drillRows } from '../../src/disruptions/drill.ts'
-import { drillSeries } from '../../src/disruptions/drill-series.ts'
+import { drillDisruption, drillLive } from '../../src/disruptions/drill-live.ts'
 import { Maintenance } from '../../src/disruptions/maintenance.ts'
 import type {
   EventFeed,
@@ -44,8 +44,14 @@ export class MemoryHistory implements SeriesHistory {
     return count
   }
 
-  observed(): number {
-    return 0
+  observed(series: number, fromMs: number, toMs: number, out: Float64Array): number {
+    const from = this.rows.get(series)?.observed
+    if (!from) return 0
+    const last = from.length - Math.max(0, Math.ceil((this.newestEndMs - toMs) / this.stepMs))
+    const first = Math.max(0, from.length - Math.floor((this.newestEndMs - fromMs) / this.stepMs))
+    const part = from.subarray(first, Math.max(first, Math.min(last, first + out.length)))
+    out.set(part)
+    return part.length
   }
 }
 
@@ -165,7 +171,8 @@ export function world(): World {
       { source: 'edge', target: 'checkout', lastSeenMs: NOW_MS - 5000 },
     ],
     drill: question => drillRows(question, Number),
-    drillSeries: question => drillSeries(series, history, question),
+    drillSeries: question => drillLive(series, history, question),
+    drillDisruption: (disruption, windows) => drillDisruption(series, history, disruption, windows),
     explain: (atMs, lookbackMs) =>
       state.anomalies
         .filter(a => a.startMs <= atMs && a.endMs >= atMs - lookbackMs)

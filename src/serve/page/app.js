@@ -134,7 +134,7 @@ async function showDetails() {
   if (d === undefined) return
   const nowMs = Date.parse(state.status.now)
   byId('head').replaceChildren(...headOf(d, nowMs).filter(part => part !== null))
-  const text = JSON.stringify([d.id, d.revision, d.suspects, d.evidence, state.evidenceId])
+  const text = JSON.stringify([d.id, d.revision, d.suspects, d.evidence, d.related, state.evidenceId])
   if (text !== state.shown) {
     const { items } = await ask(`/api/disruptions/${encodeURIComponent(d.id)}/evidence`)
     if (d.id !== state.chosen) return
@@ -152,7 +152,7 @@ function renderEvidence(d) {
     state.evidenceId = id
     run(showDetails)
   })
-  byId('body').replaceChildren(...bodyOf(d, node))
+  byId('body').replaceChildren(...bodyOf(d, node, state.items, choose))
   if (held) document.querySelector(`[data-evidence="${CSS.escape(held)}"]`)?.focus({ preventScroll: true })
 }
 

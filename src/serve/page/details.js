@@ -113,6 +113,34 @@ function changesCard(d) {
   return card('Changes nearby', items.length === 0 ? none : el('ul', { class: 'plain' }, items))
 }
 
+const RELATIONS = {
+  'merged-into': 'Turned out to be part of',
+  'merged-from': 'Turned out to contain',
+  'split-from': 'Was told apart from',
+  'split-off': 'Was told apart from this:',
+}
+
+/** Stories that merged or parted; those on the board can be gone to. */
+function relatedCard(d, board, choose) {
+  if (d.related === undefined || d.related.length === 0) return null
+  const items = d.related.map(({ id, relation }) => {
+    const other = board.find(item => item.id === id)
+    return el(
+      'li',
+      {},
+      `${RELATIONS[relation] ?? relation} `,
+      other === undefined
+        ? el('code', {}, id)
+        : el(
+            'button',
+            { type: 'button', class: 'link', 'data-related': id, onclick: () => choose(id, true) },
+            other.title,
+          ),
+    )
+  })
+  return card('Related disruptions', el('ul', { class: 'plain' }, items))
+}
+
 /** The evidence list; choosing one puts it on the chart. */
 export function evidenceCard(evidence, chosen, choose) {
   const items = evidence.map(e =>
@@ -141,7 +169,7 @@ export function evidenceCard(evidence, chosen, choose) {
   return card(`Evidence (${evidence.length})`, el('ol', { class: 'evidence' }, items))
 }
 
-export function bodyOf(d, evidenceNode) {
+export function bodyOf(d, evidenceNode, board, choose) {
   const startedMs = Date.parse(d.startedAt)
   const suspects = d.suspects.map(suspect => suspectItem(suspect, startedMs))
   const none = el('p', { class: 'quiet' }, 'No cause stands out.')
@@ -155,7 +183,7 @@ export function bodyOf(d, evidenceNode) {
         card('Probable cause', suspects.length === 0 ? none : el('ol', { class: 'suspects' }, suspects)),
         evidenceNode,
       ),
-      el('div', {}, rankCard(d), changesCard(d)),
+      el('div', {}, relatedCard(d, board, choose), rankCard(d), changesCard(d)),
     ),
   ]
 }

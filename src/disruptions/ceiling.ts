@@ -1,0 +1,140 @@
+import type { FeatureBatch } from '../core/batch.ts'
+import { unitFloor } from '../core/metric-kind.ts'
+import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import { type EntityColumns, grown, type RowColumns } from './evidence.ts'
+import { FAMILY_SLOTS } from './families.ts'
+
+/**
+ * Shares of success that are always full, and of failure that are always none: to leave that limit for some
+ * windows is strange however little it is, and strangest where an earlier disaster has widened the usual spread,
+ * which is what the detectors divide by. Evidence is the distance from the limit in half floors (half a point of
+ * a share: what `sigma` of the change scores grants a constant series), 0..8, as the detectors grade. A series
+ * that often leaves its limit without anybody being told is left to the detectors alone.
+ * Source: own; chosen on Online Boutique of Nezha, where every fall below 98 % within a day lies in a fault.
+ */
+
+/** Windows at the limit before leaving it means anything: as many as the detectors need to speak. */
+const CLEAN_WINDOWS = 12
+const EVIDENCE_MAX = 8
+/** Each time that the limit was left and nothing came of it takes this much off what the next time says. */
+const UNTOLD_WEIGHT = 0.5
+/** Windows in which half of that is forgotten: the half-life of the detectors' tails. */
+const UNTOLD_HALF_LIFE = 720
+const UNTOLD_KEEP = 2 ** (-1 / UNTOLD_HALF_LIFE)
+const CLEAN_MAX = 65_535
+
+/** What a row is: not looked at yet, no share, or a share whose slot the map knows. */
+const UNSEEN = 0
+const FREE = 1
+const SHARE = 2
+
+/** What was learned of one share, by the place of its row among the keys of a snapshot. */
+export type SavedCeiling = readonly [row: number, clean: number, away: number, untold: number]
+
+/** Few series are shares, so their state has slots of its own instead of a place in every row. */
+interface Slot {
+  readonly limit: number
+  /** Half a floor, the series' unit: what is nearer to the limit is at it. */
+  readonly step: number
+  readonly direction: -1 | 1
+  /** Windows at the limit so far, saturating. */
+  clean: number
+  isAway: boolean
+  /** Times it was left and came back untold, slowly forgotten. */
+  untold: number
+}
+
+export class Ceilings {
+  readonly #table: SeriesTable
+  readonly #slots = new Map<number, Slot>()
+  #kind = new Uint8Array(64)
+
+  constructor(table: SeriesTable) {
+    this.#table = table
+  }
+
+  /**
+   * Raises the evidence of entities whose shares left their limit. To be called once for every batch, after the
+   * evidence of the detectors was gathered; `disrupted` is 1 for entities (by index) of which a disruption is told
+   * already.
+   */
+  raise(batch: FeatureBatch, rows: RowColumns, entities: EntityColumns, disrupted: Uint8Array): void {
+    if (this.#kind.length < rows.entity.length) {
+      const longer = new Uint8Array(grown(rows.entity.length, this.#kind.length))
+      longer.set(this.#kind)
+      this.#kind = longer
+    }
+    const kind = this.#kind
+    const { length, series, observed } = batch
+    for (let i = 0; i < length; i++) {
+      const row = series[i]
+      if (kind[row] === FREE) continue
+      const slot = kind[row] === UNSEEN ? this.#learn(row) : this.#slots.get(row)
+      if (!slot || Number.isNaN(observed[i])) continue
+      const entity = rows.entity[row] - 1
+      const told = entity < disrupted.length && disrupted[entity] === 1
+      const strength = away(slot, observed[i], told)
+      const at = entity * FAMILY_SLOTS + rows.family[row]
+      if (!(strength > entities.strength[at])) continue
+      entities.strength[at] = strength
+      entities.ratio[at] = 0
+      entities.direction[at] = slot.direction
+    }
+  }
+
+  forget(row: number): void {
+    if (row < this.#kind.length) this.#kind[row] = UNSEEN
+    this.#slots.delete(row)
+  }
+
+  saved(): SavedCeiling[] {
+    return [...this.#slots].map(([row, { clean, isAway, untold }]) => [row, clean, isAway ? 1 : 0, untold])
+  }
+
+  /** Takes over what a snapshot with these keys knew of the series that are here. */
+  restore(saved: readonly SavedCeiling[], keys: readonly string[]): void {
+    this.#slots.clear()
+    this.#kind = new Uint8Array(grown(this.#table.capacity, 0))
+    for (const [place, clean, gone, untold] of saved) {
+      const row = keys[place] ? this.#table.row(keys[place]) : -1
+      const slot = row < 0 ? undefined : this.#learn(row)
+      if (slot) Object.assign(slot, { clean, isAway: gone === 1, untold })
+    }
+  }
+
+  bytes(): number {
+    return this.#kind.byteLength + 120 * this.#slots.size
+  }
+
+  #learn(row: number): Slot | undefined {
+    const slot = slotOf(this.#table.meta(row))
+    this.#kind[row] = slot ? SHARE : FREE
+    if (slot) this.#slots.set(row, slot)
+    return slot
+  }
+}
+
+/** One window of one share. Returns how strange it is, 0..8. */
+function away(slot: Slot, value: number, told: boolean): number {
+  const distance = Math.abs(value - slot.limit)
+  slot.untold *= UNTOLD_KEEP
+  if (distance <= slot.step) {
+    if (slot.isAway && !told) slot.untold++
+    slot.isAway = false
+    if (slot.clean < CLEAN_MAX) slot.clean++
+    return 0
+  }
+  slot.isAway = true
+  if (slot.clean < CLEAN_WINDOWS) return 0
+  return Math.min(EVIDENCE_MAX, distance / slot.step) / (1 + UNTOLD_WEIGHT * slot.untold)
+}
+
+/** A share that is full or none when all is well; undefined for others. Counts have no limit: what is much is not known. */
+function slotOf({ kind, unit, bad }: SeriesMeta): Slot | undefined {
+  if (unit !== 'ratio' && unit !== 'percent') return undefined
+  const state = { step: unitFloor(kind, unit) / 2, clean: 0, isAway: false, untold: 0 }
+  if (kind === 'availability' && bad === 'down')
+    return { limit: unit === 'percent' ? 100 : 1, direction: -1, ...state }
+  if (kind === 'error' && bad === 'up') return { limit: 0, direction: 1, ...state }
+  return undefined
+}
