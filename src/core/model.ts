@@ -1,5 +1,3 @@
-import type { MetricKind } from './metric-kind.ts'
-
 /** One version of a model, by the bytes it is made of. */
 export interface ModelVersion {
   /** Such as `service-autoencoder`. */
@@ -82,6 +80,3 @@ export interface PairedScores {
 
 /** Is told of every window that two versions both scored. */
 export type PairObserver = (pair: PairedScores) => void
-
-/** Kinds whose series a model may ask to see. */
-export type ModelScope = readonly MetricKind[]
