@@ -1,8 +1,8 @@
 import { fillFrom, textOf } from './column-text.ts'
 
-/** Sixteen bins a decade of probability, up to a surprise of 20. */
-const PER_DECADE = 16
-const BINS = 321
+/** Bins a decade of probability, up to a surprise of 20: fine, since a bin with more than the budget cannot be split. */
+const PER_DECADE = 64
+const BINS = 1281
 /** Alerts that the budget must have had room for before thresholds are read off. */
 const ALERTS_LEAST = 5
 const WEEK_MS = 604_800_000
@@ -72,7 +72,7 @@ function threshold(counts: Float64Array, allowed: number): number {
   let above = 0
   for (let bin = BINS - 1; bin > 0; bin--) {
     above += counts[bin]
-    // Bin b holds ((b − 1)/16, b/16]: what lies in it stays below its upper edge, or on it.
+    // Bin b holds ((b − 1)/64, b/64]: what lies in it stays below its upper edge, or on it.
     if (above > allowed) return (bin + 0.001) / PER_DECADE
   }
   return 1 / PER_DECADE

@@ -23,6 +23,16 @@ export function principalOf(request: FastifyRequest): Principal {
   return request.principal
 }
 
+/** Who is asking to change what all tenants share. Throws FS_FORBIDDEN when the key is tied to one of them. */
+export function ownerOf(request: FastifyRequest): Principal {
+  const principal = principalOf(request)
+  if (principal.tenant === undefined) return principal
+  throw new ForeshockError(
+    'FS_FORBIDDEN',
+    `this key is tied to the tenant ${principal.tenant}, and models score for all`,
+  )
+}
+
 /** The tenant a request's data belongs to. */
 export function tenantOf(request: FastifyRequest): string {
   return request.principal?.tenant ?? 'default'

@@ -5,7 +5,7 @@ import { ForeshockError } from '../core/errors.ts'
 import type { StoredVersion } from '../core/model-standing.ts'
 import type { ModelCard } from '../detectors/model-card.ts'
 import type { ServeDeps, Settings } from './deps.ts'
-import { bytesOf, encodingOf, invalid, notFound, sendJson } from './http.ts'
+import { bytesOf, encodingOf, invalid, notFound, ownerOf, sendJson } from './http.ts'
 import { inferAnswer, inferRequestOf } from './inference-body.ts'
 import type { ServedModels } from './served-models.ts'
 
@@ -100,10 +100,11 @@ export function inferenceRoutes(
     '/v2/repository/models/:model/load',
     { config: change, schema: says('Serve a model; parameters.version names one') },
     async (request, reply) => {
+      const { id: who } = ownerOf(request)
       const { version } = parametersOf(request)
       const stored = served.version(modelOf(request), version === undefined ? undefined : numberOf(version))
       await served.load(stored)
-      deps.audit(whoOf(request), 'model.load', { model: stored.model, version: stored.version })
+      deps.audit(who, 'model.load', { model: stored.model, version: stored.version })
       return sendJson(reply, {})
     },
   )
@@ -111,10 +112,11 @@ export function inferenceRoutes(
     '/v2/repository/models/:model/unload',
     { config: change, schema: says('Serve a model no more; it goes on scoring') },
     async (request, reply) => {
+      const { id: who } = ownerOf(request)
       const model = modelOf(request)
       jsonOf(request)
       await served.unload(model)
-      deps.audit(whoOf(request), 'model.unload', { model })
+      deps.audit(who, 'model.unload', { model })
       return sendJson(reply, {})
     },
   )

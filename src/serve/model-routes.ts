@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { ForeshockError } from '../core/errors.ts'
 import type { ModelDesk, ModelEntry } from '../core/model-standing.ts'
 import type { ServeDeps } from './deps.ts'
-import { mediaType, notFound, principalOf, unsupported } from './http.ts'
+import { mediaType, notFound, ownerOf, unsupported } from './http.ts'
 import { IdempotencyCache } from './idempotency.ts'
 import {
   lineView,
@@ -118,7 +118,7 @@ export function modelRoutes(plain: FastifyInstance, deps: ServeDeps, desk: Model
     },
     async (request, reply) => {
       const { id, version } = request.params
-      await desk.remove(id, version, principalOf(request).id)
+      await desk.remove(id, version, ownerOf(request).id)
       return reply.code(204).send(null)
     },
   )
@@ -140,7 +140,7 @@ export function modelRoutes(plain: FastifyInstance, deps: ServeDeps, desk: Model
         },
       },
       async (request, reply) => {
-        const { id: who } = principalOf(request)
+        const { id: who } = ownerOf(request)
         const { id } = request.params
         const { version, share, why } = request.body ?? {}
         if (share !== undefined && op !== 'canary')
@@ -180,12 +180,13 @@ export function modelIntake(plain: FastifyInstance, desk: ModelDesk): void {
       },
     },
     async (request, reply) => {
+      const { id: who } = ownerOf(request)
       const { type } = mediaType(request.headers['content-type'])
       if (!ARCHIVE_TYPES.has(type))
         throw unsupported('a package is a tar: send content-type application/x-tar or application/gzip')
       const { id, version } = request.params
       const body = request.body as Readable
-      const { stored, isNew } = await desk.push(id, version, bounded(body), principalOf(request).id)
+      const { stored, isNew } = await desk.push(id, version, bounded(body), who)
       const standing = desk.entry(id)?.standing
       const view = storedView(stored, standing ?? { champion: null, previous: null, challenger: null })
       return reply.code(isNew ? 201 : 200).send(view)

@@ -26,6 +26,8 @@ let service: RunningService | undefined
 beforeAll(async () => {
   service = await startForeshock({
     features: { step: '1m', lateness: '1ms', historyWindows: 3000, retention: '36500d' },
+    // What is shown here is that it works, also on a machine that has little time for it.
+    detection: { models: { timeout: '20s' } },
   })
 })
 afterAll(async () => {

@@ -8,6 +8,7 @@ import { type Json, json, listen, type Running, world } from './world.ts'
 
 const KEYS = [
   { id: 'reader', hash: `sha256:${sha256('r')}`, scopes: ['read'] as const },
+  { id: 'tenant', hash: `sha256:${sha256('t')}`, scopes: ['read', 'models'] as const, tenant: 'shop' },
   { id: 'scientist', hash: `sha256:${sha256('m')}`, scopes: ['read', 'models'] as const },
 ]
 let models: ModelWorld
@@ -75,6 +76,8 @@ describe('/api/models', { timeout: 60_000 }, () => {
       [call('PUT', '/api/models/sum/versions/x', wrongGolden), 400, 'FS_INPUT_INVALID', /params version/],
       [put(3, wrongGolden, { authorization: 'Bearer r' }), 403, 'FS_FORBIDDEN', /scope models/],
       [put(3, wrongGolden, { authorization: '' }), 401, 'FS_UNAUTHORIZED', /key/],
+      [put(3, wrongGolden, { authorization: 'Bearer t' }), 403, 'FS_FORBIDDEN', /tenant shop/],
+      [post('promote', { version: 1 }, { authorization: 'Bearer t' }), 403, 'FS_FORBIDDEN', /tenant shop/],
       [call('GET', '/api/models/none'), 404, 'FS_NOT_FOUND', /model none/],
       [call('GET', '/api/models/sum/versions/77'), 404, 'FS_NOT_FOUND', /version 77/],
       [post('promote', { version: 77 }), 404, 'FS_NOT_FOUND', /version 77/],
