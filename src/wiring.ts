@@ -102,7 +102,7 @@ export function openModels(folder: string): Models {
     shelf,
     host,
     serve: async folder => {
-      const session = await host.open(folder)
+      const session = await host.open(folder, 'accepted')
       const batcher = new ModelBatcher(session)
       return {
         run: (caller, input, rows, timeoutMs) => batcher.run(caller, input, rows, timeoutMs),

@@ -46,28 +46,35 @@ class Host implements ProbingHost {
     this.#options = options
   }
 
-  async check(folder: string): Promise<ProbeReport> {
+  check(folder: string): Promise<ProbeReport> {
+    return this.#check(folder, true)
+  }
+
+  async #check(folder: string, isTimed: boolean): Promise<ProbeReport> {
     const contents = await contentsOf(folder)
-    const known = this.#proofs.get(contents)
-    if (known) return known
+    // Who was in time need not show the rest again; not the other way round.
+    const untimed = `${contents} untimed`
+    const known = () => this.#proofs.get(contents) ?? (isTimed ? undefined : this.#proofs.get(untimed))
+    const found = known()
+    if (found) return found
     const { runtimes, limits = PROBE_LIMITS } = this.#options
     const trying = this.#trying.then(
-      () => this.#proofs.get(contents) ?? probe({ folder, ...(runtimes && { runtimes }) }, limits),
+      () => known() ?? probe({ folder, isTimed, ...(runtimes && { runtimes }) }, limits),
     )
     this.#trying = trying.catch(() => {})
     const report = await trying
     if (this.#proofs.size >= PROOFS_MAX) this.#proofs.clear()
-    this.#proofs.set(contents, report)
+    this.#proofs.set(isTimed ? contents : untimed, report)
     return report
   }
 
-  async open(folder: string): Promise<ModelSession> {
+  async open(folder: string, accepted?: 'accepted'): Promise<ModelSession> {
     if (this.#isClosed) throw new ForeshockError('FS_MODEL_RUNTIME', 'models are not opened any more')
     if (this.#sessions.size + this.#opening >= SESSIONS_MAX)
       throw new ForeshockError('FS_MODEL_RUNTIME', `${SESSIONS_MAX} models are open, no more than that`)
     this.#opening++
     try {
-      const { isProven } = await this.check(folder)
+      const { isProven } = await this.#check(folder, accepted === undefined)
       const { runtimes } = this.#options
       const data = { folder, options: { ...(runtimes && { runtimes }), isProven, isTimed: false } }
       const reopen = () => ModelThread.open(data, OPEN_MS)

@@ -22,16 +22,13 @@ const RUNTIME_MEGABYTES: Readonly<Record<RuntimeName, number>> = {
 }
 const MEGABYTE = 1_048_576
 
-async function prove(
-  loaded: ModelPackage,
-  runtimes: readonly RuntimeName[] | undefined,
-): Promise<ProbeReport> {
+async function prove(loaded: ModelPackage, { runtimes, isTimed }: ToProbe): Promise<ProbeReport> {
   const before = process.memoryUsage.rss()
   const [own] = fitting(loaded)
   const isOwnWanted = runtimes === undefined || runtimes.includes(own)
   let first: Proof | undefined
   try {
-    first = await once(loaded, { runtimes: [own], isTimed: isOwnWanted })
+    first = await once(loaded, { runtimes: [own], isTimed: isTimed && isOwnWanted })
   } catch (error) {
     // Where it cannot be had, another must give the same numbers without its help.
     if (!(error instanceof ForeshockError) || error.code !== 'FS_MODEL_RUNTIME') throw error
@@ -39,7 +36,7 @@ async function prove(
   const proof =
     first && isOwnWanted
       ? first
-      : await once(loaded, { ...(runtimes && { runtimes }), isProven: first !== undefined })
+      : await once(loaded, { ...(runtimes && { runtimes }), isProven: first !== undefined, isTimed })
   // Linux counts in kilobytes, as libuv says it for all systems.
   const peak = process.resourceUsage().maxRSS * 1024
   const megabytes = Math.max(0, (peak - before) / MEGABYTE - RUNTIME_MEGABYTES[proof.runtime])
@@ -58,9 +55,10 @@ async function once(loaded: ModelPackage, options: Parameters<typeof openModel>[
   return proof
 }
 
-async function answer({ folder, runtimes }: ToProbe): Promise<FromProbe> {
+async function answer(order: ToProbe): Promise<FromProbe> {
+  const { folder } = order
   try {
-    return { ok: true, report: await prove(await loadPackage(folder), runtimes) }
+    return { ok: true, report: await prove(await loadPackage(folder), order) }
   } catch (error) {
     const code = error instanceof ForeshockError ? error.code : 'FS_MODEL_INVALID'
     const message = error instanceof Error ? error.message : String(error)

@@ -28,6 +28,8 @@ export const PROBE_LIMITS: ProbeLimits = { wallMs: 60_000, megabytes: 1024 }
 
 export interface ToProbe {
   readonly folder: string
+  /** Whether it is held to the time of its budget. */
+  readonly isTimed: boolean
   readonly runtimes?: readonly RuntimeName[]
 }
 export type FromProbe =

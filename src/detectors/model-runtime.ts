@@ -18,8 +18,11 @@ export interface ModelSession {
 
 /** Opens model packages away from the thread that scores. */
 export interface ModelHost {
-  /** Throws FS_MODEL_INVALID with the file and the reason, FS_MODEL_RUNTIME when no runtime here can run it. */
-  open(folder: string): Promise<ModelSession>
+  /**
+   * Throws FS_MODEL_INVALID with the file and the reason, FS_MODEL_RUNTIME when no runtime here can run it. What was
+   * `accepted` before is not held to its time again: that this machine is busy just now is no reason to refuse it.
+   */
+  open(folder: string, accepted?: 'accepted'): Promise<ModelSession>
   /** Ends every session. */
   close(): Promise<void>
 }

@@ -15,7 +15,7 @@ export class ModelShelf {
   /** How many sessions of a version were handed out and are not closed yet. */
   readonly #out = new Map<string, number>()
 
-  /** `folderOf`: where the package of a version lies. */
+  /** `folderOf`: where the package of a version lies, which was checked when it came there. */
   constructor(host: ModelHost, folderOf: (model: string, version: number) => string) {
     this.#host = host
     this.#folderOf = folderOf
@@ -56,7 +56,7 @@ export class ModelShelf {
   }
 
   async #open(model: string, version: number, digest: string): Promise<ModelSession> {
-    const session = await this.#host.open(this.#folderOf(model, version))
+    const session = await this.#host.open(this.#folderOf(model, version), 'accepted')
     const { card } = session
     if (card.id === model && card.version === version && card.digest === digest) return session
     await session.close()

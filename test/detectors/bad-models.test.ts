@@ -146,6 +146,15 @@ describe('a bad model is refused and the one that runs goes on', () => {
   }
 })
 
+it('does not hold what was accepted to its time again, and that is no pass for others', async () => {
+  const slow = write(sum, { card: { budget: { msPer256Rows: 1e-5, megabytes: 64 } } })
+  const session = await host.open(slow, 'accepted')
+  expect([...(await session.run(Float32Array.of(1, 2), 1, 5000))]).toEqual([3])
+  await session.close()
+  await expect(host.open(slow)).rejects.toThrow(/budget\.msPer256Rows/)
+  await expect(host.check(slow)).rejects.toThrow(/budget\.msPer256Rows/)
+})
+
 it('answers for each of many at once, and tries the same package once', async () => {
   const folder = write(linearModel(2, 1, [1, 2]), { outputs: [[5], [5]] })
   const from = performance.now()
