@@ -16,18 +16,17 @@ import { Pipeline } from '../pipeline.ts'
 import { openWindowFile } from '../store/window-file.ts'
 import { KEEP_ALL } from './recorded-world.ts'
 import { inferStepMs } from './replay.ts'
+import { addServiceAddress, askRaw, type ServiceFlags } from './service-client.ts'
 import { readTopology } from './topology-file.ts'
 import { WindowRecorder } from './window-recorder.ts'
 
-interface ExportFlags {
+interface ExportFlags extends ServiceFlags {
   readonly out: string
   readonly from?: string
   readonly to?: string
   readonly entity?: string
   readonly metric?: string
   readonly format?: string
-  readonly url: string
-  readonly key?: string
   readonly input?: string
   readonly topology?: string
   readonly step?: string
@@ -36,10 +35,11 @@ interface ExportFlags {
 }
 
 export function addWindowsCommand(cli: Command): void {
-  cli
+  const command = cli
     .command('windows')
     .description('windows as the detectors saw them, to train models on')
     .command('export')
+  addServiceAddress(command, 'read')
     .description('writes windows with what was said of them, from the running service or from a recording')
     .requiredOption(
       '--out <file>',
@@ -50,8 +50,6 @@ export function addWindowsCommand(cli: Command): void {
     .option('--to <time>', 'windows that end by this')
     .option('--entity <glob>', 'of these entities; * stands for any text')
     .option('--metric <glob>', 'of these metrics; * stands for any text')
-    .option('--url <url>', 'the running service', 'http://127.0.0.1:4318')
-    .option('--key <key>', 'API key with the scope read')
     .option('--input <file|dir>', 'instead of a service: recorded metrics, as replay reads them')
     .option('--topology <file>', 'of the recording: CSV with the columns source,target')
     .option('--step <duration>', 'of the recording: window length; default: as far apart as samples are')
@@ -78,19 +76,10 @@ interface Span {
 
 /** What the running service remembers: as long as `features.historyWindows` is. */
 async function fromService(flags: ExportFlags, format: WindowFormat, { from, to }: Span) {
-  const url = serviceUrl(flags.url)
+  const wanted = new URLSearchParams({ format })
   for (const [name, value] of Object.entries({ from, to, entity: flags.entity, metric: flags.metric }))
-    if (value !== undefined) url.searchParams.set(name, String(value))
-  url.searchParams.set('format', format)
-  const headers = flags.key === undefined ? {} : { authorization: `Bearer ${flags.key}` }
-  const answer = await fetch(url, { headers }).catch(error => {
-    const { cause } = error as { cause?: { message?: string } }
-    throw new ForeshockError('FS_IO', `${url.origin} does not answer (${cause?.message ?? error})`)
-  })
-  if (!answer.ok || answer.body === null) {
-    const problem = (await answer.json().catch(() => ({}))) as { detail?: string }
-    throw new ForeshockError('FS_IO', `${url.origin}: ${answer.status} ${problem.detail ?? ''}`.trim())
-  }
+    if (value !== undefined) wanted.set(name, String(value))
+  const answer = await askRaw(flags, `/api/windows?${wanted}`)
   const out = flags.out === '-' ? process.stdout : createWriteStream(flags.out, { fd: openFile(flags.out) })
   let bytes = 0
   const body = Readable.fromWeb(answer.body as ReadableStream)
@@ -174,14 +163,6 @@ function formatOf({ format, out }: ExportFlags): WindowFormat {
   const reason =
     format === undefined ? `--out ${out}: ends in none of .parquet, .ndjson, .jsonl` : `--format ${format}`
   throw new ForeshockError('FS_INPUT_INVALID', `${reason}; say --format parquet or --format ndjson`)
-}
-
-function serviceUrl(text: string): URL {
-  try {
-    return new URL('/api/windows', text)
-  } catch {
-    throw new ForeshockError('FS_INPUT_INVALID', `--url ${text}: write it as http://host:port`)
-  }
 }
 
 function timeOf(flag: string, text: string | undefined): number | undefined {
