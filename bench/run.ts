@@ -40,6 +40,7 @@ const CHILDREN: readonly Child[] = [
   { name: 'profiles', file: 'profiles', args: [] },
   { name: 'suspects', file: 'suspects', args: [] },
   { name: 'entities', file: 'entities', args: [] },
+  { name: 'ranking', file: 'ranking', args: [] },
   { name: 'swaps', file: 'swaps', args: [] },
   { name: 'inference', file: 'inference', args: [] },
   { name: 'experiments', file: 'experiments', args: [] },

@@ -2,35 +2,24 @@ import { createWriteStream, openSync, readFileSync, type WriteStream } from 'nod
 import { finished } from 'node:stream/promises'
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
-import { type Assembled, assemble } from '../assembly.ts'
-import { loadConfig } from '../config.ts'
+import type { Assembled } from '../assembly.ts'
 import type { SampleBatch } from '../core/batch.ts'
 import { type Change, changeLine, changeOf } from '../core/change.ts'
 import type { DisruptionEvent } from '../core/disruption.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { contentId } from '../core/identity.ts'
-import { Rejects } from '../core/rejects.ts'
 import { Telemetry } from '../core/telemetry.ts'
-import { readCsv } from '../ingest/csv.ts'
-import { replayFiles, replayRows } from '../ingest/csv-replay.ts'
-import { parseTime } from '../ingest/time.ts'
+import { replayRows } from '../ingest/csv-replay.ts'
 import { Pipeline } from '../pipeline.ts'
-import { KEEP_ALL } from './recorded-world.ts'
-import { readTopology } from './topology-file.ts'
+import { openRecording, type RecordingFlags } from './recording-pipeline.ts'
 
-interface ReplayFlags {
+interface ReplayFlags extends RecordingFlags {
   readonly input: string
-  readonly topology?: string
   readonly changes?: string
   readonly speed: string
   readonly out?: string
-  readonly step?: string
-  readonly config?: string
   readonly json?: boolean
 }
-
-/** Rows looked at to find how far apart the samples of a recording are. */
-const STEP_ROWS = 400
 
 export function addReplayCommand(cli: Command): void {
   cli
@@ -51,26 +40,8 @@ export function addReplayCommand(cli: Command): void {
 
 async function replay(flags: ReplayFlags): Promise<void> {
   const speed = speedOf(flags.speed)
-  const edges = flags.topology === undefined ? [] : await readTopology(flags.topology)
   const changes = flags.changes === undefined ? [] : readChanges(flags.changes)
-  if (flags.input === '-' && flags.step === undefined) {
-    throw new ForeshockError(
-      'FS_INPUT_INVALID',
-      'standard input cannot be looked at twice: say --step, such as --step 1m',
-    )
-  }
-  const step = flags.step ?? `${await inferStepMs(replayFiles(flags.input)[0])}ms`
-  const config = loadConfig({
-    file: flags.config,
-    flags: {
-      FORESHOCK_FEATURES_STEP: step,
-      FORESHOCK_FEATURES_LATENESS: '1ms',
-      FORESHOCK_FEATURES_RETENTION: KEEP_ALL,
-    },
-  })
-  const rejects = new Rejects()
-  const parts = assemble(config, rejects, text => process.stderr.write(`foreshock replay: ${text}\n`))
-  parts.disruptions.addEdges(edges, 0)
+  const { parts, rejects } = await openRecording('replay', flags.input, flags)
   const out = flags.out === undefined || flags.out === '-' ? process.stdout : openOutput(flags.out)
   const run = new Run(parts, changes, speed, out)
   const bar = progressBar(flags)
@@ -86,7 +57,7 @@ async function replay(flags: ReplayFlags): Promise<void> {
   }
   if (flags.json) {
     process.stderr.write(
-      `${JSON.stringify({ ...summary, stepMs: config.features.step, series: parts.series.size, ...run.counts, rejects: rejects.counts() })}\n`,
+      `${JSON.stringify({ ...summary, stepMs: parts.history.stepMs, series: parts.series.size, ...run.counts, rejects: rejects.counts() })}\n`,
     )
   }
 }
@@ -183,33 +154,6 @@ function progressBar(flags: ReplayFlags): SingleBar | undefined {
   const bar = new SingleBar({ format: 'replay {value} samples, {duration} s', stream: process.stderr })
   bar.start(0, 0)
   return bar
-}
-
-/** The median distance of the first distinct times of a file, ms. */
-export async function inferStepMs(file: string): Promise<number> {
-  const times = new Set<number>()
-  let rows = 0
-  for await (const { fields, row } of readCsv(file)) {
-    if (row === 1) continue
-    const timeMs = parseTime(fields[0])
-    if (timeMs !== undefined && !Number.isNaN(timeMs)) times.add(timeMs)
-    if (++rows >= STEP_ROWS && times.size > 1) break
-    if (rows >= 100 * STEP_ROWS) break
-  }
-  const sorted = [...times].sort((a, b) => a - b)
-  const gaps = sorted.slice(1).map((timeMs, i) => timeMs - sorted[i])
-  gaps.sort((a, b) => a - b)
-  const step = gaps[gaps.length >> 1]
-  if (step === undefined) {
-    const reason =
-      sorted.length > 0
-        ? 'has one time only; say --step'
-        : rows > 0
-          ? 'has no time in the first column of any row'
-          : 'has no row below a header'
-    throw new ForeshockError('FS_INPUT_INVALID', `${file}, row ${rows + 1}: ${reason}`)
-  }
-  return step
 }
 
 /** Changes of a file of JSON lines. */

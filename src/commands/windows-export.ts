@@ -3,24 +3,19 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
 import type { Command } from 'commander'
-import { assemble } from '../assembly.ts'
-import { loadConfig } from '../config.ts'
 import { ForeshockError } from '../core/errors.ts'
-import { Rejects } from '../core/rejects.ts'
 import { matcherOf } from '../core/series-match.ts'
 import { Telemetry } from '../core/telemetry.ts'
 import type { WindowFormat } from '../core/window-rows.ts'
-import { replayFiles, replayRows } from '../ingest/csv-replay.ts'
+import { replayRows } from '../ingest/csv-replay.ts'
 import { parseTime } from '../ingest/time.ts'
 import { Pipeline } from '../pipeline.ts'
 import { openWindowFile } from '../store/window-file.ts'
-import { KEEP_ALL } from './recorded-world.ts'
-import { inferStepMs } from './replay.ts'
+import { openRecording, type RecordingFlags } from './recording-pipeline.ts'
 import { addServiceAddress, askRaw, type ServiceFlags } from './service-client.ts'
-import { readTopology } from './topology-file.ts'
 import { WindowRecorder } from './window-recorder.ts'
 
-interface ExportFlags extends ServiceFlags {
+interface ExportFlags extends ServiceFlags, RecordingFlags {
   readonly out: string
   readonly from?: string
   readonly to?: string
@@ -28,9 +23,6 @@ interface ExportFlags extends ServiceFlags {
   readonly metric?: string
   readonly format?: string
   readonly input?: string
-  readonly topology?: string
-  readonly step?: string
-  readonly config?: string
   readonly json?: boolean
 }
 
@@ -95,24 +87,7 @@ async function fromService(flags: ExportFlags, format: WindowFormat, { from, to 
 
 /** Runs recorded samples through the pipeline as it ships, and writes every window of it. */
 async function fromRecording(flags: ExportFlags, input: string, format: WindowFormat, span: Span) {
-  if (input === '-' && flags.step === undefined)
-    throw new ForeshockError(
-      'FS_INPUT_INVALID',
-      'standard input cannot be looked at twice: say --step, such as --step 1m',
-    )
-  const edges = flags.topology === undefined ? [] : await readTopology(flags.topology)
-  const step = flags.step ?? `${await inferStepMs(replayFiles(input)[0])}ms`
-  const config = loadConfig({
-    file: flags.config,
-    flags: {
-      FORESHOCK_FEATURES_STEP: step,
-      FORESHOCK_FEATURES_LATENESS: '1ms',
-      FORESHOCK_FEATURES_RETENTION: KEEP_ALL,
-    },
-  })
-  const rejects = new Rejects()
-  const parts = assemble(config, rejects, text => process.stderr.write(`foreshock windows: ${text}\n`))
-  parts.disruptions.addEdges(edges, 0)
+  const { parts, rejects } = await openRecording('windows', input, flags)
   const fd = flags.out === '-' ? 1 : openFile(flags.out)
   const recorder = new WindowRecorder(parts, openWindowFile(format, writerOf(fd, flags.out)), {
     fromMs: span.from ?? -Infinity,

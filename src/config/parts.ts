@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { METRIC_KINDS } from '../core/metric-kind.ts'
 import { count, duration } from './values.ts'
 
 /** The parts of the configuration that are lists or stand for themselves. */
@@ -26,20 +27,7 @@ export const expressionSchema = z.strictObject({
   expression: z.string().min(1),
   by: z.array(z.string()).default(['service']),
   unit: z.string().default(''),
-  kind: z
-    .enum([
-      'latency',
-      'availability',
-      'error',
-      'traffic',
-      'cpu',
-      'memory',
-      'io',
-      'network',
-      'saturation',
-      'other',
-    ])
-    .optional(),
+  kind: z.enum(METRIC_KINDS).optional(),
   bad: z.enum(['up', 'down', 'both']).optional(),
   /** Names of the expression that are not metric names: which metric, with which labels. */
   where: z

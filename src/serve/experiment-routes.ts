@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import { ForeshockError } from '../core/errors.ts'
@@ -9,10 +9,9 @@ import {
   experimentPlanSchema,
   experimentSchema,
 } from '../core/experiment.ts'
-import type { Principal } from './auth.ts'
 import type { ServeDeps } from './deps.ts'
 import { experimentsPage, labelOf, labelsAnswer, labelsBody, stopBody } from './experiment-body.ts'
-import { notFound, principalOf } from './http.ts'
+import { notFound, ownerOf, principalOf } from './http.ts'
 import { IdempotencyCache } from './idempotency.ts'
 import { ERRORS_OF_ONE, ERRORS_OF_READS, ERRORS_OF_WRITES, idParams } from './schemas.ts'
 
@@ -92,7 +91,7 @@ export function experimentRoutes(plain: FastifyInstance, deps: ServeDeps): void 
       },
     },
     async (request, reply) => {
-      const who = overAll(request)
+      const who = ownerOf(request)
       const { answer, replayed } = await cache.once(
         who.id,
         request.headers['idempotency-key']?.toString(),
@@ -116,7 +115,7 @@ export function experimentRoutes(plain: FastifyInstance, deps: ServeDeps): void 
         response: { 200: experimentSchema, ...ERRORS_OF_ONE },
       },
     },
-    request => experiments.stop(request.params.id, overAll(request).id, request.body),
+    request => experiments.stop(request.params.id, ownerOf(request).id, request.body),
   )
 
   app.post(
@@ -150,15 +149,4 @@ export function experimentRoutes(plain: FastifyInstance, deps: ServeDeps): void 
       return { taken, refused: [...refused], experiment: one(id) }
     },
   )
-}
-
-/** Models are shared by all tenants: a key tied to one must not change them. */
-function overAll(request: FastifyRequest): Principal {
-  const who = principalOf(request)
-  if (who.tenant !== undefined)
-    throw new ForeshockError(
-      'FS_FORBIDDEN',
-      `this key is tied to the tenant ${who.tenant}; models are shared by all`,
-    )
-  return who
 }

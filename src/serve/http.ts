@@ -29,7 +29,7 @@ export function ownerOf(request: FastifyRequest): Principal {
   if (principal.tenant === undefined) return principal
   throw new ForeshockError(
     'FS_FORBIDDEN',
-    `this key is tied to the tenant ${principal.tenant}, and models score for all`,
+    `this key is tied to the tenant ${principal.tenant}; models are shared by all`,
   )
 }
 
