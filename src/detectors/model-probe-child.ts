@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { ForeshockError } from '../core/errors.ts'
 import { invalidPackage } from './model-files.ts'
 import { fitting, openModel, type Proof } from './model-open.ts'
@@ -37,9 +38,7 @@ async function prove(loaded: ModelPackage, { runtimes, isTimed }: ToProbe): Prom
     first && isOwnWanted
       ? first
       : await once(loaded, { ...(runtimes && { runtimes }), isProven: first !== undefined, isTimed })
-  // Linux counts in kilobytes, as libuv says it for all systems.
-  const peak = process.resourceUsage().maxRSS * 1024
-  const megabytes = Math.max(0, (peak - before) / MEGABYTE - RUNTIME_MEGABYTES[proof.runtime])
+  const megabytes = Math.max(0, (peakResidentBytes() - before) / MEGABYTE - RUNTIME_MEGABYTES[proof.runtime])
   const { budget } = loaded.card
   if (megabytes > budget.megabytes)
     throw invalidPackage(
@@ -47,6 +46,18 @@ async function prove(loaded: ModelPackage, { runtimes, isTimed }: ToProbe): Prom
       `card.json: budget.megabytes is ${budget.megabytes}, it takes ${megabytes.toFixed(0)} besides ${proof.runtime}`,
     )
   return { card: loaded.card, proof, isProven: first !== undefined, megabytes }
+}
+
+/**
+ * The most that this process had resident. Not `resourceUsage().maxRSS`: Linux hands the peak of the parent, the service
+ * with all its state, on to what it starts. Where there is no /proc, what is resident now.
+ */
+function peakResidentBytes(): number {
+  try {
+    const found = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))
+    if (found) return Number(found[1]) * 1024
+  } catch {}
+  return process.memoryUsage.rss()
 }
 
 async function once(loaded: ModelPackage, options: Parameters<typeof openModel>[1]): Promise<Proof> {
