@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { isZone } from '../core/local-time.ts'
+import { clusterSchema } from './cluster.ts'
 import {
   alertRuleSchema,
   alertsPerWeek,
@@ -139,6 +140,8 @@ export const configSchema = z.strictObject({
       .default([]),
     alertmanagers: z.array(z.strictObject({ url: z.url() })).default([]),
   }),
+  /** Many machines: absent, everything runs in this process. See docs/operations.md. */
+  cluster: clusterSchema.optional(),
   warmup: warmUpSchema,
   checkpoint: section({ every: duration.default(60_000) }),
   log: section({

@@ -66,6 +66,18 @@ export const ERRORS = {
     cause: 'no runtime of models can be loaded on this machine, or a model failed or took too long',
     remedy: 'install onnxruntime-node or onnxruntime-web for this platform, or switch the model off',
   },
+  FS_BUS_TOPIC: {
+    cause: 'a topic is missing, or has another number of partitions than the fleet was started with',
+    remedy: 'do what the message says: `foreshock topics create` makes what is missing',
+  },
+  FS_FENCED: {
+    cause: 'another process has taken over what this one was doing',
+    remedy: 'none is needed: this one stops doing it',
+  },
+  FS_QUOTA: {
+    cause: 'a tenant sends or asks for more than it may',
+    remedy: 'send less, or raise the quota named in the message',
+  },
   FS_IO: {
     cause: 'a disk or network peer failed',
     remedy: 'see the message; it is retried where that helps',

@@ -43,6 +43,40 @@ export interface CheckpointStore {
   load(): Promise<Checkpoint | undefined>
 }
 
+/** Checkpoints of many parts by name, each of one owner at a time. */
+export interface CheckpointStores {
+  /**
+   * Takes a name over and gives its checkpoints: from here on `save` of any former owner rejects with FS_FENCED. Rejects
+   * with FS_IO when the store cannot be reached.
+   */
+  claim(name: string): Promise<CheckpointStore>
+  close(): Promise<void>
+}
+
+/** The live ranking that every gateway shows. A shard is what one disruption stage holds. */
+export interface Board {
+  /** Replaces what the shard showed: open and lately resolved ones, highest rank first. */
+  publish(shard: string, disruptions: readonly Disruption[]): Promise<void>
+  /** Those of all shards, open ones first, highest score first; a tenant's only, when one is named. */
+  list(tenant?: string): Promise<readonly Disruption[]>
+  close(): Promise<void>
+}
+
+/** Where parts of the fleet are reached. */
+export interface Directory {
+  /** Says that a part (`stage/3`) is reached at a URL, until `ttlMs` from now. */
+  announce(part: string, url: string, ttlMs: number): Promise<void>
+  find(part: string): Promise<string | undefined>
+  close(): Promise<void>
+}
+
+/** Short words to whoever listens now; what is missed is lost, so nothing rests on it. */
+export interface Channel {
+  publish(topic: string, text: string): Promise<void>
+  subscribe(topic: string, take: (text: string) => void): Promise<void>
+  close(): Promise<void>
+}
+
 export type RecordEntry =
   | { readonly type: 'disruption'; readonly event: DisruptionEvent }
   | { readonly type: 'anomaly'; readonly event: 'opened' | 'closed'; readonly anomaly: Anomaly }

@@ -34,6 +34,9 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   FS_FOLDER_IN_USE: 503,
   FS_MODEL_INVALID: 422,
   FS_MODEL_RUNTIME: 503,
+  FS_BUS_TOPIC: 503,
+  FS_FENCED: 503,
+  FS_QUOTA: 429,
   FS_IO: 503,
 }
 
