@@ -15,7 +15,7 @@ const KEYS = [
   { id: 'all', hash: hashOf(ALL), scopes: ['admin'] },
   { id: 'acme', hash: hashOf(ACME), scopes: ['read', 'ingest'], tenant: 'acme' },
 ] as const
-const iso = (timeMs: number) => new Date(timeMs).toISOString()
+const iso = (timeMs: number) => new Date(timeMs).toISOString().replace('.000', '')
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
 
 let held: World
@@ -142,8 +142,9 @@ describe('forwarding', () => {
       headers: { ...bearer(ALL), 'content-type': 'application/json' },
       body: JSON.stringify(window),
     })
-    expect(posted.status).toBe(201)
-    const { id } = (await posted.json()) as { id: string }
+    const made = (await posted.json()) as { id: string }
+    expect([posted.status, made]).toMatchObject([201, { tenant: 'default' }])
+    const { id } = made
     expect(held.audits.map(one => one.action)).toContain('maintenance.post')
     const ended = await fetch(`${gateway.url}/api/maintenance/${id}`, {
       method: 'DELETE',
