@@ -25,7 +25,8 @@ export interface WebhookTarget {
 
 /** What became of one attempt. `throttledMs`: what the receiver asked to be left alone for. */
 export type Attempt =
-  | { readonly outcome: 'delivered' | 'gone' }
+  | { readonly outcome: 'delivered' }
+  | { readonly outcome: 'gone' }
   | { readonly outcome: 'failed'; readonly error: string; readonly throttledMs: number }
 
 export const WEBHOOK_RETRY: RetryPolicy = {
