@@ -81,6 +81,30 @@ export function intakeOptions({ ingest, server }: Config): Partial<IntakeOptions
   }
 }
 
+function disruptionsOf(
+  config: Config,
+  context: { readonly series: SeriesTable; readonly history: WindowHistory },
+  { detectors }: Pick<Ensemble, 'detectors'>,
+  digests: (names: Iterable<string>) => Readonly<Record<string, string>> | undefined = () => undefined,
+): Disruptions {
+  const disruptions = new Disruptions(
+    {
+      ...DISRUPTION_DEFAULTS,
+      stepMs: config.features.step,
+      ...defined({ openAt: config.disruptions.openEvidence }),
+      maxOpen: config.disruptions.maxOpen,
+      configDigest: configDigest(config),
+      models: Object.fromEntries(detectors.map(detector => [detector.id, VERSION])),
+      modelsOf: names => digests(names) ?? {},
+      log: 'record',
+      linksBase: config.server.publicUrl?.replace(/\/$/, '') ?? '',
+    },
+    { ...context, maintenance: new Maintenance(maintenanceOf(config)) },
+  )
+  disruptions.addEdges(config.disruptions.topology, 0)
+  return disruptions
+}
+
 /**
  * Builds the stages of the pipeline, the same for the live service and for replay. `onWarning` is told, once each, what
  * has to be done without. `models` opens the packages of learned models that are ordered to score; without it none can.
@@ -131,21 +155,7 @@ export function assemble(
     pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
     models: learned,
   })
-  const disruptions = new Disruptions(
-    {
-      ...DISRUPTION_DEFAULTS,
-      stepMs: features.step,
-      ...defined({ openAt: config.disruptions.openEvidence }),
-      maxOpen: config.disruptions.maxOpen,
-      configDigest: configDigest(config),
-      models: Object.fromEntries(scoring.detectors.map(detector => [detector.id, VERSION])),
-      ...(learned ? { modelsOf: (names: Iterable<string>) => learned.digests(names) } : {}),
-      log: 'record',
-      linksBase: config.server.publicUrl?.replace(/\/$/, '') ?? '',
-    },
-    { series, history, maintenance: new Maintenance(maintenanceOf(config)) },
-  )
-  disruptions.addEdges(config.disruptions.topology, 0)
+  const disruptions = disruptionsOf(config, { series, history }, scoring, names => learned?.digests(names))
   return { series, intake, windows, scoring, disruptions, history }
 }
 
