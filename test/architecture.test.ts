@@ -79,6 +79,8 @@ const TOP = [
   'upkeep',
   'warm-up',
   'reconcile',
+  'roles',
+  'fleet',
 ]
 
 describe('dependency rules', () => {
