@@ -2,6 +2,7 @@ import type { Anomaly } from './anomaly.ts'
 import type { Change } from './change.ts'
 import type { Disruption, DisruptionEvent } from './disruption.ts'
 import type { Envelope } from './envelope.ts'
+import type { Silence } from './silence.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** Where an envelope stands in its source: monotonic; embedded it counts envelopes, on Kafka it is an offset. */
@@ -55,11 +56,20 @@ export interface CheckpointStores {
 
 /** The live ranking that every gateway shows. A shard is what one disruption stage holds. */
 export interface Board {
-  /** Replaces what the shard showed: open and lately resolved ones, highest rank first. */
+  /** Replaces what the shard showed: open and lately resolved ones. */
   publish(shard: string, disruptions: readonly Disruption[]): Promise<void>
   /** Those of all shards, open ones first, highest score first; a tenant's only, when one is named. */
   list(tenant?: string): Promise<readonly Disruption[]>
+  /** Shards that were published in the last while, by name: how long ago, and whether that is suspiciously long. */
+  shards(): Promise<readonly BoardShard[]>
   close(): Promise<void>
+}
+
+export interface BoardShard {
+  readonly shard: string
+  readonly ageMs: number
+  /** It was published too long ago to be taken for how things stand: its owner is away or stuck. */
+  readonly isStale: boolean
 }
 
 /** Where parts of the fleet are reached. */
@@ -73,7 +83,42 @@ export interface Directory {
 /** Short words to whoever listens now; what is missed is lost, so nothing rests on it. */
 export interface Channel {
   publish(topic: string, text: string): Promise<void>
+  /** Never rejects: where the engine is away now, it listens from when it is back. `take` must not throw. */
   subscribe(topic: string, take: (text: string) => void): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * What tenants may send, counted over all gateways. Never rejects: while the shared count is away each gateway counts for
+ * itself, so that a tenant may send up to its quota through every one of them.
+ */
+export interface QuotaKeeper {
+  /**
+   * Takes samples out of a tenant's allowance. 0 when they may pass, else the ms after which it is worth coming back. What
+   * passes may go into debt, so that one body larger than the allowance is not refused for ever.
+   */
+  takeSamples(tenant: string, samples: number, samplesPerSecond: number): Promise<number>
+  /**
+   * Counts series, by 64-bit fingerprint, of which a tenant may have so many. Gives the indexes of those refused, none as
+   * a rule. Series count for an hour at least and two at most: one that lives on must be counted again every hour.
+   */
+  countSeries(tenant: string, fingerprints: BigUint64Array, seriesMax: number): Promise<readonly number[]>
+  close(): Promise<void>
+}
+
+/** Counts over all gateways what comes by key, such as requests of an address. Never rejects, as `QuotaKeeper`. */
+export interface RateCounter {
+  /** One more of a key: how many in the window of so many ms that began with the first, and how long it goes on. */
+  count(key: string, windowMs: number): Promise<{ readonly count: number; readonly leftMs: number }>
+  close(): Promise<void>
+}
+
+/** Silences that whoever asks the Alertmanagers shares with whoever shows disruptions. */
+export interface SharedSilences {
+  /** Replaces those of a source, an Alertmanager's URL; without news they lapse after a while. */
+  publish(source: string, silences: readonly Silence[]): Promise<void>
+  /** Of all sources, each id once. */
+  list(): Promise<readonly Silence[]>
   close(): Promise<void>
 }
 
