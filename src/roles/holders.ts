@@ -2,17 +2,11 @@ import { partitionOf } from '../bus/partition-of.ts'
 import type { Clock } from '../core/clock.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Directory } from '../core/ports.ts'
-import type { LiveHolders } from '../serve/forward.ts'
+import { type LiveHolders, PART_PREFIX } from '../serve/forward.ts'
+import { stagePart } from './stage.ts'
 
 /** An address is taken for true for so long, ms: a part that moves is looked up anew when it does not answer, too. */
 const FRESH_MS = 5000
-/** How often a stage says where it is reached, and how long that holds, ms. */
-export const ANNOUNCE_MS = 5000
-export const ANNOUNCED_MS = 20_000
-
-/** Name in the directory of who holds a partition of anomalies. */
-export const stageName = (partition: number): string => `stage/${partition}`
-
 /** Who holds the live state of tenants, by the directory; by the last that was heard of it while it is away. */
 export class StageHolders implements LiveHolders {
   readonly #directory: Pick<Directory, 'find'>
@@ -34,21 +28,23 @@ export class StageHolders implements LiveHolders {
     if (known !== undefined && nowMs - known.atMs <= FRESH_MS) return known.url
     let url: string | undefined
     try {
-      url = await this.#directory.find(stageName(partition))
+      url = await this.#directory.find(stagePart(partition))
     } catch (error) {
       if (known !== undefined) return known.url
       throw new ForeshockError(
         'FS_AWAY',
-        `where ${stageName(partition)} is cannot be looked up: ${(error as Error).message}`,
+        `where ${stagePart(partition)} is cannot be looked up: ${(error as Error).message}`,
       )
     }
     if (url === undefined)
       throw new ForeshockError(
         'FS_AWAY',
-        `nobody holds ${stageName(partition)}, which has the live state of tenant ${tenant}, now`,
+        `nobody holds ${stagePart(partition)}, which has the live state of tenant ${tenant}, now`,
       )
-    this.#known.set(partition, { url, atMs: nowMs })
-    return url
+    // One address serves all parts of a process.
+    const base = `${url.replace(/\/$/, '')}${PART_PREFIX}${partition}`
+    this.#known.set(partition, { url: base, atMs: nowMs })
+    return base
   }
 
   lost(tenant: string, url: string): void {
