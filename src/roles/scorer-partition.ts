@@ -16,7 +16,7 @@ import { windowSettings } from '../features/window-options.ts'
 import { Pipeline, type WindowTap } from '../pipeline.ts'
 import { anomalyEvent } from '../publish/anomaly-event.ts'
 import { ConfigurationMemory, reconciled } from '../reconcile.ts'
-import { originOf, Origins, originText } from './origins.ts'
+import { Origins, originOf, originText } from './origins.ts'
 import type { Outbox } from './outbox.ts'
 
 /** A foreign message: what of it is scored here, what belongs to other partitions, or why it cannot be read. */
@@ -24,7 +24,11 @@ export type SplitForeign = (
   message: StoredMessage,
   partition: number,
   partitions: number,
-) => { readonly here: readonly Envelope[]; readonly elsewhere: readonly StreamMessage[]; readonly dead?: string }
+) => {
+  readonly here: readonly Envelope[]
+  readonly elsewhere: readonly StreamMessage[]
+  readonly dead?: string
+}
 
 export interface ScorerContext {
   /** Of one partition: see `partitionShare`. */
@@ -112,7 +116,12 @@ export class ScorerPartition implements WindowTap {
     const warn = (text: string) => logger.warn({ partition }, text)
     const build = (epoch: number): Parts => {
       const parts = assemble(config, rejects, warn, models)
-      const options = { samplesPartition: partition, anomaliesPartitions, stepMs: config.features.step, epoch }
+      const options = {
+        samplesPartition: partition,
+        anomaliesPartitions,
+        stepMs: config.features.step,
+        epoch,
+      }
       return {
         ...parts,
         reports: new WindowWriter(options, parts.series),
@@ -238,7 +247,10 @@ export class ScorerPartition implements WindowTap {
     const { reasons } = await this.#pipeline.process(this.#position, envelope)
     // Everything is as it was before; whoever ordered it looks at the partitions, not at dead letters.
     for (const reason of reasons)
-      this.#context.logger.warn({ partition: this.partition, order }, `a model order was not followed: ${reason}`)
+      this.#context.logger.warn(
+        { partition: this.partition, order },
+        `a model order was not followed: ${reason}`,
+      )
     return undefined
   }
 
