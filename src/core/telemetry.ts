@@ -131,6 +131,32 @@ export const METRICS = {
   },
   foreshock_checkpoint_seconds: { type: 'histogram', help: 'Time to save a checkpoint', labels: [] },
   foreshock_checkpoint_position: { type: 'gauge', help: 'Position of the last checkpoint', labels: [] },
+  foreshock_partition_lag: {
+    type: 'gauge',
+    help: 'Messages of a samples partition that wait to be scored; add scorers when it grows',
+    labels: ['partition'],
+  },
+  foreshock_partition_watermark_seconds: {
+    help: 'Event time up to which a samples partition has told the disruption stage everything, Unix seconds',
+  foreshock_partition_series: {
+    help: 'Series held of a samples partition',
+  foreshock_partition_checkpoint_time_seconds: {
+    help: 'When the state of a samples partition was last saved, Unix seconds; what came since is read again after a crash',
+  foreshock_partition_checkpoint_bytes: {
+    help: 'State in the last checkpoint of a samples partition, before compression',
+  foreshock_partition_checkpoint_seconds: {
+    help: 'Time that the last checkpoint of a samples partition took to save',
+  foreshock_partition_checkpoint_failures_total: {
+    type: 'counter',
+    help: 'Checkpoints that could not be saved and are tried again; look at Redis if it grows',
+  foreshock_partition_replayed_windows_total: {
+    help: 'Windows scored anew from the log after a samples partition was restored; readers drop those they have',
+  foreshock_partition_untold_windows_total: {
+    help: 'Windows that ended before what a samples partition had told already; they reach no disruption',
+  foreshock_partition_repeats_total: {
+    help: 'Messages dropped because they had been passed on to a samples partition before',
+  foreshock_partition_passed_on_total: {
+    help: 'Messages passed on to the samples partitions that their entities belong to',
   foreshock_dead_letters_total: {
     type: 'counter',
     help: 'Messages that could not be read, by topic; look at the dead-letters topic for bytes and reason',
@@ -227,6 +253,11 @@ export class Telemetry {
 
   observe<N extends MetricName>(name: N, value: number, labels?: LabelsOf<N>): void {
     ;(this.#metrics.get(name) as Histogram).observe((labels ?? {}) as Record<string, string>, value)
+  }
+
+  /** A metric with these labels is no more, such as of a partition that another process holds now. */
+  remove<N extends MetricName>(name: N, labels: LabelsOf<N>): void {
+    this.#metrics.get(name)?.remove((labels ?? {}) as Record<string, string>)
   }
 
   /** Prometheus text exposition. */
