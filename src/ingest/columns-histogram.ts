@@ -1,4 +1,4 @@
-import type { ByteWriter } from './byte-writer.ts'
+import type { ByteWriter } from '../core/byte-writer.ts'
 import type { HistogramPoint } from './points.ts'
 import type { ProtoReader } from './protobuf.ts'
 

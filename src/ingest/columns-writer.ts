@@ -1,4 +1,4 @@
-import { ByteWriter } from './byte-writer.ts'
+import { ByteWriter } from '../core/byte-writer.ts'
 import { writeHistogram } from './columns-histogram.ts'
 import { COLUMNS_VERSION, IDENTITY_BYTES, SHAPE } from './columns-layout.ts'
 import type { HistogramPoint } from './points.ts'

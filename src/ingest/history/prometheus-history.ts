@@ -1,4 +1,4 @@
-import { ByteWriter } from '../byte-writer.ts'
+import { ByteWriter } from '../../core/byte-writer.ts'
 import { TYPE } from '../families.ts'
 import { PrometheusClient, TooMuch } from './prometheus-client.ts'
 import { rangeQuery } from './range-query.ts'
