@@ -36,6 +36,8 @@ const PEERS = {
     commands: ['chromium', 'chromium-browser', 'google-chrome'],
     package: 'chromium',
   },
+  java: { variable: 'FORESHOCK_JAVA', commands: ['java'], package: 'openjdk-17-jre-headless' },
+  maven: { variable: 'FORESHOCK_MAVEN', commands: ['mvn'], package: 'maven' },
 } as const
 export type PeerName = keyof typeof PEERS
 
@@ -110,7 +112,16 @@ export async function peerPath(name: PeerName, context: TestContext): Promise<st
   const reason = named ? `${variable}=${named} is no program` : await install(name)
   const path = found(name)
   if (path) return path
-  const text = `${name} is missing (${reason}): install the Debian package ${debian} or set ${variable} to its path`
+  return missing(
+    name,
+    `${reason}: install the Debian package ${debian} or set ${variable} to its path`,
+    context,
+  )
+}
+
+/** Ends the test as skipped, or as failed when peers are required. */
+export function missing(name: string, reason: string, context: TestContext): never {
+  const text = `${name} is missing: ${reason}`
   if (process.env.FORESHOCK_REQUIRE_PEERS === '1') throw new Error(text)
   process.stderr.write(`SKIPPED ${context.task.name}: ${text}\n`)
   return context.skip(text)
