@@ -29,6 +29,7 @@ class World {
   readonly streams = new MemoryStreams(this.log)
   readonly telemetry = new Telemetry()
   #written = 0
+  readonly #records: Promise<StreamRecord>[] = []
 
   /** So many disruptions, over the partitions, through the record that the stages write. */
   async write(count: number): Promise<void> {
@@ -42,13 +43,9 @@ class World {
       drafts[n % PARTITIONS].push({ id: `${one.id}.1`, timeMs: BASE_MS + n, entry: told(one) })
     }
     for (const [partition, lines] of drafts.entries()) {
-      const record = await StreamRecord.open({
-        streams: this.streams,
-        name: `stage-${partition}`,
-        partition,
-      })
-      await record.commit(lines)
-      await record.close()
+      const { streams } = this
+      this.#records[partition] ??= StreamRecord.open({ streams, name: `stage-${partition}`, partition })
+      await (await this.#records[partition]).commit(lines)
     }
   }
 
