@@ -28,6 +28,22 @@ export interface PipelineParts {
   readonly history: HistoryWriter
 }
 
+/** Who is lent every window as it is closed: a scorer of a fleet tells a disruption stage elsewhere. */
+export interface WindowTap {
+  /** All rows of a batch, what was said of them, and what became of anomalies; `last` with the window's last batch. */
+  window(
+    batch: FeatureBatch,
+    opinions: OpinionBatch,
+    changes: readonly AnomalyChange[],
+    windowEndMs: number,
+    last: boolean,
+  ): void
+  /** The series of a row is no more. */
+  forget(series: number): void
+}
+
+const NO_CHANGES: readonly AnomalyChange[] = []
+
 /** What one step of the pipeline did to the world; rare, so objects. */
 export interface Outcome {
   readonly anomalies: AnomalyChange[]
@@ -45,6 +61,7 @@ export class Pipeline {
   readonly #telemetry: Telemetry
   #opinions: OpinionBatch
   #weight: Float32Array
+  readonly #tap: WindowTap | undefined
   #past = false
 
   constructor(
@@ -52,8 +69,10 @@ export class Pipeline {
     effect: (position: Position, outcome: Outcome) => Promise<void>,
     telemetry: Telemetry,
     batchRows = 65_536,
+    tap?: WindowTap,
   ) {
     this.parts = parts
+    this.#tap = tap
     this.#effect = effect
     this.#telemetry = telemetry
     this.#opinions = opinionBatch(batchRows)
@@ -110,10 +129,11 @@ export class Pipeline {
     const outcome: Outcome = { anomalies: [], events: [], changes: [] }
     for (let ready = windows.next(); ready; ready = windows.next()) {
       const { batch, last, windowEndMs } = ready
+      let changes = NO_CHANGES
       if (batch.length > 0) {
         const started = performance.now()
         await scoring.score(batch, this.#opinions)
-        const changes = scoring.judge(batch, this.#opinions)
+        changes = scoring.judge(batch, this.#opinions)
         disruptions.observe(batch, this.#opinions, changes)
         history.record(batch, this.#opinions)
         disruptions.weigh(batch, this.#weight)
@@ -124,6 +144,7 @@ export class Pipeline {
           stage: 'score',
         })
       }
+      this.#tap?.window(batch, this.#opinions, changes, windowEndMs, last)
       if (last) {
         const events = disruptions.advance(windowEndMs)
         if (!this.#past) outcome.events.push(...events)
@@ -174,6 +195,7 @@ export class Pipeline {
   #evict(row: number): void {
     const { series, intake, windows, scoring, disruptions, history } = this.parts
     for (const part of [intake, windows, scoring, disruptions, history]) part.forget(row)
+    this.#tap?.forget(row)
     series.evict(row)
   }
 }

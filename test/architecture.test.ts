@@ -79,6 +79,7 @@ const TOP = [
   'upkeep',
   'warm-up',
   'reconcile',
+  'roles',
 ]
 
 describe('dependency rules', () => {
