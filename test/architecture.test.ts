@@ -72,6 +72,7 @@ const TOP = [
   'cli',
   'config',
   'commands',
+  'roles',
   'assembly',
   'alerting',
   'experimenting',
