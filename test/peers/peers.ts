@@ -5,8 +5,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import {
   accessSync,
   constants,
+  existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -38,6 +40,8 @@ const PEERS = {
   },
   java: { variable: 'FORESHOCK_JAVA', commands: ['java'], package: 'openjdk-17-jre-headless' },
   maven: { variable: 'FORESHOCK_MAVEN', commands: ['mvn'], package: 'maven' },
+  redis: { variable: 'FORESHOCK_REDIS', commands: ['redis-server'], package: 'redis-server' },
+  postgres: { variable: 'FORESHOCK_POSTGRES', commands: ['pg_ctl'], package: 'postgresql' },
 } as const
 export type PeerName = keyof typeof PEERS
 
@@ -54,11 +58,19 @@ function isProgram(path: string): boolean {
   }
 }
 
+/** Debian keeps the programs of PostgreSQL off the PATH, in a folder a version. */
+function postgresFolders(): string[] {
+  const root = '/usr/lib/postgresql'
+  if (!existsSync(root)) return []
+  const versions = readdirSync(root).sort((a, b) => Number(b) - Number(a))
+  return versions.map(version => join(root, version, 'bin'))
+}
+
 function found(name: PeerName): string | undefined {
   const { variable, commands } = PEERS[name]
   const named = process.env[variable]
   if (named !== undefined && named !== '') return isProgram(named) ? named : undefined
-  const folders = (process.env.PATH ?? '').split(delimiter)
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...postgresFolders()]
   return commands.flatMap(command => folders.map(folder => join(folder, command))).find(isProgram)
 }
 
@@ -103,23 +115,29 @@ async function locked(): Promise<() => void> {
   }
 }
 
-/** The program's path. Ends the test as skipped, or as failed when peers are required, where there is none. */
-export async function peerPath(name: PeerName, context: TestContext): Promise<string> {
+/** The program's path, or why there is none. Throws where there is none and peers are required. */
+export async function lookForPeer(name: PeerName): Promise<{ path: string } | { missing: string }> {
   const there = found(name)
-  if (there) return there
+  if (there) return { path: there }
   const { variable, package: debian } = PEERS[name]
   const named = process.env[variable]
   const reason = named ? `${variable}=${named} is no program` : await install(name)
   const path = found(name)
-  if (path) return path
-  return missing(
-    name,
-    `${reason}: install the Debian package ${debian} or set ${variable} to its path`,
-    context,
-  )
+  if (path) return { path }
+  const missing = `${name} is missing (${reason}): install the Debian package ${debian} or set ${variable} to its path`
+  if (process.env.FORESHOCK_REQUIRE_PEERS === '1') throw new Error(missing)
+  return { missing }
 }
 
-/** Ends the test as skipped, or as failed when peers are required. */
+/** The program's path. Ends the test as skipped, or as failed when peers are required, where there is none. */
+export async function peerPath(name: PeerName, context: TestContext): Promise<string> {
+  const peer = await lookForPeer(name)
+  if ('path' in peer) return peer.path
+  process.stderr.write(`SKIPPED ${context.task.name}: ${peer.missing}\n`)
+  return context.skip(peer.missing)
+}
+
+/** Ends the test as skipped, or as failed when peers are required: for what is no program. */
 export function missing(name: string, reason: string, context: TestContext): never {
   const text = `${name} is missing: ${reason}`
   if (process.env.FORESHOCK_REQUIRE_PEERS === '1') throw new Error(text)
