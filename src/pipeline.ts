@@ -48,7 +48,7 @@ const NO_CHANGES: readonly AnomalyChange[] = []
 export interface Outcome {
   readonly anomalies: AnomalyChange[]
   readonly events: DisruptionEvent[]
-  readonly changes: Change[]
+  readonly changes: readonly Change[]
 }
 
 /**
@@ -156,14 +156,7 @@ export class Pipeline {
   }
 
   async #change(position: Position, envelope: Envelope): Promise<Receipt> {
-    const reasons: string[] = []
-    const changes: Change[] = []
-    for (const [index, line] of new TextDecoder().decode(envelope.bytes).split('\n').entries()) {
-      if (line.trim() === '') continue
-      const change = parseChange(line)
-      if (typeof change === 'string') reasons.push(`line ${index + 1}: ${change}`)
-      else changes.push(change)
-    }
+    const { changes, reasons } = parseChanges(envelope.bytes)
     for (const change of changes) this.parts.disruptions.change(change)
     if (changes.length > 0) await this.#effect(position, { anomalies: [], events: [], changes })
     return { ...EMPTY_RECEIPT, samples: changes.length, rejected: reasons.length, reasons }
@@ -198,6 +191,22 @@ export class Pipeline {
     this.#tap?.forget(row)
     series.evict(row)
   }
+}
+
+/** Changes of the body of an envelope of kind `change`, one a line, and what is wrong with the other lines. */
+export function parseChanges(bytes: Uint8Array): {
+  readonly changes: readonly Change[]
+  readonly reasons: readonly string[]
+} {
+  const reasons: string[] = []
+  const changes: Change[] = []
+  for (const [index, line] of new TextDecoder().decode(bytes).split('\n').entries()) {
+    if (line.trim() === '') continue
+    const change = parseChange(line)
+    if (typeof change === 'string') reasons.push(`line ${index + 1}: ${change}`)
+    else changes.push(change)
+  }
+  return { changes, reasons }
 }
 
 function parseChange(line: string): Change | string {

@@ -191,6 +191,51 @@ export const METRICS = {
     help: 'Messages that could not be read, by topic; look at the dead-letters topic for bytes and reason',
     labels: ['topic'],
   },
+  foreshock_stage_lag: {
+    type: 'gauge',
+    help: 'Messages of an anomalies partition that wait for the disruption stage',
+    labels: ['partition'],
+  },
+  foreshock_stage_watermark_seconds: {
+    type: 'gauge',
+    help: 'Event time up to which windows of all scorers are grouped, by anomalies partition, Unix seconds',
+    labels: ['partition'],
+  },
+  foreshock_stage_waiting_windows: {
+    type: 'gauge',
+    help: 'Windows that wait for samples partitions that have not told of them; look for a scorer that is behind',
+    labels: ['partition'],
+  },
+  foreshock_stage_waiting_bytes: {
+    type: 'gauge',
+    help: 'Bytes of windows that wait for samples partitions',
+    labels: ['partition'],
+  },
+  foreshock_stage_away: {
+    type: 'gauge',
+    help: 'Samples partitions that windows go on without: they were silent for longer than cluster.patience',
+    labels: ['partition'],
+  },
+  foreshock_stage_merged_windows_total: {
+    type: 'counter',
+    help: 'Windows of all samples partitions that were grouped',
+    labels: ['partition'],
+  },
+  foreshock_stage_late_windows_total: {
+    type: 'counter',
+    help: 'Windows of one samples partition that grouping had gone on without; raise cluster.patience if it grows',
+    labels: ['partition'],
+  },
+  foreshock_stage_repeats_total: {
+    type: 'counter',
+    help: 'Reports and changes dropped because they were told before, as after a restart',
+    labels: ['partition'],
+  },
+  foreshock_stage_unknown_rows_total: {
+    type: 'counter',
+    help: 'Rows of windows left out because their series was not described yet or the table is full',
+    labels: ['partition'],
+  },
   foreshock_http_seconds: {
     type: 'histogram',
     help: 'HTTP requests, by route and status',
