@@ -53,6 +53,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   checkpoint: ['core'],
   effects: ['core'],
   importance: ['core'],
+  orphans: ['core'],
   'model-desk': ['core'],
   pipeline: [...BASE, ...DOMAIN, 'checkpoint', 'importance'],
 }
@@ -117,6 +118,7 @@ describe('dependency rules', () => {
   it('engines stay in their rooms', () => {
     const homes: readonly (readonly [RegExp, RegExp])[] = [
       [/^kafkajs/, /^bus\/kafka/],
+      [/^ioredis/, /^store\/redis/],
       [/^onnxruntime/, /^detectors\/onnx/],
       [/^@tensorflow\//, /^detectors\/tfjs/],
       [/^(fastify|@fastify\/|@grpc\/)/, /^serve\//],

@@ -7,6 +7,8 @@
 export interface ReportHead {
   /** Samples partition that it was scored in. */
   readonly partition: number
+  /** Which life of its scorer's state it comes from; a later one begins anew and tells old windows otherwise. */
+  readonly epoch: number
   /** Exclusive, Unix ms; a partition's ends ascend. */
   readonly windowEndMs: number
   /** From 0. */
@@ -38,11 +40,16 @@ export interface MergeOptions {
   readonly returnMs: number
 }
 
-/** `repeat`: told before. `late`: the window went on without it. */
-export type Taken = 'held' | 'repeat' | 'late'
+export interface Taken {
+  /** `repeat`: told before. `late`: the window went on without it. */
+  readonly as: 'held' | 'repeat' | 'late'
+  /** Its scorer began anew: nobody will tell the end of what was open there. */
+  readonly restarted: boolean
+}
 
 /** What a partition has told last of windows that were merged, with it or without. */
 interface Told {
+  epoch: number
   windowEndMs: number
   part: number
 }
@@ -50,13 +57,14 @@ interface Told {
 /** JSON-safe. */
 export interface SavedMerge {
   readonly mergedMs: number | null
-  readonly told: readonly (readonly [windowEndMs: number | null, part: number])[]
+  readonly told: readonly (readonly [epoch: number, windowEndMs: number | null, part: number])[]
   readonly away: readonly number[]
   readonly progress: readonly (number | null)[]
   readonly heardMs: readonly (number | null)[]
 }
 
 const NEVER = Number.NEGATIVE_INFINITY
+const NO_EPOCH = -1
 
 /**
  * A window is complete when every partition that is waited for has told of an end at or after it. A partition that is
@@ -79,7 +87,11 @@ export class WindowMerge {
     this.#options = options
     this.#progress = new Float64Array(options.partitions).fill(NEVER)
     this.#heardMs = new Float64Array(options.partitions).fill(NEVER)
-    this.#told = Array.from({ length: options.partitions }, () => ({ windowEndMs: NEVER, part: -1 }))
+    this.#told = Array.from({ length: options.partitions }, () => ({
+      epoch: NO_EPOCH,
+      windowEndMs: NEVER,
+      part: -1,
+    }))
   }
 
   /** End of the last window that was merged, Unix ms; −Infinity before the first. */
@@ -113,19 +125,26 @@ export class WindowMerge {
 
   /** Takes a part as it comes. What is `late` is the caller's to use or to drop; here it is only remembered. */
   take(report: HeldReport): Taken {
-    const taken = this.#hold(report)
-    if (taken === 'repeat') return taken
-    const { partition, windowEndMs, last, timestampMs } = report
-    this.#heardMs[partition] = Math.max(this.#heardMs[partition], timestampMs)
-    if (last && this.#away.has(partition) && (windowEndMs >= this.#mergedMs || this.#isLive(timestampMs)))
-      this.#away.delete(partition)
-    if (this.#bytes > this.#options.bytesMax) this.#relieve()
-    return taken
+    const { partition, epoch, windowEndMs, last, timestampMs } = report
+    const known = this.#told[partition].epoch
+    if (epoch < known) return { as: 'repeat', restarted: false }
+    const restarted = epoch > known && known !== NO_EPOCH
+    if (restarted) this.#restart(partition)
+    this.#told[partition].epoch = epoch
+    const as = this.#hold(report)
+    if (as !== 'repeat') {
+      this.#heardMs[partition] = Math.max(this.#heardMs[partition], timestampMs)
+      if (last && this.#away.has(partition) && (windowEndMs >= this.#mergedMs || this.#isLive(timestampMs)))
+        this.#away.delete(partition)
+      if (this.#bytes > this.#options.bytesMax) this.#relieve()
+    }
+    return { as, restarted }
   }
 
   /** Takes a part that was taken before what is known was saved: it waits again, and decides nothing. */
   refill(report: HeldReport): void {
-    if (report.windowEndMs > this.#mergedMs) this.#hold(report)
+    const isHeld = report.windowEndMs > this.#mergedMs && report.epoch === this.#told[report.partition].epoch
+    if (isHeld) this.#hold(report)
   }
 
   /**
@@ -174,7 +193,7 @@ export class WindowMerge {
   snapshot(): SavedMerge {
     return {
       mergedMs: finite(this.#mergedMs),
-      told: this.#told.map(({ windowEndMs, part }) => [finite(windowEndMs), part]),
+      told: this.#told.map(({ epoch, windowEndMs, part }) => [epoch, finite(windowEndMs), part]),
       away: this.away,
       progress: Array.from(this.#progress, finite),
       heardMs: Array.from(this.#heardMs, finite),
@@ -184,8 +203,8 @@ export class WindowMerge {
   /** Puts back what was saved, before anything is taken; what waited is read again through `refill`. */
   restore({ mergedMs, told, away, progress, heardMs }: SavedMerge): void {
     this.#mergedMs = mergedMs ?? NEVER
-    for (const [p, [windowEndMs, part]] of told.entries()) {
-      if (p < this.#told.length) this.#told[p] = { windowEndMs: windowEndMs ?? NEVER, part }
+    for (const [p, [epoch, windowEndMs, part]] of told.entries()) {
+      if (p < this.#told.length) this.#told[p] = { epoch, windowEndMs: windowEndMs ?? NEVER, part }
     }
     this.#away.clear()
     for (const p of away) if (p < this.#progress.length) this.#away.add(p)
@@ -193,7 +212,24 @@ export class WindowMerge {
     fill(this.#heardMs, heardMs)
   }
 
-  #hold(report: HeldReport): Taken {
+  /**
+   * What waits of a scorer's former life goes, and nobody waits for it until it has caught up: it may be telling of a day
+   * long past.
+   */
+  #restart(partition: number): void {
+    for (const [windowEndMs, reports] of this.#windows) {
+      const kept = reports.filter(one => one.partition !== partition)
+      if (kept.length === reports.length) continue
+      for (const one of reports) if (one.partition === partition) this.#bytes -= one.value.length
+      if (kept.length > 0) this.#windows.set(windowEndMs, kept)
+      else this.#windows.delete(windowEndMs)
+    }
+    this.#told[partition] = { epoch: NO_EPOCH, windowEndMs: NEVER, part: -1 }
+    this.#progress[partition] = NEVER
+    this.#away.add(partition)
+  }
+
+  #hold(report: HeldReport): Taken['as'] {
     const { partition, windowEndMs, part, last } = report
     const told = this.#told[partition]
     if (windowEndMs < told.windowEndMs || (windowEndMs === told.windowEndMs && part <= told.part))

@@ -16,9 +16,11 @@ function report(
   part = 0,
   last = true,
   timestampMs = windowEndMs,
+  epoch = 0,
 ): Told {
   return {
     partition,
+    epoch,
     windowEndMs,
     part,
     last,
@@ -45,11 +47,13 @@ const sequences = fc.array(
   { minLength: 3, maxLength: 3 },
 )
 
-function toldOf(steps: readonly { skip: number; parts: number }[], partition: number): Told[] {
+function toldOf(steps: readonly { skip: number; parts: number }[], partition: number, epoch = 0): Told[] {
   let end = 0
   return steps.flatMap(({ skip, parts }) => {
     end += skip * STEP
-    return Array.from({ length: parts }, (_, part) => report(partition, end, part, part === parts - 1))
+    return Array.from({ length: parts }, (_, part) =>
+      report(partition, end, part, part === parts - 1, end, epoch),
+    )
   })
 }
 
@@ -86,11 +90,11 @@ describe('merge of windows', () => {
   it('gives the same sequence for every interleaving, with repeats', () => {
     fc.assert(
       fc.property(sequences, fc.array(fc.nat(100), { maxLength: 60 }), (steps, picks) => {
-        const lists = steps.map(toldOf)
+        const lists = steps.map((one, p) => toldOf(one, p))
         const merge = new WindowMerge(OPTIONS)
         const out: string[] = []
         for (const [offset, one] of interleaved(lists, picks).entries()) {
-          expect(merge.take({ ...one, offset })).not.toBe('late')
+          expect(merge.take({ ...one, offset }).as).not.toBe('late')
           out.push(...drain(merge))
         }
         expect(out).toEqual(expected(lists))
@@ -106,19 +110,25 @@ describe('merge of windows', () => {
     fc.assert(
       fc.property(
         sequences,
+        fc.option(sequences),
         fc.array(fc.nat(100), { maxLength: 60 }),
         fc.array(message, { maxLength: 40 }),
         fc.nat(80),
         fc.integer({ min: 9, max: 60 }),
-        (steps, picks, seals, cut, bytesMax) => {
-          const log = interleaved(steps.map(toldOf), picks).flatMap((one, i) => [seals[i], one])
+        (steps, again, picks, seals, cut, bytesMax) => {
+          // Some scorers begin anew, from an older window.
+          const lists = steps.map((one, p) => [
+            ...toldOf(one, p),
+            ...(again && picks[p] % 2 === 0 ? toldOf(again[p], p, 7) : []),
+          ])
+          const log = interleaved(lists, picks).flatMap((one, i) => [seals[i], one])
           const options = { ...OPTIONS, bytesMax, returnMs: 20 }
           const step = (merge: WindowMerge, offset: number): string[] => {
             const entry = log[offset]
             if (entry === undefined) return []
             if ('end' in entry)
               return [`away ${merge.seal(entry.end * STEP, entry.partitions)}`, ...drain(merge)]
-            return [merge.take({ ...entry, offset }), ...drain(merge)]
+            return [merge.take({ ...entry, offset }).as, ...drain(merge)]
           }
           const whole = new WindowMerge(options)
           const at = Math.min(cut, log.length)
@@ -142,7 +152,7 @@ describe('merge of windows', () => {
   it('goes on without a sealed partition, and counts what that one tells then as late, once', () => {
     const merge = new WindowMerge(OPTIONS)
     let offset = 0
-    const take = (one: Told) => merge.take({ ...one, offset: offset++ })
+    const take = (one: Told) => merge.take({ ...one, offset: offset++ }).as
     for (const end of [10, 20]) for (const p of [0, 1]) take(report(p, end, 0, true, end + 1000))
     expect(merge.missing(10)).toEqual([2])
     expect(drain(merge)).toEqual([])
@@ -166,7 +176,7 @@ describe('merge of windows', () => {
   it('waits again for a partition whose senders are slow, once its news is as new as that of others', () => {
     const merge = new WindowMerge(OPTIONS)
     let offset = 0
-    const take = (one: Told) => merge.take({ ...one, offset: offset++ })
+    const take = (one: Told) => merge.take({ ...one, offset: offset++ }).as
     for (const p of [0, 1]) for (let end = 10; end <= 200; end += 10) take(report(p, end, 0, true, end))
     merge.seal(200, [2])
     expect(drain(merge).length).toBe(20)
@@ -174,6 +184,24 @@ describe('merge of windows', () => {
     expect(merge.away).toEqual([2])
     expect(take(report(2, 110, 0, true, 195))).toBe('late')
     expect(merge.away).toEqual([])
+  })
+
+  it('waits for a scorer that begins anew only once it has caught up, and takes no more of its former life', () => {
+    const merge = new WindowMerge(OPTIONS)
+    let offset = 0
+    const take = (one: Told) => merge.take({ ...one, offset: offset++ })
+    for (const end of [110, 120]) for (const p of [0, 1, 2]) take(report(p, end, 0, true, end))
+    expect(drain(merge)).toEqual(['110:0.0,1.0,2.0', '120:0.0,1.0,2.0'])
+    take(report(2, 130, 0, true, 130))
+    expect(take(report(2, 10, 0, true, 10, 5))).toEqual({ as: 'late', restarted: true })
+    expect(take(report(2, 140, 0, true, 140))).toEqual({ as: 'repeat', restarted: false })
+    for (const p of [0, 1]) take(report(p, 130, 0, true, 130))
+    expect(drain(merge)).toEqual(['130:0.0,1.0'])
+    expect(take(report(2, 130, 0, true, 130, 5))).toEqual({ as: 'late', restarted: false })
+    for (const p of [0, 1]) take(report(p, 140, 0, true, 140))
+    expect(drain(merge)).toEqual([])
+    take(report(2, 140, 0, true, 140, 5))
+    expect(drain(merge)).toEqual(['140:0.0,1.0,2.0'])
   })
 
   it('seals nobody who has told meanwhile', () => {
