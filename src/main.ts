@@ -9,18 +9,16 @@ import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
 import type { Change } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
-import type { Disruption, DisruptionEvent } from './core/disruption.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
-import type { RecordIndex } from './core/ports.ts'
 import { Rejects } from './core/rejects.ts'
-import type { AnomalyChange } from './core/stages.ts'
 import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { openExperiments, PairRelay } from './experimenting.ts'
 import { hostSamples } from './ingest/host.ts'
+import { ended, orphans } from './orphans.ts'
 import { Pipeline } from './pipeline.ts'
 import { ConfigurationMemory, reconciled } from './reconcile.ts'
 import { type ApiKey, assertBindable } from './serve/auth.ts'
@@ -28,6 +26,7 @@ import { buildServer } from './serve/server.ts'
 import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
 import { lockFolder } from './store/folder-lock.ts'
+import { IndexFeed } from './store/index-feed.ts'
 import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
@@ -81,13 +80,12 @@ export async function startService(
 
   const record = await FileRecord.open({ dir: folder('record') })
   const index = new MemoryIndex()
+  const feed = new IndexFeed(record, index, error =>
+    logger.error({ err: error }, 'the index cannot take what was found; it is read from the record later'),
+  )
+  await feed.catchUp()
   const changes = new Map<string, Change>()
-  let lastSeq = 0
-  for await (const line of record.read()) {
-    index.apply(line)
-    lastSeq = line.seq
-    if (line.entry.type === 'change') keepChange(changes, line.entry.change)
-  }
+  for (const change of (await index.changes(CHANGES_KEPT)).reverse()) keepChange(changes, change)
 
   const checkpoints = new FileCheckpoints({
     dir: folder('checkpoints'),
@@ -114,7 +112,7 @@ export async function startService(
   const sinks = await openSinks(config, record, telemetry, logger)
   const onError = (error: unknown) =>
     logger.error({ err: error }, 'what was found cannot be recorded yet; trying again')
-  const effects = new Effects({ journal, record, index, sink: sinks.all, telemetry, onError, lastSeq })
+  const effects = new Effects({ journal, feed, sink: sinks.all, telemetry, onError })
   const pipeline = new Pipeline(
     parts,
     (position, outcome) => {
@@ -155,9 +153,10 @@ export async function startService(
   }
   logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
 
+  const open = { status: 'open', limit: ORPHANS_MAX } as const
   await effects.apply(journal.end, {
-    anomalies: ended(index, parts),
-    events: orphans(index, parts, systemClock()),
+    anomalies: ended((await index.anomalies(open)).items, parts.scoring.anomalies()),
+    events: orphans((await index.disruptions(open)).items, parts.disruptions.board(), systemClock()),
     changes: [],
   })
   // An Alertmanager that hangs must not hold up the start.
@@ -253,49 +252,11 @@ export async function startService(
       await models.close()
       await sinks.all.close()
       await journal.close()
+      await index.close()
       await record.close()
       await lock.release()
     },
   }
-}
-
-/**
- * Disruptions that are open in the record but unknown to what was restored, as after a lost or outdated checkpoint: told
- * as retracted, so that no consumer waits for an end that nobody will tell.
- */
-function orphans(index: RecordIndex, { disruptions }: Assembled, nowMs: number): DisruptionEvent[] {
-  const known = new Set(disruptions.board().map(one => one.id))
-  const now = new Date(nowMs).toISOString()
-  return index
-    .disruptions({ status: 'open', limit: ORPHANS_MAX })
-    .items.filter(one => !known.has(one.id))
-    .map(one => {
-      const revision = one.revision + 1
-      const why = [
-        'Foreshock started without the state that this rested on; what is strange now is told anew',
-      ]
-      const disruption: Disruption = {
-        ...one,
-        revision,
-        supersedes: one.revision,
-        status: 'retracted',
-        updatedAt: now,
-        resolvedAt: now,
-        why,
-      }
-      // Nobody was told of what a maintenance window kept back.
-      const held = one.maintenance === undefined ? {} : { held: true as const }
-      return { id: `${one.id}.${revision}`, type: 'retracted', timeMs: nowMs, disruption, ...held }
-    })
-}
-
-/** Anomalies that are open in the record but unknown to what was restored: told as closed. */
-function ended(index: RecordIndex, { scoring }: Assembled): AnomalyChange[] {
-  const known = new Set(scoring.anomalies().map(one => one.id))
-  return index
-    .anomalies({ status: 'open', limit: ORPHANS_MAX })
-    .items.filter(one => !known.has(one.id))
-    .map(one => ({ event: 'closed', anomaly: { ...one, status: 'closed' } }))
 }
 
 async function listen(app: Awaited<ReturnType<typeof buildServer>>, { server }: Config): Promise<void> {

@@ -144,14 +144,51 @@ export interface RecordLog {
   close(): Promise<void>
 }
 
-/** Answers queries over the record; built from it, rebuildable from it. */
+/** A page, latest detected first, and where the next one begins; null at the end. */
+export interface Page<T> {
+  readonly items: T[]
+  readonly next: string | null
+}
+
+/** How far an index is in one partition of the record. */
+export interface IndexPosition {
+  /** Sequence number of the last line applied. */
+  readonly seq: number
+  /** Offset of the message after it, where the record is a topic; else 0. */
+  readonly offset: number
+}
+
+/** Where lines of the record come from. */
+export interface RecordSource {
+  readonly partition: number
+  /** Offset of the message after the last of the lines. */
+  readonly offset: number
+  /** The record itself has no line between what was applied last and these. */
+  readonly afterGap?: boolean
+}
+
+/**
+ * Answers queries over the record; built from it, rebuildable from it. Everything rejects with FS_IO while its engine
+ * cannot be reached, and queries with FS_INPUT_INVALID for a cursor that was not given out. One contract suite, every
+ * adapter passes it.
+ */
 export interface RecordIndex {
-  disruption(id: string): Disruption | undefined
-  disruptions(query: DisruptionQuery): { items: Disruption[]; next: string | null }
-  anomalies(query: AnomalyQuery): { items: Anomaly[]; next: string | null }
+  disruption(id: string): Promise<Disruption | undefined>
+  disruptions(query: DisruptionQuery): Promise<Page<Disruption>>
+  anomalies(query: AnomalyQuery): Promise<Page<Anomaly>>
   /** Other disruptions of the same tenant that look like this one, most similar first; none of an unknown one. */
-  similar(id: string, limit: number): Similar[]
-  apply(line: RecordLine): void
+  similar(id: string, limit: number): Promise<Similar[]>
+  /** The newest changes, newest first. */
+  changes(limit: number): Promise<Change[]>
+  /**
+   * Takes lines of one partition in their order, all or none of them; those it has are passed over. Without a source they
+   * are of partition 0, the only one of an embedded record. Rejects with FS_CONFLICT when lines are missing between the
+   * last applied and these, unless the source says that there are none.
+   */
+  apply(lines: readonly RecordLine[], source?: RecordSource): Promise<void>
+  /** How far it is, by partition of the record. */
+  position(): Promise<ReadonlyMap<number, IndexPosition>>
+  close(): Promise<void>
 }
 
 /** A disruption beside another. */

@@ -1,6 +1,6 @@
 const UTF8 = new TextEncoder()
 
-/** Writes protobuf wire format into one growing buffer. */
+/** Writes varints, numbers and fields, as protobuf's wire format has them, into one growing buffer. */
 export class ByteWriter {
   #bytes: Uint8Array
   #view: DataView
@@ -13,6 +13,11 @@ export class ByteWriter {
 
   clear(): void {
     this.length = 0
+  }
+
+  /** What was written, lent until the next write. */
+  lend(): Uint8Array {
+    return this.#bytes.subarray(0, this.length)
   }
 
   /** A copy of what was written. */
@@ -31,6 +36,11 @@ export class ByteWriter {
     this.#bytes[this.length++] = rest
   }
 
+  /** A zigzag varint, exact within ±2^52. */
+  signed(value: number): void {
+    this.varint(value < 0 ? -2 * value - 1 : 2 * value)
+  }
+
   double(value: number): void {
     this.#room(8)
     this.#view.setFloat64(this.length, value, true)
@@ -41,6 +51,13 @@ export class ByteWriter {
     this.#room(from.length)
     this.#bytes.set(from, this.length)
     this.length += from.length
+  }
+
+  /** A text behind its length. */
+  string(content: string): void {
+    const bytes = UTF8.encode(content)
+    this.varint(bytes.length)
+    this.bytes(bytes)
   }
 
   /** A field of wire type 2. */
