@@ -34,7 +34,7 @@ async function start(roles: readonly string[], member: string): Promise<Service>
   const outside = `http://127.0.0.1:${(world.address() as AddressInfo).port}`
   const config = parseConfig({
     server: { port: 0, grpcPort: 'off' },
-    features: { step: '1s', idle: '5m' },
+    features: { step: '1s', idle: '10m' },
     detection: { combiner: false },
     sinks: {
       webhooks: [{ url: `${outside}/hook`, secret: SECRET, allowPrivate: true }],
@@ -94,9 +94,7 @@ describe('a fleet', () => {
       [here, there].every(client => events(client).includes(`${opened.id}.1`)),
     )
     await until('the webhook came', async () => hooks.some(one => one.id === `${opened.id}.1`))
-    await until('the Alertmanager knows', async () =>
-      alerts.some(one => one.labels.disruption === opened.id),
-    )
+    await until('the Alertmanager knows', async () => alerts.some(one => one.labels.disruption === opened.id))
     const board = await until('the board shows it', async () => {
       const { items } = await getJson<{ items: Disruption[] }>(`${right.url}/api/board`)
       return items.length > 0 && items
@@ -105,7 +103,9 @@ describe('a fleet', () => {
 
     // Live state, from either gateway.
     for (const { url } of [left, right]) {
-      const series = await getJson<{ items: { key: string; entity: string }[] }>(`${url}/api/series?entity=store`)
+      const series = await getJson<{ items: { key: string; entity: string }[] }>(
+        `${url}/api/series?entity=store`,
+      )
       expect(series.items.length).toBeGreaterThan(0)
       const scores = await getJson<{ columns: { observed: number[] } }>(
         `${url}/api/series/${encodeURIComponent(series.items[0].key)}/scores`,
@@ -178,11 +178,17 @@ describe('a fleet', () => {
     )
     for (const client of [here, there, back]) client.cut()
     expect(shared.errors).toEqual([])
-    const ids = shared.log.topic(TOPICS.disruptions).flat().map(one => one.headers.ce_id)
+    const ids = shared.log
+      .topic(TOPICS.disruptions)
+      .flat()
+      .map(one => one.headers.ce_id)
     expect(new Set(ids).size).toBe(ids.length)
   })
 })
 
 async function lines(): Promise<unknown[]> {
-  return shared.log.topic(TOPICS.record).flat().map(one => JSON.parse(Buffer.from(one.value).toString()))
+  return shared.log
+    .topic(TOPICS.record)
+    .flat()
+    .map(one => JSON.parse(Buffer.from(one.value).toString()))
 }
