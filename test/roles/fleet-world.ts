@@ -209,7 +209,7 @@ export class FleetWorld {
       return (
         scored.length === this.log.topic(TOPICS.samples).length &&
         scored.every(one => one.position === this.log.topic(TOPICS.samples)[one.partition].length) &&
-        grouped.length === this.log.topic(TOPICS.anomalies).length &&
+        (stages.length === 0 || grouped.length === this.log.topic(TOPICS.anomalies).length) &&
         grouped.every(one => one.position === this.log.topic(TOPICS.anomalies)[one.partition].length)
       )
     }
