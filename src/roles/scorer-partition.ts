@@ -19,16 +19,8 @@ import { ConfigurationMemory, reconciled } from '../reconcile.ts'
 import { Origins, originOf, originText } from './origins.ts'
 import type { Outbox } from './outbox.ts'
 
-/** A foreign message: what of it is scored here, what belongs to other partitions, or why it cannot be read. */
-export type SplitForeign = (
-  message: StoredMessage,
-  partition: number,
-  partitions: number,
-) => {
-  readonly here: readonly Envelope[]
-  readonly elsewhere: readonly StreamMessage[]
-  readonly dead?: string
-}
+/** What of a message of others is scored here, what belongs to other partitions, or why it cannot be read. */
+export type SplitForeign = (message: StoredMessage, partition: number, partitions: number) => ForeignSplit
 
 export interface ScorerContext {
   /** Of one partition: see `partitionShare`. */
