@@ -5,7 +5,6 @@ import { ForeshockError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
 import type { CheckpointStore, CheckpointStores } from '../core/ports.ts'
 import {
-  CONTENT,
   HEADERS,
   type PartitionOwner,
   type StoredMessage,
@@ -147,22 +146,31 @@ export function relayed(
 }
 
 /**
- * Ours (CONTENT.change) are one a line, with the ids that senders were told. Foreign ones are CloudEvents in Kafka's binary
- * or structured mode or plain JSON, as POST /api/changes takes them; a time that they do not say is that of the message.
+ * As POST /api/changes takes them: CloudEvents in Kafka's binary or structured mode, or plain JSON. Plain ones with an id are
+ * a gateway's, a line each: their senders were told the id. A time that is not said is that of the message.
  */
 function readChanges(message: StoredMessage, tenant: string): readonly Change[] | string {
   const { headers, value, timestampMs } = message
-  if (headers[HEADERS.content] === CONTENT.change) {
+  const said = headers['content-type']?.split(';')[0].trim().toLowerCase()
+  const type = said ?? (WHOLE_EVENT.test(textOf(value)) ? 'application/cloudevents+json' : 'application/json')
+  if (headers.ce_specversion === undefined && type === 'application/json' && WITH_ID.test(textOf(value))) {
     const { changes, reasons } = parseChanges(value)
     return reasons.length > 0 ? reasons.join('; ') : changes
   }
-  const said = headers['content-type']?.split(';')[0].trim().toLowerCase()
   try {
-    return changesOf(said ?? mediaTypeOf(value), httpHeaders(headers), value, tenant, timestampMs)
+    return changesOf(type, httpHeaders(headers), value, tenant, timestampMs)
   } catch (error) {
     return (error as Error).message
   }
 }
+
+/** Of a message without a content type. */
+const WHOLE_EVENT = /^\s*\{[^{}]*"specversion"\s*:/
+const WITH_ID = /^\s*\{[^{}]*"id"\s*:\s*"/
+/** Looked at to tell what a message holds. */
+const LOOKED_AT_BYTES = 4096
+
+const textOf = (value: Uint8Array) => Buffer.from(value.subarray(0, LOOKED_AT_BYTES)).toString('utf8')
 
 /** Kafka's binding names attributes `ce_…` and writes them as they are, that of HTTP `ce-…` and percent-encoded. */
 function httpHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
@@ -170,11 +178,4 @@ function httpHeaders(headers: Readonly<Record<string, string>>): Record<string, 
   for (const [name, value] of Object.entries(headers))
     if (name.startsWith('ce_')) out[`ce-${name.slice(3)}`] = encodeURIComponent(value)
   return out
-}
-
-/** What a message without a content type holds, by a look at it. */
-function mediaTypeOf(value: Uint8Array): string {
-  return /^\s*\{[^{}]*"specversion"\s*:/.test(Buffer.from(value.subarray(0, 4096)).toString())
-    ? 'application/cloudevents+json'
-    : 'application/json'
 }

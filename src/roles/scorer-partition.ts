@@ -16,6 +16,7 @@ import { windowSettings } from '../features/window-options.ts'
 import { Pipeline, type WindowTap } from '../pipeline.ts'
 import { anomalyEvent } from '../publish/anomaly-event.ts'
 import { ConfigurationMemory, reconciled } from '../reconcile.ts'
+import type { ForeignSplit } from './foreign.ts'
 import { Origins, originOf, originText } from './origins.ts'
 import type { Outbox } from './outbox.ts'
 

@@ -171,9 +171,9 @@ export class StagePartition {
     return this.#work.parts
   }
 
-  /** The newest changes since this process took over. */
+  /** The newest changes, oldest first. */
   get changes(): readonly Change[] {
-    return this.#work.changes
+    return this.parts.disruptions.changes()
   }
 
   /** End of the last window, Unix ms; −Infinity before the first. */
