@@ -43,7 +43,6 @@ class World {
       producer,
       partitions: PARTITIONS,
       intake: {},
-      retentionMs: 86_400_000,
       rejects: this.rejects,
       bytesMax: 1 << 20,
       ...more,
