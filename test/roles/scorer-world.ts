@@ -217,6 +217,7 @@ export class Puppet {
         this.#owner = owner
       },
       commit: async () => {},
+      committed: async () => undefined,
       pause: () => {},
       resume: () => {},
       partitions: [],
