@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { ForeshockError } from '../core/errors.ts'
@@ -16,15 +15,8 @@ export interface RedisSettings {
   readonly prefix?: string
   readonly username?: string
   readonly password?: string
-  /** TLS to servers that are not named by a `rediss://` url; files of a CA and of a client certificate. */
-  readonly tls?:
-    | boolean
-    | {
-        readonly ca?: string
-        readonly cert?: string
-        readonly key?: string
-        readonly serverName?: string
-      }
+  /** TLS to servers that are not named by a `rediss://` url. */
+  readonly tls?: ConnectionOptions
   /** Told when the connection is lost, found again, or Redis is set up so that it may throw checkpoints away. */
   readonly onWarning?: (text: string) => void
   /** A server that answers nothing for so long is given up, ms. */
@@ -202,7 +194,7 @@ function open(settings: RedisSettings, { listens = false } = {}): RedisClient {
     replyMapping: 'legacy',
     username: settings.username,
     password: settings.password,
-    ...(settings.tls ? { tls: tlsOf(settings.tls) } : {}),
+    ...(settings.tls ? { tls: settings.tls } : {}),
     maxRetriesPerRequest: listens ? null : 0,
     autoResendUnfulfilledCommands: listens,
     // Subscriptions have nothing to answer and would be taken for a server that hangs.
@@ -246,12 +238,6 @@ function open(settings: RedisSettings, { listens = false } = {}): RedisClient {
 function addressOf(text: string): { host: string; port: number } {
   const at = text.lastIndexOf(':')
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
-}
-
-function tlsOf(tls: NonNullable<RedisSettings['tls']>): ConnectionOptions {
-  if (typeof tls === 'boolean') return {}
-  const read = (path: string | undefined) => (path === undefined ? undefined : readFileSync(path))
-  return { ca: read(tls.ca), cert: read(tls.cert), key: read(tls.key), servername: tls.serverName }
 }
 
 /** Says so once a connection when Redis may throw away what nothing but a checkpoint holds. */
