@@ -57,6 +57,8 @@ export class RedisConnection {
   #wasReady = false
   readonly #waiting = new Set<() => void>()
   #isClosed = false
+  /** Said, and not yet taken back. */
+  #isAway = false
   #lastError = 'it has not answered yet'
 
   constructor(settings: RedisSettings) {
@@ -138,14 +140,18 @@ export class RedisConnection {
       this.#lastError = textOf(cause)
     })
     client.on('ready', () => {
-      if (this.#wasReady) warn('Redis is back')
+      if (this.#isAway) warn('Redis is back')
+      this.#isAway = false
+      this.#lastError = 'it closed the connection'
       for (const found of this.#waiting) found()
       this.#waiting.clear()
       this.#wasReady = true
       void warnOfEviction(client, warn)
     })
     client.on('close', () => {
-      if (this.#wasReady && !this.#isClosed) warn(`Redis is away: ${this.#lastError}`)
+      if (!this.#wasReady || this.#isClosed || this.#isAway) return
+      this.#isAway = true
+      warn(`Redis is away, and tried again until it is back: ${this.#lastError}`)
     })
   }
 
@@ -185,8 +191,9 @@ function textOf(cause: unknown): string {
   return cause.name === 'MaxRetriesPerRequestError' ? 'MaxRetries' : cause.message
 }
 
+/** Longer each time, and not the same for all who lost it at once. */
 function retryMs(times: number): number {
-  return Math.min(RETRY_MS_MAX, 50 * 2 ** Math.min(times, 10))
+  return Math.min(RETRY_MS_MAX, 50 * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2)
 }
 
 function open(settings: RedisSettings, { listens = false } = {}): RedisClient {
