@@ -73,6 +73,7 @@ const TOP = [
   'cli',
   'config',
   'commands',
+  'roles',
   'assembly',
   'alerting',
   'experimenting',
@@ -81,6 +82,9 @@ const TOP = [
   'warm-up',
   'reconcile',
   'roles',
+  'fleet',
+  'engines',
+  'listening',
 ]
 
 describe('dependency rules', () => {
