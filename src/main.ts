@@ -23,11 +23,11 @@ import { Pipeline } from './pipeline.ts'
 import { ConfigurationMemory, reconciled } from './reconcile.ts'
 import { type ApiKey, assertBindable } from './serve/auth.ts'
 import { buildServer } from './serve/server.ts'
+import { openEmbeddedIndex } from './store/embedded-index.ts'
 import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { IndexFeed } from './store/index-feed.ts'
-import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
 import { openDesk, openGrpc, openModels, openSinks, serveDeps } from './wiring.ts'
@@ -79,7 +79,13 @@ export async function startService(
   const lock = await lockFolder(config.data.folder)
 
   const record = await FileRecord.open({ dir: folder('record') })
-  const index = new MemoryIndex()
+  const index = await openEmbeddedIndex({
+    kind: config.data.index,
+    folder: config.data.folder,
+    retentionMs: config.data.indexRetention,
+    record,
+    onWarning: text => logger.warn(text),
+  })
   const feed = new IndexFeed(record, index, error =>
     logger.error({ err: error }, 'the index cannot take what was found; it is read from the record later'),
   )

@@ -10,6 +10,7 @@ import fastify, {
 } from 'fastify'
 import { validatorCompiler } from 'fastify-type-provider-zod'
 import { ForeshockError } from '../core/errors.ts'
+import type { RateCounter } from '../core/ports.ts'
 import { isLoopback, Keyring } from './auth.ts'
 import { changeIntake, changeQueries } from './change-routes.ts'
 import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './deps.ts'
@@ -27,6 +28,7 @@ import { opsRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
+import { rateStore } from './rate-store.ts'
 import { seriesRoutes } from './series-routes.ts'
 import { ServedModels } from './served-models.ts'
 import { windowRoutes } from './window-routes.ts'
@@ -56,7 +58,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   recordRequests(app, deps)
   answerEarly(app)
   stopGently(app)
-  await protect(app, settings)
+  await protect(app, settings, deps.rates)
   authenticate(app, new Keyring(settings.keys))
   await describeRoutes(app, settings.version)
   await app.register(async hot => {
@@ -171,7 +173,7 @@ function stopGently(app: FastifyInstance): void {
   })
 }
 
-async function protect(app: FastifyInstance, settings: Settings): Promise<void> {
+async function protect(app: FastifyInstance, settings: Settings, rates?: RateCounter): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -209,6 +211,7 @@ async function protect(app: FastifyInstance, settings: Settings): Promise<void> 
     await app.register(rateLimit, {
       max: settings.requestsPerMinuteMax,
       timeWindow: 60_000,
+      ...(rates ? { store: rateStore(rates) } : {}),
       allowList: request => request.url === '/livez' || request.url === '/readyz',
       errorResponseBuilder: (_request, { after }) =>
         Object.assign(new Error(`too many requests; come back in ${after}`), { statusCode: 429 }),

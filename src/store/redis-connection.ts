@@ -63,6 +63,7 @@ export class RedisConnection {
   readonly #client: RedisClient
   #subscriber: RedisClient | undefined
   #wasReady = false
+  readonly #waiting = new Set<() => void>()
   #isClosed = false
   #lastError = 'it has not answered yet'
 
@@ -105,6 +106,20 @@ export class RedisConnection {
     })
   }
 
+  /** What a question gives when it is answered within so many ms; undefined when not, or while Redis is away. */
+  async soon<T>(ask: () => Promise<T>, limitMs: number): Promise<T | undefined> {
+    if (!this.isReady) return undefined
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<undefined>(resolve => {
+      timer = setTimeout(resolve, limitMs, undefined)
+    })
+    try {
+      return await Promise.race([ask().catch(() => undefined), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   /** A connection that listens, opened when it is first asked for. */
   subscriber(): RedisClient {
     if (!this.#subscriber) {
@@ -132,6 +147,8 @@ export class RedisConnection {
     })
     client.on('ready', () => {
       if (this.#wasReady) warn('Redis is back')
+      for (const found of this.#waiting) found()
+      this.#waiting.clear()
       this.#wasReady = true
       void warnOfEviction(client, warn)
     })
@@ -149,10 +166,10 @@ export class RedisConnection {
         resolve()
       }
       const timer = setTimeout(() => {
-        this.#client.off('ready', found)
+        this.#waiting.delete(found)
         reject(new Error(`not connected: ${this.#lastError}`))
       }, limitMs)
-      this.#client.once('ready', found)
+      this.#waiting.add(found)
     })
   }
 
