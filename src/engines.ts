@@ -11,6 +11,7 @@ import type {
   CheckpointStores,
   Directory,
   QuotaKeeper,
+  RateCounter,
   RecordIndex,
   SharedSilences,
 } from './core/ports.ts'
@@ -22,6 +23,7 @@ import { RedisCheckpointStores } from './store/redis-checkpoints.ts'
 import { RedisConnection } from './store/redis-connection.ts'
 import { RedisDirectory } from './store/redis-directory.ts'
 import { RedisQuota } from './store/redis-quota.ts'
+import { RedisRates } from './store/redis-rates.ts'
 import { RedisSilences } from './store/redis-silences.ts'
 
 /** What the roles of a process stand on: Kafka, Redis and PostgreSQL, or all of it in memory. */
@@ -31,6 +33,7 @@ export interface Engines {
   readonly board: Board
   readonly directory: Directory
   readonly quotas: QuotaKeeper
+  readonly rates: RateCounter
   readonly silences: SharedSilences
   readonly index: RecordIndex
   /** Whether they answer, by name. */
@@ -63,20 +66,22 @@ export function openEngines(cluster: ClusterConfig, member: string, logger: Logg
     new RedisBoard({ connection }),
     new RedisDirectory({ connection }),
     new RedisQuota({ connection }),
+    new RedisRates({ connection }),
     new RedisSilences({ connection }),
   ] as const
-  const [board, directory, quotas, silences] = shared
+  const [board, directory, quotas, rates, silences] = shared
   return {
     streams,
     checkpoints: new RedisCheckpointStores({ connection, onWarning }),
     board,
     directory,
     quotas,
+    rates,
     silences,
     index,
     probes: {
       Kafka: () => streams.check(),
-      Redis: () => connection.run('asking whether it answers', client => client.ping()).then(() => {}),
+      Redis: () => connection.check(),
       PostgreSQL: () => index.position().then(() => {}),
     },
     checkTopics: async () => {
