@@ -204,6 +204,7 @@ export class Puppet {
         this.#owner = owner
       },
       commit: async () => {},
+      committed: async () => undefined,
       pause: () => {},
       resume: () => {},
       partitions: [],
