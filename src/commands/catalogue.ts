@@ -64,9 +64,21 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'champion against challenger on the same windows: start, watch, label, stop',
     add: async cli => (await import('./experiments.ts')).addExperimentsCommand(cli),
   },
+  index: {
+    summary: 'the index that answers queries over the record',
+    add: async cli => (await import('./index.ts')).addIndexCommand(cli),
+  },
   log: {
     summary: 'the record: what was found, when, by what',
     add: async cli => (await import('./log.ts')).addLogCommand(cli),
+  },
+  topics: {
+    summary: 'the topics of Kafka that a fleet works on: made, checked, listed',
+    add: async cli => (await import('./topics.ts')).addTopicsCommand(cli),
+  },
+  'dead-letters': {
+    summary: 'messages that could not be used, and why',
+    add: async cli => (await import('./dead-letters.ts')).addDeadLettersCommand(cli),
   },
   key: {
     summary: 'makes an API key and the hash of it that goes into the configuration',

@@ -2,7 +2,7 @@
 // missing chunks, a claim in the middle of a save, stopped, hanging, killed while saving, restarted empty, full.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { CheckpointStore } from '../../src/core/ports.ts'
 import { RedisCheckpointStores } from '../../src/store/redis-checkpoints.ts'
 import { RedisConnection, type RedisSettings } from '../../src/store/redis-connection.ts'
@@ -124,6 +124,24 @@ describe.skipIf(!server)('on one server', () => {
     await expect(first.load()).rejects.toMatchObject({ code: 'FS_FENCED' })
   })
 
+  it('does once what a Cluster client asks twice because an answer was lost', async () => {
+    class Repeating extends RedisConnection {
+      override async script(...args: Parameters<RedisConnection['script']>): Promise<unknown> {
+        await super.script(...args)
+        return super.script(...args)
+      }
+    }
+    const { prefix, chunks } = storesOn(peer)
+    const connection = new Repeating({ url: peer.url, prefix })
+    opened.push(connection)
+    const store = await new RedisCheckpointStores({ connection }).claim('samples-0')
+    for (const position of [1, 2, 3]) await store.save(checkpointOf(5, position))
+    expect(await chunks()).toHaveLength(2)
+    const head = `${prefix}checkpoint:{samples-0}:head`
+    await peer.ask('HSET', head, 'newest', 'damaged')
+    expect((await store.load())?.position).toBe(2)
+  })
+
   it('streams: saving and loading take a small part of the memory of what is saved', async () => {
     const { stores } = storesOn(peer)
     const columns = { a: new Float64Array(8_000_000) }
@@ -141,14 +159,15 @@ describe.skipIf(!server)('on one server', () => {
     }
     const parts = [{ id: 'a', version: 1, keys: ['k'], columns, meta: null }]
     expect(await peakOf(() => store.save({ position: 1, savedMs: 0, parts }))).toBeLessThan(32_000_000)
-    expect(await peakOf(() => store.load())).toBeLessThan(1.5 * columns.a.byteLength)
+    expect(await peakOf(() => store.load())).toBeLessThan(1.9 * columns.a.byteLength)
   })
 })
 
 describe('through faults', () => {
   it('stopped: fails at once, and works again when it is back', async context => {
     const peer = await redis(context)
-    const { stores } = storesOn(peer)
+    const said: string[] = []
+    const { stores } = storesOn(peer, { onWarning: text => said.push(text) })
     const store = await stores.claim('samples-0')
     await store.save(checkpointOf(10, 1))
     await peer.stop()
@@ -162,6 +181,14 @@ describe('through faults', () => {
     await peer.start('kept')
     await retried(() => store.save(checkpointOf(10, 3)))
     expect((await store.load())?.position).toBe(3)
+    expect(said).toEqual([expect.stringContaining('Redis is away'), 'Redis is back'])
+  })
+
+  it('warns of a server that may throw checkpoints away', async context => {
+    const peer = await redis(context, ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'])
+    const said: string[] = []
+    await storesOn(peer, { onWarning: text => said.push(text) }).stores.claim('samples-0')
+    await vi.waitFor(() => expect(said).toEqual([expect.stringContaining('set it to noeviction')]))
   })
 
   it('restarted empty: the newest claim goes on, an older one stays out whoever comes first', async context => {
