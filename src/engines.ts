@@ -2,8 +2,9 @@ import { KafkaStreams } from './bus/kafka-streams.ts'
 import { checkTopics } from './bus/topic-plans.ts'
 import type { ClusterConfig } from './config/cluster.ts'
 import { kafkaOptions } from './config/kafka.ts'
+import { redisSettings } from './config/redis.ts'
 import type { Config } from './config/schema.ts'
-import { postgresUrl, redisSettings } from './config/stores.ts'
+import { postgresUrl } from './config/stores.ts'
 import { systemClock } from './core/clock.ts'
 import type { Logger } from './core/logger.ts'
 import type {
@@ -11,6 +12,7 @@ import type {
   CheckpointStores,
   Directory,
   QuotaKeeper,
+  RateCounter,
   RecordIndex,
   SharedSilences,
 } from './core/ports.ts'
@@ -22,6 +24,7 @@ import { RedisCheckpointStores } from './store/redis-checkpoints.ts'
 import { RedisConnection } from './store/redis-connection.ts'
 import { RedisDirectory } from './store/redis-directory.ts'
 import { RedisQuota } from './store/redis-quota.ts'
+import { RedisRates } from './store/redis-rates.ts'
 import { RedisSilences } from './store/redis-silences.ts'
 
 /** What the roles of a process stand on: Kafka, Redis and PostgreSQL, or all of it in memory. */
@@ -31,6 +34,7 @@ export interface Engines {
   readonly board: Board
   readonly directory: Directory
   readonly quotas: QuotaKeeper
+  readonly rates: RateCounter
   readonly silences: SharedSilences
   readonly index: RecordIndex
   /** Whether they answer, by name. */
@@ -68,20 +72,22 @@ export function openEngines(
     new RedisBoard({ connection }),
     new RedisDirectory({ connection }),
     new RedisQuota({ connection }),
+    new RedisRates({ connection }),
     new RedisSilences({ connection }),
   ] as const
-  const [board, directory, quotas, silences] = shared
+  const [board, directory, quotas, rates, silences] = shared
   return {
     streams,
     checkpoints: new RedisCheckpointStores({ connection, onWarning }),
     board,
     directory,
     quotas,
+    rates,
     silences,
     index,
     probes: {
       Kafka: () => streams.check(),
-      Redis: () => connection.run('asking whether it answers', client => client.ping()).then(() => {}),
+      Redis: () => connection.check(),
       PostgreSQL: () => index.position().then(() => {}),
     },
     checkTopics: async () => {

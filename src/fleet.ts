@@ -147,7 +147,7 @@ async function openGateway(process: Process): Promise<ServeDeps> {
   health.add(() => (board.problem === undefined ? [] : [board.problem]))
   const events = await GatewayEvents.open(streams, logger)
   stops.push(() => events.close())
-  return gatewayDeps({
+  const deps = gatewayDeps({
     config,
     samples,
     producer,
@@ -161,6 +161,7 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     clock: systemClock,
     ready: () => health.ready(),
   })
+  return { ...deps, rates: engines.rates }
 }
 
 async function startScorer(process: Process): Promise<void> {
