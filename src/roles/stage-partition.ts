@@ -1,4 +1,5 @@
 import type { StageParts } from '../assembly.ts'
+import { deadLetter } from '../bus/dead-letters.ts'
 import { capture, resume } from '../checkpoint.ts'
 import type { Config } from '../config/schema.ts'
 import type { Anomaly } from '../core/anomaly.ts'
@@ -20,7 +21,6 @@ import { type Line, linesOf } from '../effects.ts'
 import { ended, orphans } from '../orphans.ts'
 import { binaryHeaders } from '../publish/cloudevents.ts'
 import { type RecordDraft, StreamRecord } from '../store/stream-record.ts'
-import { originText } from './origins.ts'
 import { sealMessage } from './stage-orders.ts'
 import { type Effects, noEffects, type Refused, StageWork } from './stage-work.ts'
 
@@ -339,19 +339,7 @@ export class StagePartition {
     if (refused.length === 0) return
     const { telemetry, producer } = this.#ports
     telemetry.count('foreshock_dead_letters_total', refused.length, { topic: TOPICS.anomalies })
-    const letters = refused.map(({ message, reason }): StreamMessage => {
-      const { partition, offset, key, value, headers, timestampMs } = message
-      const origin = originText({ topic: TOPICS.anomalies, partition, offset, n: 0 })
-      const told = {
-        ...headers,
-        [HEADERS.origin]: origin,
-        'foreshock-reason': reason.slice(0, 1000),
-        'foreshock-topic': TOPICS.anomalies,
-        'foreshock-partition': String(partition),
-        'foreshock-offset': String(offset),
-      }
-      return { key: key ?? origin, value, headers: told, timestampMs }
-    })
+    const letters = refused.map(({ message, reason }) => deadLetter(message, reason))
     await producer.send(TOPICS.deadLetters, letters)
   }
 }
