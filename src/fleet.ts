@@ -147,12 +147,13 @@ async function openGateway(process: Process): Promise<ServeDeps> {
   health.add(() => (board.problem === undefined ? [] : [board.problem]))
   const events = await GatewayEvents.open(streams, logger)
   stops.push(() => events.close())
-  const deps = gatewayDeps({
+  return gatewayDeps({
     config,
     samples,
     producer,
     index: engines.index,
     board,
+    rates: engines.rates,
     events,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
     rejects,
@@ -161,7 +162,6 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     clock: systemClock,
     ready: () => health.ready(),
   })
-  return { ...deps, rates: engines.rates }
 }
 
 async function startScorer(process: Process): Promise<void> {
