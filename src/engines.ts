@@ -3,7 +3,6 @@ import { checkTopics } from './bus/topic-plans.ts'
 import type { ClusterConfig } from './config/cluster.ts'
 import { kafkaOptions } from './config/kafka.ts'
 import { redisSettings } from './config/redis.ts'
-import type { Config } from './config/schema.ts'
 import { postgresUrl } from './config/stores.ts'
 import { systemClock } from './core/clock.ts'
 import type { Logger } from './core/logger.ts'
@@ -45,12 +44,7 @@ export interface Engines {
 }
 
 /** Connects to what the configuration names. Nothing is waited for: who needs an engine finds out. */
-export function openEngines(
-  _config: Config,
-  cluster: ClusterConfig,
-  member: string,
-  logger: Logger,
-): Engines {
+export function openEngines(cluster: ClusterConfig, member: string, logger: Logger): Engines {
   const kafka = kafkaOptions(cluster, `foreshock-${member}`)
   const streams = new KafkaStreams({
     ...kafka,

@@ -63,7 +63,7 @@ export async function startFleet(
   assertBindable(config.server.host, { keys })
   const member = cluster.member ?? hostname()
   const telemetry = new Telemetry({ process: true })
-  const engines = given ?? openEngines(config, cluster, member, logger)
+  const engines = given ?? openEngines(cluster, member, logger)
   const stops: Process['stops'] = [() => engines.close()]
   try {
     await engines.checkTopics()
@@ -147,13 +147,14 @@ async function openGateway(process: Process): Promise<ServeDeps> {
   health.add(() => (board.problem === undefined ? [] : [board.problem]))
   const events = await GatewayEvents.open(streams, logger)
   stops.push(() => events.close())
-  const deps = gatewayDeps({
+  return gatewayDeps({
     config,
     samples,
     producer,
     index: engines.index,
     board,
     events,
+    rates: engines.rates,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
     rejects,
     telemetry,
@@ -161,7 +162,6 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     clock: systemClock,
     ready: () => health.ready(),
   })
-  return { ...deps, rates: engines.rates }
 }
 
 async function startScorer(process: Process): Promise<void> {

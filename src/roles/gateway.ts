@@ -5,7 +5,7 @@ import type { Disruption } from '../core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { RecordIndex } from '../core/ports.ts'
+import type { RateCounter, RecordIndex } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import { HEADERS, type StreamProducer, TOPICS } from '../core/stream.ts'
 import type { Telemetry } from '../core/telemetry.ts'
@@ -29,6 +29,8 @@ export interface GatewayPorts {
   readonly board: BoardView
   readonly events: EventFeed
   readonly holders: LiveHolders
+  /** Requests of an address, counted over all gateways. */
+  readonly rates: RateCounter
   readonly rejects: Rejects
   readonly telemetry: Telemetry
   readonly logger: Logger
@@ -62,6 +64,7 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
     },
     clock,
     holders,
+    rates: ports.rates,
   }
 }
 
