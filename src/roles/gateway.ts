@@ -27,7 +27,6 @@ export interface GatewayPorts {
   readonly producer: StreamProducer
   readonly index: RecordIndex
   readonly board: BoardView
-  readonly rates: RateCounter
   readonly events: EventFeed
   readonly holders: LiveHolders
   /** Requests of an address, counted over all gateways. */
@@ -66,7 +65,6 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
     },
     clock,
     holders,
-    rates: ports.rates,
   }
 }
 
