@@ -82,6 +82,9 @@ const TOP = [
   'warm-up',
   'reconcile',
   'roles',
+  'fleet',
+  'engines',
+  'listening',
 ]
 
 describe('dependency rules', () => {

@@ -20,11 +20,12 @@ import { drillRoute } from './drill-route.ts'
 import { answerEarly } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
 import { experimentRoutes } from './experiment-routes.ts'
+import { Forwarder, forwardLive, mountParts } from './forward.ts'
 import { inferenceRoutes } from './inference-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { modelIntake, modelRoutes } from './model-routes.ts'
-import { opsRoutes } from './ops-routes.ts'
+import { opsRoutes, type ProbeDeps, probeRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
@@ -60,6 +61,9 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   stopGently(app)
   await protect(app, settings, deps.rates)
   authenticate(app, new Keyring(settings.keys))
+  const forwarder = deps.holders && new Forwarder(deps.holders)
+  if (forwarder) forwardLive(app, forwarder)
+  if (settings.parts) mountParts(app, settings.parts)
   await describeRoutes(app, settings.version)
   await app.register(async hot => {
     takeBytes(hot, settings.bodyBytesMax)
@@ -71,7 +75,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   })
   await app.register(async scope => {
     answerWithTags(scope)
-    disruptionRoutes(scope, deps, settings)
+    disruptionRoutes(scope, deps, settings, forwarder)
     drillRoute(scope, deps)
     seriesRoutes(scope, deps)
     windowRoutes(scope, deps)
@@ -86,6 +90,23 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   opsRoutes(app, deps, settings)
   await docRoutes(app, settings.version)
   await app.register(pageRoutes)
+  await app.ready()
+  return app
+}
+
+/** The server of a process that is no gateway: probes, metrics, and the parts that it holds. */
+export async function buildProbeServer(deps: ProbeDeps, options: ServeOptions): Promise<FastifyInstance> {
+  const settings = settingsOf(options)
+  const app = newServer(settings)
+  answerErrors(app, settings)
+  recordRequests(app, deps)
+  answerEarly(app)
+  stopGently(app)
+  // Being busy is what such a process is for, and nobody is better served elsewhere.
+  await protect(app, { ...settings, eventLoopDelayMsMax: 0 })
+  authenticate(app, new Keyring(settings.keys))
+  if (settings.parts) mountParts(app, settings.parts)
+  probeRoutes(app, deps, settings)
   await app.ready()
   return app
 }
@@ -133,7 +154,7 @@ function newServer(settings: Settings): FastifyInstance {
 function answerErrors(app: FastifyInstance, settings: Settings): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOfError(error, request)
-    if (problem.status >= 500 && problem.code !== 'FS_OVERLOADED')
+    if (problem.status >= 500 && problem.code !== 'FS_OVERLOADED' && problem.code !== 'FS_AWAY')
       request.log.error({ err: error, requestId: request.id }, 'request failed')
     return sendProblem(request, reply, problem, settings.retryAfterSeconds)
   })
@@ -145,7 +166,7 @@ function answerErrors(app: FastifyInstance, settings: Settings): void {
 }
 
 /** One log line and one observation a request; headers, which hold keys, are never looked at. */
-function recordRequests(app: FastifyInstance, deps: ServeDeps): void {
+function recordRequests(app: FastifyInstance, deps: Pick<ServeDeps, 'telemetry'>): void {
   app.addHook('onResponse', (request, reply, done) => {
     const { url, config } = request.routeOptions
     const route = url ?? 'unmatched'

@@ -1,0 +1,95 @@
+import { KafkaStreams } from './bus/kafka-streams.ts'
+import { checkTopics } from './bus/topic-plans.ts'
+import type { ClusterConfig } from './config/cluster.ts'
+import { kafkaOptions } from './config/kafka.ts'
+import { redisSettings } from './config/redis.ts'
+import { postgresUrl } from './config/stores.ts'
+import { systemClock } from './core/clock.ts'
+import type { Logger } from './core/logger.ts'
+import type {
+  Board,
+  CheckpointStores,
+  Directory,
+  QuotaKeeper,
+  RateCounter,
+  RecordIndex,
+  SharedSilences,
+} from './core/ports.ts'
+import type { Streams } from './core/stream.ts'
+import type { Probe } from './roles/health.ts'
+import { PostgresIndex } from './store/postgres-index.ts'
+import { RedisBoard } from './store/redis-board.ts'
+import { RedisCheckpointStores } from './store/redis-checkpoints.ts'
+import { RedisConnection } from './store/redis-connection.ts'
+import { RedisDirectory } from './store/redis-directory.ts'
+import { RedisQuota } from './store/redis-quota.ts'
+import { RedisRates } from './store/redis-rates.ts'
+import { RedisSilences } from './store/redis-silences.ts'
+
+/** What the roles of a process stand on: Kafka, Redis and PostgreSQL, or all of it in memory. */
+export interface Engines {
+  readonly streams: Streams
+  readonly checkpoints: CheckpointStores
+  readonly board: Board
+  readonly directory: Directory
+  readonly quotas: QuotaKeeper
+  readonly rates: RateCounter
+  readonly silences: SharedSilences
+  readonly index: RecordIndex
+  /** Whether they answer, by name. */
+  readonly probes: Readonly<Record<string, Probe>>
+  /** Rejects with FS_BUS_TOPIC, saying what to do, when the topics are not as they are configured. */
+  checkTopics(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Connects to what the configuration names. Nothing is waited for: who needs an engine finds out. */
+export function openEngines(cluster: ClusterConfig, member: string, logger: Logger): Engines {
+  const kafka = kafkaOptions(cluster, `foreshock-${member}`)
+  const streams = new KafkaStreams({
+    ...kafka,
+    observe: event => {
+      if (event.type === 'failed') logger.warn({ err: event.error }, 'Kafka: tried again')
+      else logger.info(event, 'Kafka')
+    },
+  })
+  const onWarning = (text: string) => logger.warn(text)
+  const connection = new RedisConnection({ ...redisSettings(cluster), onWarning })
+  const { schema, retention } = cluster.postgres
+  const index = new PostgresIndex({
+    url: postgresUrl(cluster),
+    schema,
+    retentionMs: retention,
+    clock: systemClock,
+  })
+  const shared = [
+    new RedisBoard({ connection }),
+    new RedisDirectory({ connection }),
+    new RedisQuota({ connection }),
+    new RedisRates({ connection }),
+    new RedisSilences({ connection }),
+  ] as const
+  const [board, directory, quotas, rates, silences] = shared
+  return {
+    streams,
+    checkpoints: new RedisCheckpointStores({ connection, onWarning }),
+    board,
+    directory,
+    quotas,
+    rates,
+    silences,
+    index,
+    probes: {
+      Kafka: () => streams.check(),
+      Redis: () => connection.check(),
+      PostgreSQL: () => index.position().then(() => {}),
+    },
+    checkTopics: async () => {
+      for (const warning of await checkTopics(kafka, cluster)) logger.warn(warning)
+    },
+    close: async () => {
+      await Promise.all(shared.map(one => one.close()))
+      await Promise.all([streams.close(), connection.close(), index.close()])
+    },
+  }
+}
