@@ -41,6 +41,7 @@ describe('time', () => {
     world.nowMs = FROM_MS + 30_500
     const scorer = closes(world.scorer())
     await scorer.start()
+    await until('all are held', () => scorer.partitions.length === 4)
     await scorer.tick()
     await until('all tell how far they are', () => reportsOf(world.messages(TOPICS.anomalies)).length === 4)
     // One step of lateness.
