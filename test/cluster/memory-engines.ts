@@ -37,7 +37,6 @@ export function sharedMemory(samples: number, anomalies: number): SharedMemory {
     quotas: new MemoryQuota(),
     rates: new MemoryRates(),
     silences: new MemorySilences(),
-    rates: new MemoryRates(),
     index: new MemoryIndex(),
   }
   return {
