@@ -36,7 +36,6 @@ export function sharedMemory(samples: number, anomalies: number): SharedMemory {
     directory: new MemoryDirectory(),
     quotas: new MemoryQuota(),
     silences: new MemorySilences(),
-    rates: new MemoryRates(),
     index: new MemoryIndex(),
   }
   return {
