@@ -1,4 +1,5 @@
-// A scorer as a process of its own on real engines, for tests that kill it. Says `ready` on stdout once it has joined.
+// A scorer as a process of its own on real engines, for tests that kill it and for the bench that counts what it takes.
+// Says `ready` on stdout once it has joined, and then, with `reportMs`, how far its partitions are as lines of JSON.
 // node --import tsx test/cluster/scorer-process.ts '{"kafka": …, "redis": …, "member": …, "config": …}'
 import { pino } from 'pino'
 import { intakeOptions } from '../../src/assembly.ts'
@@ -17,6 +18,15 @@ export interface ScorerSettings {
   readonly redis: RedisSettings
   readonly member: string
   readonly config: Record<string, unknown>
+  readonly reportMs?: number
+}
+
+export interface ScorerProgress {
+  /** Offset of the next message, by partition held. */
+  readonly positions: readonly (readonly [partition: number, position: number])[]
+  /** CPU of the whole process so far, ms. */
+  readonly cpuMs: number
+  readonly rssBytes: number
 }
 
 const settings = JSON.parse(process.argv[2]) as ScorerSettings
@@ -43,6 +53,17 @@ const scorer = new Scorer({
 })
 await scorer.start()
 process.stdout.write('ready\n')
+if (settings.reportMs !== undefined) {
+  setInterval(() => {
+    const { user, system } = process.cpuUsage()
+    const progress: ScorerProgress = {
+      positions: scorer.partitions.map(one => [one.partition, one.position]),
+      cpuMs: (user + system) / 1000,
+      rssBytes: process.memoryUsage().rss,
+    }
+    process.stdout.write(`${JSON.stringify(progress)}\n`)
+  }, settings.reportMs)
+}
 process.once('SIGTERM', () => {
   scorer
     .close()
