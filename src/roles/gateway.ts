@@ -27,10 +27,10 @@ export interface GatewayPorts {
   readonly producer: StreamProducer
   readonly index: RecordIndex
   readonly board: BoardView
-  readonly events: EventFeed
-  readonly holders: LiveHolders
   /** Requests of an address, counted over all gateways. */
   readonly rates: RateCounter
+  readonly events: EventFeed
+  readonly holders: LiveHolders
   readonly rejects: Rejects
   readonly telemetry: Telemetry
   readonly logger: Logger
@@ -40,7 +40,7 @@ export interface GatewayPorts {
 
 /** What the HTTP service of a gateway reads from and hands on to. */
 export function gatewayDeps(ports: GatewayPorts): ServeDeps {
-  const { config, board, events, holders, rejects, telemetry, clock, ready } = ports
+  const { config, board, rates, events, holders, rejects, telemetry, clock, ready } = ports
   return {
     ...HELD_ELSEWHERE,
     get series(): never {
@@ -57,6 +57,7 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
     drill: question => drillRows(question, parseTime),
     rejects,
     events,
+    rates,
     telemetry,
     ready,
     audit: (who, action, detail) => {
