@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, duration, section, switchable } from './values.ts'
+import { count, duration, listOf, section, switchable } from './values.ts'
 
 /** What a process of the fleet does. One process may do all of it. */
 export const ROLES = ['gateway', 'scorer', 'disruptions', 'indexer', 'publisher'] as const
@@ -9,7 +9,7 @@ const address = z.string().regex(/^[^\s:]+:\d{1,5}$|^\[[^\]]+\]:\d{1,5}$/, 'writ
 const file = z.string().min(1)
 
 const kafkaSchema = z.strictObject({
-  brokers: z.array(address).min(1),
+  brokers: listOf(address),
   /** Stands before every topic and group. */
   prefix: z.string().default('foreshock.'),
   compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('lz4'),
@@ -41,11 +41,11 @@ const redisSchema = z
   .strictObject({
     /** One server: `redis://[:password@]host:6379/0`, `rediss://` for TLS. */
     url: z.string().min(1).optional(),
-    sentinels: z.array(address).min(1).optional(),
+    sentinels: listOf(address).optional(),
     /** Name of the master that the sentinels watch. */
     master: z.string().min(1).optional(),
     /** Nodes of a Redis Cluster. */
-    nodes: z.array(address).min(1).optional(),
+    nodes: listOf(address).optional(),
     prefix: z.string().default('foreshock:'),
     username: z.string().min(1).optional(),
     /** Environment variable that holds the password. */
@@ -69,10 +69,7 @@ const postgresSchema = z.strictObject({
 
 /** Many machines: which engines, and what this process does. */
 export const clusterSchema = z.strictObject({
-  roles: z
-    .array(z.enum(ROLES))
-    .min(1)
-    .default([...ROLES]),
+  roles: listOf(z.enum(ROLES)).default([...ROLES]),
   /** Name of this process, the same after a restart; the host name unless it is given. */
   member: z.string().min(1).optional(),
   kafka: kafkaSchema,
