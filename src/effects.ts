@@ -1,7 +1,8 @@
 import { contentId } from './core/identity.ts'
-import type { DisruptionSink, Journal, Position, RecordEntry, RecordIndex, RecordLog } from './core/ports.ts'
+import type { DisruptionSink, Journal, Position, RecordEntry } from './core/ports.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import type { Outcome } from './pipeline.ts'
+import type { IndexFeed } from './store/index-feed.ts'
 
 interface Line {
   readonly id: string
@@ -16,31 +17,24 @@ interface Line {
  */
 export class Effects {
   readonly #journal: Journal
-  readonly #record: RecordLog
-  readonly #index: RecordIndex
+  readonly #feed: IndexFeed
   readonly #sink: DisruptionSink
   readonly #telemetry: Telemetry
   readonly #onError: (error: unknown) => void
   #waiting: { position: Position; outcome: Outcome }[] = []
-  #seq: number
 
   constructor(parts: {
     journal: Journal
-    record: RecordLog
-    index: RecordIndex
+    feed: IndexFeed
     sink: DisruptionSink
     telemetry: Telemetry
     onError: (error: unknown) => void
-    /** Sequence number of the record's last entry. */
-    lastSeq: number
   }) {
     this.#journal = parts.journal
-    this.#record = parts.record
-    this.#index = parts.index
+    this.#feed = parts.feed
     this.#sink = parts.sink
     this.#telemetry = parts.telemetry
     this.#onError = parts.onError
-    this.#seq = parts.lastSeq
   }
 
   /** True when everything found so far is in the record. */
@@ -85,13 +79,8 @@ export class Effects {
   }
 
   async #append(lines: readonly Line[]): Promise<void> {
-    const fresh = await Promise.all(lines.map(line => this.#record.append(line.id, line.timeMs, line.entry)))
-    for (const [i, line] of lines.entries()) {
-      // What a replay repeats is in the record and in the index already.
-      if (!fresh[i]) continue
-      this.#index.apply({ seq: ++this.#seq, ...line })
-      this.#count(line.entry)
-    }
+    // What a replay repeats is in the record and in the index already.
+    for (const line of await this.#feed.append(lines)) this.#count(line.entry)
   }
 
   #count(entry: RecordEntry): void {

@@ -28,6 +28,7 @@ import { buildServer } from './serve/server.ts'
 import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
 import { lockFolder } from './store/folder-lock.ts'
+import { IndexFeed } from './store/index-feed.ts'
 import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
@@ -81,13 +82,12 @@ export async function startService(
 
   const record = await FileRecord.open({ dir: folder('record') })
   const index = new MemoryIndex()
+  const feed = new IndexFeed(record, index, error =>
+    logger.error({ err: error }, 'the index cannot take what was found; it is read from the record later'),
+  )
+  await feed.catchUp()
   const changes = new Map<string, Change>()
-  let lastSeq = 0
-  for await (const line of record.read()) {
-    index.apply(line)
-    lastSeq = line.seq
-    if (line.entry.type === 'change') keepChange(changes, line.entry.change)
-  }
+  for (const change of (await index.changes(CHANGES_KEPT)).reverse()) keepChange(changes, change)
 
   const checkpoints = new FileCheckpoints({
     dir: folder('checkpoints'),
@@ -114,7 +114,7 @@ export async function startService(
   const sinks = await openSinks(config, record, telemetry, logger)
   const onError = (error: unknown) =>
     logger.error({ err: error }, 'what was found cannot be recorded yet; trying again')
-  const effects = new Effects({ journal, record, index, sink: sinks.all, telemetry, onError, lastSeq })
+  const effects = new Effects({ journal, feed, sink: sinks.all, telemetry, onError })
   const pipeline = new Pipeline(
     parts,
     (position, outcome) => {
@@ -156,8 +156,8 @@ export async function startService(
   logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
 
   await effects.apply(journal.end, {
-    anomalies: ended(index, parts),
-    events: orphans(index, parts, systemClock()),
+    anomalies: await ended(index, parts),
+    events: await orphans(index, parts, systemClock()),
     changes: [],
   })
   // An Alertmanager that hangs must not hold up the start.
@@ -253,6 +253,7 @@ export async function startService(
       await models.close()
       await sinks.all.close()
       await journal.close()
+      await index.close()
       await record.close()
       await lock.release()
     },
@@ -263,12 +264,16 @@ export async function startService(
  * Disruptions that are open in the record but unknown to what was restored, as after a lost or outdated checkpoint: told
  * as retracted, so that no consumer waits for an end that nobody will tell.
  */
-function orphans(index: RecordIndex, { disruptions }: Assembled, nowMs: number): DisruptionEvent[] {
+async function orphans(
+  index: RecordIndex,
+  { disruptions }: Assembled,
+  nowMs: number,
+): Promise<DisruptionEvent[]> {
   const known = new Set(disruptions.board().map(one => one.id))
   const now = new Date(nowMs).toISOString()
-  return index
-    .disruptions({ status: 'open', limit: ORPHANS_MAX })
-    .items.filter(one => !known.has(one.id))
+  const open = await index.disruptions({ status: 'open', limit: ORPHANS_MAX })
+  return open.items
+    .filter(one => !known.has(one.id))
     .map(one => {
       const revision = one.revision + 1
       const why = [
@@ -290,11 +295,11 @@ function orphans(index: RecordIndex, { disruptions }: Assembled, nowMs: number):
 }
 
 /** Anomalies that are open in the record but unknown to what was restored: told as closed. */
-function ended(index: RecordIndex, { scoring }: Assembled): AnomalyChange[] {
+async function ended(index: RecordIndex, { scoring }: Assembled): Promise<AnomalyChange[]> {
   const known = new Set(scoring.anomalies().map(one => one.id))
-  return index
-    .anomalies({ status: 'open', limit: ORPHANS_MAX })
-    .items.filter(one => !known.has(one.id))
+  const open = await index.anomalies({ status: 'open', limit: ORPHANS_MAX })
+  return open.items
+    .filter(one => !known.has(one.id))
     .map(one => ({ event: 'closed', anomaly: { ...one, status: 'closed' } }))
 }
 

@@ -161,18 +161,21 @@ export function serveDeps(wired: Wired): ServeDeps {
   const shown = (one: Disruption): Disruption =>
     (sinks.alertmanager?.silencedBy(one).length ?? 0) > 0 ? { ...one, silenced: true } : one
   const shownIndex: RecordIndex = {
-    apply: line => index.apply(line),
+    apply: (lines, source) => index.apply(lines, source),
+    position: () => index.position(),
+    changes: limit => index.changes(limit),
     anomalies: query => index.anomalies(query),
-    similar: (id, limit) =>
-      index.similar(id, limit).map(one => ({ ...one, disruption: shown(one.disruption) })),
-    disruption: id => {
-      const found = index.disruption(id)
+    similar: async (id, limit) =>
+      (await index.similar(id, limit)).map(one => ({ ...one, disruption: shown(one.disruption) })),
+    disruption: async id => {
+      const found = await index.disruption(id)
       return found && shown(found)
     },
-    disruptions: query => {
-      const page = index.disruptions(query)
+    disruptions: async query => {
+      const page = await index.disruptions(query)
       return { ...page, items: page.items.map(shown) }
     },
+    close: () => index.close(),
   }
   return {
     submit: envelope => inbox.submit(envelope),

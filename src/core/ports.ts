@@ -2,6 +2,7 @@ import type { Anomaly } from './anomaly.ts'
 import type { Change } from './change.ts'
 import type { Disruption, DisruptionEvent } from './disruption.ts'
 import type { Envelope } from './envelope.ts'
+import type { Silence } from './silence.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** Where an envelope stands in its source: monotonic; embedded it counts envelopes, on Kafka it is an offset. */
@@ -55,11 +56,20 @@ export interface CheckpointStores {
 
 /** The live ranking that every gateway shows. A shard is what one disruption stage holds. */
 export interface Board {
-  /** Replaces what the shard showed: open and lately resolved ones, highest rank first. */
+  /** Replaces what the shard showed: open and lately resolved ones. */
   publish(shard: string, disruptions: readonly Disruption[]): Promise<void>
   /** Those of all shards, open ones first, highest score first; a tenant's only, when one is named. */
   list(tenant?: string): Promise<readonly Disruption[]>
+  /** Shards that were published in the last while, by name: how long ago, and whether that is suspiciously long. */
+  shards(): Promise<readonly BoardShard[]>
   close(): Promise<void>
+}
+
+export interface BoardShard {
+  readonly shard: string
+  readonly ageMs: number
+  /** It was published too long ago to be taken for how things stand: its owner is away or stuck. */
+  readonly isStale: boolean
 }
 
 /** Where parts of the fleet are reached. */
@@ -73,7 +83,42 @@ export interface Directory {
 /** Short words to whoever listens now; what is missed is lost, so nothing rests on it. */
 export interface Channel {
   publish(topic: string, text: string): Promise<void>
+  /** Never rejects: where the engine is away now, it listens from when it is back. `take` must not throw. */
   subscribe(topic: string, take: (text: string) => void): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * What tenants may send, counted over all gateways. Never rejects: while the shared count is away each gateway counts for
+ * itself, so that a tenant may send up to its quota through every one of them.
+ */
+export interface QuotaKeeper {
+  /**
+   * Takes samples out of a tenant's allowance. 0 when they may pass, else the ms after which it is worth coming back. What
+   * passes may go into debt, so that one body larger than the allowance is not refused for ever.
+   */
+  takeSamples(tenant: string, samples: number, samplesPerSecond: number): Promise<number>
+  /**
+   * Counts series, by 64-bit fingerprint, of which a tenant may have so many. Gives the indexes of those refused, none as
+   * a rule. Series count for an hour at least and two at most: one that lives on must be counted again every hour.
+   */
+  countSeries(tenant: string, fingerprints: BigUint64Array, seriesMax: number): Promise<readonly number[]>
+  close(): Promise<void>
+}
+
+/** Counts over all gateways what comes by key, such as requests of an address. Never rejects, as `QuotaKeeper`. */
+export interface RateCounter {
+  /** One more of a key: how many in the window of so many ms that began with the first, and how long it goes on. */
+  count(key: string, windowMs: number): Promise<{ readonly count: number; readonly leftMs: number }>
+  close(): Promise<void>
+}
+
+/** Silences that whoever asks the Alertmanagers shares with whoever shows disruptions. */
+export interface SharedSilences {
+  /** Replaces those of a source, an Alertmanager's URL; without news they lapse after a while. */
+  publish(source: string, silences: readonly Silence[]): Promise<void>
+  /** Of all sources, each id once. */
+  list(): Promise<readonly Silence[]>
   close(): Promise<void>
 }
 
@@ -99,14 +144,51 @@ export interface RecordLog {
   close(): Promise<void>
 }
 
-/** Answers queries over the record; built from it, rebuildable from it. */
+/** A page, latest detected first, and where the next one begins; null at the end. */
+export interface Page<T> {
+  readonly items: T[]
+  readonly next: string | null
+}
+
+/** How far an index is in one partition of the record. */
+export interface IndexPosition {
+  /** Sequence number of the last line applied. */
+  readonly seq: number
+  /** Offset of the message after it, where the record is a topic; else 0. */
+  readonly offset: number
+}
+
+/** Where lines of the record come from. */
+export interface RecordSource {
+  readonly partition: number
+  /** Offset of the message after the last of the lines. */
+  readonly offset: number
+  /** The record itself has no line between what was applied last and these. */
+  readonly afterGap?: boolean
+}
+
+/**
+ * Answers queries over the record; built from it, rebuildable from it. Everything rejects with FS_IO while its engine
+ * cannot be reached, and queries with FS_INPUT_INVALID for a cursor that was not given out. One contract suite, every
+ * adapter passes it.
+ */
 export interface RecordIndex {
-  disruption(id: string): Disruption | undefined
-  disruptions(query: DisruptionQuery): { items: Disruption[]; next: string | null }
-  anomalies(query: AnomalyQuery): { items: Anomaly[]; next: string | null }
+  disruption(id: string): Promise<Disruption | undefined>
+  disruptions(query: DisruptionQuery): Promise<Page<Disruption>>
+  anomalies(query: AnomalyQuery): Promise<Page<Anomaly>>
   /** Other disruptions of the same tenant that look like this one, most similar first; none of an unknown one. */
-  similar(id: string, limit: number): Similar[]
-  apply(line: RecordLine): void
+  similar(id: string, limit: number): Promise<Similar[]>
+  /** The newest changes, newest first. */
+  changes(limit: number): Promise<Change[]>
+  /**
+   * Takes lines of one partition in their order, all or none of them; those it has are passed over. Without a source they
+   * are of partition 0, the only one of an embedded record. Rejects with FS_CONFLICT when lines are missing between the
+   * last applied and these, unless the source says that there are none.
+   */
+  apply(lines: readonly RecordLine[], source?: RecordSource): Promise<void>
+  /** How far it is, by partition of the record. */
+  position(): Promise<ReadonlyMap<number, IndexPosition>>
+  close(): Promise<void>
 }
 
 /** A disruption beside another. */

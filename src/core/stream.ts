@@ -9,7 +9,7 @@ export interface StreamMessage {
   readonly key: string | null
   readonly value: Uint8Array
   readonly headers: Readonly<Record<string, string>>
-  /** When it came about, Unix ms. */
+  /** When it came about, Unix ms; parts of a millisecond are dropped. */
   readonly timestampMs: number
   readonly partition?: number
 }
@@ -43,14 +43,21 @@ export interface StreamTransactor {
   close(): Promise<void>
 }
 
-/** What a member of a group does with the partitions it is given. Calls for one partition never overlap. */
+/**
+ * What a member of a group does with the partitions it is given. Calls for one partition never overlap. When `assigned` or
+ * `take` rejects, the partition is let go and, after a while, assigned to the same member again, for as long as it is its.
+ */
 export interface PartitionOwner {
   /** A partition is given to this member: restores what is known of it. Resolves to the offset to read from next. */
   assigned(partition: number): Promise<number | 'first'>
   /** Messages in their order; the next come when it resolves. `end` is the offset after the partition's last message. */
   take(partition: number, messages: readonly StoredMessage[], end: number): Promise<void>
-  /** It belongs to another member now, or this one leaves: nothing more may be written in its name. */
-  revoked(partition: number): Promise<void>
+  /**
+   * It goes to another member, or this one leaves; when this resolves, nothing more may be written in its name. `orderly`:
+   * nobody else holds it until then, so what was learned may still be saved. Otherwise another may hold it already (this
+   * one was silent for too long), or `assigned` or `take` has failed and `assigned` will be called again.
+   */
+  revoked(partition: number, orderly: boolean): Promise<void>
 }
 
 export interface GroupOptions {

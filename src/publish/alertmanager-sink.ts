@@ -2,8 +2,9 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import type { Disruption, DisruptionEvent } from '../core/disruption.ts'
 import { GroupCommit } from '../core/durable-file.ts'
 import type { DisruptionSink } from '../core/ports.ts'
+import type { Silence } from '../core/silence.ts'
 import type { Telemetry } from '../core/telemetry.ts'
-import { activeSilences, type Silence, silences } from './silences.ts'
+import { activeSilences, silences } from './silences.ts'
 
 export interface AlertmanagerOptions {
   readonly name?: string

@@ -1,13 +1,4 @@
-/** A silence of Alertmanager, as far as it matters here. */
-export interface Silence {
-  readonly id: string
-  readonly matchers: readonly {
-    readonly name: string
-    readonly value: string
-    readonly isRegex: boolean
-    readonly isEqual: boolean
-  }[]
-}
+import type { Silence } from '../core/silence.ts'
 
 /** Silences kept from one Alertmanager. */
 const SILENCES_MAX = 10_000

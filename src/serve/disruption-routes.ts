@@ -28,8 +28,8 @@ export function disruptionRoutes(plain: FastifyInstance, deps: ServeDeps, settin
   const config = { scope: 'read' } as const
 
   /** The live one where there is one: its rank is of this moment. */
-  const find = (id: string, tenant: string | undefined): Disruption => {
-    const found = deps.board().find(d => d.id === id) ?? deps.index.disruption(id)
+  const find = async (id: string, tenant: string | undefined): Promise<Disruption> => {
+    const found = deps.board().find(d => d.id === id) ?? (await deps.index.disruption(id))
     if (found === undefined || (tenant !== undefined && found.tenant !== tenant))
       throw notFound(`disruption ${id}`)
     return found
@@ -94,7 +94,7 @@ export function disruptionRoutes(plain: FastifyInstance, deps: ServeDeps, settin
         response: { 200: evidencePage, ...ERRORS_OF_ONE },
       },
     },
-    request => ({ items: evidenceView(find(request.params.id, visibleTenant(request))) }),
+    async request => ({ items: evidenceView(await find(request.params.id, visibleTenant(request))) }),
   )
 
   app.get(
@@ -109,11 +109,10 @@ export function disruptionRoutes(plain: FastifyInstance, deps: ServeDeps, settin
         response: { 200: similarPage, ...ERRORS_OF_ONE },
       },
     },
-    request => {
-      const { id } = find(request.params.id, visibleTenant(request))
-      return {
-        items: deps.index.similar(id, request.query.limit).map(one => ({ ...one, shared: [...one.shared] })),
-      }
+    async request => {
+      const { id } = await find(request.params.id, visibleTenant(request))
+      const found = await deps.index.similar(id, request.query.limit)
+      return { items: found.map(one => ({ ...one, shared: [...one.shared] })) }
     },
   )
 
@@ -128,11 +127,11 @@ export function disruptionRoutes(plain: FastifyInstance, deps: ServeDeps, settin
         response: { 200: anomaliesPage, ...ERRORS_OF_READS },
       },
     },
-    request => {
+    async request => {
       const { from, to, ...rest } = request.query
       const tenant = visibleTenant(request)
       if (rest.status !== 'open') {
-        const { items, next } = deps.index.anomalies(asQuery(rest, from, to, tenant))
+        const { items, next } = await deps.index.anomalies(asQuery(rest, from, to, tenant))
         return { items: items.map(anomalyView), next }
       }
       // Open ones change with every window: the live list knows more than the record of their opening.

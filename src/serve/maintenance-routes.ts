@@ -130,14 +130,14 @@ export function maintenanceRoutes(plain: FastifyInstance, deps: ServeDeps): void
         response: { 200: previewSchema, ...ERRORS_OF_READS },
       },
     },
-    request => {
+    async request => {
       const tenant = visibleTenant(request)
       const window = windowOf(
         { name: 'preview', ...request.query },
         tenant ?? 'default',
         principalOf(request).id,
       )
-      return preview(window, recorded(deps, tenant), deps.clock())
+      return preview(window, await recorded(deps, tenant), deps.clock())
     },
   )
 }
@@ -154,11 +154,11 @@ async function order(deps: ServeDeps, what: MaintenanceOrder, tenant: string): P
     throw new ForeshockError('FS_INPUT_INVALID', receipt.reasons.join('; ').slice(0, 1000))
 }
 
-function recorded(deps: ServeDeps, tenant: string | undefined): Disruption[] {
+async function recorded(deps: ServeDeps, tenant: string | undefined): Promise<Disruption[]> {
   const out: Disruption[] = []
   let cursor: string | undefined
   do {
-    const page = deps.index.disruptions({
+    const page = await deps.index.disruptions({
       limit: 1000,
       ...(tenant === undefined ? {} : { tenant }),
       ...(cursor === undefined ? {} : { cursor }),

@@ -82,7 +82,7 @@ export function windowRoutes(app: FastifyInstance, deps: ServeDeps): void {
 async function* bytesOf(deps: ServeDeps, wanted: Wanted): AsyncGenerator<Uint8Array> {
   const made: Uint8Array[] = []
   const file = deps.windows.open(wanted.format, bytes => void made.push(bytes))
-  for (const rows of rowsOf(deps, wanted)) {
+  for await (const rows of rowsOf(deps, wanted)) {
     file.write(rows)
     yield* made.splice(0)
     await breathe()
@@ -92,9 +92,9 @@ async function* bytesOf(deps: ServeDeps, wanted: Wanted): AsyncGenerator<Uint8Ar
 }
 
 /** Rows in groups; lent until the next. */
-function* rowsOf(deps: ServeDeps, wanted: Wanted): Generator<WindowRows> {
+async function* rowsOf(deps: ServeDeps, wanted: Wanted): AsyncGenerator<WindowRows> {
   const { series, history } = deps
-  const spans = spansOf(deps, wanted)
+  const spans = await spansOf(deps, wanted)
   const rows = windowRows(GROUP_ROWS)
   const columns = historyColumns(history.depth)
   for (let row = 0; row < series.capacity; row++) {
@@ -132,7 +132,7 @@ function* rowsOf(deps: ServeDeps, wanted: Wanted): Generator<WindowRows> {
 }
 
 /** What the index knows to have been strange in that time. Those still open are as they are now. */
-function spansOf(deps: ServeDeps, { fromMs, toMs }: Wanted): StrangeSpans {
+async function spansOf(deps: ServeDeps, { fromMs, toMs }: Wanted): Promise<StrangeSpans> {
   const spans = new StrangeSpans()
   const time = {
     ...(Number.isFinite(fromMs) ? { fromMs } : {}),
@@ -141,7 +141,7 @@ function spansOf(deps: ServeDeps, { fromMs, toMs }: Wanted): StrangeSpans {
   }
   const ended: Anomaly[] = []
   for (let cursor: string | null | undefined; cursor !== null; ) {
-    const page = deps.index.anomalies({ ...time, ...(cursor === undefined ? {} : { cursor }) })
+    const page = await deps.index.anomalies({ ...time, ...(cursor === undefined ? {} : { cursor }) })
     ended.push(...page.items)
     cursor = page.next
   }
@@ -149,7 +149,7 @@ function spansOf(deps: ServeDeps, { fromMs, toMs }: Wanted): StrangeSpans {
   for (const anomaly of ended.reverse()) spans.anomaly(anomaly)
   for (const anomaly of deps.anomalies()) spans.anomaly(anomaly)
   for (let cursor: string | null | undefined; cursor !== null; ) {
-    const page = deps.index.disruptions({ ...time, ...(cursor === undefined ? {} : { cursor }) })
+    const page = await deps.index.disruptions({ ...time, ...(cursor === undefined ? {} : { cursor }) })
     for (const disruption of page.items) spans.disruption(disruption)
     cursor = page.next
   }

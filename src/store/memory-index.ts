@@ -1,39 +1,52 @@
 import type { Anomaly } from '../core/anomaly.ts'
+import type { Change } from '../core/change.ts'
 import type { Disruption } from '../core/disruption.ts'
-import { ForeshockError } from '../core/errors.ts'
-import type { AnomalyQuery, DisruptionQuery, RecordIndex, RecordLine, Similar } from '../core/ports.ts'
+import type {
+  AnomalyQuery,
+  DisruptionQuery,
+  IndexPosition,
+  Page,
+  RecordEntry,
+  RecordIndex,
+  RecordLine,
+  RecordSource,
+  Similar,
+} from '../core/ports.ts'
+import { unapplied } from './applied.ts'
+import { comparePlaces, cursorOf, type Place, pageSize, placeOf } from './index-cursor.ts'
 import { similarity } from './similarity.ts'
 
 export interface MemoryIndexOptions {
   readonly disruptionsMax?: number
   readonly anomaliesMax?: number
+  readonly changesMax?: number
 }
 
 /** A disruption with its evidence takes about 20 kB. */
 const DISRUPTIONS_MAX = 5000
 /** An anomaly takes about 1 kB. */
 const ANOMALIES_MAX = 50_000
+/** A change takes about 300 bytes. */
+const CHANGES_MAX = 1000
 /** Part dropped at once when a shelf is full, so that dropping costs little per entry. */
 const DROPPED_SHARE = 0.05
-const LIMIT_MAX = 1000
 
-interface Kept<T> {
-  /** Sequence number of the line that first named it: its place for ever. */
-  readonly seq: number
+interface Kept<T> extends Place {
   value: T
 }
 
-/** Newest-first shelf of things that are born, change and end. */
-class Shelf<T> {
+/** Shelf of things that are detected, change and end, in the order of their detection. */
+class Shelf<T extends { readonly id: string }> {
   readonly #max: number
+  readonly #detectedMs: (value: T) => number
   readonly #ended: (value: T) => boolean
   readonly #byId = new Map<string, Kept<T>>()
-  /** In order of birth. */
-  #order: { readonly id: string; readonly kept: Kept<T> }[] = []
+  #order: Kept<T>[] = []
   dropped = 0
 
-  constructor(max: number, ended: (value: T) => boolean) {
+  constructor(max: number, detectedMs: (value: T) => number, ended: (value: T) => boolean) {
     this.#max = max
+    this.#detectedMs = detectedMs
     this.#ended = ended
   }
 
@@ -41,40 +54,53 @@ class Shelf<T> {
     return this.#byId.get(id)?.value
   }
 
-  put(id: string, seq: number, value: T): void {
+  put(value: T): void {
+    const { id } = value
     const known = this.#byId.get(id)
     if (known) {
       known.value = value
       return
     }
-    const kept = { seq, value }
+    const kept = { id, detectedMs: this.#detectedMs(value), value }
     this.#byId.set(id, kept)
-    this.#order.push({ id, kept })
+    const at = this.#after(kept)
+    // The record is nearly in this order: what is new belongs at the end.
+    if (at === this.#order.length) this.#order.push(kept)
+    else this.#order.splice(at, 0, kept)
     if (this.#order.length > this.#max) this.#drop()
   }
 
   *newest(): IterableIterator<T> {
-    for (let i = this.#order.length - 1; i >= 0; i--) yield this.#order[i].kept.value
+    for (let i = this.#order.length - 1; i >= 0; i--) yield this.#order[i].value
   }
 
-  /** A page of what `wanted` accepts, newest first, born before the cursor. */
-  page(
-    wanted: (value: T) => boolean,
-    cursor: string | undefined,
-    limit: number,
-  ): { items: T[]; next: string | null } {
-    const before = cursor === undefined ? Number.POSITIVE_INFINITY : seqOf(cursor)
-    const most = Math.max(1, Math.min(LIMIT_MAX, Math.floor(limit)))
+  /** A page of what `wanted` accepts, latest first, beyond the cursor. */
+  page(wanted: (value: T) => boolean, cursor: string | undefined, limit: number): Page<T> {
+    const most = pageSize(limit)
+    const start = cursor === undefined ? this.#order.length : this.#after(placeOf(cursor), true)
     const items: T[] = []
-    let last = 0
-    for (let i = this.#order.length - 1; i >= 0; i--) {
-      const { seq, value } = this.#order[i].kept
-      if (seq >= before || !wanted(value)) continue
-      if (items.length === most) return { items, next: cursorOf(last) }
-      items.push(value)
-      last = seq
+    let last: Place | undefined
+    for (let i = start - 1; i >= 0; i--) {
+      const kept = this.#order[i]
+      if (!wanted(kept.value)) continue
+      if (last && items.length === most) return { items, next: cursorOf(last) }
+      items.push(kept.value)
+      last = kept
     }
     return { items, next: null }
+  }
+
+  /** Index of the first that comes after a place, or stands at it when `orAt`. */
+  #after(place: Place, orAt = false): number {
+    let [low, high] = [0, this.#order.length]
+    if (high > 0 && comparePlaces(this.#order[high - 1], place) < 0) return high
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const compared = comparePlaces(this.#order[middle], place)
+      if (compared < 0 || (compared === 0 && !orAt)) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 
   /** Drops the oldest that have ended, and the oldest of all when too few have. */
@@ -82,8 +108,8 @@ class Shelf<T> {
     let excess = this.#order.length - Math.floor(this.#max * (1 - DROPPED_SHARE))
     this.dropped += excess
     for (const pass of [this.#ended, () => true]) {
-      this.#order = this.#order.filter(({ id, kept }) => {
-        if (excess === 0 || !pass(kept.value)) return true
+      this.#order = this.#order.filter(({ id, value }) => {
+        if (excess === 0 || !pass(value)) return true
         excess--
         this.#byId.delete(id)
         return false
@@ -92,28 +118,29 @@ class Shelf<T> {
   }
 }
 
-function cursorOf(seq: number): string {
-  return Buffer.from(`seq:${seq}`).toString('base64url')
-}
-
-function seqOf(cursor: string): number {
-  const match = /^seq:(\d{1,16})$/.exec(Buffer.from(cursor, 'base64url').toString())
-  if (!match) throw new ForeshockError('FS_INPUT_INVALID', 'the cursor is not one that was given out')
-  return Number(match[1])
-}
-
 /**
- * The record's newest disruptions and anomalies in memory, newest first. A page's cursor names a place in the
- * record, so what arrives meanwhile neither shifts nor repeats anything. Time filters take what lasted at any
- * moment of [fromMs, toMs).
+ * The record's newest disruptions, anomalies and changes in memory. A page's cursor names a moment and an id, so what
+ * arrives meanwhile neither shifts nor repeats anything. Time filters take what lasted at any moment of [fromMs, toMs).
  */
 export class MemoryIndex implements RecordIndex {
   readonly #disruptions: Shelf<Disruption>
   readonly #anomalies: Shelf<Anomaly>
+  readonly #changesMax: number
+  readonly #changes = new Map<string, Change>()
+  readonly #position = new Map<number, IndexPosition>()
 
   constructor(options: MemoryIndexOptions = {}) {
-    this.#disruptions = new Shelf(options.disruptionsMax ?? DISRUPTIONS_MAX, one => one.status !== 'open')
-    this.#anomalies = new Shelf(options.anomaliesMax ?? ANOMALIES_MAX, one => one.status !== 'open')
+    this.#disruptions = new Shelf<Disruption>(
+      options.disruptionsMax ?? DISRUPTIONS_MAX,
+      one => Date.parse(one.detectedAt),
+      one => one.status !== 'open',
+    )
+    this.#anomalies = new Shelf<Anomaly>(
+      options.anomaliesMax ?? ANOMALIES_MAX,
+      one => one.detectedMs,
+      one => one.status !== 'open',
+    )
+    this.#changesMax = options.changesMax ?? CHANGES_MAX
   }
 
   /** Entries that were dropped to stay within bounds; the record still has them. */
@@ -121,16 +148,11 @@ export class MemoryIndex implements RecordIndex {
     return this.#disruptions.dropped + this.#anomalies.dropped
   }
 
-  disruption(id: string): Disruption | undefined {
+  async disruption(id: string): Promise<Disruption | undefined> {
     return this.#disruptions.one(id)
   }
 
-  anomaly(id: string): Anomaly | undefined {
-    return this.#anomalies.one(id)
-  }
-
-  /** Throws FS_INPUT_INVALID for a cursor that was not given out. */
-  disruptions(query: DisruptionQuery): { items: Disruption[]; next: string | null } {
+  async disruptions(query: DisruptionQuery): Promise<Page<Disruption>> {
     const { tenant, status, severity, entity } = query
     const wanted = (one: Disruption) =>
       (tenant === undefined || one.tenant === tenant) &&
@@ -145,8 +167,7 @@ export class MemoryIndex implements RecordIndex {
     return this.#disruptions.page(wanted, query.cursor, query.limit)
   }
 
-  /** Throws FS_INPUT_INVALID for a cursor that was not given out. */
-  anomalies(query: AnomalyQuery): { items: Anomaly[]; next: string | null } {
+  async anomalies(query: AnomalyQuery): Promise<Page<Anomaly>> {
     const { tenant, status, entity, series } = query
     const wanted = (one: Anomaly) =>
       (tenant === undefined || one.tenant === tenant) &&
@@ -158,8 +179,8 @@ export class MemoryIndex implements RecordIndex {
   }
 
   /** Other disruptions of the same tenant that look like this one, most similar first, ties newest first. */
-  similar(id: string, limit = 10): Similar[] {
-    const one = this.disruption(id)
+  async similar(id: string, limit: number): Promise<Similar[]> {
+    const one = this.#disruptions.one(id)
     if (!one) return []
     const found: Similar[] = []
     for (const other of this.#disruptions.newest()) {
@@ -167,17 +188,45 @@ export class MemoryIndex implements RecordIndex {
       const similar = similarity(one, other)
       if (similar.similarity > 0) found.push(similar)
     }
-    return found.sort((a, b) => b.similarity - a.similarity).slice(0, limit)
+    return found.sort((a, b) => b.similarity - a.similarity).slice(0, pageSize(limit))
   }
 
-  apply({ seq, entry }: RecordLine): void {
+  async changes(limit: number): Promise<Change[]> {
+    const newest = [...this.#changes.values()].sort(
+      (a, b) => b.timeMs - a.timeMs || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0),
+    )
+    return newest.slice(0, pageSize(limit))
+  }
+
+  async apply(lines: readonly RecordLine[], source?: RecordSource): Promise<void> {
+    const partition = source?.partition ?? 0
+    const known = this.#position.get(partition)
+    const fresh = unapplied(lines, known?.seq, source)
+    for (const { entry } of fresh) this.#take(entry)
+    const seq = fresh.at(-1)?.seq ?? known?.seq
+    if (seq !== undefined) this.#position.set(partition, { seq, offset: source?.offset ?? 0 })
+  }
+
+  async position(): Promise<ReadonlyMap<number, IndexPosition>> {
+    return new Map(this.#position)
+  }
+
+  async close(): Promise<void> {}
+
+  #take(entry: RecordEntry): void {
     if (entry.type === 'disruption') {
       const { disruption } = entry.event
       const known = this.#disruptions.one(disruption.id)
-      if (!known || known.revision <= disruption.revision)
-        this.#disruptions.put(disruption.id, seq, disruption)
+      if (!known || known.revision <= disruption.revision) this.#disruptions.put(disruption)
     } else if (entry.type === 'anomaly') {
-      this.#anomalies.put(entry.anomaly.id, seq, entry.anomaly)
+      const known = this.#anomalies.one(entry.anomaly.id)
+      if (known?.status !== 'closed' || entry.anomaly.status === 'closed') this.#anomalies.put(entry.anomaly)
+    } else if (entry.type === 'change') {
+      const { change } = entry
+      this.#changes.delete(change.id)
+      this.#changes.set(change.id, change)
+      if (this.#changes.size > this.#changesMax)
+        this.#changes.delete(this.#changes.keys().next().value as string)
     }
   }
 }

@@ -36,6 +36,7 @@ const PEERS = {
     commands: ['chromium', 'chromium-browser', 'google-chrome'],
     package: 'chromium',
   },
+  redis: { variable: 'FORESHOCK_REDIS', commands: ['redis-server'], package: 'redis-server' },
 } as const
 export type PeerName = keyof typeof PEERS
 
@@ -101,19 +102,26 @@ async function locked(): Promise<() => void> {
   }
 }
 
-/** The program's path. Ends the test as skipped, or as failed when peers are required, where there is none. */
-export async function peerPath(name: PeerName, context: TestContext): Promise<string> {
+/** The program's path, or why there is none. Throws where there is none and peers are required. */
+export async function lookForPeer(name: PeerName): Promise<{ path: string } | { missing: string }> {
   const there = found(name)
-  if (there) return there
+  if (there) return { path: there }
   const { variable, package: debian } = PEERS[name]
   const named = process.env[variable]
   const reason = named ? `${variable}=${named} is no program` : await install(name)
   const path = found(name)
-  if (path) return path
-  const text = `${name} is missing (${reason}): install the Debian package ${debian} or set ${variable} to its path`
-  if (process.env.FORESHOCK_REQUIRE_PEERS === '1') throw new Error(text)
-  process.stderr.write(`SKIPPED ${context.task.name}: ${text}\n`)
-  return context.skip(text)
+  if (path) return { path }
+  const missing = `${name} is missing (${reason}): install the Debian package ${debian} or set ${variable} to its path`
+  if (process.env.FORESHOCK_REQUIRE_PEERS === '1') throw new Error(missing)
+  return { missing }
+}
+
+/** The program's path. Ends the test as skipped, or as failed when peers are required, where there is none. */
+export async function peerPath(name: PeerName, context: TestContext): Promise<string> {
+  const peer = await lookForPeer(name)
+  if ('path' in peer) return peer.path
+  process.stderr.write(`SKIPPED ${context.task.name}: ${peer.missing}\n`)
+  return context.skip(peer.missing)
 }
 
 export interface RunningPeer {

@@ -198,15 +198,15 @@ export function world(): World {
   return Object.assign(state, { deps })
 }
 
-function memoryIndex(state: Pick<World, 'board' | 'anomalies'>): RecordIndex {
+function memoryIndex(state: Pick<World, 'board' | 'anomalies' | 'changes'>): RecordIndex {
   const offset = (cursor: string | undefined) => {
     if (cursor !== undefined && !/^\d+$/.test(cursor))
       throw new ForeshockError('FS_INPUT_INVALID', 'cursor: is not one that was given out here')
     return Number(cursor ?? 0)
   }
   return {
-    disruption: id => state.board.find(d => d.id === id),
-    disruptions: query => {
+    disruption: async id => state.board.find(d => d.id === id),
+    disruptions: async query => {
       const all = state.board.filter(
         d =>
           (query.tenant === undefined || d.tenant === query.tenant) &&
@@ -220,17 +220,20 @@ function memoryIndex(state: Pick<World, 'board' | 'anomalies'>): RecordIndex {
       const end = start + query.limit
       return { items: all.slice(start, end), next: end < all.length ? String(end) : null }
     },
-    similar: (id, limit) => {
+    similar: async (id, limit) => {
       const one = state.board.find(d => d.id === id)
       if (one === undefined) return []
       const others = state.board.filter(d => d.id !== id && d.tenant === one.tenant)
       return others.map(other => similarity(one, other)).slice(0, limit)
     },
-    anomalies: query => {
+    anomalies: async query => {
       const start = offset(query.cursor)
       return { items: state.anomalies.slice(start, start + query.limit), next: null }
     },
-    apply: () => {},
+    changes: async limit => state.changes.slice(-limit).reverse(),
+    apply: async () => {},
+    position: async () => new Map(),
+    close: async () => {},
   }
 }
 

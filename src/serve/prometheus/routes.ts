@@ -42,15 +42,17 @@ export function prometheusRoutes(app: FastifyInstance, deps: ServeDeps, settings
     '/api/v1/query': (parameters, request) =>
       instant(deps, visibleTenant(request), wanted(parameters, 'query'), timeOf(parameters, 'time', now())),
     '/api/v1/query_range': (parameters, request) => range(deps, visibleTenant(request), parameters),
-    '/api/v1/series': (parameters, request) => {
+    '/api/v1/series': async (parameters, request) => {
       if (!parameters.has('match[]')) throw new QueryError('no match[] was given')
+      const all = await found(parameters, request)
       return limited(
         parameters,
-        found(parameters, request).map(one => one.labels),
+        all.map(one => one.labels),
       )
     },
-    '/api/v1/labels': (parameters, request) => {
-      const names = new Set(found(parameters, request).flatMap(one => Object.keys(one.labels)))
+    '/api/v1/labels': async (parameters, request) => {
+      const all = await found(parameters, request)
+      const names = new Set(all.flatMap(one => Object.keys(one.labels)))
       return limited(parameters, [...names].sort())
     },
     '/api/v1/metadata': parameters => metadata(parameters.get('metric')),
@@ -75,20 +77,21 @@ export function prometheusRoutes(app: FastifyInstance, deps: ServeDeps, settings
       handler: (request, reply) => answered(request, reply, answer),
     })
   app.get('/api/v1/label/:name/values', options, (request, reply) =>
-    answered(request, reply, parameters => {
+    answered(request, reply, async parameters => {
       const { name } = request.params as { name: string }
-      const values = new Set(found(parameters, request).flatMap(one => one.labels[name] ?? []))
+      const all = await found(parameters, request)
+      const values = new Set(all.flatMap(one => one.labels[name] ?? []))
       return limited(parameters, [...values].sort())
     }),
   )
 }
 
-function answered(request: FastifyRequest, reply: FastifyReply, answer: Answer): FastifyReply {
+async function answered(request: FastifyRequest, reply: FastifyReply, answer: Answer): Promise<FastifyReply> {
   const parameters = new URLSearchParams(request.url.split('?')[1] ?? '')
   if (typeof request.body === 'string')
     for (const [name, value] of new URLSearchParams(request.body)) parameters.append(name, value)
   try {
-    const data = answer(parameters, request)
+    const data = await answer(parameters, request)
     return reply.type('application/json; charset=utf-8').send(JSON.stringify({ status: 'success', data }))
   } catch (error) {
     if (!(error instanceof QueryError)) throw error
@@ -99,18 +102,23 @@ function answered(request: FastifyRequest, reply: FastifyReply, answer: Answer):
   }
 }
 
-function instant(deps: ServeDeps, tenant: string | undefined, text: string, timeMs: number): unknown {
+async function instant(
+  deps: ServeDeps,
+  tenant: string | undefined,
+  text: string,
+  timeMs: number,
+): Promise<unknown> {
   const query = parseQuery(text)
   if (query.type === 'number') return { resultType: 'scalar', result: point(timeMs, query.value) }
   const result = []
-  for (const one of select(deps, tenant, query.matchers)) {
+  for (const one of await select(deps, tenant, query.matchers)) {
     const value = one.at(timeMs)
     if (!Number.isNaN(value)) result.push({ metric: one.labels, value: point(timeMs, value) })
   }
   return { resultType: 'vector', result }
 }
 
-function range(deps: ServeDeps, tenant: string | undefined, parameters: Parameters): unknown {
+async function range(deps: ServeDeps, tenant: string | undefined, parameters: Parameters): Promise<unknown> {
   const query = parseQuery(wanted(parameters, 'query'))
   const from = timeOf(parameters, 'start')
   const to = timeOf(parameters, 'end')
@@ -127,7 +135,7 @@ function range(deps: ServeDeps, tenant: string | undefined, parameters: Paramete
     }
   const result = []
   let sum = 0
-  for (const one of select(deps, tenant, query.matchers)) {
+  for (const one of await select(deps, tenant, query.matchers)) {
     const values = valuesAt(one, times)
     sum += values.length
     if (sum > ANSWER_POINTS_MAX)
@@ -154,12 +162,16 @@ function point(timeMs: number, value: number): [number, string] {
 }
 
 /** The series any of the selectors means; all, when none is given. */
-function series(deps: ServeDeps, tenant: string | undefined, selectors: readonly string[]): PromSeries[] {
+async function series(
+  deps: ServeDeps,
+  tenant: string | undefined,
+  selectors: readonly string[],
+): Promise<PromSeries[]> {
   const everything: Matcher[][] = [[]]
   const all = selectors.length === 0 ? everything : selectors.map(text => parseSelector(text.trim()))
   const byLabels = new Map<string, PromSeries>()
   for (const matchers of all)
-    for (const one of select(deps, tenant, matchers)) byLabels.set(JSON.stringify(one.labels), one)
+    for (const one of await select(deps, tenant, matchers)) byLabels.set(JSON.stringify(one.labels), one)
   return [...byLabels.values()]
 }
 

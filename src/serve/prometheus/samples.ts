@@ -36,11 +36,11 @@ const COLUMN: Record<Exclude<MetricName, 'foreshock_disruption'>, keyof HistoryC
 }
 
 /** The series that `matchers` want, to be asked one after the other. Throws QueryError on too many. */
-export function select(
+export async function select(
   deps: ServeDeps,
   tenant: string | undefined,
   matchers: readonly Matcher[],
-): PromSeries[] {
+): Promise<PromSeries[]> {
   const found: PromSeries[] = []
   const take = (series: PromSeries) => {
     if (found.length === SERIES_MAX)
@@ -48,6 +48,8 @@ export function select(
     found.push(series)
   }
   const names = (Object.keys(METRICS) as MetricName[]).filter(name => wants(matchers, '__name__', name))
+  // First, so that the series are read at one moment.
+  const disruptions = names.includes('foreshock_disruption') ? await disruptionsOf(deps, tenant) : []
   const columns = names.filter(name => name !== 'foreshock_disruption')
   const history = new OneHistory(deps)
   if (columns.length > 0) {
@@ -64,14 +66,12 @@ export function select(
       }
     }
   }
-  if (names.includes('foreshock_disruption')) {
-    for (const one of disruptionsOf(deps, tenant)) {
-      const labels = disruptionLabels(one)
-      if (!matchers.every(matcher => matcher.matches(labels[matcher.name] ?? ''))) continue
-      const from = Date.parse(one.detectedAt)
-      const to = one.resolvedAt === null ? Number.POSITIVE_INFINITY : Date.parse(one.resolvedAt)
-      take({ labels, at: timeMs => (timeMs >= from && timeMs < to ? one.score : Number.NaN) })
-    }
+  for (const one of disruptions) {
+    const labels = disruptionLabels(one)
+    if (!matchers.every(matcher => matcher.matches(labels[matcher.name] ?? ''))) continue
+    const from = Date.parse(one.detectedAt)
+    const to = one.resolvedAt === null ? Number.POSITIVE_INFINITY : Date.parse(one.resolvedAt)
+    take({ labels, at: timeMs => (timeMs >= from && timeMs < to ? one.score : Number.NaN) })
   }
   return found
 }
@@ -99,9 +99,10 @@ function disruptionLabels(one: Disruption): Record<string, string> {
 }
 
 /** The newest of the record, and those of the board as they stand now. */
-function disruptionsOf(deps: ServeDeps, tenant: string | undefined): Disruption[] {
+async function disruptionsOf(deps: ServeDeps, tenant: string | undefined): Promise<Disruption[]> {
   const query = { limit: 1000, ...(tenant === undefined ? {} : { tenant }) }
-  const all = new Map(deps.index.disruptions(query).items.map(one => [one.id, one]))
+  const recorded = await deps.index.disruptions(query)
+  const all = new Map(recorded.items.map(one => [one.id, one]))
   for (const one of deps.board()) if (tenant === undefined || one.tenant === tenant) all.set(one.id, one)
   return [...all.values()].filter(one => one.status !== 'retracted')
 }
