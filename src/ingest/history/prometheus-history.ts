@@ -1,5 +1,5 @@
+import { ByteWriter } from '../../core/byte-writer.ts'
 import { TYPE } from '../families.ts'
-import { ByteWriter } from './byte-writer.ts'
 import { PrometheusClient, TooMuch } from './prometheus-client.ts'
 import { rangeQuery } from './range-query.ts'
 import { remoteRead } from './remote-read.ts'

@@ -1,7 +1,7 @@
+import { ByteWriter } from '../../core/byte-writer.ts'
 import { ForeshockError } from '../../core/errors.ts'
 import { SNAPPY_SLACK, snappyDecode, snappyLength, snappyLiterals } from '../../math/snappy.ts'
 import { ProtoReader, utf8, wellFramed } from '../protobuf.ts'
-import { ByteWriter } from './byte-writer.ts'
 import { type PrometheusClient, TooMuch } from './prometheus-client.ts'
 import type { Matcher } from './selector.ts'
 import type { HistorySlab } from './slab.ts'

@@ -1,4 +1,4 @@
-import { ByteWriter, varintSize } from './byte-writer.ts'
+import { ByteWriter, varintSize } from '../../core/byte-writer.ts'
 
 /** A body is sent on when it is this long, so that no body limit is met. */
 const BODY_BYTES = 1_048_576

@@ -1,6 +1,6 @@
 const UTF8 = new TextEncoder()
 
-/** Writes protobuf wire format into one growing buffer. */
+/** Writes varints, numbers and fields, as protobuf's wire format has them, into one growing buffer. */
 export class ByteWriter {
   #bytes: Uint8Array
   #view: DataView

@@ -1,0 +1,59 @@
+/**
+ * Reads what a `ByteWriter` wrote. It never throws: what lies past the end reads as 0, and `broken` is set for good.
+ */
+export class ByteCursor {
+  readonly bytes: Uint8Array
+  at: number
+  broken = false
+  readonly #view: DataView
+
+  constructor(bytes: Uint8Array, at = 0) {
+    this.bytes = bytes
+    this.at = at
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+
+  get left(): number {
+    return this.bytes.length - this.at
+  }
+
+  byte(): number {
+    if (this.at < this.bytes.length) return this.bytes[this.at++]
+    this.broken = true
+    return 0
+  }
+
+  /** An unsigned varint below 2^53. */
+  varint(): number {
+    let value = 0
+    for (let scale = 1; scale <= 2 ** 49; scale *= 128) {
+      const byte = this.byte()
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) {
+        if (value <= Number.MAX_SAFE_INTEGER) return value
+        break
+      }
+    }
+    this.broken = true
+    return 0
+  }
+
+  double(): number {
+    if (this.left < 8) {
+      this.broken = true
+      return 0
+    }
+    this.at += 8
+    return this.#view.getFloat64(this.at - 8, true)
+  }
+
+  /** The next bytes, lent; empty where there are not as many. */
+  take(length: number): Uint8Array {
+    if (length > this.left) {
+      this.broken = true
+      return this.bytes.subarray(0, 0)
+    }
+    this.at += length
+    return this.bytes.subarray(this.at - length, this.at)
+  }
+}
