@@ -4,7 +4,7 @@ import type { Detector, DetectorContext } from './core/detector.ts'
 import type { ForeshockError } from './core/errors.ts'
 import { sha256 } from './core/identity.ts'
 import { LocalTime } from './core/local-time.ts'
-import type { Rejects } from './core/rejects.ts'
+import { Rejects } from './core/rejects.ts'
 import { SeriesTable } from './core/series.ts'
 import { VERSION } from './core/version.ts'
 import { AbsenceDetector } from './detectors/absence.ts'
@@ -32,6 +32,9 @@ export interface Assembled extends PipelineParts {
   readonly history: WindowHistory
   readonly disruptions: Disruptions
 }
+
+/** What a disruption stage of a fleet holds: the scorers have scored. */
+export type StageParts = Pick<Assembled, 'series' | 'history' | 'disruptions'>
 
 /** How learned models are had, and who is told of windows that two of their versions scored. */
 export type ModelsPort = Pick<ModelMemberOptions, 'openModel' | 'observe'>
@@ -81,6 +84,35 @@ export function intakeOptions({ ingest, server }: Config): Partial<IntakeOptions
   }
 }
 
+function historyOf({ features }: Config, context: { readonly series: SeriesTable }): WindowHistory {
+  const { step: stepMs, historyWindows: depth, historyBudget: budgetBytes } = features
+  return new WindowHistory({ stepMs, depth, budgetBytes }, context)
+}
+
+function disruptionsOf(
+  config: Config,
+  context: { readonly series: SeriesTable; readonly history: WindowHistory },
+  { detectors }: Pick<Ensemble, 'detectors'>,
+  digests: (names: Iterable<string>) => Readonly<Record<string, string>> | undefined = () => undefined,
+): Disruptions {
+  const disruptions = new Disruptions(
+    {
+      ...DISRUPTION_DEFAULTS,
+      stepMs: config.features.step,
+      ...defined({ openAt: config.disruptions.openEvidence }),
+      maxOpen: config.disruptions.maxOpen,
+      configDigest: configDigest(config),
+      models: Object.fromEntries(detectors.map(detector => [detector.id, VERSION])),
+      modelsOf: names => digests(names) ?? {},
+      log: 'record',
+      linksBase: config.server.publicUrl?.replace(/\/$/, '') ?? '',
+    },
+    { ...context, maintenance: new Maintenance(maintenanceOf(config)) },
+  )
+  disruptions.addEdges(config.disruptions.topology, 0)
+  return disruptions
+}
+
 /**
  * Builds the stages of the pipeline, the same for the live service and for replay. `onWarning` is told, once each, what
  * has to be done without. `models` opens the packages of learned models that are ordered to score; without it none can.
@@ -94,10 +126,7 @@ export function assemble(
   const { features, detection } = config
   const series = new SeriesTable(config.ingest.maxSeries)
   const context = { series, rejects, stepMs: features.step }
-  const history = new WindowHistory(
-    { stepMs: features.step, depth: features.historyWindows, budgetBytes: features.historyBudget },
-    context,
-  )
+  const history = historyOf(config, context)
   const options = {
     ...ENSEMBLE_DEFAULTS,
     ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
@@ -131,22 +160,25 @@ export function assemble(
     pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
     models: learned,
   })
-  const disruptions = new Disruptions(
-    {
-      ...DISRUPTION_DEFAULTS,
-      stepMs: features.step,
-      ...defined({ openAt: config.disruptions.openEvidence }),
-      maxOpen: config.disruptions.maxOpen,
-      configDigest: configDigest(config),
-      models: Object.fromEntries(scoring.detectors.map(detector => [detector.id, VERSION])),
-      ...(learned ? { modelsOf: (names: Iterable<string>) => learned.digests(names) } : {}),
-      log: 'record',
-      linksBase: config.server.publicUrl?.replace(/\/$/, '') ?? '',
-    },
-    { series, history, maintenance: new Maintenance(maintenanceOf(config)) },
-  )
-  disruptions.addEdges(config.disruptions.topology, 0)
+  const disruptions = disruptionsOf(config, { series, history }, scoring, names => learned?.digests(names))
   return { series, intake, windows, scoring, disruptions, history }
+}
+
+/** The parts of one disruption stage, as `assemble` builds them. */
+export function assembleStage(config: Config): StageParts {
+  const series = new SeriesTable(config.ingest.maxSeries)
+  const history = historyOf(config, { series })
+  return { series, history, disruptions: disruptionsOf(config, { series, history }, scorerOf(config)) }
+}
+
+/** A scorer that scores nothing: it knows who would, for the events to name them. */
+function scorerOf({ detection, features }: Config): Ensemble {
+  const series = new SeriesTable(1)
+  const context = { series, rejects: new Rejects(), stepMs: features.step }
+  const detectors = detectorsOf(context, { ...detection, combiner: false }, () => {})
+  const history = new WindowHistory({ stepMs: features.step, depth: 1, budgetBytes: 0 }, { series })
+  const pool = detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined
+  return new Ensemble(detectors, ENSEMBLE_DEFAULTS, context, { pool })
 }
 
 /** The object without the keys whose value is undefined, as exact optional types want it. */

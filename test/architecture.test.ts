@@ -116,6 +116,7 @@ describe('dependency rules', () => {
   it('engines stay in their rooms', () => {
     const homes: readonly (readonly [RegExp, RegExp])[] = [
       [/^kafkajs/, /^bus\/kafka/],
+      [/^ioredis/, /^store\/redis/],
       [/^onnxruntime/, /^detectors\/onnx/],
       [/^@tensorflow\//, /^detectors\/tfjs/],
       [/^(fastify|@fastify\/|@grpc\/)/, /^serve\//],

@@ -35,6 +35,7 @@ const KINDS: readonly EnvelopeKind[] = [
   'tick',
   'maintenance',
   'model',
+  'columns',
 ]
 const ENCODINGS: readonly Envelope['encoding'][] = ['identity', 'gzip', 'snappy']
 

@@ -218,6 +218,11 @@ class MemoryMember implements StreamGroup {
     this.#group.offsets.set(partition, nextOffset)
   }
 
+  async committed(partition: number): Promise<number | undefined> {
+    this.#log.topic(this.#group.topic)
+    return this.#group.offsets.get(partition)
+  }
+
   pause(partition: number): void {
     this.#paused.add(partition)
     this.#workers.get(partition)?.pause()

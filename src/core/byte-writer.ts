@@ -15,6 +15,11 @@ export class ByteWriter {
     this.length = 0
   }
 
+  /** What was written, lent until the next write. */
+  lend(): Uint8Array {
+    return this.#bytes.subarray(0, this.length)
+  }
+
   /** A copy of what was written. */
   take(): Uint8Array {
     return this.#bytes.slice(0, this.length)
@@ -31,6 +36,11 @@ export class ByteWriter {
     this.#bytes[this.length++] = rest
   }
 
+  /** A zigzag varint, exact within ±2^52. */
+  signed(value: number): void {
+    this.varint(value < 0 ? -2 * value - 1 : 2 * value)
+  }
+
   double(value: number): void {
     this.#room(8)
     this.#view.setFloat64(this.length, value, true)
@@ -41,6 +51,13 @@ export class ByteWriter {
     this.#room(from.length)
     this.#bytes.set(from, this.length)
     this.length += from.length
+  }
+
+  /** A text behind its length. */
+  string(content: string): void {
+    const bytes = UTF8.encode(content)
+    this.varint(bytes.length)
+    this.bytes(bytes)
   }
 
   /** A field of wire type 2. */

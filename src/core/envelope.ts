@@ -8,6 +8,8 @@ export type EnvelopeKind =
   | 'otlp-protobuf'
   | 'otlp-json'
   | 'json-lines'
+  /** Raw points as one gateway of a fleet hands them to a scorer. */
+  | 'columns'
   | 'change'
   | 'tick'
   | 'maintenance'

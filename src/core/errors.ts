@@ -78,6 +78,10 @@ export const ERRORS = {
     cause: 'a tenant sends or asks for more than it may',
     remedy: 'send less, or raise the quota named in the message',
   },
+  FS_AWAY: {
+    cause: 'a part of the fleet that this needs cannot be reached now',
+    remedy: 'try again as Retry-After says; /readyz and the log say what is away',
+  },
   FS_IO: {
     cause: 'a disk or network peer failed',
     remedy: 'see the message; it is retried where that helps',

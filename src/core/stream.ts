@@ -74,6 +74,8 @@ export interface StreamGroup {
   run(owner: PartitionOwner): Promise<void>
   /** Tells the engine how far a partition is, for lag shown outside; what decides is the owner's own position. */
   commit(partition: number, nextOffset: number): Promise<void>
+  /** How far the group has told that it is; undefined when it never did. For owners that keep no position of their own. */
+  committed(partition: number): Promise<number | undefined>
   /** Takes no messages of a partition until `resume`: what follows it cannot keep up. */
   pause(partition: number): void
   resume(partition: number): void

@@ -1,6 +1,6 @@
-import type { Converter } from './convert.ts'
 import type { LabelSet } from './labels.ts'
 import type { IntakeOptions } from './options.ts'
+import type { PointSink } from './point-sink.ts'
 import type { HistogramPoint } from './points.ts'
 import type { ProtoReader } from './protobuf.ts'
 import type { Tally } from './tally.ts'
@@ -8,7 +8,7 @@ import type { Tally } from './tally.ts'
 /** What every decoder works with; lent for one body. */
 export interface DecodeContext {
   readonly reader: ProtoReader
-  readonly convert: Converter
+  readonly convert: PointSink
   readonly labels: LabelSet
   readonly point: HistogramPoint
   readonly tally: Tally

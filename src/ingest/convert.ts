@@ -14,23 +14,13 @@ import {
 } from './groups.ts'
 import { parseKey, rateUnit, unitFor } from './naming.ts'
 import type { IntakeOptions } from './options.ts'
+import type { PointSink, WireSpec } from './point-sink.ts'
 import { addPoint, addPointGap, type HistogramPoint, type PointStream } from './points.ts'
 import type { Tally } from './tally.ts'
 import { PLAN, WireTable } from './wire-table.ts'
 
-/** A series as its sender describes it. Labels are checked and named as ours. */
-export interface WireSpec {
-  readonly tenant: string
-  readonly metric: string
-  readonly labels: Record<string, string>
-  /** One of TYPE. */
-  readonly type: number
-  /** As declared, '' when not. */
-  readonly unit: string
-}
-
 /** Wire samples → converted samples: rates, quantiles, means; all state between bodies is here. */
-export class Converter {
+export class Converter implements PointSink {
   readonly table: WireTable
   readonly families = new Families()
   readonly groups: (Group | undefined)[] = []

@@ -1,5 +1,6 @@
 import { KIND_TRAITS, metricKind, type Unit, unitOf } from '../core/metric-kind.ts'
 import { type Labels, type SeriesMeta, seriesKey } from '../core/series.ts'
+import { TYPE } from './families.ts'
 import type { IntakeOptions } from './options.ts'
 
 const WORD_UNITS: Readonly<Record<string, string>> = {
@@ -47,12 +48,32 @@ export function parseKey(text: string): { metric: string; labels: Record<string,
   return { metric: text.slice(0, open), labels }
 }
 
-export function entityOf(metric: string, labels: Labels, options: IntakeOptions): string {
+export function entityOf(
+  metric: string,
+  labels: Labels,
+  options: Pick<IntakeOptions, 'entityLabels'>,
+): string {
   for (const name of options.entityLabels) if (labels[name]) return labels[name]
   // Service graphs of tracing systems name both ends of a call and nobody else: it is about who is called.
   if (labels.client && labels.server) return labels.server
   const end = metric.search(/[_.:]/)
   return end > 0 ? metric.slice(0, end) : 'unknown'
+}
+
+/**
+ * The entity that the series of a wire will have, from what its sender says of it alone: what decides a partition must
+ * not depend on what was learned before. It differs from `metaOf` in one case only: a counter without `_total`, without
+ * any label that names an entity and with a name of one word, whose type comes by remote write 1.0 metadata.
+ */
+export function entityOfWire(
+  metric: string,
+  labels: Labels,
+  type: number,
+  options: Pick<IntakeOptions, 'entityLabels'>,
+): string {
+  const derived =
+    type === TYPE.counter || type === TYPE.delta || type === TYPE.points || labels.quantile !== undefined
+  return entityOf(derived && !/[_.:]/.test(metric) ? `${metric}:` : metric, labels, options)
 }
 
 /** Everything known of a series, from its name, labels, declared unit and the user's overrides. */

@@ -19,6 +19,8 @@ export interface AlertmanagerOptions {
   readonly timeoutMs?: number
   readonly clock?: Clock
   readonly telemetry?: Telemetry
+  /** Told of the active silences of an Alertmanager, by its URL, whenever it was asked. */
+  readonly onSilences?: (url: string, silences: readonly Silence[]) => void
 }
 
 const RESEND_MS = 60_000
@@ -63,6 +65,7 @@ export class AlertmanagerSink implements DisruptionSink {
   readonly #timeoutMs: number
   readonly #clock: Clock
   readonly #telemetry: Telemetry | undefined
+  readonly #onSilences: NonNullable<AlertmanagerOptions['onSilences']>
   readonly #peers: readonly Peer[]
   readonly #alerts = new Map<string, Alert>()
   readonly #timer: NodeJS.Timeout
@@ -75,6 +78,7 @@ export class AlertmanagerSink implements DisruptionSink {
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS
     this.#clock = options.clock ?? systemClock
     this.#telemetry = options.telemetry
+    this.#onSilences = options.onSilences ?? (() => {})
     this.#peers = options.urls.map(text => {
       const url = text.replace(/\/$/, '')
       const peer: Peer = {
@@ -120,9 +124,14 @@ export class AlertmanagerSink implements DisruptionSink {
     await Promise.all(this.#peers.map(peer => peer.send.commit()))
   }
 
+  /** Lets go of alerts without closing them: somebody else keeps them up from here on. */
+  release(isTheirs: (disruption: string) => boolean): void {
+    for (const id of [...this.#alerts.keys()]) if (isTheirs(id)) this.#forget(id)
+  }
+
   /** Ids of the active silences that match; empty when it is not silenced. */
   silencedBy(disruption: Disruption): readonly string[] {
-    const labels = this.#alerts.get(disruption.id)?.labels ?? labelsOf(disruption)
+    const labels = this.#alerts.get(disruption.id)?.labels ?? alertLabels(disruption)
     const ids = this.#peers.flatMap(peer =>
       peer.silences.filter(one => silences(one, labels)).map(one => one.id),
     )
@@ -135,8 +144,10 @@ export class AlertmanagerSink implements DisruptionSink {
       this.#peers.map(async peer => {
         try {
           const answer = await fetch(`${peer.url}/api/v2/silences`, { signal: this.#signal() })
-          if (answer.ok) peer.silences = activeSilences(await answer.json())
-          else await answer.body?.cancel()
+          if (answer.ok) {
+            peer.silences = activeSilences(await answer.json())
+            this.#onSilences(peer.url, peer.silences)
+          } else await answer.body?.cancel()
         } catch {
           // asked again by the next tick
         }
@@ -210,7 +221,7 @@ export class AlertmanagerSink implements DisruptionSink {
     const startMs = known?.startMs ?? Math.min(now, Date.parse(disruption.startedAt))
     const resolvedMs = Date.parse(disruption.resolvedAt ?? disruption.updatedAt)
     return {
-      labels: known?.labels ?? labelsOf(disruption),
+      labels: known?.labels ?? alertLabels(disruption),
       annotations: annotationsOf(disruption),
       generatorURL: this.#externalUrl + disruption.links.self,
       startMs,
@@ -233,7 +244,7 @@ export class AlertmanagerSink implements DisruptionSink {
 }
 
 /** Identity. Anything that may change in a disruption's life would make it another alert. */
-function labelsOf(disruption: Disruption): Record<string, string> {
+export function alertLabels(disruption: Disruption): Record<string, string> {
   return {
     alertname: 'ForeshockDisruption',
     disruption: disruption.id,

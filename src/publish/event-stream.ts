@@ -84,6 +84,19 @@ class Listener implements Subscription {
   }
 }
 
+interface Told {
+  readonly event: DisruptionEvent
+  readonly timeMs: number
+}
+
+export interface EventStreamOptions {
+  /**
+   * Where several tell, they differ in the order of what came about at one time. Who comes back gets what came about so
+   * long before the event it names as well, ms: ids repeat rather than go missing. Default 0.
+   */
+  readonly overlapMs?: number
+}
+
 /**
  * The live stream of events. Whoever comes back names the last event it saw and gets what it missed, from memory
  * or from the record. An id that is known nowhere gets everything in memory: ids repeat rather than go missing.
@@ -91,20 +104,23 @@ class Listener implements Subscription {
 export class EventStream implements DisruptionSink {
   readonly name = 'sse'
   readonly pending = 0
-  readonly #record: RecordLog | undefined
+  readonly #record: Pick<RecordLog, 'read'> | undefined
+  readonly #overlapMs: number
   readonly #listeners = new Set<Listener>()
-  #recent: DisruptionEvent[] = []
+  #recent: Told[] = []
 
-  constructor(record?: RecordLog) {
+  constructor(record?: Pick<RecordLog, 'read'>, { overlapMs = 0 }: EventStreamOptions = {}) {
     this.#record = record
+    this.#overlapMs = overlapMs
   }
 
   get listeners(): number {
     return this.#listeners.size
   }
 
-  async publish(event: DisruptionEvent): Promise<void> {
-    this.#recent.push(event)
+  /** `timeMs`: when it came about, where that is not its own time. */
+  async publish(event: DisruptionEvent, timeMs = event.timeMs): Promise<void> {
+    this.#recent.push({ event, timeMs })
     if (this.#recent.length >= 2 * RING) this.#recent = this.#recent.slice(-RING)
     for (const listener of [...this.#listeners]) listener.offer(event)
   }
@@ -115,11 +131,12 @@ export class EventStream implements DisruptionSink {
     const listener = new Listener(to, left => this.#listeners.delete(left))
     this.#listeners.add(listener)
     if (lastEventId === undefined || lastEventId === '') return listener
-    const at = this.#recent.findLastIndex(event => event.id === lastEventId)
+    const at = this.#recent.findLastIndex(({ event }) => event.id === lastEventId)
     if (at < 0 && this.#record) {
       listener.replay(() => this.#missed(lastEventId)).catch(() => listener.end('closed'))
     } else {
-      for (const event of this.#recent.slice(at + 1)) listener.offer(event)
+      const before = at < 0 ? [] : this.#beside(this.#recent[at], this.#recent.slice(0, at))
+      for (const { event } of [...before, ...this.#recent.slice(at + 1)]) listener.offer(event)
     }
     return listener
   }
@@ -128,20 +145,33 @@ export class EventStream implements DisruptionSink {
     for (const listener of [...this.#listeners]) listener.end('closed')
   }
 
+  /** What came about shortly before an event and is about something else. */
+  #beside(told: Told, before: readonly Told[]): Told[] {
+    if (this.#overlapMs === 0) return []
+    return before.filter(
+      ({ event, timeMs }) =>
+        timeMs >= told.timeMs - this.#overlapMs && event.disruption.id !== told.event.disruption.id,
+    )
+  }
+
   /** Events of the record after `lastEventId`, the newest of them; of memory when the record does not know it. */
   async #missed(lastEventId: string): Promise<DisruptionEvent[]> {
     let found = false
-    let missed: DisruptionEvent[] = []
-    for await (const { entry } of (this.#record as RecordLog).read()) {
+    let before: Told[] = []
+    let missed: Told[] = []
+    for await (const { entry, timeMs } of (this.#record as Pick<RecordLog, 'read'>).read()) {
       if (entry.type !== 'disruption') continue
+      const told = { event: entry.event, timeMs }
       if (entry.event.id === lastEventId) {
         found = true
-        missed = []
-      } else if (found && !entry.event.held) {
-        missed.push(entry.event)
+        missed = this.#beside(told, before)
+      } else if (!entry.event.held) {
+        if (found) missed.push(told)
+        else if (this.#overlapMs > 0) before.push(told)
         if (missed.length >= 2 * REPLAY_MAX) missed = missed.slice(-REPLAY_MAX)
+        if (before.length >= 2 * REPLAY_MAX) before = before.slice(-REPLAY_MAX)
       }
     }
-    return (found ? missed : this.#recent).slice(-REPLAY_MAX)
+    return (found ? missed : this.#recent).slice(-REPLAY_MAX).map(({ event }) => event)
   }
 }

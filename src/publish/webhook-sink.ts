@@ -3,44 +3,26 @@ import { systemClock } from '../core/clock.ts'
 import type { DisruptionEvent } from '../core/disruption.ts'
 import type { DisruptionSink } from '../core/ports.ts'
 import type { Telemetry } from '../core/telemetry.ts'
-import { CLOUDEVENTS_TYPE, cloudEvent, fittedJson } from './cloudevents.ts'
 import { type DeadLetter, type Delivery, DeliveryQueue } from './delivery-queue.ts'
-import { Poster } from './post.ts'
-import { webhookHeaders, webhookKeys } from './signature.ts'
-import { checkedTarget, type TargetPolicy } from './target.ts'
+import {
+  type RetryPolicy,
+  retryWaitMs,
+  WEBHOOK_RETRY,
+  WebhookPost,
+  type WebhookTarget,
+} from './webhook-post.ts'
 
-export interface RetryPolicy {
-  /** Wait after the first failure, ms; it triples from one to the next, each varied by ± half. */
-  readonly firstMs: number
-  readonly longestMs: number
-  /** An event older than this becomes a dead letter, ms. */
-  readonly giveUpMs: number
-}
-
-export interface WebhookOptions {
+export interface WebhookOptions extends WebhookTarget {
   readonly name?: string
-  readonly url: string
-  /** One `whsec_…` secret, or several separated by spaces while they are being rotated. */
-  readonly secret: string
   /** The file that keeps what is not yet delivered. */
   readonly queueFile: string
-  /** CloudEvents `source`: a URI of this Foreshock. */
-  readonly source: string
-  readonly target?: TargetPolicy
   readonly retry?: RetryPolicy
-  readonly timeoutMs?: number
   readonly clock?: Clock
   /** 0..1, for the variation of waits. */
   readonly random?: () => number
   readonly telemetry?: Telemetry
 }
 
-const RETRY: RetryPolicy = { firstMs: 5000, longestMs: 4 * 3_600_000, giveUpMs: 24 * 3_600_000 }
-const WAIT_FACTOR = 3
-/** The specification recommends 15 to 30 s. */
-const TIMEOUT_MS = 15_000
-/** "Usually smaller than 20 kB". */
-const BODY_BYTES_MAX = 20_000
 /** Requests under way at once. */
 const CONCURRENT_MAX = 4
 
@@ -51,9 +33,7 @@ const CONCURRENT_MAX = 4
  */
 export class WebhookSink implements DisruptionSink {
   readonly name: string
-  readonly #source: string
-  readonly #keys: readonly Buffer[]
-  readonly #poster: Poster
+  readonly #post: WebhookPost
   readonly #queue: DeliveryQueue
   readonly #retry: RetryPolicy
   readonly #clock: Clock
@@ -64,13 +44,11 @@ export class WebhookSink implements DisruptionSink {
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  private constructor(options: WebhookOptions, url: URL, keys: readonly Buffer[], queue: DeliveryQueue) {
-    this.name = options.name ?? `webhook:${url.hostname}`
-    this.#source = options.source
-    this.#keys = keys
-    this.#poster = new Poster(url, options.target ?? {}, options.timeoutMs ?? TIMEOUT_MS)
+  private constructor(options: WebhookOptions, post: WebhookPost, queue: DeliveryQueue) {
+    this.name = options.name ?? `webhook:${post.hostname}`
+    this.#post = post
     this.#queue = queue
-    this.#retry = options.retry ?? RETRY
+    this.#retry = options.retry ?? WEBHOOK_RETRY
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? Math.random
     this.#telemetry = options.telemetry
@@ -78,9 +56,8 @@ export class WebhookSink implements DisruptionSink {
 
   /** Goes on with what an earlier run left. Throws FS_CONFIG_INVALID for a bad target or secret, FS_IO. */
   static async open(options: WebhookOptions): Promise<WebhookSink> {
-    const url = checkedTarget(options.url, options.target ?? {})
-    const keys = webhookKeys(options.secret)
-    const sink = new WebhookSink(options, url, keys, await DeliveryQueue.open(options.queueFile))
+    const post = new WebhookPost(options)
+    const sink = new WebhookSink(options, post, await DeliveryQueue.open(options.queueFile))
     sink.#pump()
     return sink
   }
@@ -128,7 +105,7 @@ export class WebhookSink implements DisruptionSink {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#timer)
-    this.#poster.close()
+    this.#post.close()
     await Promise.all(this.#underway.values())
     await this.#queue.close()
   }
@@ -164,38 +141,24 @@ export class WebhookSink implements DisruptionSink {
 
   /** Never rejects. */
   async #attempt(id: string, delivery: Delivery): Promise<void> {
-    try {
-      const body = fittedJson(cloudEvent(delivery.event, this.#source), BODY_BYTES_MAX)
-      const headers = {
-        'content-type': CLOUDEVENTS_TYPE,
-        'user-agent': 'foreshock',
-        ...webhookHeaders(this.#keys, id, this.#clock(), body),
-      }
-      const { status, retryAfterMs } = await this.#poster.post(headers, body, this.#clock())
-      if (status >= 200 && status < 300) {
-        this.#queue.delivered(id)
-        this.#count('delivered')
-      } else if (status === 410) {
-        this.#gone()
-      } else {
-        const throttled = status === 429 || status === 503 ? (retryAfterMs ?? 0) : 0
-        this.#failed(id, delivery, `answered ${status}`, Math.min(throttled, this.#retry.giveUpMs))
-      }
-    } catch (cause) {
-      // Cut by `close`: not the receiver's failure.
-      if (!this.#closed) this.#failed(id, delivery, cause instanceof Error ? cause.message : String(cause), 0)
+    const done = await this.#post.attempt(delivery.event, this.#clock())
+    if (done.outcome === 'gone') this.#gone()
+    else if (done.outcome === 'delivered') {
+      this.#queue.delivered(id)
+      this.#count('delivered')
+    } else if (!this.#closed) {
+      // Else it was cut by `close`: not the receiver's failure.
+      this.#failed(id, delivery, done.error, Math.min(done.throttledMs, this.#retry.giveUpMs))
     }
   }
 
   #failed(id: string, delivery: Delivery, error: string, throttledMs: number): void {
     this.#count('failed')
     const now = this.#clock()
-    const { firstMs, longestMs, giveUpMs } = this.#retry
-    const plain = Math.min(longestMs, firstMs * WAIT_FACTOR ** delivery.attempts)
-    const waitMs = Math.max(plain * (0.5 + this.#random()), throttledMs)
+    const waitMs = Math.max(retryWaitMs(this.#retry, delivery.attempts, this.#random()), throttledMs)
     if (throttledMs > 0) this.#pausedUntilMs = now + throttledMs
     this.#queue.failed(id, now + waitMs, error)
-    if (now + waitMs - delivery.atMs > giveUpMs) this.#bury(id, error)
+    if (now + waitMs - delivery.atMs > this.#retry.giveUpMs) this.#bury(id, error)
   }
 
   #gone(): void {

@@ -71,7 +71,7 @@ export function changeQueries(app: FastifyInstance, deps: ServeDeps): void {
     querystring: changesQuery,
     response: { 200: changesPage },
   }
-  typed.get('/api/changes', { config: { scope: 'read' }, schema }, request => {
+  typed.get('/api/changes', { config: { scope: 'read', live: true }, schema }, request => {
     const { entity, kind, from, to, cursor, limit } = request.query
     const found = deps
       .changes(visibleTenant(request))

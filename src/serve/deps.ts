@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Anomaly } from '../core/anomaly.ts'
 import type { Change } from '../core/change.ts'
@@ -19,6 +20,7 @@ import type { LiveAnswer, LiveQuestion } from '../disruptions/drill-live.ts'
 import type { Explanation } from '../disruptions/leaf-table.ts'
 import type { ApiKey } from './auth.ts'
 import type { ExperimentService } from './experiment-routes.ts'
+import type { LiveHolders } from './forward.ts'
 
 export interface EventListener {
   /** Hands an event on; false when no more can be taken until `drained` of the subscription is called. */
@@ -100,6 +102,8 @@ export interface ServeDeps {
   /** Writes to the audit trail; failures are the callee's to log. */
   audit(who: string, action: string, detail: unknown): void
   readonly clock: Clock
+  /** In a fleet: who holds live state. Routes that ask for it are passed on, and what answers them here is not asked. */
+  readonly holders?: LiveHolders
 }
 
 export interface ServeOptions {
@@ -122,11 +126,13 @@ export interface ServeOptions {
   readonly sseStuckMsMax?: number
   /** What senders are told to wait when overloaded, s. Default 5. */
   readonly retryAfterSeconds?: number
+  /** Services of parts that this process holds, reached under `/stage/<part>/`. */
+  readonly parts?: (part: string) => Pick<FastifyInstance, 'routing'> | undefined
 }
 
+type Optional = 'logger' | 'requestsPerMinuteMax' | 'parts'
 /** Options with every default filled in. */
-export type Settings = Required<Omit<ServeOptions, 'logger' | 'requestsPerMinuteMax'>> &
-  Pick<ServeOptions, 'logger' | 'requestsPerMinuteMax'>
+export type Settings = Required<Omit<ServeOptions, Optional>> & Pick<ServeOptions, Optional>
 
 export function settingsOf(options: ServeOptions): Settings {
   return {

@@ -1,8 +1,9 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Disruption } from '../core/disruption.ts'
 import { disruptionSchema } from '../core/disruption.ts'
 import type { ServeDeps, Settings } from './deps.ts'
+import type { Forwarder } from './forward.ts'
 import { notFound, visibleTenant } from './http.ts'
 import { page } from './paging.ts'
 import {
@@ -17,15 +18,31 @@ import {
   explainBody,
   explainSchema,
   idParams,
+  type StatusView,
   similarPage,
   similarQuery,
+  statusSchema,
 } from './schemas.ts'
-import { anomalyView, evidenceView, statusView, suspectView, timeText } from './views.ts'
+import { anomalyView, awayView, evidenceView, statusView, suspectView, timeText } from './views.ts'
+
+/** Open anomalies change with every window: whoever scores them knows. Ended ones are on record. */
+const asksForOpen = (request: FastifyRequest) => (request.query as { status?: unknown }).status === 'open'
 
 /** "What is disrupted now, why, since when, how sure." */
-export function disruptionRoutes(plain: FastifyInstance, deps: ServeDeps, settings: Settings): void {
+export function disruptionRoutes(
+  plain: FastifyInstance,
+  deps: ServeDeps,
+  settings: Settings,
+  forwarder?: Forwarder,
+): void {
   const app = plain.withTypeProvider<ZodTypeProvider>()
   const config = { scope: 'read' } as const
+
+  const statusOf = async (request: FastifyRequest): Promise<StatusView> => {
+    if (forwarder === undefined) return statusView(deps, settings.version, visibleTenant(request))
+    const told = statusSchema.safeParse(await forwarder.aside(request, '/api/status'))
+    return told.success ? told.data : awayView(deps, settings.version, visibleTenant(request))
+  }
 
   /** The live one where there is one: its rank is of this moment. */
   const find = async (id: string, tenant: string | undefined): Promise<Disruption> => {
@@ -45,10 +62,10 @@ export function disruptionRoutes(plain: FastifyInstance, deps: ServeDeps, settin
         response: { 200: boardSchema, ...ERRORS_OF_READS },
       },
     },
-    request => {
+    async request => {
       const tenant = visibleTenant(request)
       const items = deps.board().filter(d => tenant === undefined || d.tenant === tenant)
-      return { status: statusView(deps, settings.version, tenant), items }
+      return { status: await statusOf(request), items }
     },
   )
 
@@ -119,7 +136,7 @@ export function disruptionRoutes(plain: FastifyInstance, deps: ServeDeps, settin
   app.get(
     '/api/anomalies',
     {
-      config,
+      config: { ...config, live: asksForOpen },
       schema: {
         tags: ['disruptions'],
         summary: 'Single series that are or were strange',
@@ -155,7 +172,7 @@ export function disruptionRoutes(plain: FastifyInstance, deps: ServeDeps, settin
   app.post(
     '/api/explain',
     {
-      config,
+      config: { ...config, live: true },
       schema: {
         tags: ['disruptions'],
         summary: 'Ranked suspects for one moment',

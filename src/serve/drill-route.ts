@@ -66,7 +66,7 @@ export function drillRoute(plain: FastifyInstance, deps: ServeDeps): void {
   plain.withTypeProvider<ZodTypeProvider>().post(
     '/api/drill-down',
     {
-      config: { scope: 'read' } as const,
+      config: { scope: 'read', live: true } as const,
       schema: {
         tags: ['disruptions'],
         summary: 'Which combination of dimension values explains a deviation',

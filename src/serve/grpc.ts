@@ -10,6 +10,7 @@ import {
 import { type ErrorCode, ForeshockError } from '../core/errors.ts'
 import { Keyring } from './auth.ts'
 import { type ServeDeps, type ServeOptions, settingsOf } from './deps.ts'
+import { TENANT_HEADER, tenantNamed } from './http.ts'
 import { assertReadable, reasonsText } from './ingest-routes.ts'
 import { otlpSuccessBody } from './otlp-answer.ts'
 
@@ -39,6 +40,8 @@ const STATUS: Partial<Record<ErrorCode, status>> = {
   FS_INPUT_INVALID: status.INVALID_ARGUMENT,
   FS_INPUT_TOO_LARGE: status.INVALID_ARGUMENT,
   FS_OVERLOADED: status.UNAVAILABLE,
+  FS_QUOTA: status.UNAVAILABLE,
+  FS_AWAY: status.UNAVAILABLE,
   FS_IO: status.UNAVAILABLE,
 }
 
@@ -107,7 +110,7 @@ async function exportMetrics(
     kind: 'otlp-protobuf',
     encoding: 'identity',
     arrivalMs: deps.clock(),
-    tenant: principal.tenant ?? 'default',
+    tenant: principal.tenant ?? tenantNamed(textOf(metadata, TENANT_HEADER)) ?? 'default',
     bytes: request,
   })
   assertReadable(receipt)

@@ -10,6 +10,8 @@ declare module 'fastify' {
     speaks?: 'otlp' | 'prometheus' | 'oip'
     /** Called so often that its requests are logged at debug level only. */
     quiet?: boolean
+    /** Answered from the live state of a tenant: in a fleet another process holds it. Perhaps not every request is. */
+    live?: true | ((request: FastifyRequest) => boolean)
   }
   interface FastifyRequest {
     principal: Principal | null
@@ -33,14 +35,29 @@ export function ownerOf(request: FastifyRequest): Principal {
   )
 }
 
-/** The tenant a request's data belongs to. */
-export function tenantOf(request: FastifyRequest): string {
-  return request.principal?.tenant ?? 'default'
+/** Names the tenant, where the key is tied to none. */
+export const TENANT_HEADER = 'foreshock-tenant'
+/** Names of tenants stand in keys of series and of messages. */
+const TENANT_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
+
+/** The tenant that a header or a piece of metadata names. Throws FS_INPUT_INVALID on what is no name. */
+export function tenantNamed(sent: string | readonly string[] | undefined): string | undefined {
+  if (sent === undefined || sent === '') return undefined
+  if (typeof sent === 'string' && TENANT_NAME.test(sent)) return sent
+  throw invalid(`${TENANT_HEADER} must be letters, digits, dots, dashes and underscores, 64 at most`)
 }
 
-/** The tenant a request may see; undefined is all of them. */
+/** The tenant a request's data belongs to. */
+export function tenantOf(request: FastifyRequest): string {
+  return visibleTenant(request) ?? 'default'
+}
+
+/**
+ * The tenant a request may see; undefined is all of them. A key that is tied to a tenant sees that one whatever the
+ * header says.
+ */
 export function visibleTenant(request: FastifyRequest): string | undefined {
-  return request.principal?.tenant
+  return request.principal?.tenant ?? tenantNamed(request.headers[TENANT_HEADER])
 }
 
 /** Media type in lower case and its parameters, quotes taken off; RFC 9110 section 8.3. */

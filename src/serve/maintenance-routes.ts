@@ -38,7 +38,7 @@ export function maintenanceRoutes(plain: FastifyInstance, deps: ServeDeps): void
   app.get(
     '/api/maintenance',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', live: true },
       schema: {
         tags,
         summary: 'Maintenance windows, and which are on',
@@ -59,7 +59,7 @@ export function maintenanceRoutes(plain: FastifyInstance, deps: ServeDeps): void
   app.post(
     '/api/maintenance',
     {
-      config: { scope: 'admin' },
+      config: { scope: 'admin', live: true },
       schema: {
         tags,
         summary: 'Set up a maintenance window',
@@ -96,7 +96,7 @@ export function maintenanceRoutes(plain: FastifyInstance, deps: ServeDeps): void
   app.delete(
     '/api/maintenance/:id',
     {
-      config: { scope: 'admin' },
+      config: { scope: 'admin', live: true },
       schema: {
         tags,
         summary: 'End a maintenance window at once',
@@ -120,7 +120,7 @@ export function maintenanceRoutes(plain: FastifyInstance, deps: ServeDeps): void
   app.get(
     '/api/maintenance/preview',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', live: true },
       schema: {
         tags,
         summary: 'What a window would have hidden of what is on record',

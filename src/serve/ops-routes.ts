@@ -33,7 +33,7 @@ export function opsRoutes(app: FastifyInstance, deps: ServeDeps, settings: Setti
   app.get(
     '/api/status',
     {
-      config: { scope: 'read', quiet: true },
+      config: { scope: 'read', quiet: true, live: true },
       schema: {
         tags: ['operations'],
         summary: 'Is data arriving, is it understood, how far has it been judged',

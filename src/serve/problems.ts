@@ -37,6 +37,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   FS_BUS_TOPIC: 503,
   FS_FENCED: 503,
   FS_QUOTA: 429,
+  FS_AWAY: 503,
   FS_IO: 503,
 }
 
@@ -103,7 +104,8 @@ export function problemOfError(error: unknown, request: FastifyRequest): Problem
   const instance = request.url.split('?')[0].slice(0, 500)
   if (error instanceof ForeshockError) {
     const status = STATUS[error.code] ?? 500
-    return problemOf(error.code, status >= 500 ? OURS : error.message, instance, status)
+    const isTold = status < 500 || error.code === 'FS_AWAY'
+    return problemOf(error.code, isTold ? error.message : OURS, instance, status)
   }
   const thrown = error as FastifyError
   const errors = fieldErrors(thrown)

@@ -35,7 +35,7 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   app.get(
     '/api/series',
     {
-      config,
+      config: { ...config, live: true },
       schema: {
         tags: ['series'],
         summary: 'Series held, in order of arrival; a page may be short and still have a next',
@@ -68,7 +68,7 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   app.get(
     '/api/series/:key/scores',
     {
-      config,
+      config: { ...config, live: true },
       schema: {
         tags: ['series'],
         summary: 'Observed against expected over the recent past, newest windows first to be kept',
@@ -93,7 +93,7 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   app.get(
     '/api/detectors',
     {
-      config,
+      config: { ...config, live: true },
       schema: {
         tags: ['detectors'],
         summary: 'Detectors at work, and what rules, budgets and the calendar do',
@@ -114,7 +114,7 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   app.get(
     '/api/rejects',
     {
-      config,
+      config: { ...config, live: true },
       schema: {
         tags: ['ingest'],
         summary: 'What was refused and why: counts, and the newest examples first',
@@ -160,7 +160,7 @@ function entityRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   app.get(
     '/api/entities',
     {
-      config,
+      config: { ...config, live: true },
       schema: {
         tags: ['series'],
         summary: 'What disruptions can be about, by name',
@@ -194,7 +194,7 @@ function entityRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   app.get(
     '/api/topology',
     {
-      config,
+      config: { ...config, live: true },
       schema: {
         tags: ['series'],
         summary: 'Who calls whom',

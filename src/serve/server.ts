@@ -19,6 +19,7 @@ import { drillRoute } from './drill-route.ts'
 import { answerEarly } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
 import { experimentRoutes } from './experiment-routes.ts'
+import { Forwarder, forwardLive, mountParts } from './forward.ts'
 import { inferenceRoutes } from './inference-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
@@ -58,6 +59,9 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   stopGently(app)
   await protect(app, settings)
   authenticate(app, new Keyring(settings.keys))
+  const forwarder = deps.holders && new Forwarder(deps.holders)
+  if (forwarder) forwardLive(app, forwarder)
+  if (settings.parts) mountParts(app, settings.parts)
   await describeRoutes(app, settings.version)
   await app.register(async hot => {
     takeBytes(hot, settings.bodyBytesMax)
@@ -69,7 +73,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   })
   await app.register(async scope => {
     answerWithTags(scope)
-    disruptionRoutes(scope, deps, settings)
+    disruptionRoutes(scope, deps, settings, forwarder)
     drillRoute(scope, deps)
     seriesRoutes(scope, deps)
     windowRoutes(scope, deps)

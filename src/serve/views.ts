@@ -114,3 +114,25 @@ export function statusView(deps: ServeDeps, version: string, tenant: string | un
     disruptionsOpen: deps.board().filter(d => sees(d.tenant) && d.status === 'open').length,
   }
 }
+
+/** The same while whoever holds the live state cannot be asked. */
+export function awayView(
+  deps: Pick<ServeDeps, 'clock' | 'board' | 'ready'>,
+  version: string,
+  tenant: string | undefined,
+): StatusView {
+  const open = deps.board().filter(one => one.status === 'open')
+  return {
+    now: timeText(deps.clock()),
+    version,
+    ready: false,
+    why: [...deps.ready().why, 'what holds the live state cannot be reached now'],
+    stepMs: 0,
+    series: 0,
+    seriesLimit: 0,
+    watermark: null,
+    rejected: 0,
+    anomaliesOpen: 0,
+    disruptionsOpen: open.filter(one => tenant === undefined || one.tenant === tenant).length,
+  }
+}

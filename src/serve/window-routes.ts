@@ -47,7 +47,7 @@ export function windowRoutes(app: FastifyInstance, deps: ServeDeps): void {
   app.get(
     '/api/windows',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', live: true },
       exposeHeadRoute: false,
       schema: {
         tags: ['series'],

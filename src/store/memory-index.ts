@@ -14,7 +14,7 @@ import type {
 } from '../core/ports.ts'
 import { unapplied } from './applied.ts'
 import { comparePlaces, cursorOf, type Place, pageSize, placeOf } from './index-cursor.ts'
-import { similarity } from './similarity.ts'
+import { compareSimilar, similarity } from './similarity.ts'
 
 export interface MemoryIndexOptions {
   readonly disruptionsMax?: number
@@ -188,7 +188,7 @@ export class MemoryIndex implements RecordIndex {
       const similar = similarity(one, other)
       if (similar.similarity > 0) found.push(similar)
     }
-    return found.sort((a, b) => b.similarity - a.similarity).slice(0, pageSize(limit))
+    return found.sort(compareSimilar).slice(0, pageSize(limit))
   }
 
   async changes(limit: number): Promise<Change[]> {

@@ -321,7 +321,10 @@ function groupContract(make: MakeWorld): void {
       await group.run(owner)
       await until('all are taken', () => owner.taken.length === expected.length)
       expect(owner.texts().sort()).toEqual(expected)
+      const before = start === 1 ? undefined : 4
+      expect([await group.committed(0), await group.committed(1)]).toEqual([before, undefined])
       await group.commit(0, 4)
+      expect(await group.committed(0)).toBe(4)
       await group.close()
       expect((await rejection(group.commit(0, 4))).code).toBe('FS_FENCED')
     }

@@ -6,6 +6,8 @@ import fc from 'fast-check'
 import { compress } from 'snappyjs'
 import { describe, expect, it } from 'vitest'
 import type { EnvelopeKind } from '../../src/core/envelope.ts'
+import { Rejects } from '../../src/core/rejects.ts'
+import { Splitter } from '../../src/ingest/splitter.ts'
 import { Bench, encode, labelList } from './wire.ts'
 
 const T = 1_700_000_000_000
@@ -60,7 +62,10 @@ const metrics = [
 ]
 
 /** A valid plain body of each kind. */
-const BODIES: Record<Exclude<EnvelopeKind, 'change' | 'tick' | 'maintenance' | 'model'>, Uint8Array> = {
+const OTHERS: Record<
+  Exclude<EnvelopeKind, 'change' | 'tick' | 'maintenance' | 'model' | 'columns'>,
+  Uint8Array
+> = {
   'remote-write-1': encode('WriteRequest', {
     timeseries,
     metadata: [{ type: 1, metric_family_name: 'a', unit: 's' }],
@@ -94,6 +99,18 @@ const BODIES: Record<Exclude<EnvelopeKind, 'change' | 'tick' | 'maintenance' | '
     `{"time":${T},"metric":"m","labels":{"a":"b"},"value":1}\n{"metric":"c","times":[${T}],"values":[2]}\n`,
   ),
 }
+
+/** All of that as one columnar message. */
+function columns(): Uint8Array {
+  const splitter = new Splitter({}, { rejects: new Rejects(), partitions: 1, place: () => 0 })
+  const parts: Uint8Array[] = []
+  for (const kind of ['otlp-protobuf', 'json-lines'] as const) {
+    const envelope = { kind, encoding: 'identity', arrivalMs: T, tenant: 'default' } as const
+    parts.push(...splitter.split({ ...envelope, bytes: OTHERS[kind] }).parts.map(({ bytes }) => bytes))
+  }
+  return parts[0]
+}
+const BODIES: Record<keyof typeof OTHERS | 'columns', Uint8Array> = { ...OTHERS, columns: columns() }
 
 const kinds = Object.keys(BODIES) as (keyof typeof BODIES)[]
 

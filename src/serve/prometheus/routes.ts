@@ -25,6 +25,9 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   y: 31_536_000_000,
 }
 
+/** What every process knows. */
+const HERE = new Set(['/api/v1/metadata', '/api/v1/status/buildinfo'])
+
 type Parameters = URLSearchParams
 type Answer = (parameters: Parameters, request: FastifyRequest) => unknown
 
@@ -65,15 +68,14 @@ export function prometheusRoutes(app: FastifyInstance, deps: ServeDeps, settings
       goVersion: '',
     }),
   }
-  const options = {
-    config: { scope: 'read', speaks: 'prometheus', quiet: true },
-    schema: { hide: true },
-  } as const
+  const config = { scope: 'read', speaks: 'prometheus', quiet: true } as const
+  const options = { config: { ...config, live: true }, schema: { hide: true } } as const
   for (const [url, answer] of Object.entries(routes))
     app.route({
       method: ['GET', 'POST'],
       url,
       ...options,
+      ...(HERE.has(url) ? { config } : {}),
       handler: (request, reply) => answered(request, reply, answer),
     })
   app.get('/api/v1/label/:name/values', options, (request, reply) =>

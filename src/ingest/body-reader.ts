@@ -1,0 +1,133 @@
+import type { Envelope, Receipt } from '../core/envelope.ts'
+import type { Rejects } from '../core/rejects.ts'
+import { hashText } from '../math/hash.ts'
+import { ColumnsReader } from './columns-reader.ts'
+import type { DecodeContext } from './context.ts'
+import { Inflater } from './inflate.ts'
+import { decodeJsonLines } from './json-lines.ts'
+import { LabelSet } from './labels.ts'
+import type { IntakeOptions } from './options.ts'
+import { decodeOtlpJson } from './otlp-json.ts'
+import { decodeOtlp } from './otlp-protobuf.ts'
+import type { PointSink } from './point-sink.ts'
+import { HistogramPoint } from './points.ts'
+import { ProtoReader, wellFramed } from './protobuf.ts'
+import { decodeRemoteWrite1 } from './remote-write-1.ts'
+import { RemoteWrite2 } from './remote-write-2.ts'
+import type { Tally } from './tally.ts'
+
+/** Bytes of any supported format → calls of a sink, with what was taken and refused in a receipt. */
+export class BodyReader {
+  readonly #options: IntakeOptions
+  readonly #rejects: Rejects
+  readonly #tally: Tally
+  readonly #inflater: Inflater
+  readonly #context: DecodeContext
+  readonly #remoteWrite2 = new RemoteWrite2()
+  readonly #columns = new ColumnsReader()
+  #length = 0
+
+  constructor(options: IntakeOptions, convert: PointSink, tally: Tally, rejects: Rejects) {
+    this.#options = options
+    this.#rejects = rejects
+    this.#tally = tally
+    this.#inflater = new Inflater(options.inflatedBytesMax)
+    this.#context = {
+      reader: new ProtoReader(),
+      convert,
+      labels: new LabelSet(options),
+      point: new HistogramPoint(options.bucketsMax),
+      tally,
+      hash: new Int32Array(2),
+      options,
+      entityLabel: options.entityLabels[0] ?? '',
+      tenant: 'default',
+      seed: 0,
+    }
+  }
+
+  /** Makes a body ready to be read; a receipt when it cannot be read at all. */
+  open(envelope: Envelope): Receipt | undefined {
+    const { bytes, kind } = envelope
+    const { bodyBytesMax, inflatedBytesMax } = this.#options
+    if (bytes.length > bodyBytesMax) {
+      return this.#fail(envelope, 'FS_INPUT_TOO_LARGE', `${bytes.length} bytes; at most ${bodyBytesMax}`)
+    }
+    const inflated = this.#inflater.inflate(envelope.encoding, bytes)
+    if (inflated.failure === 'too-large') {
+      const detail = `inflates to more than ${inflatedBytesMax} bytes`
+      return this.#fail(envelope, 'FS_INPUT_TOO_LARGE', detail)
+    }
+    if (inflated.failure !== '') {
+      return this.#fail(envelope, 'FS_INPUT_INVALID', `the ${envelope.encoding} encoding is corrupt`)
+    }
+    const c = this.#context
+    c.reader.reset(inflated.bytes, inflated.length)
+    this.#length = inflated.length
+    c.tenant = envelope.tenant
+    hashText(`${envelope.tenant}/${kind}`, 1, c.hash)
+    c.seed = c.hash[0]
+    const protobuf = kind === 'remote-write-1' || kind === 'remote-write-2' || kind === 'otlp-protobuf'
+    if (protobuf && !wellFramed(c.reader)) {
+      return this.#fail(envelope, 'FS_INPUT_INVALID', 'the body is not a protobuf message of its kind')
+    }
+    this.#tally.clear()
+    return undefined
+  }
+
+  /** Reads what was opened; '' or why the whole of it cannot be read. */
+  read(envelope: Envelope): string {
+    const c = this.#context
+    switch (envelope.kind) {
+      case 'remote-write-1':
+        decodeRemoteWrite1(c)
+        return ''
+      case 'remote-write-2':
+        return this.#remoteWrite2.decode(c)
+      case 'otlp-protobuf':
+        decodeOtlp(c)
+        return ''
+      case 'otlp-json':
+        return decodeOtlpJson(c, this.#length)
+      case 'json-lines':
+        decodeJsonLines(c, this.#length)
+        return ''
+      case 'columns':
+        return this.#columns.decode(c)
+      default:
+        return `${envelope.kind} carries no samples`
+    }
+  }
+
+  /** What became of it. */
+  close(envelope: Envelope, failure: string): Receipt {
+    const tally = this.#tally
+    tally.flush(this.#rejects, envelope.arrivalMs)
+    if (failure !== '') return this.#fail(envelope, 'FS_INPUT_INVALID', failure)
+    return {
+      samples: tally.samples,
+      histograms: tally.histograms,
+      exemplars: tally.exemplars,
+      rejected: tally.rejected,
+      reasons: tally.reasons(),
+    }
+  }
+
+  /** Bytes held. */
+  bytes(): number {
+    return this.#inflater.held
+  }
+
+  #fail(envelope: Envelope, code: 'FS_INPUT_INVALID' | 'FS_INPUT_TOO_LARGE', detail: string): Receipt {
+    const text = `${envelope.kind}: ${detail}`
+    this.#rejects.add(code === 'FS_INPUT_INVALID' ? 'malformed' : 'too-large', text, envelope.arrivalMs)
+    return {
+      samples: 0,
+      histograms: 0,
+      exemplars: 0,
+      rejected: 1,
+      reasons: [text],
+      failure: { code, detail: text },
+    }
+  }
+}

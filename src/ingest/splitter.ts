@@ -1,0 +1,357 @@
+import { ByteWriter } from '../core/byte-writer.ts'
+import type { Envelope, Receipt } from '../core/envelope.ts'
+import type { Rejects } from '../core/rejects.ts'
+import { seriesKey } from '../core/series.ts'
+import { hashText } from '../math/hash.ts'
+import { BodyReader } from './body-reader.ts'
+import { BIT, DECLARED } from './columns-layout.ts'
+import { ColumnsWriter, declarationsMessage, Scratch } from './columns-writer.ts'
+import { Families, TYPE } from './families.ts'
+import { entityOfWire } from './naming.ts'
+import { INTAKE_DEFAULTS, type IntakeOptions } from './options.ts'
+import type { PointSink, WireSpec } from './point-sink.ts'
+import type { HistogramPoint } from './points.ts'
+import { Tally } from './tally.ts'
+import { PLAN, WireTable } from './wire-table.ts'
+
+/**
+ * Between two definitions of a series, in its own time, ms. A reader drops a series that is silent for longer than this at
+ * the soonest, so what returns to it always comes defined; at a sample every 15 s a definition is one in twenty.
+ */
+const DEFINE_MS = 5 * 60_000
+/** A message is closed once it may be this long: half of what Kafka takes by default, one definition may still follow. */
+const MESSAGE_BYTES = 512 * 1024
+
+export interface SplitterContext {
+  readonly rejects: Rejects
+  readonly partitions: number
+  /** Partition of an entity's samples. */
+  readonly place: (tenant: string, entity: string) => number
+  /** Every message defines all its series: for a splitter whose output must not depend on what it split before. */
+  readonly selfContained?: boolean
+  readonly messageBytes?: number
+}
+
+/** A columnar message on its way. */
+export interface Part {
+  readonly partition: number
+  readonly bytes: Uint8Array
+}
+
+/** What one body was split into. */
+export interface Parcel {
+  /** What was taken and what was refused here; a scorer may refuse more. */
+  readonly receipt: Receipt
+  readonly parts: readonly Part[]
+  /**
+   * Series first seen with this body: hashes of tenant and canonical key, as senders send them (each bucket of a classic
+   * histogram is one).
+   */
+  readonly fresh: BigUint64Array
+}
+
+/**
+ * Bodies of any format → columnar messages of raw points, one a partition (more when long). Nothing is converted: rates
+ * and quantiles need state, and the state of a series lives where its partition is scored.
+ */
+export class Splitter implements PointSink {
+  readonly table: WireTable
+  readonly io = new Float64Array(3)
+  readonly #options: IntakeOptions
+  readonly #context: SplitterContext
+  readonly #messageBytes: number
+  readonly #tally = new Tally()
+  readonly #body: BodyReader
+  readonly #families = new Families()
+  readonly #scratch = new Scratch()
+  readonly #definition = new ByteWriter(512)
+  readonly #declaration = new ByteWriter(512)
+  readonly #hash = new Int32Array(2)
+  readonly #writers: (ColumnsWriter | undefined)[]
+  /** Columns beside the table's: where a wire goes, in which message it stands and where, when it was last defined. */
+  #partition = new Uint16Array(0)
+  #serial = new Uint32Array(0)
+  #index = new Uint32Array(0)
+  #definedAt = new Int32Array(0)
+  #bits = new Uint8Array(0)
+  #serials = 0
+  #declared: string[] = []
+  #declaredIn = 0
+  #declarations: Uint8Array[] = []
+  /** Wires defined by the body at hand, and those among them that are new. */
+  #defined: number[] = []
+  #fresh: number[] = []
+  #parts: Part[] = []
+  #arrivalS = 0
+  #latestMs = 0
+  #sweptS = 0
+  #otlp = false
+
+  constructor(options: Partial<IntakeOptions>, context: SplitterContext) {
+    this.#options = { ...INTAKE_DEFAULTS, ...options }
+    this.#context = context
+    this.#messageBytes = context.messageBytes ?? MESSAGE_BYTES
+    this.table = new WireTable(this.#options.wiresMax)
+    this.#writers = new Array<ColumnsWriter | undefined>(context.partitions).fill(undefined)
+    this.#body = new BodyReader(this.#options, this, this.#tally, context.rejects)
+  }
+
+  /** Never throws on bad input: the receipt says what was wrong. */
+  split(envelope: Envelope): Parcel {
+    this.#parts = []
+    this.#defined = []
+    this.#fresh = []
+    this.#declared = []
+    const refused = this.#body.open(envelope)
+    if (refused) return { receipt: refused, parts: [], fresh: new BigUint64Array(0) }
+    this.#arrivalS = Math.max(0, Math.floor(envelope.arrivalMs / 1000))
+    this.#latestMs = envelope.arrivalMs + this.#options.futureMsMax
+    this.#otlp = envelope.kind === 'otlp-protobuf' || envelope.kind === 'otlp-json'
+    const failure = this.#body.read(envelope)
+    this.#finish()
+    return { receipt: this.#body.close(envelope, failure), parts: this.#parts, fresh: this.#fingerprints() }
+  }
+
+  /** The last parcel was not sent: what it would have told is told again, and what was new in it is new again. */
+  undo(): void {
+    for (const wire of this.#defined) this.#definedAt[wire] = 0
+    for (const wire of this.#fresh) this.table.remove(wire)
+    for (const family of this.#declared) this.#families.declared.delete(family)
+    this.#defined = []
+    this.#fresh = []
+    this.#declared = []
+  }
+
+  /** What was sent may not have arrived: everything is told again. */
+  forgetTold(): void {
+    this.#definedAt.fill(0)
+    this.#families.declared.clear()
+  }
+
+  define(a: number, b: number, width: number, spec: WireSpec): number {
+    const { table } = this
+    const text = seriesKey(spec.metric, spec.labels)
+    if (table.size >= table.limit) this.#sweep()
+    const wire = table.add(a, b, width, text)
+    if (wire < 0) {
+      this.reject('series-limit', `${text}: ${table.limit} wire series are known already`)
+      return -1
+    }
+    this.#fit()
+    const entity = entityOfWire(spec.metric, spec.labels, spec.type, this.#options)
+    const counted = spec.metric.endsWith('_count') && spec.labels.quantile === undefined
+    table.plan[wire] = PLAN.gauge
+    table.tenant[wire] = table.name(spec.tenant)
+    table.type[wire] = spec.type
+    table.unit[wire] = table.name(spec.unit)
+    table.seenS[wire] = this.#arrivalS
+    this.#partition[wire] = this.#context.place(spec.tenant, entity)
+    this.#serial[wire] = 0
+    this.#definedAt[wire] = 0
+    // A summary of OTLP comes as its parts, of which the count is counted.
+    this.#bits[wire] = this.#otlp && spec.type === TYPE.summary && !counted ? BIT.aside : 0
+    this.#fresh.push(wire)
+    return wire
+  }
+
+  defineRefused(a: number, b: number, width: number, reason: string): void {
+    const wire = this.table.add(a, b, width, reason)
+    if (wire < 0) return
+    this.#fit()
+    this.table.plan[wire] = PLAN.refused
+    this.table.seenS[wire] = this.#arrivalS
+  }
+
+  reject(reason: string, detail: string): void {
+    if (this.#tally.reject(reason)) this.#tally.explain(reason, detail)
+  }
+
+  sample(wire: number, timeMs: number, value: number, startMs = 0): boolean {
+    const { io } = this
+    io[0] = timeMs
+    io[1] = value
+    io[2] = startMs
+    return this.#take(wire, this.#bits[wire])
+  }
+
+  take(wire: number): boolean {
+    return this.#take(wire, this.#bits[wire])
+  }
+
+  increment(wire: number, startMs: number, timeMs: number, value: number): boolean {
+    const { io } = this
+    io[0] = timeMs
+    io[1] = value
+    io[2] = startMs
+    return this.#take(wire, BIT.increment)
+  }
+
+  histogram(wire: number, point: HistogramPoint): boolean {
+    if (!this.#inTime(wire, point.timeMs)) return false
+    const writer = this.#writerOf(wire)
+    writer.addHistogram(this.#place(wire, writer, point.timeMs), point)
+    this.table.seenS[wire] = this.#arrivalS
+    return true
+  }
+
+  declare(family: string, type: number, unit: string): void {
+    if (!this.#families.declare(family, type, unit)) return
+    this.#declared.push(family)
+    this.#declaredIn++
+    this.#declaration.string(family)
+    this.#declaration.varint(type)
+    this.#declaration.string(unit)
+    if (this.#declaration.length >= this.#messageBytes) this.#endDeclarations()
+  }
+
+  /** Bytes of state held. */
+  bytes(): number {
+    return this.table.bytes() + this.#partition.length * 15 + this.#body.bytes()
+  }
+
+  #take(wire: number, bits: number): boolean {
+    const { io, table } = this
+    if (!this.#inTime(wire, io[0])) return false
+    if (io[1] === Number.POSITIVE_INFINITY || io[1] === Number.NEGATIVE_INFINITY)
+      return this.#refuse('not-finite', wire, io[1])
+    if (table.plan[wire] === PLAN.refused) return this.#refuse(table.texts[wire], wire, io[1])
+    const writer = this.#writerOf(wire)
+    writer.add(this.#place(wire, writer, io[0]), bits, io)
+    table.seenS[wire] = this.#arrivalS
+    return true
+  }
+
+  #inTime(wire: number, timeMs: number): boolean {
+    if (timeMs > 0 && timeMs <= this.#latestMs) return true
+    return this.#refuse(timeMs > this.#latestMs ? 'future' : 'time', wire, timeMs)
+  }
+
+  /** The message that takes the next point of a wire. */
+  #writerOf(wire: number): ColumnsWriter {
+    const partition = this.#partition[wire]
+    let writer = this.#writers[partition]
+    if (!writer) {
+      writer = new ColumnsWriter()
+      this.#writers[partition] = writer
+      this.#renew(writer)
+    } else if (writer.bytesMax >= this.#messageBytes) this.#close(partition, writer)
+    return writer
+  }
+
+  /** Index of a wire in its message; when it is new there, its identity and perhaps its definition are written. */
+  #place(wire: number, writer: ColumnsWriter, timeMs: number): number {
+    if (this.#serial[wire] === writer.serial) return this.#index[wire]
+    const { table } = this
+    const index = writer.addSeries(table.a[wire], table.b[wire], table.width[wire])
+    this.#serial[wire] = writer.serial
+    this.#index[wire] = index
+    // Every series has a phase of its own, so that definitions are spread evenly over time.
+    const turn = Math.floor(timeMs / DEFINE_MS + (table.a[wire] >>> 0) / 4_294_967_296)
+    const silent = this.#arrivalS - table.seenS[wire] > DEFINE_MS / 1000
+    if (turn !== this.#definedAt[wire] || silent || this.#context.selfContained) {
+      this.#definedAt[wire] = turn
+      this.#defined.push(wire)
+      writer.define(index, this.#definitionOf(wire))
+    }
+    return index
+  }
+
+  /** Lent until the next call. */
+  #definitionOf(wire: number): Uint8Array {
+    const { table } = this
+    const text = table.texts[wire]
+    const brace = text.indexOf('{')
+    const metric = brace < 0 ? text : text.slice(0, brace)
+    const { declared } = this.#families
+    const own = declared.get(metric)
+    const known = own ?? declared.get(Families.base(metric))
+    const out = this.#definition
+    out.clear()
+    out.varint(table.type[wire])
+    out.varint(own ? DECLARED.metric : known ? DECLARED.base : DECLARED.none)
+    out.string(table.names[table.unit[wire]])
+    out.string(text)
+    if (known) {
+      out.varint(known.type)
+      out.string(known.unit)
+    }
+    return out.lend()
+  }
+
+  #close(partition: number, writer: ColumnsWriter): void {
+    this.#parts.push({ partition, bytes: writer.take(this.#scratch) })
+    this.#renew(writer)
+  }
+
+  #renew(writer: ColumnsWriter): void {
+    if (this.#serials === 0xffff_ffff) {
+      this.#serials = 0
+      this.#serial.fill(0)
+    }
+    writer.serial = ++this.#serials
+  }
+
+  /** Closes what is open. What was declared goes to every partition, ahead of all points. */
+  #finish(): void {
+    for (const [partition, writer] of this.#writers.entries()) {
+      if (writer && !writer.empty) this.#close(partition, writer)
+    }
+    this.#endDeclarations()
+    if (this.#declarations.length === 0) return
+    const ahead: Part[] = []
+    for (let partition = 0; partition < this.#context.partitions; partition++) {
+      for (const bytes of this.#declarations) ahead.push({ partition, bytes })
+    }
+    this.#parts = [...ahead, ...this.#parts]
+    this.#declarations = []
+  }
+
+  #endDeclarations(): void {
+    if (this.#declaration.length === 0) return
+    this.#declarations.push(declarationsMessage(this.#declaredIn, this.#declaration.lend()))
+    this.#declaration.clear()
+    this.#declaredIn = 0
+  }
+
+  #fingerprints(): BigUint64Array {
+    const { table } = this
+    const words = new Int32Array(2 * this.#fresh.length)
+    for (const [i, wire] of this.#fresh.entries()) {
+      hashText(`${table.names[table.tenant[wire]]}/${table.texts[wire]}`, 1, this.#hash)
+      words.set(this.#hash, 2 * i)
+    }
+    return new BigUint64Array(words.buffer)
+  }
+
+  #refuse(reason: string, wire: number, what: number): false {
+    if (this.#tally.reject(reason)) this.#tally.explain(reason, `${this.table.texts[wire]}: ${what}`)
+    return false
+  }
+
+  #fit(): void {
+    const { capacity } = this.table
+    if (this.#serial.length >= capacity) return
+    const wider = <T extends Uint16Array | Uint32Array | Int32Array | Uint8Array>(from: T): T => {
+      const to = new (from.constructor as new (length: number) => T)(capacity)
+      to.set(from as never)
+      return to
+    }
+    this.#partition = wider(this.#partition)
+    this.#serial = wider(this.#serial)
+    this.#index = wider(this.#index)
+    this.#definedAt = wider(this.#definedAt)
+    this.#bits = wider(this.#bits)
+  }
+
+  /** Frees wires that were not seen for long, at most once a minute; all of them where nothing is to be remembered. */
+  #sweep(): void {
+    const { table } = this
+    const all = this.#context.selfContained === true
+    if (!all && this.#arrivalS - this.#sweptS < 60) return
+    this.#sweptS = this.#arrivalS
+    const oldest = this.#arrivalS - this.#options.wireIdleMs / 1000
+    for (let wire = 0; wire < table.length; wire++) {
+      if (table.plan[wire] !== PLAN.free && (all || table.seenS[wire] < oldest)) table.remove(wire)
+    }
+  }
+}

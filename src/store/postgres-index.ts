@@ -1,0 +1,230 @@
+import type { Anomaly } from '../core/anomaly.ts'
+import type { Change } from '../core/change.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Disruption } from '../core/disruption.ts'
+import type {
+  AnomalyQuery,
+  DisruptionQuery,
+  IndexPosition,
+  Page,
+  RecordIndex,
+  RecordLine,
+  RecordSource,
+  Similar,
+} from '../core/ports.ts'
+import { unapplied } from './applied.ts'
+import { cursorOf, pageSize } from './index-cursor.ts'
+import { rowsOf, type Tables } from './index-rows.ts'
+import {
+  anomaliesStatement,
+  changesStatement,
+  disruptionStatement,
+  disruptionsStatement,
+  type Statement,
+  similarStatement,
+} from './index-sql.ts'
+import { inTransaction, isReplaced, openPool, type Pool, storeError } from './postgres-client.ts'
+import { mergeRows } from './postgres-copy.ts'
+import { isMonthKept, lockPartition, makeMonth, migrate, monthOf, prune } from './postgres-schema.ts'
+import { compareSimilar, similarity } from './similarity.ts'
+
+export interface PostgresIndexOptions {
+  readonly url: string
+  readonly schema: string
+  /** What was detected longer ago is dropped. */
+  readonly retentionMs: number
+  readonly clock: Clock
+  /** A query that takes longer is given up, ms. */
+  readonly queryMs?: number
+  /** Connections for queries; those that apply lines have one beside them. */
+  readonly connections?: number
+}
+
+const QUERY_MS = 10_000
+/** Lines of an hour, or a partition that is made or dropped. */
+const WRITE_MS = 120_000
+const CONNECTIONS = 8
+
+interface BodyRow<T> {
+  readonly body: T
+  readonly id: string
+  readonly detected_ms: string
+}
+
+/**
+ * The record in PostgreSQL, one schema a fleet. Nothing is asked of the server before the first call, and each call tries
+ * anew: a server that is away is one that answers FS_IO. Processes share it; a line is applied once whoever brings it.
+ */
+export class PostgresIndex implements RecordIndex {
+  readonly #options: PostgresIndexOptions
+  readonly #readers: Pool
+  readonly #writer: Pool
+  #migrated: Promise<void> | undefined
+  readonly #months = new Set<string>()
+
+  constructor(options: PostgresIndexOptions) {
+    const { url } = options
+    this.#options = options
+    this.#readers = openPool({
+      url,
+      max: options.connections ?? CONNECTIONS,
+      statementMs: options.queryMs ?? QUERY_MS,
+    })
+    this.#writer = openPool({ url, max: 1, statementMs: WRITE_MS })
+  }
+
+  async disruption(id: string): Promise<Disruption | undefined> {
+    const [found] = await this.#read<Disruption>(disruptionStatement(id, this.#options.schema))
+    return found?.body
+  }
+
+  async disruptions(query: DisruptionQuery): Promise<Page<Disruption>> {
+    return paged(await this.#read<Disruption>(disruptionsStatement(query, this.#options.schema)), query.limit)
+  }
+
+  async anomalies(query: AnomalyQuery): Promise<Page<Anomaly>> {
+    return paged(await this.#read<Anomaly>(anomaliesStatement(query, this.#options.schema)), query.limit)
+  }
+
+  async similar(id: string, limit: number): Promise<Similar[]> {
+    const one = await this.disruption(id)
+    const statement = one && similarStatement(one, limit, this.#options.schema)
+    if (!statement) return []
+    const found = await this.#read<Disruption>(statement)
+    return found
+      .map(({ body }) => similarity(one, body))
+      .filter(similar => similar.similarity > 0)
+      .sort(compareSimilar)
+  }
+
+  async changes(limit: number): Promise<Change[]> {
+    const found = await this.#read<Change>(changesStatement(limit, this.#options.schema))
+    return found.map(({ body }) => body)
+  }
+
+  async apply(lines: readonly RecordLine[], source?: RecordSource): Promise<void> {
+    const { schema, retentionMs, clock } = this.#options
+    const nowMs = clock()
+    // Made into rows before anything is locked: of lines that turn out to be known, that was for nothing.
+    const tables = rowsOf(lines, nowMs - retentionMs)
+    await this.#write(async () => {
+      for (const month of monthsOf(tables, nowMs, retentionMs)) {
+        if (this.#months.has(month)) continue
+        await makeMonth(this.#writer, schema, month)
+        this.#months.add(month)
+      }
+      await inTransaction(this.#writer, async client => {
+        const partition = source?.partition ?? 0
+        await lockPartition(client, schema, partition)
+        const known = await client.query(
+          `SELECT seq, next_offset FROM ${schema}.positions WHERE partition = $1`,
+          [partition],
+        )
+        const lastSeq = known.rows.length === 0 ? undefined : Number(known.rows[0].seq)
+        const fresh = unapplied(lines, lastSeq, source)
+        if (fresh.length > 0)
+          await mergeRows(
+            client,
+            schema,
+            fresh.length === lines.length ? tables : rowsOf(fresh, nowMs - retentionMs),
+          )
+        const seq = fresh.at(-1)?.seq ?? lastSeq
+        if (seq === undefined) return
+        await client.query(
+          `INSERT INTO ${schema}.positions AS known (partition, seq, next_offset) VALUES ($1, $2, $3)
+           ON CONFLICT (partition) DO UPDATE SET seq = EXCLUDED.seq,
+             next_offset = CASE WHEN $4 THEN EXCLUDED.next_offset ELSE known.next_offset END`,
+          [partition, seq, source?.offset ?? 0, fresh.length > 0],
+        )
+      })
+    })
+  }
+
+  async position(): Promise<ReadonlyMap<number, IndexPosition>> {
+    const { schema } = this.#options
+    const text = `SELECT partition, seq, next_offset FROM ${schema}.positions ORDER BY partition`
+    const found = await this.#query<{ partition: number; seq: string; next_offset: string }>({
+      text,
+      values: [],
+    })
+    return new Map(
+      found.map(row => [row.partition, { seq: Number(row.seq), offset: Number(row.next_offset) }]),
+    )
+  }
+
+  /** Drops what is older than is kept; returns the months that went. */
+  async prune(): Promise<string[]> {
+    const { schema, retentionMs, clock } = this.#options
+    let gone: string[] = []
+    await this.#write(async () => {
+      gone = await prune(this.#writer, schema, clock() - retentionMs)
+    })
+    for (const month of gone) this.#months.delete(month)
+    return gone
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#readers.end(), this.#writer.end()])
+  }
+
+  #read<T>(statement: Statement): Promise<BodyRow<T>[]> {
+    return this.#query<BodyRow<T>>(statement)
+  }
+
+  async #query<R extends object>({ text, values }: Statement): Promise<R[]> {
+    const ask = async () => {
+      await this.#ready()
+      return (await this.#readers.query<R>(text, [...values])).rows
+    }
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isReplaced(error)) throw storeError(error)
+      this.#forget()
+      return ask().catch(again => {
+        throw storeError(again)
+      })
+    }
+  }
+
+  async #write(work: () => Promise<void>): Promise<void> {
+    try {
+      await this.#ready()
+      await work()
+    } catch (error) {
+      if (isReplaced(error)) this.#forget()
+      throw storeError(error)
+    }
+  }
+
+  /** Whoever comes first makes the tables; a failure is tried again by the next call. */
+  #ready(): Promise<void> {
+    this.#migrated ??= migrate(this.#writer, this.#options.schema).catch(error => {
+      this.#migrated = undefined
+      throw error
+    })
+    return this.#migrated
+  }
+
+  /** The schema was replaced or dropped under this process. */
+  #forget(): void {
+    this.#migrated = undefined
+    this.#months.clear()
+  }
+}
+
+function monthsOf(tables: Tables, nowMs: number, retentionMs: number): Set<string> {
+  const months = new Set<string>()
+  for (const rows of Object.values(tables))
+    for (const { detectedMs } of rows)
+      if (isMonthKept(detectedMs, nowMs, retentionMs)) months.add(monthOf(detectedMs))
+  return months
+}
+
+function paged<T>(rows: readonly BodyRow<T>[], limit: number): Page<T> {
+  const most = pageSize(limit)
+  const items = rows.slice(0, most).map(({ body }) => body)
+  if (rows.length <= most) return { items, next: null }
+  const { id, detected_ms } = rows[most - 1]
+  return { items, next: cursorOf({ detectedMs: Number(detected_ms), id }) }
+}
