@@ -98,11 +98,11 @@ export class FleetProcess {
   #gone: Promise<number | null> = Promise.resolve(null)
   #logs = ''
 
-  private constructor(member: FleetMember, cli: string, url: string, configFile: string) {
+  private constructor(member: FleetMember, plan: FleetPlan, url: string, configFile: string) {
     this.name = member.name
     this.roles = member.roles
     this.#node = member.node ?? []
-    this.#cli = cli
+    this.#cli = plan.cli
     this.url = url
     this.configFile = configFile
   }
@@ -118,8 +118,9 @@ export class FleetProcess {
       data: { folder: join(plan.folder, member.name) },
       cluster: { ...cluster, roles: member.roles, member: member.name, advertise: url },
     }
-    await writeFile(file, JSON.stringify(config, null, 2))
-    return new FleetProcess(member, plan.cli, url, file)
+    // Addresses may hold passwords.
+    await writeFile(file, JSON.stringify(config, null, 2), { mode: 0o600 })
+    return new FleetProcess(member, plan, url, file)
   }
 
   get pid(): number | undefined {
