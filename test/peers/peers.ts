@@ -37,6 +37,8 @@ const PEERS = {
     package: 'chromium',
   },
   redis: { variable: 'FORESHOCK_REDIS', commands: ['redis-server'], package: 'redis-server' },
+  java: { variable: 'FORESHOCK_JAVA', commands: ['java'], package: 'openjdk-17-jre-headless' },
+  maven: { variable: 'FORESHOCK_MAVEN', commands: ['mvn'], package: 'maven' },
 } as const
 export type PeerName = keyof typeof PEERS
 
@@ -122,6 +124,14 @@ export async function peerPath(name: PeerName, context: TestContext): Promise<st
   if ('path' in peer) return peer.path
   process.stderr.write(`SKIPPED ${context.task.name}: ${peer.missing}\n`)
   return context.skip(peer.missing)
+}
+
+/** Ends the test as skipped, or as failed when peers are required. */
+export function missing(name: string, reason: string, context: TestContext): never {
+  const text = `${name} is missing: ${reason}`
+  if (process.env.FORESHOCK_REQUIRE_PEERS === '1') throw new Error(text)
+  process.stderr.write(`SKIPPED ${context.task.name}: ${text}\n`)
+  return context.skip(text)
 }
 
 export interface RunningPeer {

@@ -1,0 +1,137 @@
+// What src/bus/kafka-* uses of kafkajs below its public surface: brokers asked directly. kafkajs's own consumer cannot wait
+// for a partition's owner before it goes to another member, nor read partitions outside a group, and its producer mixes up
+// sequence numbers when sends overlap; see docs/kafka.md.
+declare module 'kafkajs/src/cluster/index.js' {
+  export interface BrokerAddress {
+    readonly host: string
+    readonly port: number
+  }
+  export interface FetchedRecord {
+    readonly offset: string
+    readonly timestamp: string
+    readonly key: Buffer | null
+    readonly value: Buffer | null
+    readonly headers: Readonly<Record<string, Buffer | string | readonly (Buffer | string)[]>>
+    readonly isControlRecord: boolean
+  }
+  export interface FetchedPartition {
+    readonly partition: number
+    readonly highWatermark: string
+    readonly abortedTransactions: readonly { readonly producerId: string; readonly firstOffset: string }[]
+    readonly messages: readonly FetchedRecord[]
+  }
+  export interface ProducedRecord {
+    readonly key: Buffer | null
+    readonly value: Buffer
+    readonly headers: Readonly<Record<string, string>>
+    readonly timestamp: string
+  }
+  export interface Broker {
+    readonly nodeId: number
+    fetch(request: {
+      isolationLevel: number
+      maxWaitTime: number
+      minBytes: number
+      maxBytes: number
+      topics: {
+        topic: string
+        partitions: { partition: number; fetchOffset: string; maxBytes: number }[]
+      }[]
+    }): Promise<{ responses: { topicName: string; partitions: FetchedPartition[] }[] }>
+    produce(request: {
+      topicData: {
+        topic: string
+        partitions: { partition: number; firstSequence: number; messages: ProducedRecord[] }[]
+      }[]
+      transactionalId?: string
+      producerId: string
+      producerEpoch: number
+      acks: number
+      timeout: number
+      compression: number
+    }): Promise<unknown>
+    initProducerId(request: {
+      transactionalId?: string
+      transactionTimeout: number
+    }): Promise<{ producerId: string; producerEpoch: number }>
+    addPartitionsToTxn(request: {
+      transactionalId: string
+      producerId: string
+      producerEpoch: number
+      topics: { topic: string; partitions: number[] }[]
+    }): Promise<unknown>
+    endTxn(request: {
+      transactionalId: string
+      producerId: string
+      producerEpoch: number
+      transactionResult: boolean
+    }): Promise<unknown>
+    joinGroup(request: {
+      groupId: string
+      sessionTimeout: number
+      rebalanceTimeout: number
+      memberId: string
+      groupProtocols: { name: string; metadata: Buffer }[]
+    }): Promise<{
+      generationId: number
+      leaderId: string
+      memberId: string
+      members: { memberId: string; memberMetadata: Buffer }[]
+    }>
+    syncGroup(request: {
+      groupId: string
+      generationId: number
+      memberId: string
+      groupAssignment: { memberId: string; memberAssignment: Buffer }[]
+    }): Promise<{ memberAssignment: Buffer }>
+    heartbeat(request: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>
+    leaveGroup(request: { groupId: string; memberId: string }): Promise<unknown>
+    offsetCommit(request: {
+      groupId: string
+      groupGenerationId: number
+      memberId: string
+      topics: {
+        topic: string
+        partitions: { partition: number; offset: string; metadata: string | null }[]
+      }[]
+    }): Promise<unknown>
+  }
+  // biome-ignore lint/style/noDefaultExport: it is what kafkajs exports
+  export default class Cluster {
+    constructor(options: object)
+    connect(): Promise<void>
+    disconnect(): Promise<void>
+    isConnected(): boolean
+    removeBroker(address: BrokerAddress): void
+    refreshMetadata(): Promise<void>
+    refreshMetadataIfNecessary(): Promise<void>
+    addTargetTopic(topic: string): Promise<void>
+    findBroker(node: { nodeId: string | number }): Promise<Broker>
+    findControllerBroker(): Promise<Broker>
+    findTopicPartitionMetadata(
+      topic: string,
+    ): readonly { readonly partitionId: number; readonly leader: number }[]
+    findGroupCoordinator(request: { groupId: string; coordinatorType?: number }): Promise<Broker>
+    fetchTopicsOffset(
+      topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
+    ): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>
+  }
+}
+declare module 'kafkajs/src/network/socketFactory.js' {
+  // biome-ignore lint/style/noDefaultExport: it is what kafkajs exports
+  export default function socketFactory(): unknown
+}
+declare module 'kafkajs/src/consumer/batch.js' {
+  import type { FetchedPartition, FetchedRecord } from 'kafkajs/src/cluster/index.js'
+  // biome-ignore lint/style/noDefaultExport: it is what kafkajs exports
+  export default class Batch {
+    constructor(topic: string, fetchedOffset: string, partition: FetchedPartition)
+    readonly messages: readonly FetchedRecord[]
+    readonly rawMessages: readonly FetchedRecord[]
+    lastOffset(): string
+  }
+}
+declare module 'snappyjs' {
+  export function compress(input: Uint8Array): Uint8Array
+  export function uncompress(input: Uint8Array, limit?: number): Uint8Array
+}
