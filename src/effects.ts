@@ -1,10 +1,20 @@
+import type { Change } from './core/change.ts'
+import type { DisruptionEvent } from './core/disruption.ts'
 import { contentId } from './core/identity.ts'
 import type { DisruptionSink, Journal, Position, RecordEntry } from './core/ports.ts'
+import type { AnomalyChange } from './core/stages.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import type { Outcome } from './pipeline.ts'
 import type { IndexFeed } from './store/index-feed.ts'
 
-interface Line {
+/** As `Outcome`, whoever made it. */
+interface Results {
+  readonly anomalies: readonly AnomalyChange[]
+  readonly events: readonly DisruptionEvent[]
+  readonly changes: readonly Change[]
+}
+
+export interface Line {
   readonly id: string
   readonly timeMs: number
   readonly entry: RecordEntry
@@ -89,7 +99,8 @@ export class Effects {
   }
 }
 
-function linesOf({ anomalies, events, changes }: Outcome): Line[] {
+/** What an outcome puts into the record, each under the id that its content gives it. */
+export function linesOf({ anomalies, events, changes }: Results): Line[] {
   const lines: Line[] = changes.map(change => ({
     id: change.id,
     timeMs: change.timeMs,

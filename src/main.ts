@@ -9,18 +9,16 @@ import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
 import type { Change } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
-import type { Disruption, DisruptionEvent } from './core/disruption.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
-import type { RecordIndex } from './core/ports.ts'
 import { Rejects } from './core/rejects.ts'
-import type { AnomalyChange } from './core/stages.ts'
 import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { openExperiments, PairRelay } from './experimenting.ts'
 import { hostSamples } from './ingest/host.ts'
+import { ended, orphans } from './orphans.ts'
 import { Pipeline } from './pipeline.ts'
 import { ConfigurationMemory, reconciled } from './reconcile.ts'
 import { type ApiKey, assertBindable } from './serve/auth.ts'
@@ -155,9 +153,10 @@ export async function startService(
   }
   logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
 
+  const open = { status: 'open', limit: ORPHANS_MAX } as const
   await effects.apply(journal.end, {
-    anomalies: await ended(index, parts),
-    events: await orphans(index, parts, systemClock()),
+    anomalies: ended((await index.anomalies(open)).items, parts.scoring.anomalies()),
+    events: orphans((await index.disruptions(open)).items, parts.disruptions.board(), systemClock()),
     changes: [],
   })
   // An Alertmanager that hangs must not hold up the start.
@@ -258,49 +257,6 @@ export async function startService(
       await lock.release()
     },
   }
-}
-
-/**
- * Disruptions that are open in the record but unknown to what was restored, as after a lost or outdated checkpoint: told
- * as retracted, so that no consumer waits for an end that nobody will tell.
- */
-async function orphans(
-  index: RecordIndex,
-  { disruptions }: Assembled,
-  nowMs: number,
-): Promise<DisruptionEvent[]> {
-  const known = new Set(disruptions.board().map(one => one.id))
-  const now = new Date(nowMs).toISOString()
-  const open = await index.disruptions({ status: 'open', limit: ORPHANS_MAX })
-  return open.items
-    .filter(one => !known.has(one.id))
-    .map(one => {
-      const revision = one.revision + 1
-      const why = [
-        'Foreshock started without the state that this rested on; what is strange now is told anew',
-      ]
-      const disruption: Disruption = {
-        ...one,
-        revision,
-        supersedes: one.revision,
-        status: 'retracted',
-        updatedAt: now,
-        resolvedAt: now,
-        why,
-      }
-      // Nobody was told of what a maintenance window kept back.
-      const held = one.maintenance === undefined ? {} : { held: true as const }
-      return { id: `${one.id}.${revision}`, type: 'retracted', timeMs: nowMs, disruption, ...held }
-    })
-}
-
-/** Anomalies that are open in the record but unknown to what was restored: told as closed. */
-async function ended(index: RecordIndex, { scoring }: Assembled): Promise<AnomalyChange[]> {
-  const known = new Set(scoring.anomalies().map(one => one.id))
-  const open = await index.anomalies({ status: 'open', limit: ORPHANS_MAX })
-  return open.items
-    .filter(one => !known.has(one.id))
-    .map(one => ({ event: 'closed', anomaly: { ...one, status: 'closed' } }))
 }
 
 async function listen(app: Awaited<ReturnType<typeof buildServer>>, { server }: Config): Promise<void> {

@@ -28,11 +28,27 @@ export interface PipelineParts {
   readonly history: HistoryWriter
 }
 
+/** Who is lent every window as it is closed: a scorer of a fleet tells a disruption stage elsewhere. */
+export interface WindowTap {
+  /** All rows of a batch, what was said of them, and what became of anomalies; `last` with the window's last batch. */
+  window(
+    batch: FeatureBatch,
+    opinions: OpinionBatch,
+    changes: readonly AnomalyChange[],
+    windowEndMs: number,
+    last: boolean,
+  ): void
+  /** The series of a row is no more. */
+  forget(series: number): void
+}
+
+const NO_CHANGES: readonly AnomalyChange[] = []
+
 /** What one step of the pipeline did to the world; rare, so objects. */
 export interface Outcome {
   readonly anomalies: AnomalyChange[]
   readonly events: DisruptionEvent[]
-  readonly changes: Change[]
+  readonly changes: readonly Change[]
 }
 
 /**
@@ -45,6 +61,7 @@ export class Pipeline {
   readonly #telemetry: Telemetry
   #opinions: OpinionBatch
   #weight: Float32Array
+  readonly #tap: WindowTap | undefined
   #past = false
 
   constructor(
@@ -52,8 +69,10 @@ export class Pipeline {
     effect: (position: Position, outcome: Outcome) => Promise<void>,
     telemetry: Telemetry,
     batchRows = 65_536,
+    tap?: WindowTap,
   ) {
     this.parts = parts
+    this.#tap = tap
     this.#effect = effect
     this.#telemetry = telemetry
     this.#opinions = opinionBatch(batchRows)
@@ -110,10 +129,11 @@ export class Pipeline {
     const outcome: Outcome = { anomalies: [], events: [], changes: [] }
     for (let ready = windows.next(); ready; ready = windows.next()) {
       const { batch, last, windowEndMs } = ready
+      let changes = NO_CHANGES
       if (batch.length > 0) {
         const started = performance.now()
         await scoring.score(batch, this.#opinions)
-        const changes = scoring.judge(batch, this.#opinions)
+        changes = scoring.judge(batch, this.#opinions)
         disruptions.observe(batch, this.#opinions, changes)
         history.record(batch, this.#opinions)
         disruptions.weigh(batch, this.#weight)
@@ -124,6 +144,7 @@ export class Pipeline {
           stage: 'score',
         })
       }
+      this.#tap?.window(batch, this.#opinions, changes, windowEndMs, last)
       if (last) {
         const events = disruptions.advance(windowEndMs)
         if (!this.#past) outcome.events.push(...events)
@@ -135,14 +156,7 @@ export class Pipeline {
   }
 
   async #change(position: Position, envelope: Envelope): Promise<Receipt> {
-    const reasons: string[] = []
-    const changes: Change[] = []
-    for (const [index, line] of new TextDecoder().decode(envelope.bytes).split('\n').entries()) {
-      if (line.trim() === '') continue
-      const change = parseChange(line)
-      if (typeof change === 'string') reasons.push(`line ${index + 1}: ${change}`)
-      else changes.push(change)
-    }
+    const { changes, reasons } = parseChanges(envelope.bytes)
     for (const change of changes) this.parts.disruptions.change(change)
     if (changes.length > 0) await this.#effect(position, { anomalies: [], events: [], changes })
     return { ...EMPTY_RECEIPT, samples: changes.length, rejected: reasons.length, reasons }
@@ -174,8 +188,25 @@ export class Pipeline {
   #evict(row: number): void {
     const { series, intake, windows, scoring, disruptions, history } = this.parts
     for (const part of [intake, windows, scoring, disruptions, history]) part.forget(row)
+    this.#tap?.forget(row)
     series.evict(row)
   }
+}
+
+/** Changes of the body of an envelope of kind `change`, one a line, and what is wrong with the other lines. */
+export function parseChanges(bytes: Uint8Array): {
+  readonly changes: readonly Change[]
+  readonly reasons: readonly string[]
+} {
+  const reasons: string[] = []
+  const changes: Change[] = []
+  for (const [index, line] of new TextDecoder().decode(bytes).split('\n').entries()) {
+    if (line.trim() === '') continue
+    const change = parseChange(line)
+    if (typeof change === 'string') reasons.push(`line ${index + 1}: ${change}`)
+    else changes.push(change)
+  }
+  return { changes, reasons }
 }
 
 function parseChange(line: string): Change | string {

@@ -53,6 +53,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   checkpoint: ['core'],
   effects: ['core'],
   importance: ['core'],
+  orphans: ['core'],
   'model-desk': ['core'],
   pipeline: [...BASE, ...DOMAIN, 'checkpoint', 'importance'],
 }
@@ -79,6 +80,7 @@ const TOP = [
   'upkeep',
   'warm-up',
   'reconcile',
+  'roles',
 ]
 
 describe('dependency rules', () => {

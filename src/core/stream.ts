@@ -141,6 +141,7 @@ export const CONTENT = {
   model: 'model',
   maintenance: 'maintenance',
   change: 'change',
+  audit: 'audit',
   window: 'window',
   seal: 'seal',
 } as const

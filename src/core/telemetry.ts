@@ -131,6 +131,111 @@ export const METRICS = {
   },
   foreshock_checkpoint_seconds: { type: 'histogram', help: 'Time to save a checkpoint', labels: [] },
   foreshock_checkpoint_position: { type: 'gauge', help: 'Position of the last checkpoint', labels: [] },
+  foreshock_partition_lag: {
+    type: 'gauge',
+    help: 'Messages of a samples partition that wait to be scored; add scorers when it grows',
+    labels: ['partition'],
+  },
+  foreshock_partition_watermark_seconds: {
+    type: 'gauge',
+    help: 'Event time up to which a samples partition has told the disruption stage everything, Unix seconds',
+    labels: ['partition'],
+  },
+  foreshock_partition_series: {
+    type: 'gauge',
+    help: 'Series held of a samples partition',
+    labels: ['partition'],
+  },
+  foreshock_partition_checkpoint_time_seconds: {
+    type: 'gauge',
+    help: 'When the state of a samples partition was last saved, Unix seconds; what came since is read again after a crash',
+    labels: ['partition'],
+  },
+  foreshock_partition_checkpoint_bytes: {
+    type: 'gauge',
+    help: 'State in the last checkpoint of a samples partition, before compression',
+    labels: ['partition'],
+  },
+  foreshock_partition_checkpoint_seconds: {
+    type: 'gauge',
+    help: 'Time that the last checkpoint of a samples partition took to save',
+    labels: ['partition'],
+  },
+  foreshock_partition_checkpoint_failures_total: {
+    type: 'counter',
+    help: 'Checkpoints that could not be saved and are tried again; look at Redis if it grows',
+    labels: ['partition'],
+  },
+  foreshock_partition_replayed_windows_total: {
+    type: 'counter',
+    help: 'Windows scored anew from the log after a samples partition was restored; readers drop those they have',
+    labels: ['partition'],
+  },
+  foreshock_partition_untold_windows_total: {
+    type: 'counter',
+    help: 'Windows that ended before what a samples partition had told already; they reach no disruption',
+    labels: ['partition'],
+  },
+  foreshock_partition_repeats_total: {
+    type: 'counter',
+    help: 'Messages dropped because they had been passed on to a samples partition before',
+    labels: ['partition'],
+  },
+  foreshock_partition_passed_on_total: {
+    type: 'counter',
+    help: 'Messages passed on to the samples partitions that their entities belong to',
+    labels: ['partition'],
+  },
+  foreshock_dead_letters_total: {
+    type: 'counter',
+    help: 'Messages that could not be read, by topic; look at the dead-letters topic for bytes and reason',
+    labels: ['topic'],
+  },
+  foreshock_stage_lag: {
+    type: 'gauge',
+    help: 'Messages of an anomalies partition that wait for the disruption stage',
+    labels: ['partition'],
+  },
+  foreshock_stage_watermark_seconds: {
+    type: 'gauge',
+    help: 'Event time up to which windows of all scorers are grouped, by anomalies partition, Unix seconds',
+    labels: ['partition'],
+  },
+  foreshock_stage_waiting_windows: {
+    type: 'gauge',
+    help: 'Windows that wait for samples partitions that have not told of them; look for a scorer that is behind',
+    labels: ['partition'],
+  },
+  foreshock_stage_waiting_bytes: {
+    type: 'gauge',
+    help: 'Bytes of windows that wait for samples partitions',
+    labels: ['partition'],
+  },
+  foreshock_stage_away: {
+    type: 'gauge',
+    help: 'Samples partitions that windows go on without: they were silent for longer than cluster.patience',
+    labels: ['partition'],
+  },
+  foreshock_stage_merged_windows_total: {
+    type: 'counter',
+    help: 'Windows of all samples partitions that were grouped',
+    labels: ['partition'],
+  },
+  foreshock_stage_late_windows_total: {
+    type: 'counter',
+    help: 'Windows of one samples partition that grouping had gone on without; raise cluster.patience if it grows',
+    labels: ['partition'],
+  },
+  foreshock_stage_repeats_total: {
+    type: 'counter',
+    help: 'Reports and changes dropped because they were told before, as after a restart',
+    labels: ['partition'],
+  },
+  foreshock_stage_unknown_rows_total: {
+    type: 'counter',
+    help: 'Rows of windows left out because their series was not described yet or the table is full',
+    labels: ['partition'],
+  },
   foreshock_http_seconds: {
     type: 'histogram',
     help: 'HTTP requests, by route and status',
@@ -177,6 +282,11 @@ export class Telemetry {
 
   observe<N extends MetricName>(name: N, value: number, labels?: LabelsOf<N>): void {
     ;(this.#metrics.get(name) as Histogram).observe((labels ?? {}) as Record<string, string>, value)
+  }
+
+  /** A metric with these labels is no more, such as of a partition that another process holds now. */
+  remove<N extends MetricName>(name: N, labels: LabelsOf<N>): void {
+    this.#metrics.get(name)?.remove((labels ?? {}) as Record<string, string>)
   }
 
   /** Prometheus text exposition. */

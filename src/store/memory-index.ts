@@ -203,8 +203,8 @@ export class MemoryIndex implements RecordIndex {
     const known = this.#position.get(partition)
     const fresh = unapplied(lines, known?.seq, source)
     for (const { entry } of fresh) this.#take(entry)
-    const seq = fresh.at(-1)?.seq ?? known?.seq
-    if (seq !== undefined) this.#position.set(partition, { seq, offset: source?.offset ?? 0 })
+    const last = fresh.at(-1)
+    if (last) this.#position.set(partition, { seq: last.seq, offset: source?.offset ?? 0 })
   }
 
   async position(): Promise<ReadonlyMap<number, IndexPosition>> {

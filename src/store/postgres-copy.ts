@@ -12,11 +12,10 @@ const CHUNK = 262_144
  * older row changes nothing. In the caller's transaction.
  */
 export async function mergeRows(client: Client, schema: string, tables: Tables): Promise<void> {
-  const [disruptions, traits] = [tables.disruptions.length > 0, tables.traits.length > 0]
   for (const name of Object.keys(COLUMNS) as TableName[]) {
     if (tables[name].length > 0) await stage(client, schema, name, tables[name])
   }
-  if (disruptions) await mergeDisruptions(client, schema, traits)
+  if (tables.disruptions.length > 0) await mergeDisruptions(client, schema, tables)
   if (tables.anomalies.length > 0)
     await merge(client, schema, 'anomalies', "known.status <> 'closed' OR EXCLUDED.status = 'closed'")
   if (tables.changes.length > 0) await merge(client, schema, 'changes', 'true')
@@ -44,7 +43,17 @@ async function merge(client: Client, schema: string, name: TableName, when: stri
 }
 
 /** Traits follow their disruption: only those of a revision that was taken replace what was there. */
-async function mergeDisruptions(client: Client, schema: string, hasTraits: boolean): Promise<void> {
+async function mergeDisruptions(
+  client: Client,
+  schema: string,
+  { disruptions, traits }: Tables,
+): Promise<void> {
+  // Said in numbers, so that only the partitions of these months are looked into.
+  let [from, to] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const { detectedMs } of disruptions) {
+    from = Math.min(from, detectedMs)
+    to = Math.max(to, detectedMs)
+  }
   const columns = COLUMNS.disruptions
   const sets = columns.slice(2).map(column => `${column} = EXCLUDED.${column}`)
   const list = columns.join(', ')
@@ -55,14 +64,15 @@ async function mergeDisruptions(client: Client, schema: string, hasTraits: boole
     `WITH taken AS (
        INSERT INTO ${schema}.disruptions AS known (${list}) SELECT ${list} FROM staged_disruptions
        ON CONFLICT (id, detected_ms) DO UPDATE SET ${sets.join(', ')} WHERE known.revision <= EXCLUDED.revision
-       RETURNING id, detected_ms, xmax = 0 AS is_new
+       RETURNING id, detected_ms
      ),
      gone AS (
-       DELETE FROM ${schema}.traits t USING taken WHERE NOT taken.is_new AND t.id = taken.id AND t.detected_ms = taken.detected_ms
+       DELETE FROM ${schema}.traits t USING taken
+       WHERE t.id = taken.id AND t.detected_ms = taken.detected_ms AND t.detected_ms BETWEEN ${from} AND ${to}
      )
      INSERT INTO staged_taken SELECT id, detected_ms FROM taken`,
   )
-  if (!hasTraits) return
+  if (traits.length === 0) return
   const names = COLUMNS.traits.join(', ')
   await client.query(
     `INSERT INTO ${schema}.traits (${names}) SELECT ${COLUMNS.traits.map(one => `s.${one}`).join(', ')}

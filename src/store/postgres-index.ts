@@ -61,6 +61,7 @@ export class PostgresIndex implements RecordIndex {
   readonly #writer: Pool
   #migrated: Promise<void> | undefined
   readonly #months = new Set<string>()
+  #queue: Promise<void> = Promise.resolve()
 
   constructor(options: PostgresIndexOptions) {
     const { url } = options
@@ -122,19 +123,14 @@ export class PostgresIndex implements RecordIndex {
         )
         const lastSeq = known.rows.length === 0 ? undefined : Number(known.rows[0].seq)
         const fresh = unapplied(lines, lastSeq, source)
-        if (fresh.length > 0)
-          await mergeRows(
-            client,
-            schema,
-            fresh.length === lines.length ? tables : rowsOf(fresh, nowMs - retentionMs),
-          )
-        const seq = fresh.at(-1)?.seq ?? lastSeq
-        if (seq === undefined) return
+        const last = fresh.at(-1)
+        if (!last) return
+        const own = fresh.length === lines.length ? tables : rowsOf(fresh, nowMs - retentionMs)
+        await mergeRows(client, schema, own)
         await client.query(
-          `INSERT INTO ${schema}.positions AS known (partition, seq, next_offset) VALUES ($1, $2, $3)
-           ON CONFLICT (partition) DO UPDATE SET seq = EXCLUDED.seq,
-             next_offset = CASE WHEN $4 THEN EXCLUDED.next_offset ELSE known.next_offset END`,
-          [partition, seq, source?.offset ?? 0, fresh.length > 0],
+          `INSERT INTO ${schema}.positions (partition, seq, next_offset) VALUES ($1, $2, $3)
+           ON CONFLICT (partition) DO UPDATE SET seq = EXCLUDED.seq, next_offset = EXCLUDED.next_offset`,
+          [partition, last.seq, source?.offset ?? 0],
         )
       })
     })
@@ -187,7 +183,14 @@ export class PostgresIndex implements RecordIndex {
     }
   }
 
-  async #write(work: () => Promise<void>): Promise<void> {
+  /** One after the other: they share a connection, and none gives up because another takes long. */
+  #write(work: () => Promise<void>): Promise<void> {
+    const done = this.#queue.then(() => this.#attempt(work))
+    this.#queue = done.catch(() => {})
+    return done
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
     try {
       await this.#ready()
       await work()

@@ -5,8 +5,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import {
   accessSync,
   constants,
+  existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -39,6 +41,7 @@ const PEERS = {
   redis: { variable: 'FORESHOCK_REDIS', commands: ['redis-server'], package: 'redis-server' },
   java: { variable: 'FORESHOCK_JAVA', commands: ['java'], package: 'openjdk-17-jre-headless' },
   maven: { variable: 'FORESHOCK_MAVEN', commands: ['mvn'], package: 'maven' },
+  postgres: { variable: 'FORESHOCK_POSTGRES', commands: ['pg_ctl'], package: 'postgresql' },
 } as const
 export type PeerName = keyof typeof PEERS
 
@@ -55,11 +58,19 @@ function isProgram(path: string): boolean {
   }
 }
 
+/** Debian keeps the programs of PostgreSQL off the PATH, in a folder a version. */
+function postgresFolders(): string[] {
+  const root = '/usr/lib/postgresql'
+  if (!existsSync(root)) return []
+  const versions = readdirSync(root).sort((a, b) => Number(b) - Number(a))
+  return versions.map(version => join(root, version, 'bin'))
+}
+
 function found(name: PeerName): string | undefined {
   const { variable, commands } = PEERS[name]
   const named = process.env[variable]
   if (named !== undefined && named !== '') return isProgram(named) ? named : undefined
-  const folders = (process.env.PATH ?? '').split(delimiter)
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...postgresFolders()]
   return commands.flatMap(command => folders.map(folder => join(folder, command))).find(isProgram)
 }
 

@@ -1,0 +1,217 @@
+import { assembleStage, type StageParts } from '../assembly.ts'
+import { windowHeader } from '../bus/window-report.ts'
+import type { Stateful } from '../checkpoint.ts'
+import type { Config } from '../config/schema.ts'
+import type { Change } from '../core/change.ts'
+import { CONTENT, HEADERS, type StoredMessage, TOPICS } from '../core/stream.ts'
+import { type Line, linesOf } from '../effects.ts'
+import { type HeldReport, type MergeOptions, WindowMerge } from './merge.ts'
+import { Origins, originOf } from './origins.ts'
+import { StageMemory } from './stage-memory.ts'
+import { auditOf, changesOf, maintenanceOf, sealOf } from './stage-orders.ts'
+import { type Found, StageWindows } from './stage-windows.ts'
+
+/** A message, or a part of one that waited, that nobody can read. */
+export interface Refused {
+  readonly message: StoredMessage
+  readonly reason: string
+}
+
+/** What messages brought about, in order. */
+export interface Effects {
+  /** For the record. */
+  readonly lines: Line[]
+  readonly refused: Refused[]
+  /** Samples partitions that were heard. */
+  readonly heard: Set<number>
+  /** Samples partitions that windows go on without from here on. */
+  readonly sealed: number[]
+  repeats: number
+  lateWindows: number
+  mergedWindows: number
+  unknownRows: number
+}
+
+export function noEffects(): Effects {
+  return {
+    lines: [],
+    refused: [],
+    heard: new Set(),
+    sealed: [],
+    repeats: 0,
+    lateWindows: 0,
+    mergedWindows: 0,
+    unknownRows: 0,
+  }
+}
+
+/** How many of the newest changes are kept for queries. */
+const CHANGES_KEPT = 1000
+
+/**
+ * One partition of the topic `anomalies` as a disruption stage sees it: a pure function of its messages in their order. No
+ * clock, no lock and no other process has a part in it.
+ */
+export class StageWork {
+  readonly parts: StageParts
+  readonly merge: WindowMerge
+  readonly memory: StageMemory
+  readonly #partition: number
+  readonly #samplesPartitions: number
+  readonly #windows: StageWindows
+  readonly #origins = new Origins()
+  readonly #changes = new Map<string, Change>()
+
+  constructor(config: Config, partition: number, merge: MergeOptions) {
+    this.#partition = partition
+    this.#samplesPartitions = merge.partitions
+    this.parts = assembleStage(config)
+    this.merge = new WindowMerge(merge)
+    this.memory = new StageMemory(this.merge)
+    this.#windows = new StageWindows(this.parts, merge.partitions)
+  }
+
+  get series(): StageParts['series'] {
+    return this.parts.series
+  }
+
+  /** The newest changes since this process took over. */
+  get changes(): readonly Change[] {
+    return [...this.#changes.values()]
+  }
+
+  /** Offset to read from after a restart: whatever waits is read again. */
+  get position(): number {
+    return Math.min(this.merge.oldestOffset() ?? Number.POSITIVE_INFINITY, this.memory.handledTo)
+  }
+
+  /** What survives a restart, in the order in which it is put back: rows need the table, which comes before all. */
+  get stateful(): Stateful[] {
+    const { disruptions, history } = this.parts
+    const past = {
+      snapshot: () => [history.snapshot()],
+      restore: (saved: Parameters<Stateful['restore']>[0]) => history.restore(saved),
+    }
+    return [this.memory, this.#windows.reader, this.#origins, disruptions, past]
+  }
+
+  take(message: StoredMessage, out: Effects): void {
+    const content = message.headers[HEADERS.content]
+    if (message.offset < this.memory.handledTo) {
+      if (content === CONTENT.window) this.#refill(message)
+      return
+    }
+    const reason = this.#handle(content, message, out)
+    if (reason !== undefined) out.refused.push({ message, reason })
+    this.memory.handledTo = message.offset + 1
+  }
+
+  /** The reason when it cannot be read. */
+  #handle(content: string | undefined, message: StoredMessage, out: Effects): string | undefined {
+    switch (content) {
+      case CONTENT.window:
+        return this.#window(message, out)
+      case CONTENT.seal:
+        return this.#seal(message, out)
+      case CONTENT.change:
+        return this.#change(message, out)
+      case CONTENT.maintenance: {
+        const order = maintenanceOf(message)
+        return typeof order === 'string' ? order : this.parts.disruptions.maintain(order, message.timestampMs)
+      }
+      case CONTENT.audit: {
+        const line = auditOf(message)
+        if (typeof line === 'string') return line
+        out.lines.push(line)
+        return undefined
+      }
+      default:
+        // CloudEvents of anomalies stand here for others.
+        return message.headers.ce_type === undefined ? 'nothing that this topic is for' : undefined
+    }
+  }
+
+  #window(message: StoredMessage, out: Effects): string | undefined {
+    const report = this.#reportOf(message)
+    if (typeof report === 'string') return report
+    out.heard.add(report.partition)
+    const { as, restarted } = this.merge.take(report)
+    if (restarted) this.#found(this.#windows.restarted(report.partition), out)
+    if (as === 'repeat') out.repeats++
+    if (as === 'late') {
+      if (report.last) out.lateWindows++
+      this.#found(this.#windows.late(report), out)
+    }
+    this.#drain(out)
+    return undefined
+  }
+
+  #seal(message: StoredMessage, out: Effects): string | undefined {
+    const order = sealOf(message)
+    if (typeof order === 'string') return order
+    const known = order.partitions.filter(p => p < this.#samplesPartitions)
+    out.sealed.push(...this.merge.seal(order.windowEndMs, known))
+    this.#drain(out)
+    return undefined
+  }
+
+  #change(message: StoredMessage, out: Effects): string | undefined {
+    const text = message.headers[HEADERS.origin]
+    const origin = text === undefined ? undefined : originOf(text)
+    if (typeof origin === 'string') return origin
+    if (origin && !this.#origins.take(origin)) {
+      out.repeats++
+      return undefined
+    }
+    const changes = changesOf(message)
+    if (typeof changes === 'string') return changes
+    for (const change of changes) {
+      this.parts.disruptions.change(change)
+      this.#changes.set(change.id, change)
+      if (this.#changes.size > CHANGES_KEPT) this.#changes.delete(this.#changes.keys().next().value as string)
+    }
+    out.lines.push(...linesOf({ anomalies: [], events: [], changes }))
+    return undefined
+  }
+
+  #drain(out: Effects): void {
+    for (let window = this.merge.next(); window; window = this.merge.next()) {
+      out.mergedWindows++
+      this.#found(this.#windows.take(window), out)
+    }
+  }
+
+  #found({ anomalies, events, unknown, unreadable }: Found, out: Effects): void {
+    out.lines.push(...linesOf({ anomalies, events, changes: [] }))
+    out.unknownRows += unknown
+    for (const { report, reason } of unreadable)
+      out.refused.push({ message: this.#messageOf(report), reason })
+  }
+
+  #refill(message: StoredMessage): void {
+    const report = this.#reportOf(message)
+    if (typeof report !== 'string') this.merge.refill(report)
+  }
+
+  #reportOf({ value, offset, timestampMs }: StoredMessage): HeldReport | string {
+    const header = windowHeader(value)
+    if (typeof header === 'string') return header
+    const { samplesPartition: partition, epoch, windowEndMs, part, last } = header
+    if (partition >= this.#samplesPartitions)
+      return `a report of samples partition ${partition}, of which there are ${this.#samplesPartitions}`
+    return { partition, epoch, windowEndMs, part, last, offset, timestampMs, value }
+  }
+
+  #messageOf({ offset, timestampMs, value }: HeldReport): StoredMessage {
+    const headers = { [HEADERS.content]: CONTENT.window }
+    return {
+      topic: TOPICS.anomalies,
+      partition: this.#partition,
+      offset,
+      key: null,
+      value,
+      timestampMs,
+      headers,
+    }
+  }
+}
