@@ -81,6 +81,7 @@ const TOP = [
   'warm-up',
   'reconcile',
   'roles',
+  'fleet',
 ]
 
 describe('dependency rules', () => {

@@ -5,8 +5,11 @@ import { problemOf, sendProblem } from './problems.ts'
 import { ERRORS_OF_READS, statusSchema } from './schemas.ts'
 import { statusView } from './views.ts'
 
+/** What every process of a fleet has: is it alive, is it ready, how is it doing. */
+export type ProbeDeps = Pick<ServeDeps, 'ready' | 'telemetry'>
+
 /** For the machines that keep this one running. /livez and /readyz are open to everybody. */
-export function opsRoutes(app: FastifyInstance, deps: ServeDeps, settings: Settings): void {
+export function probeRoutes(app: FastifyInstance, deps: ProbeDeps, settings: Settings): void {
   const quiet = { config: { quiet: true }, schema: { hide: true } } as const
 
   app.get('/livez', quiet, (_request, reply) => sendJson(reply, { live: true }))
@@ -29,7 +32,10 @@ export function opsRoutes(app: FastifyInstance, deps: ServeDeps, settings: Setti
     async (_request, reply) =>
       reply.type('text/plain; version=0.0.4; charset=utf-8').send(await deps.telemetry.text()),
   )
+}
 
+export function opsRoutes(app: FastifyInstance, deps: ServeDeps, settings: Settings): void {
+  probeRoutes(app, deps, settings)
   app.get(
     '/api/status',
     {

@@ -114,7 +114,7 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   app.get(
     '/api/rejects',
     {
-      config: { ...config, live: true },
+      config,
       schema: {
         tags: ['ingest'],
         summary: 'What was refused and why: counts, and the newest examples first',

@@ -24,7 +24,7 @@ import { inferenceRoutes } from './inference-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { modelIntake, modelRoutes } from './model-routes.ts'
-import { opsRoutes } from './ops-routes.ts'
+import { opsRoutes, type ProbeDeps, probeRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
@@ -92,6 +92,23 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   return app
 }
 
+/** The server of a process that is no gateway: probes, metrics, and the parts that it holds. */
+export async function buildProbeServer(deps: ProbeDeps, options: ServeOptions): Promise<FastifyInstance> {
+  const settings = settingsOf(options)
+  const app = newServer(settings)
+  answerErrors(app, settings)
+  recordRequests(app, deps)
+  answerEarly(app)
+  stopGently(app)
+  // Being busy is what such a process is for, and nobody is better served elsewhere.
+  await protect(app, { ...settings, eventLoopDelayMsMax: 0 })
+  authenticate(app, new Keyring(settings.keys))
+  if (settings.parts) mountParts(app, settings.parts)
+  probeRoutes(app, deps, settings)
+  await app.ready()
+  return app
+}
+
 async function modelScopes(app: FastifyInstance, deps: ServeDeps, settings: Settings): Promise<void> {
   const { models, openModel } = deps
   if (!models) return
@@ -147,7 +164,7 @@ function answerErrors(app: FastifyInstance, settings: Settings): void {
 }
 
 /** One log line and one observation a request; headers, which hold keys, are never looked at. */
-function recordRequests(app: FastifyInstance, deps: ServeDeps): void {
+function recordRequests(app: FastifyInstance, deps: Pick<ServeDeps, 'telemetry'>): void {
   app.addHook('onResponse', (request, reply, done) => {
     const { url, config } = request.routeOptions
     const route = url ?? 'unmatched'

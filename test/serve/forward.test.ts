@@ -88,7 +88,6 @@ const LIVE = [
   '/api/entities',
   '/api/topology',
   '/api/detectors',
-  '/api/rejects',
   '/api/status',
   '/api/anomalies?status=open',
   '/api/changes',

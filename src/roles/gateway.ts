@@ -1,0 +1,142 @@
+import type { Config } from '../config/schema.ts'
+import { type Change, changeLine } from '../core/change.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Disruption } from '../core/disruption.ts'
+import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../core/envelope.ts'
+import { ForeshockError } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import type { RecordIndex } from '../core/ports.ts'
+import type { Rejects } from '../core/rejects.ts'
+import { HEADERS, type StreamProducer, TOPICS } from '../core/stream.ts'
+import type { Telemetry } from '../core/telemetry.ts'
+import { ENSEMBLE_DEFAULTS } from '../detectors/ensemble-options.ts'
+import { publicScore } from '../detectors/severity.ts'
+import { drillRows } from '../disruptions/drill.ts'
+import { parseTime } from '../ingest/time.ts'
+import { parseChanges } from '../pipeline.ts'
+import type { EventFeed, ServeDeps } from '../serve/deps.ts'
+import type { LiveHolders } from '../serve/forward.ts'
+import { openWindowFile } from '../store/window-file.ts'
+import type { BoardView } from './board-view.ts'
+import { auditMessage } from './stage-orders.ts'
+
+export interface GatewayPorts {
+  readonly config: Config
+  /** Takes bodies of samples into the log. */
+  readonly samples: { submit(envelope: Envelope): Promise<Receipt> }
+  readonly producer: StreamProducer
+  readonly index: RecordIndex
+  readonly board: BoardView
+  readonly events: EventFeed
+  readonly holders: LiveHolders
+  readonly rejects: Rejects
+  readonly telemetry: Telemetry
+  readonly logger: Logger
+  readonly clock: Clock
+  ready(): { readonly ready: boolean; readonly why: readonly string[] }
+}
+
+/** What the HTTP service of a gateway reads from and hands on to. */
+export function gatewayDeps(ports: GatewayPorts): ServeDeps {
+  const { config, board, events, holders, rejects, telemetry, clock, ready } = ports
+  return {
+    ...HELD_ELSEWHERE,
+    submit: envelope => submit(ports, envelope),
+    index: shownIndex(ports.index, one => board.shown(one)),
+    board: () => board.disruptions,
+    windows: { open: openWindowFile, score: publicScore },
+    openSurprise: config.detection.openSurprise ?? ENSEMBLE_DEFAULTS.openAt,
+    drill: question => drillRows(question, parseTime),
+    rejects,
+    events,
+    telemetry,
+    ready,
+    audit: (who, action, detail) => {
+      audit(ports, who, action, detail)
+    },
+    clock,
+    holders,
+  }
+}
+
+/** Live state is held by stages: every route that asks for it is passed on before it gets here. */
+const elsewhere = (): never => {
+  throw new ForeshockError('FS_ASSERTION', 'a gateway was asked for live state')
+}
+const HELD_ELSEWHERE = {
+  get series(): never {
+    return elsewhere()
+  },
+  get history(): never {
+    return elsewhere()
+  },
+  anomalies: elsewhere,
+  detectors: elsewhere,
+  alerting: elsewhere,
+  maintenance: elsewhere,
+  edges: elsewhere,
+  explain: elsewhere,
+  drillSeries: elsewhere,
+  drillDisruption: elsewhere,
+  changes: elsewhere,
+}
+
+/** Answered when the log has it: whatever comes of it comes of the log. */
+async function submit(ports: GatewayPorts, envelope: Envelope): Promise<Receipt> {
+  ports.telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
+  try {
+    if (envelope.kind === 'change') return await sendChanges(ports, envelope)
+    const receipt = await ports.samples.submit(envelope)
+    ports.telemetry.count('foreshock_samples_total', receipt.samples, { kind: envelope.kind })
+    return receipt
+  } catch (error) {
+    if (!(error instanceof ForeshockError) || error.code !== 'FS_IO') throw error
+    ports.logger.warn({ err: error }, 'a body could not be written to the log; its sender is told to come back')
+    throw new ForeshockError('FS_AWAY', 'the log (Kafka) does not take what was sent now', { cause: error })
+  }
+}
+
+async function sendChanges({ producer }: GatewayPorts, envelope: Envelope): Promise<Receipt> {
+  const { tenant, arrivalMs } = envelope
+  const { changes, reasons } = parseChanges(envelope.bytes)
+  await producer.send(
+    TOPICS.changes,
+    changes.map((change: Change) => ({
+      key: `${tenant}/${change.entity}`,
+      value: Buffer.from(changeLine(change)),
+      headers: { 'content-type': 'application/json', [HEADERS.tenant]: tenant },
+      timestampMs: arrivalMs,
+    })),
+  )
+  return { ...EMPTY_RECEIPT, samples: changes.length, rejected: reasons.length, reasons }
+}
+
+/** What people did goes to the stage that keeps the record of its tenant, in order with everything else. */
+function audit({ producer, clock, logger }: GatewayPorts, who: string, action: string, detail: unknown): void {
+  const tenant = (detail as { tenant?: unknown } | null)?.tenant
+  const of = typeof tenant === 'string' ? tenant : 'default'
+  producer
+    .send(TOPICS.anomalies, [auditMessage({ timeMs: clock(), who, action, detail }, of)])
+    .catch(error => logger.error({ err: error, who, action, detail }, 'not written to the audit trail'))
+}
+
+/** Disruptions of the record as they are shown now. */
+export function shownIndex(index: RecordIndex, shown: (one: Disruption) => Disruption): RecordIndex {
+  return {
+    apply: (lines, source) => index.apply(lines, source),
+    position: () => index.position(),
+    changes: limit => index.changes(limit),
+    anomalies: query => index.anomalies(query),
+    similar: async (id, limit) =>
+      (await index.similar(id, limit)).map(one => ({ ...one, disruption: shown(one.disruption) })),
+    disruption: async id => {
+      const found = await index.disruption(id)
+      return found && shown(found)
+    },
+    disruptions: async query => {
+      const page = await index.disruptions(query)
+      return { ...page, items: page.items.map(shown) }
+    },
+    close: () => index.close(),
+  }
+}
