@@ -105,6 +105,20 @@ export class RedisConnection {
     })
   }
 
+  /** What a question gives when it is answered within so many ms; undefined when not, or while Redis is away. */
+  async soon<T>(ask: () => Promise<T>, limitMs: number): Promise<T | undefined> {
+    if (!this.isReady) return undefined
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<undefined>(resolve => {
+      timer = setTimeout(resolve, limitMs, undefined)
+    })
+    try {
+      return await Promise.race([ask().catch(() => undefined), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   /** A connection that listens, opened when it is first asked for. */
   subscriber(): RedisClient {
     if (!this.#subscriber) {
