@@ -172,6 +172,11 @@ export class StagePartition {
     return this.#work.merge.mergedMs
   }
 
+  /** Offset after the last message that was taken. */
+  get position(): number {
+    return this.#work.memory.handledTo
+  }
+
   /** Messages that it has not taken yet. */
   get lag(): number {
     return Math.max(0, this.#end - this.#work.memory.handledTo)
