@@ -129,6 +129,21 @@ export const METRICS = {
     help: 'Events waiting for delivery, by sink',
     labels: ['sink'],
   },
+  foreshock_index_lines_total: {
+    type: 'counter',
+    help: 'Lines of the record brought into the index that answers queries',
+    labels: [],
+  },
+  foreshock_index_lag: {
+    type: 'gauge',
+    help: 'Messages of the record that the index does not have yet, by partition; look at PostgreSQL if it grows',
+    labels: ['partition'],
+  },
+  foreshock_index_skipped_total: {
+    type: 'counter',
+    help: 'Lines of the record that the index could not take; the log names them',
+    labels: [],
+  },
   foreshock_checkpoint_seconds: { type: 'histogram', help: 'Time to save a checkpoint', labels: [] },
   foreshock_checkpoint_position: { type: 'gauge', help: 'Position of the last checkpoint', labels: [] },
   foreshock_partition_lag: {
