@@ -45,6 +45,10 @@ if (args.list) {
     `seed ${args.seed}: ${undisturbed.windows} windows told, ${undisturbed.disruptions} disruptions in ${undisturbed.events} events\n`,
   )
   console.log(tableOf(rows))
-  if (args.json) writeFileSync(args.json, `${JSON.stringify({ date, commit: commit(), args, undisturbed, rows }, null, 2)}\n`)
+  if (args.json)
+    writeFileSync(
+      args.json,
+      `${JSON.stringify({ date, commit: commit(), args, undisturbed, rows }, null, 2)}\n`,
+    )
   if (rows.some(row => faultsOf(row).length > 0)) process.exitCode = 1
 }

@@ -188,9 +188,13 @@ export const CASES: readonly FaultCase[] = [
     plan: at => ({
       deeds: [{ at, act: poisoned }],
       inspect: async (_site, { deadLetters }) => {
-        const told = new Set(deadLetters.map(({ value, key }) => `${key} ${Buffer.from(value).toString('base64')}`))
+        const told = new Set(
+          deadLetters.map(({ value, key }) => `${key} ${Buffer.from(value).toString('base64')}`),
+        )
         const missing = POISON.filter((bytes, i) => !told.has(`poison-${i} ${bytes.toString('base64')}`))
-        return missing.map(bytes => `no dead letter of ${bytes.length} bytes: ${bytes.subarray(0, 20).toString('hex')}`)
+        return missing.map(
+          bytes => `no dead letter of ${bytes.length} bytes: ${bytes.subarray(0, 20).toString('hex')}`,
+        )
       },
     }),
   },

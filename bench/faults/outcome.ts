@@ -45,7 +45,9 @@ export async function outcomeOf(streams: Streams): Promise<Outcome> {
     for await (const { value, offset } of streams.read(TOPICS.record, q, 0)) {
       const line = parseLine(text(value).trimEnd())
       if ('reason' in line || line.prev !== prev) {
-        breaks.push(`record ${q}/${offset}: ${'reason' in line ? line.reason : 'not chained to the line before'}`)
+        breaks.push(
+          `record ${q}/${offset}: ${'reason' in line ? line.reason : 'not chained to the line before'}`,
+        )
         break
       }
       prev = line.hash
@@ -87,7 +89,9 @@ function windowTeller(to: Tellings): (message: StoredMessage) => void {
       rows.push(`${series.meta(batch.series[i]).key} ${said.join(' ')}`)
     }
     rows.sort()
-    const told = changes.map(({ event, anomaly }) => JSON.stringify([event, { ...anomaly, series: 0 }])).sort()
+    const told = changes
+      .map(({ event, anomaly }) => JSON.stringify([event, { ...anomaly, series: 0 }]))
+      .sort()
     const name = `${report.samplesPartition}/${report.windowEndMs}${report.part > 0 ? `/${report.part}` : ''}`
     add(to, name, sha256(`${report.unknown}\n${rows.join('\n')}\n${told.join('\n')}`))
   }

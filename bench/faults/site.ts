@@ -5,7 +5,13 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { KafkaStreams } from '../../src/bus/kafka-streams.ts'
 import { type FleetMember, FleetProcesses } from '../../src/commands/fleet-processes.ts'
-import { clusterOf, type FleetNames, ownNames, removeTraces, SMALL_FLEET } from '../../src/commands/lab-fleet.ts'
+import {
+  clusterOf,
+  type FleetNames,
+  ownNames,
+  removeTraces,
+  SMALL_FLEET,
+} from '../../src/commands/lab-fleet.ts'
 import { type Streams, TOPICS } from '../../src/core/stream.ts'
 import { CLI } from '../service.ts'
 import type { Engines } from './engines.ts'
@@ -93,7 +99,9 @@ export async function run(engines: Engines, plan: RunPlan): Promise<Run> {
     await progress?.close()
     await fleet?.kill()
     await streams.close()
-    await removeTraces(engines.addresses, names).catch(error => process.stderr.write(`left behind: ${error}\n`))
+    await removeTraces(engines.addresses, names).catch(error =>
+      process.stderr.write(`left behind: ${error}\n`),
+    )
     rmSync(folder, { recursive: true, force: true })
   }
 }

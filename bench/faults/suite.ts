@@ -65,7 +65,9 @@ async function rowOf(
 ): Promise<Row> {
   let own: Engines | undefined
   try {
-    own = shared ? undefined : await openEngines(one.diskBytes === undefined ? {} : { diskBytes: one.diskBytes })
+    own = shared
+      ? undefined
+      : await openEngines(one.diskBytes === undefined ? {} : { diskBytes: one.diskBytes })
     const done = await run((shared ?? own) as Engines, filled(one.plan(Math.floor(windows * 0.45))))
     const { outcome, lastedSeconds, recoverySeconds, bodiesAgain, problems } = done
     const comparison = compared(undisturbed, outcome)

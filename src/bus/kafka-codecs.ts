@@ -1,8 +1,11 @@
 import { init as initZstd, compress as zstdCompress, decompress as zstdDecompress } from '@bokuweb/zstd-wasm'
-import { CompressionCodecs, CompressionTypes } from 'kafkajs'
+import kafkajs from 'kafkajs'
 import { compress as snappyCompress, uncompress as snappyUncompress } from 'snappyjs'
 import { ForeshockError } from '../core/errors.ts'
 import { lz4Bound, lz4Compress, lz4Decompress } from '../math/lz4.ts'
+
+// Not among the names that Node finds in a CommonJS module.
+const { CompressionCodecs, CompressionTypes } = kafkajs
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 

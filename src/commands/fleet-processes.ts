@@ -143,18 +143,19 @@ export class FleetProcess {
     for (const end = Date.now() + READY_MS_MAX; ; await pause(50)) {
       if (await this.ready()) return
       if (!this.alive || Date.now() > end)
-        throw new ForeshockError('FS_IO', `${this.name} of the fleet did not start:\n${this.#logs.slice(-4000)}`)
+        throw new ForeshockError(
+          'FS_IO',
+          `${this.name} of the fleet did not start:\n${this.#logs.slice(-4000)}`,
+        )
     }
   }
 
   /** Starts the process and does not wait for it. */
   spawn(): void {
     if (this.alive) throw new Error(`${this.name} runs`)
-    const child = spawn(
-      process.execPath,
-      [...this.#node, this.#cli, 'serve', '--config', this.configFile],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    )
+    const child = spawn(process.execPath, [...this.#node, this.#cli, 'serve', '--config', this.configFile], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const keep = (chunk: Buffer) => {
       this.#logs = (this.#logs + chunk).slice(-LOG_CHARACTERS)
     }
@@ -208,7 +209,10 @@ export class FleetProcess {
       child.once('error', failed)
       child.once('close', code => {
         if (code === 0) done(out)
-        else failed(new ForeshockError('FS_IO', `foreshock ${words.join(' ')} ended with ${code}: ${failure}${out}`))
+        else
+          failed(
+            new ForeshockError('FS_IO', `foreshock ${words.join(' ')} ended with ${code}: ${failure}${out}`),
+          )
       })
     })
   }

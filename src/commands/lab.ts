@@ -82,7 +82,10 @@ export function runLabPlan(flags: LabFlags, startService: StartService): Promise
 function starterOf(flags: LabFlags, startService: StartService, startFleet: StartFleet): StartService {
   if (!flags.cluster) return startService
   if (flags.url !== undefined)
-    throw new ForeshockError('FS_INPUT_INVALID', '--cluster starts a fleet, --url names a running one: give one')
+    throw new ForeshockError(
+      'FS_INPUT_INVALID',
+      '--cluster starts a fleet, --url names a running one: give one',
+    )
   const engines = engineAddresses(flags)
   return () => startFleet(engines)
 }

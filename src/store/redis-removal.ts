@@ -6,7 +6,9 @@ import { RedisConnection, type RedisSettings } from './redis-connection.ts'
 const SCAN_COUNT = 1000
 
 /** Removes every key under a prefix, for fleets that live for one run; how many there were. */
-export async function removeRedisKeys(settings: RedisSettings & { readonly prefix: string }): Promise<number> {
+export async function removeRedisKeys(
+  settings: RedisSettings & { readonly prefix: string },
+): Promise<number> {
   if (settings.prefix === '') throw new ForeshockError('FS_ASSERTION', 'a prefix is needed, or all would go')
   const connection = new RedisConnection(settings)
   try {

@@ -73,7 +73,7 @@ async function known(): Promise<Set<string>> {
 
 describe('names of metrics', () => {
   it.each([
-    ['the dashboard', queries, 20],
+    ['the dashboard', queries, 30],
     ['the alert rules', rules.map(rule => rule.expr), 10],
     ['the series of their tests', tests.flatMap(test => test.input_series.map(({ series }) => series)), 20],
     ['what KEDA asks', lag.spec.triggers.flatMap(({ metadata }) => metadata.query ?? []), 1],
