@@ -70,6 +70,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'the record: what was found, when, by what',
     add: async cli => (await import('./log.ts')).addLogCommand(cli),
   },
+  topics: {
+    summary: 'the topics of Kafka that a fleet works on: made, checked, listed',
+    add: async cli => (await import('./topics.ts')).addTopicsCommand(cli),
+  },
   key: {
     summary: 'makes an API key and the hash of it that goes into the configuration',
     add: async cli => (await import('./key.ts')).addKeyCommand(cli),

@@ -38,9 +38,9 @@ const PEERS = {
     commands: ['chromium', 'chromium-browser', 'google-chrome'],
     package: 'chromium',
   },
-  redis: { variable: 'FORESHOCK_REDIS', commands: ['redis-server'], package: 'redis-server' },
   java: { variable: 'FORESHOCK_JAVA', commands: ['java'], package: 'openjdk-17-jre-headless' },
   maven: { variable: 'FORESHOCK_MAVEN', commands: ['mvn'], package: 'maven' },
+  redis: { variable: 'FORESHOCK_REDIS', commands: ['redis-server'], package: 'redis-server' },
   postgres: { variable: 'FORESHOCK_POSTGRES', commands: ['pg_ctl'], package: 'postgresql' },
 } as const
 export type PeerName = keyof typeof PEERS
@@ -137,7 +137,7 @@ export async function peerPath(name: PeerName, context: TestContext): Promise<st
   return context.skip(peer.missing)
 }
 
-/** Ends the test as skipped, or as failed when peers are required. */
+/** Ends the test as skipped, or as failed when peers are required: for what is no program. */
 export function missing(name: string, reason: string, context: TestContext): never {
   const text = `${name} is missing: ${reason}`
   if (process.env.FORESHOCK_REQUIRE_PEERS === '1') throw new Error(text)
