@@ -73,6 +73,7 @@ const TOP = [
   'cli',
   'config',
   'commands',
+  'roles',
   'assembly',
   'alerting',
   'experimenting',

@@ -113,6 +113,23 @@ export class KafkaMember implements StreamGroup {
     }
   }
 
+  async committed(partition: number): Promise<number | undefined> {
+    const { topic, group: groupId } = this.#options
+    const topics = [{ topic, partitions: [{ partition }] }]
+    for (let failures = 0; ; failures++) {
+      try {
+        const coordinator = await this.#cluster.groupCoordinator(groupId)
+        const { responses } = await coordinator.offsetFetch({ groupId, topics })
+        const offset = Number(responses[0]?.partitions[0]?.offset ?? -1)
+        return offset < 0 ? undefined : offset
+      } catch (error) {
+        if (isHopeless(error) || failures >= COMMIT_TRIES || this.#left)
+          throw kafkaError(error, 'looking up a committed offset')
+        await this.#cluster.pause(100)
+      }
+    }
+  }
+
   pause(partition: number): void {
     this.#paused.add(partition)
     this.#workers.get(partition)?.pause()

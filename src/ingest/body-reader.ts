@@ -19,7 +19,7 @@ import type { Tally } from './tally.ts'
 /** Bytes of any supported format → calls of a sink, with what was taken and refused in a receipt. */
 export class BodyReader {
   readonly #options: IntakeOptions
-  readonly #rejects: Rejects
+  readonly #rejects: Pick<Rejects, 'add'>
   readonly #tally: Tally
   readonly #inflater: Inflater
   readonly #context: DecodeContext
@@ -27,7 +27,7 @@ export class BodyReader {
   readonly #columns = new ColumnsReader()
   #length = 0
 
-  constructor(options: IntakeOptions, convert: PointSink, tally: Tally, rejects: Rejects) {
+  constructor(options: IntakeOptions, convert: PointSink, tally: Tally, rejects: Pick<Rejects, 'add'>) {
     this.#options = options
     this.#rejects = rejects
     this.#tally = tally

@@ -19,6 +19,15 @@ import { PLAN, WireTable } from './wire-table.ts'
  * the soonest, so what returns to it always comes defined; at a sample every 15 s a definition is one in twenty.
  */
 const DEFINE_MS = 5 * 60_000
+/** A series that lives on is named again as fresh after this, s: quotas count what they heard of within the hour. */
+const COUNT_AGAIN_S = 50 * 60
+/** A series that was refused by a quota is asked for again after this, s. */
+const ASK_AGAIN_S = 5 * 60
+/** What one body can name at the most, with room to spare: a self-contained splitter never refuses for what came before. */
+const BODY_WIRES_MAX = 2 ** 30
+/** A self-contained splitter forgets what it knows beyond this many series or small strings; it is a cache there. */
+const CACHED_WIRES = 65_536
+const CACHED_NAMES = 256
 /** A message is closed once it may be this long: half of what Kafka takes by default, one definition may still follow. */
 const MESSAGE_BYTES = 512 * 1024
 
@@ -44,18 +53,21 @@ export interface Parcel {
   readonly receipt: Receipt
   readonly parts: readonly Part[]
   /**
-   * Series first seen with this body: hashes of tenant and canonical key, as senders send them (each bucket of a classic
-   * histogram is one).
+   * Series first seen with this body, or to be counted again: hashes of tenant and canonical key, as senders send them
+   * (each bucket of a classic histogram is one).
    */
   readonly fresh: BigUint64Array
 }
+
+/** A reject that is told once it is known that the body is taken. */
+type Held = Parameters<Rejects['add']>
 
 /**
  * Bodies of any format → columnar messages of raw points, one a partition (more when long). Nothing is converted: rates
  * and quantiles need state, and the state of a series lives where its partition is scored.
  */
 export class Splitter implements PointSink {
-  readonly table: WireTable
+  table: WireTable
   readonly io = new Float64Array(3)
   readonly #options: IntakeOptions
   readonly #context: SplitterContext
@@ -73,14 +85,17 @@ export class Splitter implements PointSink {
   #serial = new Uint32Array(0)
   #index = new Uint32Array(0)
   #definedAt = new Int32Array(0)
+  #countedS = new Uint32Array(0)
   #bits = new Uint8Array(0)
   #serials = 0
   #declared: string[] = []
   #declaredIn = 0
   #declarations: Uint8Array[] = []
-  /** Wires defined by the body at hand, and those among them that are new. */
+  /** Wires defined by the body at hand, those to be counted, and those that are new. */
   #defined: number[] = []
   #fresh: number[] = []
+  #made: number[] = []
+  #held: Held[] = []
   #parts: Part[] = []
   #arrivalS = 0
   #latestMs = 0
@@ -91,17 +106,20 @@ export class Splitter implements PointSink {
     this.#options = { ...INTAKE_DEFAULTS, ...options }
     this.#context = context
     this.#messageBytes = context.messageBytes ?? MESSAGE_BYTES
-    this.table = new WireTable(this.#options.wiresMax)
+    this.table = new WireTable(context.selfContained ? BODY_WIRES_MAX : this.#options.wiresMax)
     this.#writers = new Array<ColumnsWriter | undefined>(context.partitions).fill(undefined)
-    this.#body = new BodyReader(this.#options, this, this.#tally, context.rejects)
+    this.#body = new BodyReader(this.#options, this, this.#tally, {
+      add: (...held) => this.#held.push(held),
+    })
   }
 
-  /** Never throws on bad input: the receipt says what was wrong. */
+  /**
+   * Never throws on bad input: the receipt says what was wrong. The next call, or `keep`, takes it that the parcel was
+   * sent; call `undo` before it when it was not.
+   */
   split(envelope: Envelope): Parcel {
-    this.#parts = []
-    this.#defined = []
-    this.#fresh = []
-    this.#declared = []
+    this.keep()
+    if (this.#context.selfContained) this.#forgetMany()
     const refused = this.#body.open(envelope)
     if (refused) return { receipt: refused, parts: [], fresh: new BigUint64Array(0) }
     this.#arrivalS = Math.max(0, Math.floor(envelope.arrivalMs / 1000))
@@ -112,14 +130,42 @@ export class Splitter implements PointSink {
     return { receipt: this.#body.close(envelope, failure), parts: this.#parts, fresh: this.#fingerprints() }
   }
 
+  /** Splits the last body anew without some of its fresh series, by index: they are refused for a while. */
+  again(envelope: Envelope, without: readonly number[], reason: string): Parcel {
+    const { table } = this
+    const wires = without.map(index => this.#fresh[index])
+    this.#made = this.#made.filter(wire => !wires.includes(wire))
+    for (const wire of wires) {
+      table.plan[wire] = PLAN.refused
+      table.texts[wire] = reason
+      this.#countedS[wire] = this.#arrivalS
+    }
+    this.undo()
+    return this.split(envelope)
+  }
+
+  /** The last parcel is sent: what was refused of it is told. */
+  keep(): void {
+    for (const held of this.#held) this.#context.rejects.add(...held)
+    for (const wire of this.#fresh) this.#countedS[wire] = this.#arrivalS
+    this.#clear()
+  }
+
   /** The last parcel was not sent: what it would have told is told again, and what was new in it is new again. */
   undo(): void {
     for (const wire of this.#defined) this.#definedAt[wire] = 0
-    for (const wire of this.#fresh) this.table.remove(wire)
+    for (const wire of this.#made) this.table.remove(wire)
     for (const family of this.#declared) this.#families.declared.delete(family)
+    this.#clear()
+  }
+
+  #clear(): void {
+    this.#parts = []
     this.#defined = []
     this.#fresh = []
+    this.#made = []
     this.#declared = []
+    this.#held = []
   }
 
   /** What was sent may not have arrived: everything is told again. */
@@ -148,9 +194,10 @@ export class Splitter implements PointSink {
     this.#partition[wire] = this.#context.place(spec.tenant, entity)
     this.#serial[wire] = 0
     this.#definedAt[wire] = 0
+    this.#countedS[wire] = 0
     // A summary of OTLP comes as its parts, of which the count is counted.
     this.#bits[wire] = this.#otlp && spec.type === TYPE.summary && !counted ? BIT.aside : 0
-    this.#fresh.push(wire)
+    this.#made.push(wire)
     return wire
   }
 
@@ -160,6 +207,7 @@ export class Splitter implements PointSink {
     this.#fit()
     this.table.plan[wire] = PLAN.refused
     this.table.seenS[wire] = this.#arrivalS
+    this.#countedS[wire] = 0
   }
 
   reject(reason: string, detail: string): void {
@@ -188,6 +236,7 @@ export class Splitter implements PointSink {
 
   histogram(wire: number, point: HistogramPoint): boolean {
     if (!this.#inTime(wire, point.timeMs)) return false
+    if (this.table.plan[wire] === PLAN.refused) return this.#refuseAgain(wire, point.timeMs)
     const writer = this.#writerOf(wire)
     writer.addHistogram(this.#place(wire, writer, point.timeMs), point)
     this.table.seenS[wire] = this.#arrivalS
@@ -206,7 +255,7 @@ export class Splitter implements PointSink {
 
   /** Bytes of state held. */
   bytes(): number {
-    return this.table.bytes() + this.#partition.length * 15 + this.#body.bytes()
+    return this.table.bytes() + this.#partition.length * 19 + this.#body.bytes()
   }
 
   #take(wire: number, bits: number): boolean {
@@ -214,7 +263,7 @@ export class Splitter implements PointSink {
     if (!this.#inTime(wire, io[0])) return false
     if (io[1] === Number.POSITIVE_INFINITY || io[1] === Number.NEGATIVE_INFINITY)
       return this.#refuse('not-finite', wire, io[1])
-    if (table.plan[wire] === PLAN.refused) return this.#refuse(table.texts[wire], wire, io[1])
+    if (table.plan[wire] === PLAN.refused) return this.#refuseAgain(wire, io[1])
     const writer = this.#writerOf(wire)
     writer.add(this.#place(wire, writer, io[0]), bits, io)
     table.seenS[wire] = this.#arrivalS
@@ -251,6 +300,7 @@ export class Splitter implements PointSink {
     if (turn !== this.#definedAt[wire] || silent || this.#context.selfContained) {
       this.#definedAt[wire] = turn
       this.#defined.push(wire)
+      if (this.#arrivalS - this.#countedS[wire] >= COUNT_AGAIN_S) this.#fresh.push(wire)
       writer.define(index, this.#definitionOf(wire))
     }
     return index
@@ -328,6 +378,14 @@ export class Splitter implements PointSink {
     return false
   }
 
+  #refuseAgain(wire: number, what: number): false {
+    const { table } = this
+    this.#refuse(table.texts[wire], wire, what)
+    const counted = this.#countedS[wire]
+    if (counted > 0 && this.#arrivalS - counted > ASK_AGAIN_S) table.remove(wire)
+    return false
+  }
+
   #fit(): void {
     const { capacity } = this.table
     if (this.#serial.length >= capacity) return
@@ -340,18 +398,25 @@ export class Splitter implements PointSink {
     this.#serial = wider(this.#serial)
     this.#index = wider(this.#index)
     this.#definedAt = wider(this.#definedAt)
+    this.#countedS = wider(this.#countedS)
     this.#bits = wider(this.#bits)
   }
 
-  /** Frees wires that were not seen for long, at most once a minute; all of them where nothing is to be remembered. */
+  /** Frees wires that were not seen for long, at most once a minute, since it looks at all of them. */
   #sweep(): void {
     const { table } = this
-    const all = this.#context.selfContained === true
-    if (!all && this.#arrivalS - this.#sweptS < 60) return
+    if (this.#arrivalS - this.#sweptS < 60) return
     this.#sweptS = this.#arrivalS
     const oldest = this.#arrivalS - this.#options.wireIdleMs / 1000
     for (let wire = 0; wire < table.length; wire++) {
-      if (table.plan[wire] !== PLAN.free && (all || table.seenS[wire] < oldest)) table.remove(wire)
+      if (table.plan[wire] !== PLAN.free && table.seenS[wire] < oldest) table.remove(wire)
     }
+  }
+
+  /** Between two bodies only, so that what is made of one does not depend on those before it. */
+  #forgetMany(): void {
+    const { table } = this
+    if (table.size <= CACHED_WIRES && table.names.length <= CACHED_NAMES) return
+    this.table = new WireTable(BODY_WIRES_MAX)
   }
 }

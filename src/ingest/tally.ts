@@ -36,7 +36,7 @@ export class Tally {
     this.#details.set(reason, detail)
   }
 
-  flush(rejects: Rejects, timeMs: number): void {
+  flush(rejects: Pick<Rejects, 'add'>, timeMs: number): void {
     for (const [reason, count] of this.#counts) {
       rejects.add(reason, this.#details.get(reason) ?? reason, timeMs, count)
     }

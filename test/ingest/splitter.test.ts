@@ -48,6 +48,7 @@ class Fleet {
   send(body: Body): Receipt {
     const envelope = envelopeOf(body)
     const parcel = this.splitter.split(envelope)
+    this.splitter.keep()
     this.parcels.push(parcel)
     let { samples, histograms } = parcel.receipt
     let rejected = parcel.receipt.rejected
@@ -506,6 +507,32 @@ describe('definitions', () => {
     expect(new Bench().send('columns', fourth.parts[0].bytes)).toMatchObject({ samples: 1, rejected: 0 })
   })
 
+  it('are counted when new and every hour, and left out for a while when there may be no more', () => {
+    const fleet = new Fleet(1)
+    const body = (minutes: number) =>
+      envelopeOf(
+        jsonBody(
+          [line('cpu', 'a', T + minutes * 60_000), line('cpu', 'b', T + minutes * 60_000)],
+          T + minutes * 60_000,
+        ),
+      )
+    const first = fleet.splitter.split(body(0))
+    expect(first.fresh.length).toBe(2)
+    const again = fleet.splitter.again(body(0), [1], 'tenant-series-limit')
+    expect(again).toMatchObject({ receipt: { samples: 1, rejected: 1 } })
+    expect([...again.fresh]).toEqual([first.fresh[0]])
+    expect(new Bench().send('columns', again.parts[0].bytes).samples).toBe(1)
+    const asked: [number, number, number][] = []
+    for (let minute = 1; minute < 65; minute++) {
+      const { fresh, receipt } = fleet.splitter.split(body(minute))
+      if (fresh.length > 0) asked.push([minute, fresh.length, receipt.samples])
+    }
+    // The refused one is asked for after five minutes and taken; both are counted again within the hour.
+    expect(asked.slice(0, 1)).toEqual([[7, 1, 2]])
+    expect(asked.slice(1).reduce((sum, [, fresh]) => sum + fresh, 0)).toBe(2)
+    expect(fleet.rejects.counts()).toEqual({ 'tenant-series-limit': 7 })
+  })
+
   it('carry the metadata of their family to a reader that missed them', () => {
     const fleet = new Fleet(1)
     const series = (t: number): Json[] => [
@@ -531,11 +558,12 @@ describe('definitions', () => {
 
   it('are in every message of a self-contained splitter, whatever came before', () => {
     const context = { rejects: new Rejects(), partitions: 2, place: () => 1, selfContained: true }
-    const splitter = new Splitter({ wiresMax: 1024 }, context)
+    const splitter = new Splitter({}, context)
     const body = (from: number) =>
       envelopeOf(jsonBody(Array.from({ length: 700 }, (_, i) => line('cpu', `s${from + i}`, T))))
     const first = splitter.split(body(0)).parts
-    for (let from = 700; from < 7000; from += 700) splitter.split(body(from))
+    for (let from = 700; from < 70_000; from += 700) splitter.split(body(from))
+    expect(splitter.table.size).toBeLessThan(10_000)
     expect(splitter.split(body(0)).parts).toEqual(first)
     expect(first[0].partition).toBe(1)
     expect(new Bench().send('columns', first[0].bytes)).toMatchObject({ samples: 700, rejected: 0 })
@@ -580,6 +608,8 @@ describe('limits', () => {
       ),
     )
     expect(receipt).toMatchObject({ samples: 1, rejected: 3 })
+    expect(fleet.rejects.counts()).toEqual({})
+    fleet.splitter.keep()
     expect(fleet.rejects.counts()).toEqual({ 'label-limit': 1, future: 1, malformed: 1 })
     const wrong = fleet.splitter.split(
       envelopeOf({ kind: 'otlp-json', bytes: new TextEncoder().encode('[') }),
