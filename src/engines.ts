@@ -1,3 +1,11 @@
+import { KafkaStreams } from './bus/kafka-streams.ts'
+import { checkTopics } from './bus/topic-plans.ts'
+import type { ClusterConfig } from './config/cluster.ts'
+import { kafkaOptions } from './config/kafka.ts'
+import type { Config } from './config/schema.ts'
+import { postgresUrl, redisSettings } from './config/stores.ts'
+import { systemClock } from './core/clock.ts'
+import type { Logger } from './core/logger.ts'
 import type {
   Board,
   CheckpointStores,
@@ -8,6 +16,13 @@ import type {
 } from './core/ports.ts'
 import type { Streams } from './core/stream.ts'
 import type { Probe } from './roles/health.ts'
+import { PostgresIndex } from './store/postgres-index.ts'
+import { RedisBoard } from './store/redis-board.ts'
+import { RedisCheckpointStores } from './store/redis-checkpoints.ts'
+import { RedisConnection } from './store/redis-connection.ts'
+import { RedisDirectory } from './store/redis-directory.ts'
+import { RedisQuota } from './store/redis-quota.ts'
+import { RedisSilences } from './store/redis-silences.ts'
 
 /** What the roles of a process stand on: Kafka, Redis and PostgreSQL, or all of it in memory. */
 export interface Engines {
@@ -23,4 +38,58 @@ export interface Engines {
   /** Rejects with FS_BUS_TOPIC, saying what to do, when the topics are not as they are configured. */
   checkTopics(): Promise<void>
   close(): Promise<void>
+}
+
+/** Connects to what the configuration names. Nothing is waited for: who needs an engine finds out. */
+export function openEngines(
+  _config: Config,
+  cluster: ClusterConfig,
+  member: string,
+  logger: Logger,
+): Engines {
+  const kafka = kafkaOptions(cluster, `foreshock-${member}`)
+  const streams = new KafkaStreams({
+    ...kafka,
+    observe: event => {
+      if (event.type === 'failed') logger.warn({ err: event.error }, 'Kafka: tried again')
+      else logger.info(event, 'Kafka')
+    },
+  })
+  const onWarning = (text: string) => logger.warn(text)
+  const connection = new RedisConnection({ ...redisSettings(cluster), onWarning })
+  const { schema, retention } = cluster.postgres
+  const index = new PostgresIndex({
+    url: postgresUrl(cluster),
+    schema,
+    retentionMs: retention,
+    clock: systemClock,
+  })
+  const shared = [
+    new RedisBoard({ connection }),
+    new RedisDirectory({ connection }),
+    new RedisQuota({ connection }),
+    new RedisSilences({ connection }),
+  ] as const
+  const [board, directory, quotas, silences] = shared
+  return {
+    streams,
+    checkpoints: new RedisCheckpointStores({ connection, onWarning }),
+    board,
+    directory,
+    quotas,
+    silences,
+    index,
+    probes: {
+      Kafka: () => streams.check(),
+      Redis: () => connection.run('asking whether it answers', client => client.ping()).then(() => {}),
+      PostgreSQL: () => index.position().then(() => {}),
+    },
+    checkTopics: async () => {
+      for (const warning of await checkTopics(kafka, cluster)) logger.warn(warning)
+    },
+    close: async () => {
+      await Promise.all(shared.map(one => one.close()))
+      await Promise.all([streams.close(), connection.close(), index.close()])
+    },
+  }
 }

@@ -9,7 +9,6 @@ import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
 import type { Change } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
-import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import { Rejects } from './core/rejects.ts'
 import { Telemetry } from './core/telemetry.ts'
@@ -18,27 +17,20 @@ import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { openExperiments, PairRelay } from './experimenting.ts'
 import { hostSamples } from './ingest/host.ts'
+import { apiKeys, listen, type Service, urlOf } from './listening.ts'
 import { ended, orphans } from './orphans.ts'
 import { Pipeline } from './pipeline.ts'
 import { ConfigurationMemory, reconciled } from './reconcile.ts'
-import { type ApiKey, assertBindable } from './serve/auth.ts'
+import { assertBindable } from './serve/auth.ts'
 import { buildServer } from './serve/server.ts'
+import { openEmbeddedIndex } from './store/embedded-index.ts'
 import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { IndexFeed } from './store/index-feed.ts'
-import { MemoryIndex } from './store/memory-index.ts'
 import { every, readGauges, Saver, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
 import { openDesk, openGrpc, openModels, openSinks, serveDeps } from './wiring.ts'
-
-/** A running service. */
-export interface Service {
-  /** Where it listens, such as `http://127.0.0.1:4318`. */
-  readonly url: string
-  /** Takes nothing more, finishes what is waiting, saves a checkpoint, closes everything. */
-  stop(): Promise<void>
-}
 
 /** How many of the newest changes are kept for queries. */
 const CHANGES_KEPT = 1000
@@ -79,7 +71,13 @@ export async function startService(
   const lock = await lockFolder(config.data.folder)
 
   const record = await FileRecord.open({ dir: folder('record') })
-  const index = new MemoryIndex()
+  const index = await openEmbeddedIndex({
+    kind: config.data.index,
+    folder: config.data.folder,
+    retentionMs: config.data.indexRetention,
+    record,
+    onWarning: text => logger.warn(text),
+  })
   const feed = new IndexFeed(record, index, error =>
     logger.error({ err: error }, 'the index cannot take what was found; it is read from the record later'),
   )
@@ -259,32 +257,10 @@ export async function startService(
   }
 }
 
-async function listen(app: Awaited<ReturnType<typeof buildServer>>, { server }: Config): Promise<void> {
-  try {
-    await app.listen({ host: server.host, port: server.port })
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code !== 'EADDRINUSE' && code !== 'EADDRNOTAVAIL' && code !== 'EACCES') throw error
-    throw new ForeshockError(
-      'FS_CONFIG_INVALID',
-      `cannot listen on ${server.host}:${server.port} (${message}); set server.host and server.port, or FORESHOCK_SERVER_PORT`,
-    )
-  }
-}
-
 async function sendHost(inbox: Inbox, hostname: string): Promise<void> {
   const arrivalMs = systemClock()
   const bytes = await hostSamples(arrivalMs, { hostname })
   await inbox.submit({ kind: 'json-lines', encoding: 'identity', arrivalMs, tenant: 'default', bytes })
-}
-
-function apiKeys(config: Config): ApiKey[] {
-  return config.auth.keys.map(({ name, hash, scopes, tenant }) => ({
-    id: name,
-    hash,
-    scopes,
-    ...(tenant === undefined ? {} : { tenant }),
-  }))
 }
 
 function statefulOf(parts: Parts): Stateful[] {
@@ -298,11 +274,6 @@ function statefulOf(parts: Parts): Stateful[] {
     disruptions,
     { snapshot: () => [history.snapshot()], restore: saved => history.restore(saved) },
   ]
-}
-
-function urlOf(host: string, port: number): string {
-  const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host
-  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
 }
 
 function keepChange(changes: Map<string, Change>, change: Change): void {

@@ -83,6 +83,8 @@ const TOP = [
   'reconcile',
   'roles',
   'fleet',
+  'engines',
+  'listening',
 ]
 
 describe('dependency rules', () => {

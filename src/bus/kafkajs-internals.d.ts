@@ -95,6 +95,12 @@ declare module 'kafkajs/src/cluster/index.js' {
         partitions: { partition: number; offset: string; metadata: string | null }[]
       }[]
     }): Promise<unknown>
+    offsetFetch(request: {
+      groupId: string
+      topics: { topic: string; partitions: { partition: number }[] }[]
+    }): Promise<{
+      responses: { topic: string; partitions: { partition: number; offset: string }[] }[]
+    }>
   }
   // biome-ignore lint/style/noDefaultExport: it is what kafkajs exports
   export default class Cluster {

@@ -1,7 +1,9 @@
 import closeWithGrace from 'close-with-grace'
 import type { Command } from 'commander'
+import type { Config } from '../config/schema.ts'
 import { loadConfig } from '../config.ts'
-import { createLogger } from '../core/logger.ts'
+import { createLogger, type Logger } from '../core/logger.ts'
+import type { Service } from '../listening.ts'
 
 export function addServeCommand(cli: Command): void {
   cli
@@ -20,8 +22,7 @@ export function addServeCommand(cli: Command): void {
       const flags = options.train === undefined ? {} : { FORESHOCK_WARMUP_FILES: options.train }
       const config = loadConfig({ file: options.config, flags })
       const logger = createLogger(config.log.level)
-      const { startService } = await import('../main.ts')
-      const service = await startService(config, { logger, relearn: options.warmUp === true })
+      const service = await start(config, logger, options.warmUp === true)
       process.stdout.write(`Foreshock watches at ${service.url}\n`)
       await new Promise<void>(stopped => {
         closeWithGrace({ delay: 20_000, logger: false }, async ({ err, signal }) => {
@@ -32,4 +33,16 @@ export function addServeCommand(cli: Command): void {
         })
       })
     })
+}
+
+/** One process, or this process's roles of a fleet. */
+async function start(config: Config, logger: Logger, relearn: boolean): Promise<Service> {
+  if (config.cluster === undefined) {
+    const { startService } = await import('../main.ts')
+    return startService(config, { logger, relearn })
+  }
+  if (relearn || config.warmup.files !== undefined || config.warmup.prometheus !== undefined)
+    logger.warn('a fleet does not learn from history: what is configured under warmup is passed over')
+  const { startFleet } = await import('../fleet.ts')
+  return startFleet(config, { logger })
 }

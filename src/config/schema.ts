@@ -31,7 +31,14 @@ export const configSchema = z.strictObject({
     publicUrl: z.url().optional(),
   }),
   auth: section({ keys: z.array(keySchema).default([]) }),
-  data: section({ folder: z.string().default('.foreshock'), keepCheckpoints: count.default(2) }),
+  data: section({
+    folder: z.string().default('.foreshock'),
+    keepCheckpoints: count.default(2),
+    /** What queries over the record are answered from: its newest in memory, or all of it in a DuckDB file. */
+    index: z.enum(['memory', 'duckdb']).default('memory'),
+    /** How long the DuckDB file keeps what was detected; the record itself keeps everything. */
+    indexRetention: duration.default(400 * 86_400_000),
+  }),
   ingest: section({
     maxInflatedBytes: size.default(64 * 1_048_576),
     maxQueuedBytes: size.default(64 * 1_048_576),

@@ -91,7 +91,10 @@ async function submit(ports: GatewayPorts, envelope: Envelope): Promise<Receipt>
     return receipt
   } catch (error) {
     if (!(error instanceof ForeshockError) || error.code !== 'FS_IO') throw error
-    ports.logger.warn({ err: error }, 'a body could not be written to the log; its sender is told to come back')
+    ports.logger.warn(
+      { err: error },
+      'a body could not be written to the log; its sender is told to come back',
+    )
     throw new ForeshockError('FS_AWAY', 'the log (Kafka) does not take what was sent now', { cause: error })
   }
 }
@@ -112,7 +115,12 @@ async function sendChanges({ producer }: GatewayPorts, envelope: Envelope): Prom
 }
 
 /** What people did goes to the stage that keeps the record of its tenant, in order with everything else. */
-function audit({ producer, clock, logger }: GatewayPorts, who: string, action: string, detail: unknown): void {
+function audit(
+  { producer, clock, logger }: GatewayPorts,
+  who: string,
+  action: string,
+  detail: unknown,
+): void {
   const tenant = (detail as { tenant?: unknown } | null)?.tenant
   const of = typeof tenant === 'string' ? tenant : 'default'
   producer

@@ -10,7 +10,7 @@ export interface Origin {
   readonly n: number
 }
 
-const ORIGIN = /^([a-z-]{1,100})\/(\d{1,9})\/(\d{1,15})\/(\d{1,9})$/
+const ORIGIN = /^([\w.-]{1,249})\/(\d{1,9})\/(\d{1,15})\/(\d{1,9})$/
 /** Sources told apart; partitions of one or two topics. */
 const SOURCES_MAX = 100_000
 

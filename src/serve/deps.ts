@@ -8,7 +8,7 @@ import type { Envelope, Receipt } from '../core/envelope.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { MaintenanceState } from '../core/maintenance.ts'
 import type { ModelDesk, StoredVersion } from '../core/model-standing.ts'
-import type { RecordIndex } from '../core/ports.ts'
+import type { RateCounter, RecordIndex } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { AlertingReport, ExplainedSuspect } from '../core/stages.ts'
@@ -99,6 +99,8 @@ export interface ServeDeps {
   readonly events: EventFeed
   readonly telemetry: Telemetry
   ready(): { readonly ready: boolean; readonly why: readonly string[] }
+  /** Counts requests over all gateways of a fleet; each counts its own without it. */
+  readonly rates?: RateCounter
   /** Writes to the audit trail; failures are the callee's to log. */
   audit(who: string, action: string, detail: unknown): void
   readonly clock: Clock

@@ -10,6 +10,7 @@ import fastify, {
 } from 'fastify'
 import { validatorCompiler } from 'fastify-type-provider-zod'
 import { ForeshockError } from '../core/errors.ts'
+import type { RateCounter } from '../core/ports.ts'
 import { isLoopback, Keyring } from './auth.ts'
 import { changeIntake, changeQueries } from './change-routes.ts'
 import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './deps.ts'
@@ -28,6 +29,7 @@ import { opsRoutes, type ProbeDeps, probeRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
 import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
+import { rateStore } from './rate-store.ts'
 import { seriesRoutes } from './series-routes.ts'
 import { ServedModels } from './served-models.ts'
 import { windowRoutes } from './window-routes.ts'
@@ -57,7 +59,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   recordRequests(app, deps)
   answerEarly(app)
   stopGently(app)
-  await protect(app, settings)
+  await protect(app, settings, deps.rates)
   authenticate(app, new Keyring(settings.keys))
   const forwarder = deps.holders && new Forwarder(deps.holders)
   if (forwarder) forwardLive(app, forwarder)
@@ -192,7 +194,7 @@ function stopGently(app: FastifyInstance): void {
   })
 }
 
-async function protect(app: FastifyInstance, settings: Settings): Promise<void> {
+async function protect(app: FastifyInstance, settings: Settings, rates?: RateCounter): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -230,6 +232,7 @@ async function protect(app: FastifyInstance, settings: Settings): Promise<void> 
     await app.register(rateLimit, {
       max: settings.requestsPerMinuteMax,
       timeWindow: 60_000,
+      ...(rates ? { store: rateStore(rates) } : {}),
       allowList: request => request.url === '/livez' || request.url === '/readyz',
       errorResponseBuilder: (_request, { after }) =>
         Object.assign(new Error(`too many requests; come back in ${after}`), { statusCode: 429 }),

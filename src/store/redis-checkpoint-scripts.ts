@@ -20,11 +20,12 @@ return epoch
 
 /**
  * Makes a checkpoint the newest, if all its chunks are there and nobody claimed the name since; the one before the former
- * is let go. What may be refused when memory is full comes first, so that all of it happens or nothing.
+ * is let go. Asked again because an answer was lost, it changes nothing. What may be refused when memory is full comes first, so that all of it happens or nothing.
  * KEYS: head, chunks. ARGV: epoch, manifest, base. Gives SAVED, FENCED or LOST.
  */
 export const COMMIT = redisScript(`
 local held = redis.call('HMGET', KEYS[1], 'epoch', 'newest', 'former')
+if held[2] == ARGV[2] then return 'SAVED' end
 if tonumber(held[1] or '0') > tonumber(ARGV[1]) then return 'FENCED' end
 for i = 2, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 0 then return 'LOST' end

@@ -63,6 +63,7 @@ export class RedisConnection {
   readonly #client: RedisClient
   #subscriber: RedisClient | undefined
   #wasReady = false
+  readonly #waiting = new Set<() => void>()
   #isClosed = false
   #lastError = 'it has not answered yet'
 
@@ -146,6 +147,8 @@ export class RedisConnection {
     })
     client.on('ready', () => {
       if (this.#wasReady) warn('Redis is back')
+      for (const found of this.#waiting) found()
+      this.#waiting.clear()
       this.#wasReady = true
       void warnOfEviction(client, warn)
     })
@@ -163,10 +166,10 @@ export class RedisConnection {
         resolve()
       }
       const timer = setTimeout(() => {
-        this.#client.off('ready', found)
+        this.#waiting.delete(found)
         reject(new Error(`not connected: ${this.#lastError}`))
       }, limitMs)
-      this.#client.once('ready', found)
+      this.#waiting.add(found)
     })
   }
 

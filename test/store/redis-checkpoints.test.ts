@@ -124,6 +124,24 @@ describe.skipIf(!server)('on one server', () => {
     await expect(first.load()).rejects.toMatchObject({ code: 'FS_FENCED' })
   })
 
+  it('does once what a Cluster client asks twice because an answer was lost', async () => {
+    class Repeating extends RedisConnection {
+      override async script(...args: Parameters<RedisConnection['script']>): Promise<unknown> {
+        await super.script(...args)
+        return super.script(...args)
+      }
+    }
+    const { prefix, chunks } = storesOn(peer)
+    const connection = new Repeating({ url: peer.url, prefix })
+    opened.push(connection)
+    const store = await new RedisCheckpointStores({ connection }).claim('samples-0')
+    for (const position of [1, 2, 3]) await store.save(checkpointOf(5, position))
+    expect(await chunks()).toHaveLength(2)
+    const head = `${prefix}checkpoint:{samples-0}:head`
+    await peer.ask('HSET', head, 'newest', 'damaged')
+    expect((await store.load())?.position).toBe(2)
+  })
+
   it('streams: saving and loading take a small part of the memory of what is saved', async () => {
     const { stores } = storesOn(peer)
     const columns = { a: new Float64Array(8_000_000) }
@@ -141,7 +159,7 @@ describe.skipIf(!server)('on one server', () => {
     }
     const parts = [{ id: 'a', version: 1, keys: ['k'], columns, meta: null }]
     expect(await peakOf(() => store.save({ position: 1, savedMs: 0, parts }))).toBeLessThan(32_000_000)
-    expect(await peakOf(() => store.load())).toBeLessThan(1.5 * columns.a.byteLength)
+    expect(await peakOf(() => store.load())).toBeLessThan(1.9 * columns.a.byteLength)
   })
 })
 

@@ -1,0 +1,32 @@
+import { ForeshockError } from '../core/errors.ts'
+import type { RedisSettings } from '../store/redis-connection.ts'
+import type { ClusterConfig } from './cluster.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What the connection to Redis needs of the configuration; the password is looked up. */
+export function redisSettings(
+  { redis }: Pick<ClusterConfig, 'redis'>,
+  environment: Environment = process.env,
+): RedisSettings {
+  const { passwordEnv, ...rest } = redis
+  const defined = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+  if (passwordEnv === undefined) return defined
+  return { ...defined, password: secret('cluster.redis.passwordEnv', passwordEnv, environment) }
+}
+
+/** URL of the PostgreSQL that the index lies in. */
+export function postgresUrl(
+  { postgres }: Pick<ClusterConfig, 'postgres'>,
+  environment: Environment = process.env,
+): string {
+  if (postgres.urlEnv !== undefined) return secret('cluster.postgres.urlEnv', postgres.urlEnv, environment)
+  if (postgres.url !== undefined) return postgres.url
+  throw new ForeshockError('FS_CONFIG_INVALID', 'cluster.postgres: name a url, or a urlEnv')
+}
+
+function secret(key: string, name: string, environment: Environment): string {
+  const value = environment[name]
+  if (value) return value
+  throw new ForeshockError('FS_CONFIG_INVALID', `${key}: the environment holds no ${name}`)
+}

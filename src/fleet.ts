@@ -1,0 +1,279 @@
+import type { AddressInfo } from 'node:net'
+import { hostname, networkInterfaces } from 'node:os'
+import { intakeOptions } from './assembly.ts'
+import type { ClusterConfig, Role } from './config/cluster.ts'
+import type { Config } from './config/schema.ts'
+import { shownConfig } from './config.ts'
+import { systemClock } from './core/clock.ts'
+import { ForeshockError } from './core/errors.ts'
+import type { Logger } from './core/logger.ts'
+import { Rejects } from './core/rejects.ts'
+import { TOPICS } from './core/stream.ts'
+import { Telemetry } from './core/telemetry.ts'
+import { VERSION } from './core/version.ts'
+import { type Engines, openEngines } from './engines.ts'
+import { apiKeys, listen, type Service, urlOf } from './listening.ts'
+import { BoardView } from './roles/board-view.ts'
+import { foreignSplitter } from './roles/foreign.ts'
+import { gatewayDeps } from './roles/gateway.ts'
+import { GatewayEvents } from './roles/gateway-events.ts'
+import { Health } from './roles/health.ts'
+import { StageHolders } from './roles/holders.ts'
+import { Indexer } from './roles/indexer.ts'
+import { Publisher } from './roles/publisher.ts'
+import { SamplesProducer } from './roles/samples-producer.ts'
+import { Scorer } from './roles/scorer.ts'
+import { Stage } from './roles/stage.ts'
+import { StageLive } from './roles/stage-live.ts'
+import { assertBindable } from './serve/auth.ts'
+import type { ServeDeps, ServeOptions } from './serve/deps.ts'
+import { buildProbeServer, buildServer } from './serve/server.ts'
+import { every } from './upkeep.ts'
+import { openGrpc } from './wiring.ts'
+
+/** Services of parts that were given or taken are made and dropped this often, ms. */
+const PARTS_MS = 500
+
+/** What every role of a process is made of. */
+interface Process {
+  readonly config: Config
+  readonly cluster: ClusterConfig
+  readonly member: string
+  readonly engines: Engines
+  readonly telemetry: Telemetry
+  readonly rejects: Rejects
+  readonly logger: Logger
+  readonly health: Health
+  readonly serving: ServeOptions
+  /** What stops the process, in the order of its start: done backwards. */
+  readonly stops: (() => Promise<void> | void)[]
+}
+
+/**
+ * Starts the roles that the configuration names in this process, on Kafka, Redis and PostgreSQL, or on the engines given.
+ * Rejects with FS_BUS_TOPIC when the topics are not as they are configured.
+ */
+export async function startFleet(
+  config: Config,
+  { logger, engines: given }: { readonly logger: Logger; readonly engines?: Engines },
+): Promise<Service> {
+  const { cluster } = config
+  if (cluster === undefined) throw new ForeshockError('FS_ASSERTION', 'a fleet needs a section cluster')
+  const keys = apiKeys(config)
+  assertBindable(config.server.host, { keys })
+  const member = cluster.member ?? hostname()
+  const telemetry = new Telemetry({ process: true })
+  const engines = given ?? openEngines(config, cluster, member, logger)
+  const stops: Process['stops'] = [() => engines.close()]
+  try {
+    await engines.checkTopics()
+    const health = new Health(engines.probes, (engine, why) => {
+      if (why === undefined) logger.info({ engine }, 'it answers again')
+      else logger.warn({ engine, why }, 'it does not answer; what can go on goes on')
+    })
+    stops.push(() => health.stop())
+    const rejects = new Rejects(config.ingest.maxRejectsKept, (reason, n) => {
+      telemetry.count('foreshock_rejects_total', n, { reason })
+      if (reason === 'late') telemetry.count('foreshock_late_samples_total', n)
+    })
+    const held: { live?: StageLive } = {}
+    const serving: ServeOptions = {
+      keys,
+      logger,
+      version: VERSION,
+      bodyBytesMax: config.server.maxBodyBytes,
+      parts: part => held.live?.find(part),
+    }
+    const process = { config, cluster, member, engines, telemetry, rejects, logger, health, serving, stops }
+    const roles = new Set<Role>(cluster.roles)
+    const url = await serve(process, roles)
+    const starts: Promise<void>[] = []
+    if (roles.has('indexer')) starts.push(startIndexer(process))
+    if (roles.has('scorer')) starts.push(startScorer(process))
+    if (roles.has('disruptions')) starts.push(startStage(process, advertised(config, cluster, url), held))
+    if (roles.has('publisher')) starts.push(startPublisher(process, url))
+    await Promise.all(starts)
+    await health.ask()
+    logger.info({ url, member, roles: [...roles], config: shownConfig(config) }, 'listening')
+    return { url: config.server.publicUrl ?? url, stop: () => stopAll(stops) }
+  } catch (error) {
+    await stopAll(stops).catch(() => {})
+    throw error
+  }
+}
+
+async function stopAll(stops: Process['stops']): Promise<void> {
+  for (const stop of stops.splice(0).reverse()) await stop()
+}
+
+/** Listens: the whole service on a gateway, probes elsewhere; parts that are held beside. Resolves to where. */
+async function serve(process: Process, roles: ReadonlySet<Role>): Promise<string> {
+  const { config, telemetry, health, serving, stops } = process
+  const isGateway = roles.has('gateway')
+  const deps = isGateway ? await openGateway(process) : undefined
+  const app = deps
+    ? await buildServer(deps, serving)
+    : await buildProbeServer({ telemetry, ready: () => health.ready() }, serving)
+  await listen(app, config)
+  stops.push(() => app.close())
+  if (deps) {
+    const grpc = await openGrpc(deps, serving, config)
+    stops.push(() => grpc?.close())
+  }
+  return urlOf(config.server.host, (app.server.address() as AddressInfo).port)
+}
+
+async function openGateway(process: Process): Promise<ServeDeps> {
+  const { config, engines, telemetry, rejects, logger, health, stops } = process
+  const { streams, directory, quotas } = engines
+  const [samplesPartitions, anomaliesPartitions, producer] = await Promise.all([
+    streams.partitions(TOPICS.samples),
+    streams.partitions(TOPICS.anomalies),
+    streams.producer(),
+  ])
+  stops.push(() => producer.close())
+  const samples = new SamplesProducer({
+    producer,
+    partitions: samplesPartitions,
+    intake: intakeOptions(config),
+    rejects,
+    bytesMax: config.ingest.maxQueuedBytes,
+  })
+  void quotas
+  stops.push(() => samples.close())
+  const board = new BoardView(engines.board, engines.silences)
+  stops.push(() => board.stop())
+  await board.refresh()
+  health.add(() => (board.problem === undefined ? [] : [board.problem]))
+  const events = await GatewayEvents.open(streams, logger)
+  stops.push(() => events.close())
+  return gatewayDeps({
+    config,
+    samples,
+    producer,
+    index: engines.index,
+    board,
+    events,
+    holders: new StageHolders(directory, anomaliesPartitions, systemClock),
+    rejects,
+    telemetry,
+    logger,
+    clock: systemClock,
+    ready: () => health.ready(),
+  })
+}
+
+async function startScorer(process: Process): Promise<void> {
+  const { config, member, engines, telemetry, rejects, logger, health, stops } = process
+  const { streams, checkpoints } = engines
+  const splitForeign = foreignSplitter(intakeOptions(config), rejects)
+  const clock = systemClock
+  const scorer = new Scorer({
+    config,
+    member,
+    streams,
+    checkpoints,
+    splitForeign,
+    rejects,
+    telemetry,
+    logger,
+    clock,
+  })
+  stops.push(() => scorer.close())
+  await started(health, 'scorer', () => scorer.start())
+}
+
+async function startStage(process: Process, url: string, held: { live?: StageLive }): Promise<void> {
+  const { config, cluster, member, engines, telemetry, rejects, logger, health, serving, stops } = process
+  const { streams, checkpoints, board, directory, index } = engines
+  const stage = new Stage({
+    config,
+    streams,
+    checkpoints,
+    board,
+    directory,
+    telemetry,
+    logger,
+    clock: systemClock,
+    member,
+    url,
+    patienceMs: cluster.patience,
+  })
+  const producer = await streams.producer()
+  stops.push(() => producer.close())
+  const { parts: _, ...own } = serving
+  const live = new StageLive(
+    {
+      config,
+      partitions: await streams.partitions(TOPICS.anomalies),
+      held: () => stage.partitions,
+      index,
+      producer,
+      rejects,
+      telemetry,
+      logger,
+      clock: systemClock,
+      ready: () => health.ready(),
+    },
+    own,
+  )
+  held.live = live
+  const timer = every(
+    PARTS_MS,
+    () => live.refresh(),
+    error => logger.warn({ err: error }, 'live state'),
+  )
+  stops.push(async () => {
+    timer.stop()
+    await live.close()
+  })
+  stops.push(() => stage.close())
+  await started(health, 'disruption stage', () => stage.start())
+  await live.refresh()
+}
+
+async function startIndexer({ member, engines, telemetry, logger, health, stops }: Process): Promise<void> {
+  const { streams, index } = engines
+  const indexer = new Indexer({ member, streams, index, telemetry, logger })
+  stops.push(() => indexer.close())
+  await started(health, 'indexer', () => indexer.start())
+}
+
+async function startPublisher(process: Process, url: string): Promise<void> {
+  const { config, member, engines, telemetry, logger, health, stops } = process
+  const { streams, index, board, silences } = engines
+  const source = config.server.publicUrl ?? url
+  const clock = systemClock
+  const publisher = new Publisher({
+    config,
+    member,
+    streams,
+    index,
+    board,
+    silences,
+    source,
+    telemetry,
+    logger,
+    clock,
+  })
+  stops.push(() => publisher.close())
+  await started(health, 'publisher', () => publisher.start())
+}
+
+/** Not ready until it has joined the others. */
+async function started(health: Health, role: string, start: () => Promise<void>): Promise<void> {
+  let isStarted = false
+  health.add(() => (isStarted ? [] : [`the ${role} is joining the others`]))
+  await start()
+  isStarted = true
+}
+
+/** Where other processes reach this one. */
+function advertised({ server }: Config, { advertise }: ClusterConfig, url: string): string {
+  if (advertise !== undefined) return advertise
+  if (server.host !== '0.0.0.0' && server.host !== '::') return url
+  const own = Object.values(networkInterfaces())
+    .flatMap(addresses => addresses ?? [])
+    .find(({ internal, family }) => !internal && family === 'IPv4')
+  return own === undefined ? url : url.replace('//localhost:', `//${own.address}:`)
+}

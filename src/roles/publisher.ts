@@ -1,0 +1,94 @@
+import type { Config } from '../config/schema.ts'
+import type { Clock } from '../core/clock.ts'
+import { sha256 } from '../core/identity.ts'
+import type { Logger } from '../core/logger.ts'
+import type { Board, RecordIndex, SharedSilences } from '../core/ports.ts'
+import { type StreamGroup, type StreamProducer, type Streams, TOPICS } from '../core/stream.ts'
+import type { Telemetry } from '../core/telemetry.ts'
+import { AlertmanagerSink } from '../publish/alertmanager-sink.ts'
+import { WebhookPost } from '../publish/webhook-post.ts'
+import { AlertmanagerPublisher } from './publisher-alertmanager.ts'
+import { WebhookPublisher } from './publisher-webhook.ts'
+
+export interface PublisherOptions {
+  readonly config: Config
+  readonly member: string
+  readonly streams: Streams
+  readonly index: RecordIndex
+  readonly board: Board
+  readonly silences: SharedSilences
+  /** Where the fleet is reached by people. */
+  readonly source: string
+  readonly telemetry: Telemetry
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/** The same for a receiver wherever it stands in the configuration. */
+export const webhookName = (url: string): string => `webhook-${sha256(url).slice(0, 8)}`
+
+/** The role `publisher`: tells the world, each receiver at its own pace by a group of its own. */
+export class Publisher {
+  readonly #options: PublisherOptions
+  readonly #groups: StreamGroup[] = []
+  readonly #closing: (() => Promise<void> | void)[] = []
+
+  constructor(options: PublisherOptions) {
+    this.#options = options
+  }
+
+  /** Joins the groups; throws FS_CONFIG_INVALID for a bad target or secret. */
+  async start(): Promise<void> {
+    const { config, streams } = this.#options
+    const producer = await streams.producer()
+    this.#closing.push(() => producer.close())
+    const runs = config.sinks.webhooks.map(webhook => this.#webhook(webhook, producer))
+    if (config.sinks.alertmanagers.length > 0) runs.push(this.#alertmanagers())
+    await Promise.all(runs)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#groups.map(group => group.close()))
+    await Promise.all(this.#closing.map(close => close()))
+  }
+
+  async #webhook(
+    { url, secret, allowPrivate }: Config['sinks']['webhooks'][number],
+    producer: StreamProducer,
+  ): Promise<void> {
+    const { source, telemetry, clock, logger } = this.#options
+    const name = webhookName(url)
+    const post = new WebhookPost({ url, secret, source, target: { allowPrivate } })
+    const group = this.#group(name)
+    const onError = (error: unknown) => logger.warn({ err: error, sink: name }, 'an event is told later')
+    const owner = new WebhookPublisher({ name, group, post, producer, telemetry, clock, onError })
+    this.#closing.push(() => post.close())
+    await group.run(owner)
+  }
+
+  async #alertmanagers(): Promise<void> {
+    const { config, streams, index, board, silences, source, telemetry, clock, logger } = this.#options
+    const onError = (error: unknown) =>
+      logger.warn({ err: error, sink: 'alertmanager' }, 'Alertmanagers are told later')
+    const sink = new AlertmanagerSink({
+      urls: config.sinks.alertmanagers.map(({ url }) => url),
+      externalUrl: source,
+      telemetry,
+      clock,
+      onSilences: (url, found) => {
+        silences.publish(url, found).catch(onError)
+      },
+    })
+    const group = this.#group('alertmanager')
+    const partitions = await streams.partitions(TOPICS.disruptions)
+    this.#closing.push(() => sink.close())
+    await group.run(new AlertmanagerPublisher({ group, sink, partitions, index, board, onError }))
+  }
+
+  #group(name: string): StreamGroup {
+    const { streams, member } = this.#options
+    const group = streams.group({ topic: TOPICS.disruptions, group: `publish-${name}`, member })
+    this.#groups.push(group)
+    return group
+  }
+}
