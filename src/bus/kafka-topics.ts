@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { ForeshockError } from '../core/errors.ts'
 import { type KafkaConnection, kafkaAdmin } from './kafka-connection.ts'
 import { errorType, kafkaError } from './kafka-errors.ts'
@@ -28,6 +29,7 @@ export interface TopicEngine extends KafkaConnection {
 type Admin = ReturnType<typeof kafkaAdmin>
 /** A leader is found within milliseconds, unless the cluster is in trouble. */
 const CREATE_MS = 30_000
+const LOOK_MS = 50
 /** Kafka's number of a topic among things that have settings. */
 const TOPIC_RESOURCE = 2
 const REPLICATION_MAX_SAID = 'INVALID_REPLICATION_FACTOR'
@@ -40,7 +42,7 @@ export async function createTopics(engine: TopicEngine, plan: readonly TopicPlan
     if (missing.length === 0) return []
     try {
       await admin.createTopics({
-        waitForLeaders: true,
+        waitForLeaders: false,
         timeout: CREATE_MS,
         topics: missing.map(({ name, partitions, replication, config }) => ({
           topic: engine.prefix + name,
@@ -52,8 +54,30 @@ export async function createTopics(engine: TopicEngine, plan: readonly TopicPlan
     } catch (error) {
       throw explained(error, missing)
     }
+    await led(
+      admin,
+      missing.map(({ name }) => engine.prefix + name),
+    )
     return missing.map(({ name }) => name)
   })
+}
+
+/** Resolves once every partition has a leader: a broker may not know of what was made a moment ago. */
+async function led(admin: Admin, topics: string[]): Promise<void> {
+  for (const until = performance.now() + CREATE_MS; ; await wait(LOOK_MS)) {
+    try {
+      const found = await admin.fetchTopicMetadata({ topics })
+      if (found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
+    } catch (error) {
+      const isRetriable = (error as { retriable?: boolean }).retriable === true
+      if (!isRetriable || performance.now() > until) throw error
+    }
+    if (performance.now() > until)
+      throw new ForeshockError(
+        'FS_IO',
+        `Kafka: no leader for ${topics.join(', ')} within ${CREATE_MS / 1000} s`,
+      )
+  }
 }
 
 /** Those of the plan that there are, as they are. */
