@@ -1,6 +1,6 @@
 // `npm run faults`: what a fleet loses when it is hurt, against real Kafka, Redis and PostgreSQL. Seeded and bounded; each
 // case is compared with an undisturbed run of the same input. --only NAME,…; --json FILE; --seed N; --windows N; --rate
-// WINDOWS_A_SECOND; --list. Ends with 1 when anything was lost, doubled or different.
+// WINDOWS_A_SECOND; --logs FOLDER; --list. Ends with 1 when anything was lost, doubled or different.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { CASES } from './faults/cases.ts'
@@ -16,6 +16,7 @@ const { values: args } = parseArgs({
     windows: { type: 'string', default: '300' },
     entities: { type: 'string', default: '24' },
     rate: { type: 'string', default: '10' },
+    logs: { type: 'string' },
     list: { type: 'boolean', default: false },
   },
 })
@@ -37,6 +38,7 @@ if (args.list) {
     windows: Number(args.windows),
     windowsPerSecond: Number(args.rate),
     ...(only ? { only } : {}),
+    ...(args.logs ? { logs: args.logs } : {}),
     onStart: name => process.stderr.write(`${name} …\n`),
     onRow: row => process.stderr.write(`  ${faultsOf(row).join('; ') || 'nothing lost, nothing doubled'}\n`),
   })

@@ -33,7 +33,13 @@ const CHILDREN: readonly Child[] = [
   ...(args.quick
     ? []
     : [{ name: 'path-1m', file: 'path', args: ['--series', '1000000', '--warm', '21', '--windows', '5'] }]),
+  ...['split', 'columns', 'bodies'].map(what => ({
+    name: `split-${what}`,
+    file: 'split',
+    args: ['--what', what],
+  })),
   { name: 'heap', file: 'heap', args: [], node: NO_SCAVENGE },
+  { name: 'reports', file: 'reports', args: [] },
   { name: 'http', file: 'http', args: [] },
   { name: 'memory', file: 'path', args: ['--memory', ...(args.quick ? [] : ['--series', '1000000'])] },
   { name: 'start', file: 'start', args: [] },

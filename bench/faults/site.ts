@@ -1,5 +1,5 @@
 // One fleet under test: engines of its own that can be stopped, processes that can be hurt, a sender and a watcher.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -59,6 +59,8 @@ export interface RunPlan {
   readonly bodies?: (input: Input, window: number, half: number) => readonly string[]
   /** Looks at the fleet at the end, before it is stopped; problems in words. */
   readonly inspect?: (site: Site, outcome: Outcome) => Promise<readonly string[]>
+  /** Folder for the logs of all processes. */
+  readonly logs?: string
   /** Keys laid over the configuration of all members. */
   readonly config?: Readonly<Record<string, unknown>>
 }
@@ -98,6 +100,10 @@ export async function run(engines: Engines, plan: RunPlan): Promise<Run> {
   } finally {
     await progress?.close()
     await fleet?.kill()
+    if (plan.logs !== undefined) {
+      mkdirSync(plan.logs, { recursive: true })
+      for (const { name, logged } of fleet?.members ?? []) writeFileSync(join(plan.logs, `${name}.log`), logged)
+    }
     await streams.close()
     await removeTraces(engines.addresses, names).catch(error =>
       process.stderr.write(`left behind: ${error}\n`),

@@ -1,4 +1,5 @@
 // Runs cases of the fault suite one after the other and compares each with the same input undisturbed.
+import { join } from 'node:path'
 import { CASES, type FaultCase } from './cases.ts'
 import { type Engines, openEngines } from './engines.ts'
 import { inputOf } from './input.ts'
@@ -13,6 +14,8 @@ export interface SuiteOptions {
   readonly windowsPerSecond: number
   /** Names of cases; all of them when undefined. */
   readonly only?: readonly string[]
+  /** Folder for the logs of all processes, by case. */
+  readonly logs?: string
   readonly onRow?: (row: Row) => void
   readonly onStart?: (name: string) => void
 }
@@ -35,12 +38,18 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   const engines = await openEngines()
   try {
     options.onStart?.('undisturbed')
-    const { outcome: undisturbed } = await run(engines, { input, windowsPerSecond })
+    const logsOf = (name: string) => (options.logs === undefined ? {} : { logs: join(options.logs, name) })
+    const { outcome: undisturbed } = await run(engines, { input, windowsPerSecond, ...logsOf('undisturbed') })
     const rows: Row[] = []
     for (const one of wanted) {
       options.onStart?.(one.name)
       const own = one.diskBytes === undefined ? engines : undefined
-      const row = await rowOf(one, own, undisturbed, windows, plan => ({ ...plan, input, windowsPerSecond }))
+      const row = await rowOf(one, own, undisturbed, windows, plan => ({
+        ...plan,
+        input,
+        windowsPerSecond,
+        ...logsOf(one.name),
+      }))
       rows.push(row)
       options.onRow?.(row)
     }

@@ -129,5 +129,11 @@ if (args.what === 'split') {
     unit: 'B/sample',
     values: [wireBytes / (count * scrapes)],
   })
+  measured.push({
+    id: 'split.memory',
+    what: '· what a gateway remembers of a series, without its text',
+    unit: 'B/series',
+    values: [splitter.bytes() / count],
+  })
 }
 say(measured)

@@ -189,6 +189,8 @@ class MemoryMember implements StreamGroup {
   readonly #failed: (error: unknown) => void
   readonly #workers = new Map<number, PartitionWorker>()
   readonly #paused = new Set<number>()
+  /** Being let go in order: held until that is done. */
+  readonly #leaving = new Set<number>()
   #owner: PartitionOwner | undefined
   #unlisten: () => void = () => {}
 
@@ -212,7 +214,7 @@ class MemoryMember implements StreamGroup {
 
   async commit(partition: number, nextOffset: number): Promise<void> {
     this.#log.topic(this.#group.topic)
-    if (!this.#workers.has(partition)) {
+    if (!this.#workers.has(partition) && !this.#leaving.has(partition)) {
       throw new ForeshockError('FS_FENCED', `partition ${partition} is no longer held by ${this.name}`)
     }
     this.#group.offsets.set(partition, nextOffset)
@@ -245,8 +247,10 @@ class MemoryMember implements StreamGroup {
     for (const { partition } of going) {
       this.#workers.delete(partition)
       this.#paused.delete(partition)
+      if (orderly) this.#leaving.add(partition)
     }
     await Promise.all(going.map(one => one.stop(orderly)))
+    for (const { partition } of going) this.#leaving.delete(partition)
   }
 
   acquire(partitions: readonly number[]): void {

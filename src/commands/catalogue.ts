@@ -66,6 +66,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'champion against challenger on the same windows: start, watch, label, stop',
     add: async cli => (await import('./experiments.ts')).addExperimentsCommand(cli),
   },
+  index: {
+    summary: 'the index that answers queries over the record',
+    add: async cli => (await import('./index.ts')).addIndexCommand(cli),
+  },
   log: {
     summary: 'the record: what was found, when, by what',
     add: async cli => (await import('./log.ts')).addLogCommand(cli),

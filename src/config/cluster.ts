@@ -8,23 +8,23 @@ export type Role = (typeof ROLES)[number]
 const address = z.string().regex(/^[^\s:]+:\d{1,5}$|^\[[^\]]+\]:\d{1,5}$/, 'write host:port')
 const file = z.string().min(1)
 
+/** `true`, or files of a CA and of a client certificate. */
+const tls = z.union([
+  switchable,
+  z.strictObject({
+    ca: file.optional(),
+    cert: file.optional(),
+    key: file.optional(),
+    serverName: z.string().optional(),
+  }),
+])
+
 const kafkaSchema = z.strictObject({
   brokers: listOf(address),
   /** Stands before every topic and group. */
   prefix: z.string().default('foreshock.'),
   compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('lz4'),
-  /** `true`, or files of a CA and of a client certificate. */
-  tls: z
-    .union([
-      switchable,
-      z.strictObject({
-        ca: file.optional(),
-        cert: file.optional(),
-        key: file.optional(),
-        serverName: z.string().optional(),
-      }),
-    ])
-    .default(false),
+  tls: tls.default(false),
   sasl: z
     .strictObject({
       mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
@@ -40,19 +40,26 @@ const kafkaSchema = z.strictObject({
 const redisSchema = z
   .strictObject({
     /** One server: `redis://[:password@]host:6379/0`, `rediss://` for TLS. */
-    url: z.string().min(1).optional(),
+    url: z
+      .string()
+      .regex(/^rediss?:\/\/./, 'write redis://host:6379 or rediss://host:6379')
+      .optional(),
     sentinels: listOf(address).optional(),
     /** Name of the master that the sentinels watch. */
     master: z.string().min(1).optional(),
     /** Nodes of a Redis Cluster. */
     nodes: listOf(address).optional(),
     prefix: z.string().default('foreshock:'),
+    tls: tls.default(false),
     username: z.string().min(1).optional(),
     /** Environment variable that holds the password. */
     passwordEnv: z.string().min(1).optional(),
   })
   .refine(({ url, sentinels, nodes }) => [url, sentinels, nodes].filter(Boolean).length === 1, {
     message: 'name one of url, sentinels (with master) and nodes',
+  })
+  .refine(({ sentinels, master }) => (sentinels === undefined) === (master === undefined), {
+    message: 'sentinels and master belong together',
   })
 
 const postgresSchema = z.strictObject({

@@ -95,7 +95,7 @@ export interface Channel {
 export interface QuotaKeeper {
   /**
    * Takes samples out of a tenant's allowance. 0 when they may pass, else the ms after which it is worth coming back. What
-   * passes may go into debt, so that one body larger than the allowance is not refused for ever.
+   * passes may go into debt, so that one body larger than the allowance is not refused for ever. The rate is above 0.
    */
   takeSamples(tenant: string, samples: number, samplesPerSecond: number): Promise<number>
   /**

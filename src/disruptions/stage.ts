@@ -229,6 +229,11 @@ export class Disruptions implements DisruptionStage {
     return this.#investigator.explain(atMs, lookbackMs, alert, rules)
   }
 
+  /** The newest changes, oldest first. */
+  changes(): readonly Change[] {
+    return this.#changes
+  }
+
   /** Anomalies that are open, as far as the stage was told. */
   openAnomalies(): Anomaly[] {
     return Array.from(this.#anomalies.values(), open => open.anomaly)

@@ -15,8 +15,8 @@ import { Tally } from './tally.ts'
 import { PLAN, WireTable } from './wire-table.ts'
 
 /**
- * Between two definitions of a series, in its own time, ms. A reader drops a series that is silent for longer than this at
- * the soonest, so what returns to it always comes defined; at a sample every 15 s a definition is one in twenty.
+ * Between two definitions of a series, in its own time and in that of arrival, ms. A reader may drop what is silent for
+ * longer than this, so what returns to it always comes defined; at a sample every 15 s a definition is one in twenty.
  */
 const DEFINE_MS = 5 * 60_000
 /** A series that lives on is named again as fresh after this, s: quotas count what they heard of within the hour. */
@@ -39,6 +39,8 @@ export interface SplitterContext {
   /** Every message defines all its series: for a splitter whose output must not depend on what it split before. */
   readonly selfContained?: boolean
   readonly messageBytes?: number
+  /** How long readers remember a series that is silent, ms; five minutes are believed at most. */
+  readonly rememberedMs?: number
 }
 
 /** A columnar message on its way. */
@@ -72,6 +74,7 @@ export class Splitter implements PointSink {
   readonly #options: IntakeOptions
   readonly #context: SplitterContext
   readonly #messageBytes: number
+  readonly #defineMs: number
   readonly #tally = new Tally()
   readonly #body: BodyReader
   readonly #families = new Families()
@@ -106,6 +109,7 @@ export class Splitter implements PointSink {
     this.#options = { ...INTAKE_DEFAULTS, ...options }
     this.#context = context
     this.#messageBytes = context.messageBytes ?? MESSAGE_BYTES
+    this.#defineMs = Math.min(DEFINE_MS, context.rememberedMs ?? DEFINE_MS)
     this.table = new WireTable(context.selfContained ? BODY_WIRES_MAX : this.#options.wiresMax)
     this.#writers = new Array<ColumnsWriter | undefined>(context.partitions).fill(undefined)
     this.#body = new BodyReader(this.#options, this, this.#tally, {
@@ -295,8 +299,8 @@ export class Splitter implements PointSink {
     this.#serial[wire] = writer.serial
     this.#index[wire] = index
     // Every series has a phase of its own, so that definitions are spread evenly over time.
-    const turn = Math.floor(timeMs / DEFINE_MS + (table.a[wire] >>> 0) / 4_294_967_296)
-    const silent = this.#arrivalS - table.seenS[wire] > DEFINE_MS / 1000
+    const turn = Math.floor(timeMs / this.#defineMs + (table.a[wire] >>> 0) / 4_294_967_296)
+    const silent = this.#arrivalS - table.seenS[wire] > this.#defineMs / 1000
     if (turn !== this.#definedAt[wire] || silent || this.#context.selfContained) {
       this.#definedAt[wire] = turn
       this.#defined.push(wire)

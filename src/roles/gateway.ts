@@ -41,6 +41,12 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
   const { config, board, events, holders, rejects, telemetry, clock, ready } = ports
   return {
     ...HELD_ELSEWHERE,
+    get series(): never {
+      return elsewhere()
+    },
+    get history(): never {
+      return elsewhere()
+    },
     submit: envelope => submit(ports, envelope),
     index: shownIndex(ports.index, one => board.shown(one)),
     board: () => board.disruptions,
@@ -64,12 +70,6 @@ const elsewhere = (): never => {
   throw new ForeshockError('FS_ASSERTION', 'a gateway was asked for live state')
 }
 const HELD_ELSEWHERE = {
-  get series(): never {
-    return elsewhere()
-  },
-  get history(): never {
-    return elsewhere()
-  },
   anomalies: elsewhere,
   detectors: elsewhere,
   alerting: elsewhere,

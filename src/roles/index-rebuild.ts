@@ -35,12 +35,12 @@ export async function indexRecord(
     const ends = await Promise.all(partitions.map(async p => (await streams.range(TOPICS.record, p)).end))
     const all = sum(ends) - sum(starts)
     for (const p of partitions) {
-      await lines.catchUp(p, nextOffset => {
+      await lines.catchUp(p, (nextOffset, count) => {
         done[p] = nextOffset
+        messages += count
         onProgress(sum(done) - sum(starts), all)
       })
     }
-    messages = sum(done) - sum(starts)
   }
   return { messages, skipped }
 }

@@ -51,7 +51,7 @@ export class RecordLines {
   }
 
   /** From where the index stands to the end as it is now, with how far that is. */
-  async catchUp(partition: number, onOffset: (nextOffset: number) => void): Promise<void> {
+  async catchUp(partition: number, onOffset: (nextOffset: number, messages: number) => void): Promise<void> {
     await this.#readOn(partition, Number.POSITIVE_INFINITY, onOffset)
   }
 
@@ -59,14 +59,18 @@ export class RecordLines {
     return this.#readOn(partition, before, () => {})
   }
 
-  async #readOn(partition: number, before: number, onOffset: (nextOffset: number) => void): Promise<void> {
+  async #readOn(
+    partition: number,
+    before: number,
+    onOffset: (nextOffset: number, messages: number) => void,
+  ): Promise<void> {
     const from = await this.start(partition)
     let waiting: StoredMessage[] = []
     let bytes = 0
     const apply = async () => {
       if (waiting.length === 0) return
       await this.#apply(partition, waiting, true)
-      onOffset(waiting[waiting.length - 1].offset + 1)
+      onOffset(waiting[waiting.length - 1].offset + 1, waiting.length)
       waiting = []
       bytes = 0
     }

@@ -19,6 +19,8 @@ export interface SamplesProducerOptions {
   /** Of the topic `samples`. */
   readonly partitions: number
   readonly intake: Partial<IntakeOptions>
+  /** How long scorers keep a series that is silent: `features.retention`, ms. It matters when it is below ten minutes. */
+  readonly retentionMs?: number
   readonly rejects: Rejects
   /** Bytes of bodies and messages that may wait for Kafka; beyond it senders are told to come back. */
   readonly bytesMax: number
@@ -56,11 +58,13 @@ export class SamplesProducer {
   #closed = false
 
   constructor(options: SamplesProducerOptions) {
-    const { intake, rejects, partitions } = options
+    const { intake, rejects, partitions, retentionMs } = options
     this.#options = options
     this.#splitter = new Splitter(intake, {
       rejects,
       partitions,
+      // Half of it, since an expiry is told in steps of windows.
+      ...(retentionMs === undefined ? {} : { rememberedMs: retentionMs / 2 }),
       place: (tenant, entity) => partitionOf(entityKey(tenant, entity), partitions),
     })
   }

@@ -16,19 +16,12 @@ import { windowSettings } from '../features/window-options.ts'
 import { Pipeline, type WindowTap } from '../pipeline.ts'
 import { anomalyEvent } from '../publish/anomaly-event.ts'
 import { ConfigurationMemory, reconciled } from '../reconcile.ts'
+import type { ForeignSplit } from './foreign.ts'
 import { Origins, originOf, originText } from './origins.ts'
 import type { Outbox } from './outbox.ts'
 
-/** A foreign message: what of it is scored here, what belongs to other partitions, or why it cannot be read. */
-export type SplitForeign = (
-  message: StoredMessage,
-  partition: number,
-  partitions: number,
-) => {
-  readonly here: readonly Envelope[]
-  readonly elsewhere: readonly StreamMessage[]
-  readonly dead?: string
-}
+/** What of a message of others is scored here, what belongs to other partitions, or why it cannot be read. */
+export type SplitForeign = (message: StoredMessage, partition: number, partitions: number) => ForeignSplit
 
 export interface ScorerContext {
   /** Of one partition: see `partitionShare`. */

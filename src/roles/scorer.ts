@@ -34,6 +34,7 @@ export interface ScorerOptions {
   readonly member: string
   readonly streams: Streams
   readonly checkpoints: CheckpointStores
+  /** `foreignSplitter` of the configuration. */
   readonly splitForeign: SplitForeign
   readonly rejects: Rejects
   readonly telemetry: Telemetry

@@ -19,8 +19,8 @@ import type { Telemetry } from '../core/telemetry.ts'
 import { type Line, linesOf } from '../effects.ts'
 import { ended, orphans } from '../orphans.ts'
 import { binaryHeaders } from '../publish/cloudevents.ts'
-import { type RecordDraft, StreamRecord } from '../store/stream-record.ts'
-import { originText } from './origins.ts'
+import { type RecordDraft, type RecordPlace, StreamRecord } from '../store/stream-record.ts'
+import { deadLetter } from './dead-letter.ts'
 import { sealMessage } from './stage-orders.ts'
 import { type Effects, noEffects, type Refused, StageWork } from './stage-work.ts'
 
@@ -74,8 +74,10 @@ interface Opened {
   readonly record: StreamRecord
   readonly work: StageWork
   readonly open: Open
-  /** Offset at which a stage that knew nothing knows all that can still be read. */
-  readonly coldUntil: number | undefined
+  /** It knew nothing, or not enough. */
+  readonly isCold: boolean
+  /** Offset of the next message to be written. */
+  readonly end: number
 }
 
 /**
@@ -92,22 +94,28 @@ export class StagePartition {
   readonly #open: Open
   /** When each samples partition was last heard, by the wall clock. */
   readonly #heardMs: Float64Array
-  #coldUntil: number | undefined
+  /** Until it has read all that the former owner may have read, it may find again what is in the record already. */
+  readonly #newFrom: number
+  /** Where the record stood at the checkpoint that this one began with. */
+  readonly #begunAt: RecordPlace
+  #isCold: boolean
   #end: number
   #sealedMs = Number.NEGATIVE_INFINITY
   #savedTo = -1
   #saving: Promise<void> | undefined
   #isBusy = false
 
-  private constructor(ports: StagePorts, partition: number, opened: Opened, end: number) {
+  private constructor(ports: StagePorts, partition: number, opened: Opened) {
     this.partition = partition
     this.#ports = ports
     this.#store = opened.store
     this.#record = opened.record
     this.#work = opened.work
     this.#open = opened.open
-    this.#coldUntil = opened.coldUntil
-    this.#end = end
+    this.#isCold = opened.isCold
+    this.#newFrom = opened.end
+    this.#begunAt = opened.work.memory.record
+    this.#end = opened.end
     this.#heardMs = new Float64Array(ports.samplesPartitions).fill(ports.clock())
   }
 
@@ -133,7 +141,7 @@ export class StagePartition {
       ({ stateful }) => stateful,
       text => logger.warn({ partition }, text),
     )
-    const { first, end } = await streams.range(TOPICS.anomalies, partition)
+    const { first } = await streams.range(TOPICS.anomalies, partition)
     const { memory } = work
     const isGap = memory.isRestored && position < first
     if (isGap) {
@@ -149,8 +157,9 @@ export class StagePartition {
       from: isCold ? undefined : memory.record,
       onLine: line => open.take(line),
     })
-    const coldUntil = isCold ? end : undefined
-    const stage = new StagePartition(ports, partition, { store, record, work, open, coldUntil }, end)
+    // Whoever had it before is shut out by now: what it took stands before this.
+    const { end } = await streams.range(TOPICS.anomalies, partition)
+    const stage = new StagePartition(ports, partition, { store, record, work, open, isCold, end })
     const from = Math.max(position, first)
     memory.handledTo = Math.max(memory.handledTo, from)
     if (isCold && from >= end) await stage.#retract(ports.clock())
@@ -162,9 +171,9 @@ export class StagePartition {
     return this.#work.parts
   }
 
-  /** The newest changes since this process took over. */
+  /** The newest changes, oldest first. */
   get changes(): readonly Change[] {
-    return this.#work.changes
+    return this.parts.disruptions.changes()
   }
 
   /** End of the last window, Unix ms; −Infinity before the first. */
@@ -194,8 +203,7 @@ export class StagePartition {
       })
       await this.#settle(effects)
       this.#end = end
-      const { handledTo } = this.#work.memory
-      if (this.#coldUntil !== undefined && handledTo >= this.#coldUntil)
+      if (this.#isCold && this.position >= this.#newFrom)
         await this.#retract(messages.at(-1)?.timestampMs ?? this.#ports.clock())
       return effects.lines.length > 0
     } finally {
@@ -233,9 +241,9 @@ export class StagePartition {
     const { memory, position, series, stateful } = this.#work
     const { handledTo } = memory
     // Until all is read again that can be, a checkpoint would hide what must still be retracted.
-    const isUnfit = this.#isBusy || this.#saving !== undefined || this.#coldUntil !== undefined
+    const isUnfit = this.#isBusy || this.#saving !== undefined || this.#isCold
     if (isUnfit || handledTo === this.#savedTo) return undefined
-    memory.record = this.#record.place
+    memory.record = handledTo < this.#newFrom ? this.#begunAt : this.#record.place
     const checkpoint = capture(position, nowMs, series, stateful)
     const started = performance.now()
     this.#saving = this.#store.save(checkpoint)
@@ -303,7 +311,7 @@ export class StagePartition {
     )
     told.clear()
     anomalies.clear()
-    this.#coldUntil = undefined
+    this.#isCold = false
   }
 
   async #commit(lines: readonly Line[]): Promise<void> {
@@ -312,7 +320,7 @@ export class StagePartition {
     for (const [i, line] of lines.entries()) {
       if (!fresh[i]) continue
       // Until it is known what is open, what this stage itself records counts as well.
-      if (this.#coldUntil !== undefined) this.#open.take({ ...line, seq: 0 })
+      if (this.#isCold) this.#open.take({ ...line, seq: 0 })
       if (line.entry.type === 'disruption')
         telemetry.count('foreshock_disruptions_total', 1, { type: line.entry.event.type })
     }
@@ -339,19 +347,7 @@ export class StagePartition {
     if (refused.length === 0) return
     const { telemetry, producer } = this.#ports
     telemetry.count('foreshock_dead_letters_total', refused.length, { topic: TOPICS.anomalies })
-    const letters = refused.map(({ message, reason }): StreamMessage => {
-      const { partition, offset, key, value, headers, timestampMs } = message
-      const origin = originText({ topic: TOPICS.anomalies, partition, offset, n: 0 })
-      const told = {
-        ...headers,
-        [HEADERS.origin]: origin,
-        'foreshock-reason': reason.slice(0, 1000),
-        'foreshock-topic': TOPICS.anomalies,
-        'foreshock-partition': String(partition),
-        'foreshock-offset': String(offset),
-      }
-      return { key: key ?? origin, value, headers: told, timestampMs }
-    })
+    const letters = refused.map(({ message, reason }) => deadLetter(message, TOPICS.anomalies, reason))
     await producer.send(TOPICS.deadLetters, letters)
   }
 }

@@ -2,7 +2,6 @@ import { assembleStage, type StageParts } from '../assembly.ts'
 import { windowHeader } from '../bus/window-report.ts'
 import type { Stateful } from '../checkpoint.ts'
 import type { Config } from '../config/schema.ts'
-import type { Change } from '../core/change.ts'
 import { CONTENT, HEADERS, type StoredMessage, TOPICS } from '../core/stream.ts'
 import { type Line, linesOf } from '../effects.ts'
 import { type HeldReport, type MergeOptions, WindowMerge } from './merge.ts'
@@ -45,9 +44,6 @@ export function noEffects(): Effects {
   }
 }
 
-/** How many of the newest changes are kept for queries. */
-const CHANGES_KEPT = 1000
-
 /**
  * One partition of the topic `anomalies` as a disruption stage sees it: a pure function of its messages in their order. No
  * clock, no lock and no other process has a part in it.
@@ -60,7 +56,6 @@ export class StageWork {
   readonly #samplesPartitions: number
   readonly #windows: StageWindows
   readonly #origins = new Origins()
-  readonly #changes = new Map<string, Change>()
 
   constructor(config: Config, partition: number, merge: MergeOptions) {
     this.#partition = partition
@@ -73,11 +68,6 @@ export class StageWork {
 
   get series(): StageParts['series'] {
     return this.parts.series
-  }
-
-  /** The newest changes since this process took over. */
-  get changes(): readonly Change[] {
-    return [...this.#changes.values()]
   }
 
   /** Offset to read from after a restart: whatever waits is read again. */
@@ -165,11 +155,7 @@ export class StageWork {
     }
     const changes = changesOf(message)
     if (typeof changes === 'string') return changes
-    for (const change of changes) {
-      this.parts.disruptions.change(change)
-      this.#changes.set(change.id, change)
-      if (this.#changes.size > CHANGES_KEPT) this.#changes.delete(this.#changes.keys().next().value as string)
-    }
+    for (const change of changes) this.parts.disruptions.change(change)
     out.lines.push(...linesOf({ anomalies: [], events: [], changes }))
     return undefined
   }

@@ -13,6 +13,7 @@ import {
 } from '../core/stream.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { every, type Timer } from '../upkeep.ts'
+import { Relay } from './relay.ts'
 import { StagePartition, type StagePorts } from './stage-partition.ts'
 
 export interface StageOptions {
@@ -59,13 +60,15 @@ interface Held {
 export const stagePart = (partition: number): string => `stage/${partition}`
 
 /**
- * The role `disruptions`: windows of all scorers become disruptions, a tenant in one partition. What it decides is a matter
+ * The role `disruptions`: windows of all scorers become disruptions, a tenant in one partition; changes are passed on here
+ * as well. What it decides is a matter
  * of `StagePartition`; this one gives out partitions, saves them, and shows them where others look. Nothing that is found
  * waits for Redis: boards and addresses are told when it is there.
  */
 export class Stage implements PartitionOwner {
   readonly #options: StageOptions
   readonly #group: StreamGroup
+  readonly #relay: Relay
   readonly #held = new Map<number, Held>()
   #ports: StagePorts | undefined
   #producer: StreamProducer | undefined
@@ -74,6 +77,7 @@ export class Stage implements PartitionOwner {
   constructor(options: StageOptions) {
     this.#options = options
     const { streams, member } = options
+    this.#relay = new Relay(options)
     this.#group = streams.group({ topic: TOPICS.anomalies, group: STAGE_GROUP, member })
   }
 
@@ -96,15 +100,21 @@ export class Stage implements PartitionOwner {
       patienceMs,
       waitingBytesMax,
     }
-    await this.#group.run(this)
+    await Promise.all([this.#group.run(this), this.#relay.start()])
     this.#timer = every(WATCH_MS, () => this.tick(), this.#onError)
   }
 
   /** Leaves the group: every partition is saved and let go. */
   async close(): Promise<void> {
     this.#timer?.stop()
+    await this.#relay.close()
     await this.#group.close()
     await this.#producer?.close()
+  }
+
+  /** By partition of the topic `changes`, the offset after the last message passed on. */
+  get relayed(): ReadonlyMap<number, number> {
+    return this.#relay.positions
   }
 
   /** Partitions held now, with their live state, ascending. */

@@ -154,7 +154,7 @@ function newServer(settings: Settings): FastifyInstance {
 function answerErrors(app: FastifyInstance, settings: Settings): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOfError(error, request)
-    if (problem.status >= 500 && problem.code !== 'FS_OVERLOADED')
+    if (problem.status >= 500 && problem.code !== 'FS_OVERLOADED' && problem.code !== 'FS_AWAY')
       request.log.error({ err: error, requestId: request.id }, 'request failed')
     return sendProblem(request, reply, problem, settings.retryAfterSeconds)
   })

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { ForeshockError } from '../core/errors.ts'
@@ -16,15 +15,8 @@ export interface RedisSettings {
   readonly prefix?: string
   readonly username?: string
   readonly password?: string
-  /** TLS to servers that are not named by a `rediss://` url; files of a CA and of a client certificate. */
-  readonly tls?:
-    | boolean
-    | {
-        readonly ca?: string
-        readonly cert?: string
-        readonly key?: string
-        readonly serverName?: string
-      }
+  /** TLS to servers that are not named by a `rediss://` url. */
+  readonly tls?: ConnectionOptions
   /** Told when the connection is lost, found again, or Redis is set up so that it may throw checkpoints away. */
   readonly onWarning?: (text: string) => void
   /** A server that answers nothing for so long is given up, ms. */
@@ -65,6 +57,8 @@ export class RedisConnection {
   #wasReady = false
   readonly #waiting = new Set<() => void>()
   #isClosed = false
+  /** Said, and not yet taken back. */
+  #isAway = false
   #lastError = 'it has not answered yet'
 
   constructor(settings: RedisSettings) {
@@ -146,14 +140,18 @@ export class RedisConnection {
       this.#lastError = textOf(cause)
     })
     client.on('ready', () => {
-      if (this.#wasReady) warn('Redis is back')
+      if (this.#isAway) warn('Redis is back')
+      this.#isAway = false
+      this.#lastError = 'it closed the connection'
       for (const found of this.#waiting) found()
       this.#waiting.clear()
       this.#wasReady = true
       void warnOfEviction(client, warn)
     })
     client.on('close', () => {
-      if (this.#wasReady && !this.#isClosed) warn(`Redis is away: ${this.#lastError}`)
+      if (!this.#wasReady || this.#isClosed || this.#isAway) return
+      this.#isAway = true
+      warn(`Redis is away, and tried again until it is back: ${this.#lastError}`)
     })
   }
 
@@ -193,8 +191,9 @@ function textOf(cause: unknown): string {
   return cause.name === 'MaxRetriesPerRequestError' ? 'MaxRetries' : cause.message
 }
 
+/** Longer each time, and not the same for all who lost it at once. */
 function retryMs(times: number): number {
-  return Math.min(RETRY_MS_MAX, 50 * 2 ** Math.min(times, 10))
+  return Math.min(RETRY_MS_MAX, 50 * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2)
 }
 
 function open(settings: RedisSettings, { listens = false } = {}): RedisClient {
@@ -202,7 +201,7 @@ function open(settings: RedisSettings, { listens = false } = {}): RedisClient {
     replyMapping: 'legacy',
     username: settings.username,
     password: settings.password,
-    ...(settings.tls ? { tls: tlsOf(settings.tls) } : {}),
+    ...(settings.tls ? { tls: settings.tls } : {}),
     maxRetriesPerRequest: listens ? null : 0,
     autoResendUnfulfilledCommands: listens,
     // Subscriptions have nothing to answer and would be taken for a server that hangs.
@@ -246,12 +245,6 @@ function open(settings: RedisSettings, { listens = false } = {}): RedisClient {
 function addressOf(text: string): { host: string; port: number } {
   const at = text.lastIndexOf(':')
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
-}
-
-function tlsOf(tls: NonNullable<RedisSettings['tls']>): ConnectionOptions {
-  if (typeof tls === 'boolean') return {}
-  const read = (path: string | undefined) => (path === undefined ? undefined : readFileSync(path))
-  return { ca: read(tls.ca), cert: read(tls.cert), key: read(tls.key), servername: tls.serverName }
 }
 
 /** Says so once a connection when Redis may throw away what nothing but a checkpoint holds. */

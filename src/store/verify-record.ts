@@ -93,7 +93,8 @@ export async function verifyRecord(
   return firstBreak ? { ...report, firstBreak } : report
 }
 
-function linkBreak(
+/** What is wrong with how a line follows the one before, if anything. */
+export function linkBreak(
   file: string,
   number: number,
   line: { readonly seq: number; readonly prev: string },

@@ -25,7 +25,8 @@ export async function startForeshock(
 ): Promise<RunningService> {
   const file = join(folder, 'foreshock.json')
   const server = { port: 0, ...(config.server as object | undefined) }
-  writeFileSync(file, JSON.stringify({ ...config, server, data: { folder: join(folder, 'data') } }))
+  const data = { ...(config.data as object | undefined), folder: join(folder, 'data') }
+  writeFileSync(file, JSON.stringify({ ...config, server, data }))
   const child = spawn(process.execPath, [CLI, 'serve', '--config', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -385,7 +385,7 @@ describe('split and read again', () => {
             same(sent, partitions, { messageBytes: 700 })
           },
         ),
-        { numRuns: 150 },
+        { numRuns: 100 },
       )
     })
   }
@@ -616,6 +616,20 @@ describe('limits', () => {
     )
     expect(wrong.receipt.failure?.code).toBe('FS_INPUT_INVALID')
     expect(wrong.parts).toEqual([])
+  })
+
+  it('are for what comes from outside: a columnar message may be longer than a body', () => {
+    const options = { bodyBytesMax: 4000, inflatedBytesMax: 20_000 }
+    const fleet = new Fleet(1, {}, options)
+    const metadata = [{ type: 2, metric_family_name: 'cpu', unit: 's' }]
+    const timeseries = Array.from({ length: 300 }, (_, i) => ({
+      labels: labelList('cpu', { pod: `p${i}` }),
+      samples: [{ timestamp: T, value: 1 }],
+    }))
+    const bytes = remoteWrite1({ timeseries, metadata })
+    expect(bytes.length).toBeLessThan(4000)
+    expect(fleet.send({ kind: 'remote-write-1', bytes })).toMatchObject({ samples: 300, rejected: 0 })
+    expect(fleet.parcels[0].parts.at(-1)?.bytes.length).toBeGreaterThan(4000)
   })
 
   it('refuse columns that are none, with a reason', () => {

@@ -38,7 +38,8 @@ class Server {
     child.stderr.on('data', keep)
     child.on('error', cause => keep(Buffer.from(String(cause))))
     for (const end = Date.now() + READY_MS; ; await wait(20)) {
-      if ((await this.ask('PING').catch(() => '')) === 'PONG') return
+      const answer = await this.ask('PING').catch(cause => String(cause?.message))
+      if (answer === 'PONG' || String(answer).startsWith('NOAUTH')) return
       if (child.exitCode !== null || Date.now() > end) throw new Error(`no Redis:\n${this.#printed}`)
     }
   }
@@ -52,6 +53,7 @@ class Server {
       enableReadyCheck: false,
       retryStrategy: () => null,
       disableClientInfo: true,
+      protocol: 2, // RESP3 begins with a HELLO that a server with a password refuses
     })
     client.on('error', () => {}) // the caller hears of it
     try {

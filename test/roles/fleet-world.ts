@@ -3,16 +3,17 @@
 import { readFileSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
 import { pino } from 'pino'
-import { assemble } from '../../src/assembly.ts'
+import { assemble, intakeOptions } from '../../src/assembly.ts'
 import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
-import { entityKey } from '../../src/bus/partition-of.ts'
 import { parseConfig } from '../../src/config.ts'
 import type { Disruption, DisruptionEvent } from '../../src/core/disruption.ts'
 import type { RecordLine } from '../../src/core/ports.ts'
 import { Rejects } from '../../src/core/rejects.ts'
-import { CONTENT, HEADERS, type StoredMessage, type StreamMessage, TOPICS } from '../../src/core/stream.ts'
+import { CONTENT, HEADERS, type StoredMessage, type StreamProducer, TOPICS } from '../../src/core/stream.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
+import { foreignSplitter } from '../../src/roles/foreign.ts'
+import { SamplesProducer } from '../../src/roles/samples-producer.ts'
 import { Scorer } from '../../src/roles/scorer.ts'
 import { Stage, type StageOptions } from '../../src/roles/stage.ts'
 import { MemoryBoard } from '../../src/store/memory-board.ts'
@@ -42,37 +43,29 @@ export const CONFIG = parseConfig({
 
 interface Moment {
   readonly timeMs: number
-  readonly byEntity: ReadonlyMap<string, string>
+  /** JSON lines. */
+  readonly body: Uint8Array
 }
+
+const encoder = new TextEncoder()
 
 /** The recording, a step at a time. */
 export const MOMENTS: readonly Moment[] = (() => {
-  const moments = new Map<number, Map<string, string[]>>()
+  const moments = new Map<number, string[]>()
   for (const line of readFileSync(new URL('fleet.csv', EXAMPLES), 'utf8').trim().split('\n').slice(1)) {
     const [time, service, metric, value] = line.split(',')
     const timeMs = Date.parse(time)
-    const byEntity = moments.get(timeMs) ?? new Map<string, string[]>()
-    moments.set(timeMs, byEntity)
-    const json = JSON.stringify({
-      time: timeMs,
-      type: 'gauge',
-      metric,
-      labels: { service },
-      value: Number(value),
-    })
-    byEntity.set(service, [...(byEntity.get(service) ?? []), json])
+    const lines = moments.get(timeMs) ?? []
+    moments.set(timeMs, lines)
+    const sample = { time: timeMs, type: 'gauge', metric, labels: { service }, value: Number(value) }
+    lines.push(JSON.stringify(sample))
   }
-  return [...moments].map(([timeMs, byEntity]) => ({
-    timeMs,
-    byEntity: new Map([...byEntity].map(([entity, lines]) => [entity, lines.join('\n')])),
-  }))
+  return Array.from(moments, ([timeMs, lines]) => ({ timeMs, body: encoder.encode(lines.join('\n')) }))
 })()
 
 const endMs = MOMENTS[MOMENTS.length - 1].timeMs
 /** Wall time goes on for a while after the last sample, so that windows close. */
 const TICKS = Array.from({ length: 12 }, (_, i) => endMs + (i + 1) * 5000)
-const encoder = new TextEncoder()
-
 /** What one process says of the recording. */
 export async function embeddedEvents(): Promise<DisruptionEvent[]> {
   const events: DisruptionEvent[] = []
@@ -84,10 +77,8 @@ export async function embeddedEvents(): Promise<DisruptionEvent[]> {
   )
   let position = 0
   const common = { encoding: 'identity', tenant: 'default' } as const
-  for (const { timeMs, byEntity } of MOMENTS) {
-    const bytes = encoder.encode([...byEntity.values()].join('\n'))
+  for (const { timeMs, body: bytes } of MOMENTS)
     await pipeline.process(++position, { ...common, kind: 'json-lines', arrivalMs: timeMs + 100, bytes })
-  }
   for (const arrivalMs of TICKS)
     await pipeline.process(++position, { ...common, kind: 'tick', arrivalMs, bytes: new Uint8Array(0) })
   return events
@@ -110,7 +101,8 @@ export class FleetWorld {
   nowMs = MOMENTS[0].timeMs
   readonly #options: WorldOptions
   readonly #samples: number
-  readonly #open: { close(): Promise<void> }[] = []
+  readonly #open: { close(): Promise<void> | void }[] = []
+  #gateway: { readonly producer: StreamProducer; readonly samples: SamplesProducer } | undefined
 
   constructor(options: WorldOptions) {
     this.#options = options
@@ -139,11 +131,7 @@ export class FleetWorld {
       member,
       streams: this.streams(),
       checkpoints: this.checkpoints,
-      // Every message here is of entities of its partition.
-      splitForeign: ({ value: bytes, timestampMs: arrivalMs }) => ({
-        here: [{ kind: 'json-lines', encoding: 'identity', tenant: 'default', arrivalMs, bytes }],
-        elsewhere: [],
-      }),
+      splitForeign: foreignSplitter(intakeOptions(CONFIG)),
       rejects: new Rejects(),
       telemetry: new Telemetry(),
       logger: pino({ level: 'silent' }),
@@ -177,13 +165,11 @@ export class FleetWorld {
 
   /** The recording's moments [from, to), and with `ends` the time after them. */
   async feed(from = 0, to = MOMENTS.length, ends = to === MOMENTS.length): Promise<void> {
-    const producer = await this.streams().producer()
-    for (const { timeMs, byEntity } of MOMENTS.slice(from, to)) {
-      const messages = Array.from(byEntity, ([entity, text]): StreamMessage => {
-        const key = entityKey('default', entity)
-        return { key, value: encoder.encode(text), headers: {}, timestampMs: timeMs + 100 }
-      })
-      await producer.send(TOPICS.samples, messages)
+    this.#gateway ??= await this.#openGateway()
+    const { producer, samples } = this.#gateway
+    for (const { timeMs, body: bytes } of MOMENTS.slice(from, to)) {
+      const common = { kind: 'json-lines', encoding: 'identity', tenant: 'default' } as const
+      await samples.submit({ ...common, arrivalMs: timeMs + 100, bytes })
       this.nowMs = timeMs + 100
     }
     if (!ends) return
@@ -201,6 +187,19 @@ export class FleetWorld {
     }
   }
 
+  async #openGateway() {
+    const producer = await this.streams().producer()
+    const samples = new SamplesProducer({
+      producer,
+      partitions: this.#samples,
+      intake: intakeOptions(CONFIG),
+      rejects: new Rejects(),
+      bytesMax: 1e9,
+    })
+    this.#open.push(samples)
+    return { producer, samples }
+  }
+
   /** Waits until everybody has taken everything. */
   async settle(scorers: readonly Scorer[], stages: readonly Stage[]): Promise<void> {
     const isDone = () => {
@@ -209,7 +208,7 @@ export class FleetWorld {
       return (
         scored.length === this.log.topic(TOPICS.samples).length &&
         scored.every(one => one.position === this.log.topic(TOPICS.samples)[one.partition].length) &&
-        grouped.length === this.log.topic(TOPICS.anomalies).length &&
+        (stages.length === 0 || grouped.length === this.log.topic(TOPICS.anomalies).length) &&
         grouped.every(one => one.position === this.log.topic(TOPICS.anomalies)[one.partition].length)
       )
     }

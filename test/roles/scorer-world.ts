@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { intakeOptions } from '../../src/assembly.ts'
 import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { entityKey, partitionOf } from '../../src/bus/partition-of.ts'
 import { compareParts, type WindowHeader, windowHeader } from '../../src/bus/window-report.ts'
@@ -18,8 +19,8 @@ import {
 } from '../../src/core/stream.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Splitter } from '../../src/ingest/splitter.ts'
+import { foreignSplitter } from '../../src/roles/foreign.ts'
 import { Scorer, type ScorerOptions } from '../../src/roles/scorer.ts'
-import type { SplitForeign } from '../../src/roles/scorer-partition.ts'
 import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores.ts'
 import { fleetBodies } from '../e2e/fleet.ts'
 
@@ -34,20 +35,6 @@ export const worldConfig = (more: Record<string, unknown> = {}): Config =>
     features: { step: '10s' },
     ...more,
   })
-
-/** Foreign messages of a test: one JSON line each, all of them for whoever holds the partition. */
-const splitHere: SplitForeign = message => ({
-  here: [
-    {
-      kind: 'json-lines',
-      encoding: 'identity',
-      arrivalMs: message.timestampMs,
-      tenant: message.headers[HEADERS.tenant] ?? 'default',
-      bytes: message.value,
-    },
-  ],
-  elsewhere: [],
-})
 
 /** A log in memory with samples of a small fleet of services, and scorers that read it. */
 export class ScorerWorld {
@@ -145,7 +132,7 @@ export class ScorerWorld {
       member: 'a',
       streams: this.streams,
       checkpoints: this.checkpoints,
-      splitForeign: splitHere,
+      splitForeign: foreignSplitter(intakeOptions(this.config)),
       rejects: new Rejects(),
       telemetry: new Telemetry(),
       logger: pino({ level: 'silent' }),
@@ -217,6 +204,7 @@ export class Puppet {
         this.#owner = owner
       },
       commit: async () => {},
+      committed: async () => undefined,
       pause: () => {},
       resume: () => {},
       partitions: [],

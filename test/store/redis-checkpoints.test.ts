@@ -2,7 +2,7 @@
 // missing chunks, a claim in the middle of a save, stopped, hanging, killed while saving, restarted empty, full.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { CheckpointStore } from '../../src/core/ports.ts'
 import { RedisCheckpointStores } from '../../src/store/redis-checkpoints.ts'
 import { RedisConnection, type RedisSettings } from '../../src/store/redis-connection.ts'
@@ -166,7 +166,8 @@ describe.skipIf(!server)('on one server', () => {
 describe('through faults', () => {
   it('stopped: fails at once, and works again when it is back', async context => {
     const peer = await redis(context)
-    const { stores } = storesOn(peer)
+    const said: string[] = []
+    const { stores } = storesOn(peer, { onWarning: text => said.push(text) })
     const store = await stores.claim('samples-0')
     await store.save(checkpointOf(10, 1))
     await peer.stop()
@@ -180,6 +181,14 @@ describe('through faults', () => {
     await peer.start('kept')
     await retried(() => store.save(checkpointOf(10, 3)))
     expect((await store.load())?.position).toBe(3)
+    expect(said).toEqual([expect.stringContaining('Redis is away'), 'Redis is back'])
+  })
+
+  it('warns of a server that may throw checkpoints away', async context => {
+    const peer = await redis(context, ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'])
+    const said: string[] = []
+    await storesOn(peer, { onWarning: text => said.push(text) }).stores.claim('samples-0')
+    await vi.waitFor(() => expect(said).toEqual([expect.stringContaining('set it to noeviction')]))
   })
 
   it('restarted empty: the newest claim goes on, an older one stays out whoever comes first', async context => {
