@@ -1,7 +1,7 @@
 // Sends the input at a steady pace, each half of a window as one body, and repeats what was not acknowledged, as
 // Prometheus and the Collector do.
 import { setTimeout as pause } from 'node:timers/promises'
-import { HALVES, type Input } from './input.ts'
+import { HALVES, halfOf, type Input } from './input.ts'
 
 /** A body is tried for so long, ms. */
 const GIVE_UP_MS = 180_000
@@ -21,12 +21,14 @@ export interface Sent {
   readonly again: number
 }
 
+/** Everything but the first half, which `sendHalf` has sent. */
 export async function send(urls: () => readonly string[], input: Input, plan: SendPlan): Promise<Sent> {
   let again = 0
   const startedMs = performance.now()
   let delayedMs = 0
   for (let window = 0; window < input.windows; window++) {
-    for (let half = 0; half < HALVES; half++) {
+    // The first half of the first window is there already.
+    for (let half = window === 0 ? 1 : 0; half < HALVES; half++) {
       await plan.before?.(window, half)
       const dueMs = ((window + half / HALVES) / plan.windowsPerSecond) * 1000 + startedMs + delayedMs
       const early = dueMs - performance.now()
@@ -38,6 +40,16 @@ export async function send(urls: () => readonly string[], input: Input, plan: Se
     }
   }
   return { again }
+}
+
+/** One half of a window; how often it had to be sent again. */
+export function sendHalf(
+  urls: () => readonly string[],
+  input: Input,
+  window: number,
+  half: number,
+): Promise<number> {
+  return post(urls, halfOf(input, window, half))
 }
 
 /** How often it had to be sent again. Every try goes to the next gateway. */

@@ -18,7 +18,7 @@ import type { Engines } from './engines.ts'
 import { HALVES, halfOf, type Input } from './input.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 import { Progress } from './progress.ts'
-import { send } from './sender.ts'
+import { send, sendHalf } from './sender.ts'
 
 /** Few, and each with entities of its own. */
 export const PARTITIONS = { samples: 4, anomalies: 2 } as const
@@ -93,6 +93,8 @@ export async function run(engines: Engines, plan: RunPlan): Promise<Run> {
       folder,
       cli: CLI,
       members: plan.members ?? SMALL_FLEET,
+      // A partition that is empty when its owner looks is told to be at the owner's clock; these begin in the past.
+      beforeScorers: async one => void (await sendHalf(gateways(one), plan.input, 0, 0)),
       config: configOf(engines, names, plan),
     })
     progress = await Progress.follow(streams, plan.input.stepMs)
@@ -102,7 +104,8 @@ export async function run(engines: Engines, plan: RunPlan): Promise<Run> {
     await fleet?.kill()
     if (plan.logs !== undefined) {
       mkdirSync(plan.logs, { recursive: true })
-      for (const { name, logged } of fleet?.members ?? []) writeFileSync(join(plan.logs, `${name}.log`), logged)
+      for (const { name, logged } of fleet?.members ?? [])
+        writeFileSync(join(plan.logs, `${name}.log`), logged)
     }
     await streams.close()
     await removeTraces(engines.addresses, names).catch(error =>
@@ -131,14 +134,16 @@ function configOf(engines: Engines, names: FleetNames, plan: RunPlan) {
   }
 }
 
+const gateways = (fleet: FleetProcesses) => () => fleet.having('gateway').map(({ url }) => url)
+
 async function ran(site: Site, plan: RunPlan): Promise<Run> {
   const { fleet, progress, input } = site
   const done: Promise<{ atMs: number; overMs: number }>[] = []
-  const { again } = await send(() => fleet.having('gateway').map(({ url }) => url), input, {
+  const { again } = await send(gateways(fleet), input, {
     windowsPerSecond: plan.windowsPerSecond,
     bodies: (window, half) => plan.bodies?.(input, window, half) ?? [halfOf(input, window, half)],
     before: (window, half) => {
-      if (half !== HALVES - 1) return
+      if (half !== HALVES - 1) return // in the middle of a window
       for (const deed of plan.deeds?.filter(({ at }) => at === window) ?? []) done.push(timed(deed, site))
     },
     acknowledged: (window, half) => {

@@ -28,6 +28,8 @@ export interface FleetPlan {
   /** What all processes are configured with, in the shape of foreshock.yaml, `cluster` included. */
   readonly config: Readonly<Record<string, unknown>> & { readonly cluster: Readonly<Record<string, unknown>> }
   readonly members: readonly FleetMember[]
+  /** Done when all but the scorers are ready, which start after it. */
+  readonly beforeScorers?: (fleet: FleetProcesses) => Promise<void>
 }
 
 /** A fleet of real processes on this machine, and every way to hurt them. */
@@ -48,7 +50,10 @@ export class FleetProcesses {
         fleet.#members.set(member.name, one)
       }
       await fleet.members[0].command('topics', 'create')
-      await Promise.all(fleet.members.map(one => one.start()))
+      const scorers = fleet.members.filter(({ roles }) => plan.beforeScorers && roles.includes('scorer'))
+      await Promise.all(fleet.members.filter(one => !scorers.includes(one)).map(one => one.start()))
+      await plan.beforeScorers?.(fleet)
+      await Promise.all(scorers.map(one => one.start()))
       return fleet
     } catch (error) {
       await fleet.kill()
