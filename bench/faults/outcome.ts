@@ -10,7 +10,7 @@ import { FIRST_PREV, parseLine } from '../../src/store/record-line.ts'
 type Tellings = Map<string, string[]>
 
 export interface Outcome {
-  /** Windows by `<samples partition>/<end>`: digests of rows and changes. */
+  /** Windows by `<anomalies partition>:<samples partition>/<end>`: digests of rows and changes. */
   readonly windows: Tellings
   /** Events of disruptions by id: digests of all that is told, and of what does not depend on the deployment. */
   readonly events: Tellings
@@ -30,7 +30,7 @@ export async function outcomeOf(streams: Streams): Promise<Outcome> {
   const breaks: string[] = []
   const deadLetters: StoredMessage[] = []
   for (let q = 0; q < (await streams.partitions(TOPICS.anomalies)); q++) {
-    const tell = windowTeller(windows)
+    const tell = windowTeller(q, windows)
     for await (const message of streams.read(TOPICS.anomalies, q, 0)) tell(message)
   }
   for await (const { headers, value } of all(streams, TOPICS.disruptions)) {
@@ -71,7 +71,7 @@ async function* all(streams: Streams, topic: string): AsyncGenerator<StoredMessa
 }
 
 /** Rows are named by the keys of their series: slots differ between two lives of a scorer. */
-function windowTeller(to: Tellings): (message: StoredMessage) => void {
+function windowTeller(anomaliesPartition: number, to: Tellings): (message: StoredMessage) => void {
   const series = new SeriesTable(100_000)
   const reader = new WindowReader(series, () => {})
   return ({ headers, value, offset }) => {
@@ -92,7 +92,7 @@ function windowTeller(to: Tellings): (message: StoredMessage) => void {
     const told = changes
       .map(({ event, anomaly }) => JSON.stringify([event, { ...anomaly, series: 0 }]))
       .sort()
-    const name = `${report.samplesPartition}/${report.windowEndMs}${report.part > 0 ? `/${report.part}` : ''}`
+    const name = `${anomaliesPartition}:${report.samplesPartition}/${report.windowEndMs}${report.part > 0 ? `/${report.part}` : ''}`
     add(to, name, sha256(`${report.unknown}\n${rows.join('\n')}\n${told.join('\n')}`))
   }
 }

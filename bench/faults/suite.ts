@@ -36,6 +36,9 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   const input = inputOf({ seed, entities, windows, baseMs, stepMs: STEP_MS })
   const wanted = CASES.filter(one => options.only === undefined || options.only.includes(one.name))
   const engines = await openEngines()
+  // Nothing goes on running when the suite is stopped by hand.
+  const stopped = () => void engines.close().finally(() => process.exit(130))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stopped)
   try {
     options.onStart?.('undisturbed')
     const logsOf = (name: string) => (options.logs === undefined ? {} : { logs: join(options.logs, name) })
@@ -59,6 +62,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
       undisturbed: { windows: undisturbed.windows.size, events: undisturbed.events.size, disruptions },
     }
   } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stopped)
     await engines.close()
   }
 }
