@@ -40,6 +40,7 @@ const CHILDREN: readonly Child[] = [
   })),
   { name: 'heap', file: 'heap', args: [], node: NO_SCAVENGE },
   { name: 'reports', file: 'reports', args: [] },
+  { name: 'stage', file: 'stage', args: [] },
   { name: 'http', file: 'http', args: [] },
   { name: 'memory', file: 'path', args: ['--memory', ...(args.quick ? [] : ['--series', '1000000'])] },
   { name: 'start', file: 'start', args: [] },

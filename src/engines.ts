@@ -2,8 +2,8 @@ import { KafkaStreams } from './bus/kafka-streams.ts'
 import { checkTopics } from './bus/topic-plans.ts'
 import type { ClusterConfig } from './config/cluster.ts'
 import { kafkaOptions } from './config/kafka.ts'
-import type { Config } from './config/schema.ts'
-import { postgresUrl, redisSettings } from './config/stores.ts'
+import { redisSettings } from './config/redis.ts'
+import { postgresUrl } from './config/stores.ts'
 import { systemClock } from './core/clock.ts'
 import type { Logger } from './core/logger.ts'
 import type {
@@ -11,6 +11,7 @@ import type {
   CheckpointStores,
   Directory,
   QuotaKeeper,
+  RateCounter,
   RecordIndex,
   SharedSilences,
 } from './core/ports.ts'
@@ -22,6 +23,7 @@ import { RedisCheckpointStores } from './store/redis-checkpoints.ts'
 import { RedisConnection } from './store/redis-connection.ts'
 import { RedisDirectory } from './store/redis-directory.ts'
 import { RedisQuota } from './store/redis-quota.ts'
+import { RedisRates } from './store/redis-rates.ts'
 import { RedisSilences } from './store/redis-silences.ts'
 
 /** What the roles of a process stand on: Kafka, Redis and PostgreSQL, or all of it in memory. */
@@ -31,6 +33,7 @@ export interface Engines {
   readonly board: Board
   readonly directory: Directory
   readonly quotas: QuotaKeeper
+  readonly rates: RateCounter
   readonly silences: SharedSilences
   readonly index: RecordIndex
   /** Whether they answer, by name. */
@@ -41,12 +44,7 @@ export interface Engines {
 }
 
 /** Connects to what the configuration names. Nothing is waited for: who needs an engine finds out. */
-export function openEngines(
-  _config: Config,
-  cluster: ClusterConfig,
-  member: string,
-  logger: Logger,
-): Engines {
+export function openEngines(cluster: ClusterConfig, member: string, logger: Logger): Engines {
   const kafka = kafkaOptions(cluster, `foreshock-${member}`)
   const streams = new KafkaStreams({
     ...kafka,
@@ -68,20 +66,22 @@ export function openEngines(
     new RedisBoard({ connection }),
     new RedisDirectory({ connection }),
     new RedisQuota({ connection }),
+    new RedisRates({ connection }),
     new RedisSilences({ connection }),
   ] as const
-  const [board, directory, quotas, silences] = shared
+  const [board, directory, quotas, rates, silences] = shared
   return {
     streams,
     checkpoints: new RedisCheckpointStores({ connection, onWarning }),
     board,
     directory,
     quotas,
+    rates,
     silences,
     index,
     probes: {
       Kafka: () => streams.check(),
-      Redis: () => connection.run('asking whether it answers', client => client.ping()).then(() => {}),
+      Redis: () => connection.check(),
       PostgreSQL: () => index.position().then(() => {}),
     },
     checkTopics: async () => {

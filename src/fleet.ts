@@ -63,7 +63,7 @@ export async function startFleet(
   assertBindable(config.server.host, { keys })
   const member = cluster.member ?? hostname()
   const telemetry = new Telemetry({ process: true })
-  const engines = given ?? openEngines(config, cluster, member, logger)
+  const engines = given ?? openEngines(cluster, member, logger)
   const stops: Process['stops'] = [() => engines.close()]
   try {
     await engines.checkTopics()
@@ -153,7 +153,9 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     producer,
     index: engines.index,
     board,
+    rates: engines.rates,
     events,
+    rates: engines.rates,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
     rejects,
     telemetry,

@@ -1,10 +1,10 @@
 import { init as initZstd, compress as zstdCompress, decompress as zstdDecompress } from '@bokuweb/zstd-wasm'
 import kafkajs from 'kafkajs'
-import { compress as snappyCompress, uncompress as snappyUncompress } from 'snappyjs'
+import snappy from 'snappyjs'
 import { ForeshockError } from '../core/errors.ts'
 import { lz4Bound, lz4Compress, lz4Decompress } from '../math/lz4.ts'
 
-// Not among the names that Node finds in a CommonJS module.
+// A module of the older kind: its parts are not found by name.
 const { CompressionCodecs, CompressionTypes } = kafkajs
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
@@ -30,7 +30,7 @@ const SNAPPY_BLOCK = 32 * 1024
 export function snappyFrame(bytes: Uint8Array): Buffer {
   const parts: Uint8Array[] = [XERIAL]
   for (let at = 0; at < bytes.length; at += SNAPPY_BLOCK) {
-    const block = snappyCompress(bytes.subarray(at, at + SNAPPY_BLOCK))
+    const block = snappy.compress(bytes.subarray(at, at + SNAPPY_BLOCK))
     const length = Buffer.alloc(4)
     length.writeUInt32BE(block.length)
     parts.push(length, block)
@@ -41,13 +41,13 @@ export function snappyFrame(bytes: Uint8Array): Buffer {
 /** Framed as snappy-java does it, or one bare block, as some other clients do it. */
 export function snappyUnframe(bytes: Buffer, limit = INFLATED_MAX): Buffer {
   if (bytes.length < XERIAL.length || XERIAL.subarray(0, XERIAL_MAGIC).some((byte, i) => bytes[i] !== byte))
-    return Buffer.from(snappyUncompress(bytes, limit))
+    return Buffer.from(snappy.uncompress(bytes, limit))
   const parts: Uint8Array[] = []
   let left = limit
   for (let at = XERIAL.length; at < bytes.length; ) {
     const end = at + 4 <= bytes.length ? at + 4 + bytes.readUInt32BE(at) : bytes.length + 1
     if (end > bytes.length) throw unreadable('snappy: a block is cut short')
-    const part = snappyUncompress(bytes.subarray(at + 4, end), left)
+    const part = snappy.uncompress(bytes.subarray(at + 4, end), left)
     left -= part.length
     parts.push(part)
     at = end

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { Kafka, logLevel } from 'kafkajs'
+import kafkajs from 'kafkajs'
 import Cluster, { type Broker } from 'kafkajs/src/cluster/index.js'
 import socketFactory from 'kafkajs/src/network/socketFactory.js'
 import { ForeshockError } from '../core/errors.ts'
@@ -61,11 +61,11 @@ const common = ({ brokers, clientId, tls, sasl }: KafkaConnection) => ({
 
 /** kafkajs's administration of topics. */
 export function kafkaAdmin(connection: KafkaConnection) {
-  const kafka = new Kafka({
+  const kafka = new kafkajs.Kafka({
     ...common(connection),
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
     logCreator: () => () => {},
-  } as ConstructorParameters<typeof Kafka>[0])
+  } as ConstructorParameters<typeof kafkajs.Kafka>[0])
   return kafka.admin()
 }
 
@@ -80,6 +80,7 @@ export class KafkaCluster {
   readonly #cluster: Cluster
   readonly #closing = new AbortController()
   readonly #targets = new Set<string>()
+  readonly #shared = new WeakSet<object>()
 
   constructor(connection: KafkaConnection) {
     this.#cluster = new Cluster({
@@ -124,29 +125,50 @@ export class KafkaCluster {
     return new Map(metadata.map(({ partitionId, leader }) => [partitionId, leader]))
   }
 
-  broker(nodeId: number): Promise<Broker> {
-    return this.#cluster.findBroker({ nodeId })
+  async broker(nodeId: number): Promise<Broker> {
+    return this.#careful(await this.#cluster.findBroker({ nodeId }))
   }
 
-  anyBroker(): Promise<Broker> {
-    return this.#cluster.findControllerBroker()
+  async anyBroker(): Promise<Broker> {
+    return this.#careful(await this.#cluster.findControllerBroker())
   }
 
-  groupCoordinator(groupId: string): Promise<Broker> {
-    return this.#cluster.findGroupCoordinator({ groupId, coordinatorType: 0 })
+  async groupCoordinator(groupId: string): Promise<Broker> {
+    return this.#careful(await this.#cluster.findGroupCoordinator({ groupId, coordinatorType: 0 }))
   }
 
-  transactionCoordinator(name: string): Promise<Broker> {
-    return this.#cluster.findGroupCoordinator({ groupId: name, coordinatorType: 1 })
+  async transactionCoordinator(name: string): Promise<Broker> {
+    return this.#careful(await this.#cluster.findGroupCoordinator({ groupId: name, coordinatorType: 1 }))
+  }
+
+  /**
+   * kafkajs opens a socket for each request that finds its connection broken, and mixes them up: one attempt at a time
+   * serves all.
+   */
+  #careful(broker: Broker): Broker {
+    for (const connection of broker.connectionPool.pool) {
+      if (this.#shared.has(connection)) continue
+      this.#shared.add(connection)
+      const connect = connection.connect.bind(connection)
+      let attempt: Promise<unknown> | undefined
+      connection.connect = () => {
+        attempt ??= connect().finally(() => {
+          attempt = undefined
+        })
+        return attempt
+      }
+    }
+    return broker
   }
 
   /** Offset of the first message held, or of the next that is written, less what open transactions hold back. */
   async offset(topic: string, partition: number, which: 'first' | 'end'): Promise<number> {
+    const leader = this.leaders(topic).get(partition)
+    if (leader === undefined)
+      throw new ForeshockError('FS_BUS_TOPIC', `topic ${topic} has no partition ${partition}`)
+    await this.broker(leader)
     const asked = { topic, partitions: [{ partition }], fromBeginning: which === 'first' }
     const [answer] = await this.#cluster.fetchTopicsOffset([asked])
-    if (answer === undefined) {
-      throw new ForeshockError('FS_BUS_TOPIC', `topic ${topic} has no partition ${partition}`)
-    }
     return Number(answer.partitions[0].offset)
   }
 

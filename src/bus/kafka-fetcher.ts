@@ -85,7 +85,9 @@ export async function fetchOnce(
 function read(name: string, start: number, fetched: FetchedPartition): Omit<Fetched, keyof Wanted> {
   const batch = new Batch(name, String(start), fetched)
   const messages = batch.messages.map(record => messageOf(name, fetched.partition, record))
-  return { messages, next: Number(batch.lastOffset()) + 1, end: Number(fetched.highWatermark) }
+  const next = Number(batch.lastOffset()) + 1
+  // A leader that has just started may know less of its end than it gives out.
+  return { messages, next, end: Math.max(next, Number(fetched.highWatermark)) }
 }
 
 /** Retention took what was asked for, or the topic was made anew: goes on with the first there is. */

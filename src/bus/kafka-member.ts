@@ -1,4 +1,4 @@
-import { AssignerProtocol } from 'kafkajs'
+import kafkajs from 'kafkajs'
 import type { Broker } from 'kafkajs/src/cluster/index.js'
 import { ForeshockError } from '../core/errors.ts'
 import type { GroupOptions, PartitionOwner, StreamGroup } from '../core/stream.ts'
@@ -17,6 +17,8 @@ export interface MemberOptions extends GroupOptions {
   readonly assigned: (partitions: readonly number[]) => void
   readonly skipped: (partition: number, from: number, to: number) => void
 }
+
+const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
 
 /** Name of how partitions are shared out; members of a group must agree on it. */
 const PROTOCOL = 'foreshock-cooperative-1'
@@ -214,7 +216,7 @@ export class KafkaMember implements StreamGroup {
     const held = [...this.#leaving].filter(([, { orderly }]) => orderly).map(([partition]) => partition)
     const owned = [...this.#workers.keys(), ...held]
     const userData = Buffer.from(JSON.stringify({ name: member, owned }))
-    const metadata = AssignerProtocol.MemberMetadata.encode({ version: 0, topics: [topic], userData })
+    const metadata = MemberMetadata.encode({ version: 0, topics: [topic], userData })
     const joined = await coordinator.joinGroup({
       groupId: group,
       sessionTimeout: sessionTimeoutMs,
@@ -233,7 +235,7 @@ export class KafkaMember implements StreamGroup {
     })
     this.#member = true
     this.#heardNow()
-    const decoded = AssignerProtocol.MemberAssignment.decode(memberAssignment)
+    const decoded = MemberAssignment.decode(memberAssignment)
     this.#apply(this.#closing ? [] : (decoded?.assignment[topic] ?? []))
   }
 
@@ -246,7 +248,7 @@ export class KafkaMember implements StreamGroup {
     const owners = nextOwners(candidates, this.#cluster.partitions(topic))
     return [...owners].map(([memberId, partitions]) => ({
       memberId,
-      memberAssignment: AssignerProtocol.MemberAssignment.encode({
+      memberAssignment: MemberAssignment.encode({
         version: 0,
         assignment: { [topic]: partitions },
         userData: Buffer.alloc(0),
@@ -353,7 +355,7 @@ export class KafkaMember implements StreamGroup {
 /** A member of another program has no name and no partitions that this one knows of. */
 function candidateOf(id: string, metadata: Buffer): Candidate {
   try {
-    const { userData } = AssignerProtocol.MemberMetadata.decode(metadata) ?? {}
+    const { userData } = MemberMetadata.decode(metadata) ?? {}
     const { name, owned } = JSON.parse(String(userData)) as { name?: unknown; owned?: unknown }
     const partitions = Array.isArray(owned) ? owned.filter(one => Number.isInteger(one)) : []
     return { id, name: typeof name === 'string' ? name : id, owned: partitions }

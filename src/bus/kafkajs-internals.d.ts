@@ -28,6 +28,7 @@ declare module 'kafkajs/src/cluster/index.js' {
   }
   export interface Broker {
     readonly nodeId: number
+    readonly connectionPool: { readonly pool: readonly { connect(): Promise<unknown> }[] }
     fetch(request: {
       isolationLevel: number
       maxWaitTime: number
@@ -140,4 +141,7 @@ declare module 'kafkajs/src/consumer/batch.js' {
 declare module 'snappyjs' {
   export function compress(input: Uint8Array): Uint8Array
   export function uncompress(input: Uint8Array, limit?: number): Uint8Array
+  const snappy: { readonly compress: typeof compress; readonly uncompress: typeof uncompress }
+  // biome-ignore lint/style/noDefaultExport: it is what snappyjs exports
+  export default snappy
 }

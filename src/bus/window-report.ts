@@ -44,8 +44,10 @@ export interface WindowPart extends WindowHeader {
   readonly bytes: Uint8Array
 }
 
+type PartPlace = Pick<WindowHeader, 'epoch' | 'windowEndMs' | 'part'>
+
 /** The order of reports of one samples partition; 0 for repeats. */
-export function compareParts(a: WindowHeader, b: WindowHeader): number {
+export function compareParts(a: PartPlace, b: PartPlace): number {
   return a.epoch - b.epoch || a.windowEndMs - b.windowEndMs || a.part - b.part
 }
 

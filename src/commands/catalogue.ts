@@ -78,6 +78,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'the topics of Kafka that a fleet works on: made, checked, listed',
     add: async cli => (await import('./topics.ts')).addTopicsCommand(cli),
   },
+  'dead-letters': {
+    summary: 'messages that could not be used, and why',
+    add: async cli => (await import('./dead-letters.ts')).addDeadLettersCommand(cli),
+  },
   key: {
     summary: 'makes an API key and the hash of it that goes into the configuration',
     add: async cli => (await import('./key.ts')).addKeyCommand(cli),

@@ -22,7 +22,9 @@ export function clusterConfig(file: string | undefined): ClusterConfig {
 }
 
 export function addTopicsCommand(cli: Command): void {
-  const topics = cli.command('topics').description('the topics of Kafka that a fleet works on')
+  const topics = cli
+    .command('topics')
+    .description('the topics of Kafka that a fleet works on: made, checked, listed')
   const add = (name: string, text: string, run: (options: Options) => Promise<void>) =>
     topics
       .command(name)

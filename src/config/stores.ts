@@ -1,19 +1,7 @@
 import { ForeshockError } from '../core/errors.ts'
-import type { RedisSettings } from '../store/redis-connection.ts'
 import type { ClusterConfig } from './cluster.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
-
-/** What the connection to Redis needs of the configuration; the password is looked up. */
-export function redisSettings(
-  { redis }: Pick<ClusterConfig, 'redis'>,
-  environment: Environment = process.env,
-): RedisSettings {
-  const { passwordEnv, ...rest } = redis
-  const defined = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
-  if (passwordEnv === undefined) return defined
-  return { ...defined, password: secret('cluster.redis.passwordEnv', passwordEnv, environment) }
-}
 
 /** URL of the PostgreSQL that the index lies in. */
 export function postgresUrl(

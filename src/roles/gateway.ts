@@ -5,7 +5,7 @@ import type { Disruption } from '../core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { RecordIndex } from '../core/ports.ts'
+import type { RateCounter, RecordIndex } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import { HEADERS, type StreamProducer, TOPICS } from '../core/stream.ts'
 import type { Telemetry } from '../core/telemetry.ts'
@@ -27,8 +27,11 @@ export interface GatewayPorts {
   readonly producer: StreamProducer
   readonly index: RecordIndex
   readonly board: BoardView
+  readonly rates: RateCounter
   readonly events: EventFeed
   readonly holders: LiveHolders
+  /** Requests of an address, counted over all gateways. */
+  readonly rates: RateCounter
   readonly rejects: Rejects
   readonly telemetry: Telemetry
   readonly logger: Logger
@@ -38,7 +41,7 @@ export interface GatewayPorts {
 
 /** What the HTTP service of a gateway reads from and hands on to. */
 export function gatewayDeps(ports: GatewayPorts): ServeDeps {
-  const { config, board, events, holders, rejects, telemetry, clock, ready } = ports
+  const { config, board, rates, events, holders, rejects, telemetry, clock, ready } = ports
   return {
     ...HELD_ELSEWHERE,
     get series(): never {
@@ -55,6 +58,7 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
     drill: question => drillRows(question, parseTime),
     rejects,
     events,
+    rates,
     telemetry,
     ready,
     audit: (who, action, detail) => {
@@ -62,6 +66,7 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
     },
     clock,
     holders,
+    rates: ports.rates,
   }
 }
 

@@ -1,3 +1,5 @@
+import { compareParts } from '../bus/window-report.ts'
+
 /**
  * Windows of many samples partitions become one sequence by event time. What comes out is decided by the order of the
  * messages of one log alone: by no clock, and by no order in which partitions happen to be read.
@@ -232,8 +234,7 @@ export class WindowMerge {
   #hold(report: HeldReport): Taken['as'] {
     const { partition, windowEndMs, part, last } = report
     const told = this.#told[partition]
-    if (windowEndMs < told.windowEndMs || (windowEndMs === told.windowEndMs && part <= told.part))
-      return 'repeat'
+    if (compareParts(report, told) <= 0) return 'repeat'
     if (windowEndMs <= this.#mergedMs) {
       told.windowEndMs = windowEndMs
       told.part = part

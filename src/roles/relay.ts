@@ -1,3 +1,4 @@
+import { deadLetter } from '../bus/dead-letters.ts'
 import { partitionOf } from '../bus/partition-of.ts'
 import type { Change } from '../core/change.ts'
 import type { Clock } from '../core/clock.ts'
@@ -17,7 +18,6 @@ import {
 import type { Telemetry } from '../core/telemetry.ts'
 import { parseChanges } from '../pipeline.ts'
 import { changesOf } from '../serve/change-body.ts'
-import { deadLetter } from './dead-letter.ts'
 import { originText } from './origins.ts'
 import { changeMessage } from './stage-orders.ts'
 
@@ -96,7 +96,7 @@ export class Relay implements PartitionOwner {
     const dead: StreamMessage[] = []
     for (const message of messages) {
       const read = relayed(message, this.#anomaliesPartitions)
-      if (typeof read === 'string') dead.push(deadLetter(message, TOPICS.changes, read))
+      if (typeof read === 'string') dead.push(deadLetter(message, read))
       else if (read) passed.push(read)
     }
     if (dead.length > 0) {

@@ -1,4 +1,5 @@
 import { type Assembled, assemble, intakeOptions, type ModelsPort } from '../assembly.ts'
+import { deadLetter } from '../bus/dead-letters.ts'
 import { WindowWriter } from '../bus/window-report-writer.ts'
 import { capture, resume, type Stateful } from '../checkpoint.ts'
 import type { Config } from '../config/schema.ts'
@@ -17,7 +18,7 @@ import { Pipeline, type WindowTap } from '../pipeline.ts'
 import { anomalyEvent } from '../publish/anomaly-event.ts'
 import { ConfigurationMemory, reconciled } from '../reconcile.ts'
 import type { ForeignSplit } from './foreign.ts'
-import { Origins, originOf, originText } from './origins.ts'
+import { Origins, originOf } from './origins.ts'
 import type { Outbox } from './outbox.ts'
 
 /** What of a message of others is scored here, what belongs to other partitions, or why it cannot be read. */
@@ -287,20 +288,9 @@ export class ScorerPartition implements WindowTap {
   /** The original bytes, with where they stood and what was wrong with them. */
   #bury(message: StoredMessage, reason: string): void {
     const { telemetry, deadLetterPartitions } = this.#context
-    const { topic, partition, offset, key, value, headers, timestampMs } = message
     telemetry.count('foreshock_dead_letters_total', 1, { topic: TOPICS.samples })
-    const origin = originText({ topic: TOPICS.samples, partition, offset, n: 0 })
-    const told = {
-      ...headers,
-      [HEADERS.origin]: origin,
-      'foreshock-reason': reason.slice(0, 1000),
-      'foreshock-topic': topic,
-      'foreshock-partition': String(partition),
-      'foreshock-offset': String(offset),
-    }
-    this.#outbox.put(TOPICS.deadLetters, [
-      { key, partition: partition % deadLetterPartitions, value, headers: told, timestampMs },
-    ])
+    const letter = { ...deadLetter(message, reason), partition: message.partition % deadLetterPartitions }
+    this.#outbox.put(TOPICS.deadLetters, [letter])
   }
 }
 

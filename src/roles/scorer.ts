@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { ModelsPort } from '../assembly.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../core/clock.ts'
@@ -25,6 +26,8 @@ import { type ScorerContext, ScorerPartition, type SplitForeign } from './scorer
 export const SCORER_GROUP = 'scorer'
 /** When a partition is let go, what it wrote and learned is waited for so long, ms. */
 const LEAVE_MS = 10_000
+/** Scoring gives way to heartbeats, probes and other partitions after so long, ms. */
+const YIELD_MS = 20
 /** A tick is written at least this often into a partition where nothing else is, ms: see `passTime`. */
 const TICK_MS_MAX = 5000
 
@@ -121,15 +124,18 @@ export class Scorer implements PartitionOwner {
   async assigned(partition: number): Promise<number> {
     const { streams, checkpoints, logger } = this.#options
     if (!this.#context) throw new ForeshockError('FS_ASSERTION', 'a scorer is started before it is assigned')
-    const [store, producer, { first, end }] = await Promise.all([
-      checkpoints.claim(`samples-${partition}`),
-      streams.producer(),
-      streams.range(TOPICS.samples, partition),
-    ])
+    const store = await checkpoints.claim(`samples-${partition}`)
+    const { first, end } = await streams.range(TOPICS.samples, partition)
+    const producer = await streams.producer()
     const outbox = new Outbox(producer, error =>
       logger.warn({ err: error, partition }, 'what was found cannot be written to Kafka yet; trying again'),
     )
-    const scored = await ScorerPartition.open(partition, first, store, this.#context, outbox)
+    const scored = await ScorerPartition.open(partition, first, store, this.#context, outbox).catch(
+      async error => {
+        await producer.close()
+        throw error
+      },
+    )
     const { position } = scored
     this.#held.set(partition, {
       scored,
@@ -155,12 +161,17 @@ export class Scorer implements PartitionOwner {
     if (!held) throw new ForeshockError('FS_ASSERTION', `partition ${partition} is not held`)
     held.isTaking = true
     held.end = end
+    let yieldedAt = performance.now()
     try {
       for (const message of messages) {
         if (held.isFenced) return
         await held.scored.take(message, message.offset < held.replayEnd)
         await held.outbox.room()
         this.#saveWhenDue(partition, held)
+        if (performance.now() - yieldedAt < YIELD_MS) continue
+        this.#show(partition, held)
+        await setImmediate()
+        yieldedAt = performance.now()
       }
     } finally {
       held.isTaking = false

@@ -1,4 +1,5 @@
 import type { StageParts } from '../assembly.ts'
+import { deadLetter } from '../bus/dead-letters.ts'
 import { capture, resume } from '../checkpoint.ts'
 import type { Config } from '../config/schema.ts'
 import type { Anomaly } from '../core/anomaly.ts'
@@ -20,7 +21,6 @@ import { type Line, linesOf } from '../effects.ts'
 import { ended, orphans } from '../orphans.ts'
 import { binaryHeaders } from '../publish/cloudevents.ts'
 import { type RecordDraft, type RecordPlace, StreamRecord } from '../store/stream-record.ts'
-import { deadLetter } from './dead-letter.ts'
 import { sealMessage } from './stage-orders.ts'
 import { type Effects, noEffects, type Refused, StageWork } from './stage-work.ts'
 
@@ -347,7 +347,7 @@ export class StagePartition {
     if (refused.length === 0) return
     const { telemetry, producer } = this.#ports
     telemetry.count('foreshock_dead_letters_total', refused.length, { topic: TOPICS.anomalies })
-    const letters = refused.map(({ message, reason }) => deadLetter(message, TOPICS.anomalies, reason))
+    const letters = refused.map(({ message, reason }) => deadLetter(message, reason))
     await producer.send(TOPICS.deadLetters, letters)
   }
 }

@@ -118,11 +118,11 @@ export class DuckDbIndex implements RecordIndex {
   }
 
   async disruptions(query: DisruptionQuery): Promise<Page<Disruption>> {
-    return paged(await this.#read(disruptionsStatement(query, SCHEMA)), query.limit)
+    return paged(await this.#read(disruptionsStatement(query, SCHEMA, 'duckdb')), query.limit)
   }
 
   async anomalies(query: AnomalyQuery): Promise<Page<Anomaly>> {
-    return paged(await this.#read(anomaliesStatement(query, SCHEMA)), query.limit)
+    return paged(await this.#read(anomaliesStatement(query, SCHEMA, 'duckdb')), query.limit)
   }
 
   async similar(id: string, limit: number): Promise<Similar[]> {

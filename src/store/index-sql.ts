@@ -11,6 +11,9 @@ export interface Statement {
   readonly values: readonly (string | number | bigint)[]
 }
 
+/** Which one is asked: they have not the same indexes. */
+export type Engine = 'postgres' | 'duckdb'
+
 /** Conditions and their values, collected. */
 class Wanted {
   readonly values: (string | number | bigint)[] = []
@@ -32,13 +35,13 @@ class Wanted {
 }
 
 /** The rows of a page and one more, to know whether another follows. Throws FS_INPUT_INVALID for a wrong cursor. */
-export function disruptionsStatement(query: DisruptionQuery, schema: string): Statement {
+export function disruptionsStatement(query: DisruptionQuery, schema: string, engine: Engine): Statement {
   const { tenant, status, severity, entity } = query
   const wanted = new Wanted()
   tenantIs(wanted, tenant)
   wanted.add(value => `d.status = ${value}`, status)
   wanted.add(value => `d.severity = ${value}`, severity)
-  lasted(wanted, query)
+  lasted(wanted, query, engine)
   const table = `${schema}.disruptions d`
   if (entity === undefined) return page(table, wanted, query, 'd')
   // Not as a value: a planner that knows the trait knows how many there are.
@@ -48,7 +51,7 @@ export function disruptionsStatement(query: DisruptionQuery, schema: string): St
 }
 
 /** As `disruptionsStatement`. */
-export function anomaliesStatement(query: AnomalyQuery, schema: string): Statement {
+export function anomaliesStatement(query: AnomalyQuery, schema: string, engine: Engine): Statement {
   const { tenant, status, entity, series } = query
   const wanted = new Wanted()
   tenantIs(wanted, tenant)
@@ -61,7 +64,7 @@ export function anomaliesStatement(query: AnomalyQuery, schema: string): Stateme
     wanted.also(`d.series_hash = ${hash64(series)}`)
     wanted.add(value => `d.series = ${value}`, textOf(series))
   }
-  lasted(wanted, query)
+  lasted(wanted, query, engine)
   return page(`${schema}.anomalies d`, wanted, query, 'd')
 }
 
@@ -82,22 +85,21 @@ const DIGITS = 9
 export function similarStatement(one: Disruption, limit: number, schema: string): Statement | undefined {
   const asked = traitsOf(one).filter(({ kind }) => kind < TRAIT_KINDS.length)
   if (asked.length === 0) return undefined
-  const rows = asked.map(({ trait, size }) => `(${trait}, ${size})`).join(', ')
-  const weights = TRAIT_KINDS.map((name, kind) => `WHEN ${kind} THEN ${WEIGHTS[name]}`).join(' ')
+  const rows = asked.map(({ trait }) => `(${trait})`).join(', ')
+  const parts = TRAIT_KINDS.map((name, kind) => {
+    const ours = asked.filter(one => one.kind === kind).length
+    const common = `count(*) FILTER (WHERE t.kind = ${kind})`
+    const theirs = `coalesce(max(t.size) FILTER (WHERE t.kind = ${kind}), 0)`
+    return ours === 0 ? '0' : `${WEIGHTS[name]} * ${common} / (${ours} + ${theirs} - ${common})`
+  })
   const text = `
-WITH asked (trait, size) AS (VALUES ${rows}),
-overlap AS (
-  SELECT t.id, t.detected_ms, t.kind, count(*) AS common, max(t.size) AS theirs, max(asked.size) AS ours
+WITH asked (trait) AS (VALUES ${rows}),
+alike AS (
+  SELECT t.id, t.detected_ms, round(CAST(${parts.join(' + ')} AS numeric(20, 12)), ${DIGITS}) AS likeness
   FROM ${schema}.traits t JOIN asked ON asked.trait = t.trait
   WHERE t.id <> $1
-  GROUP BY t.id, t.detected_ms, t.kind
-),
-alike AS (
-  SELECT id, detected_ms,
-    round(CAST(sum(CASE kind ${weights} END * common / (theirs + ours - common)) AS numeric(20, 12)), ${DIGITS})
-      AS likeness
-  FROM overlap GROUP BY id, detected_ms
-  ORDER BY likeness DESC, detected_ms DESC, id DESC LIMIT ${pageSize(limit)}
+  GROUP BY t.id, t.detected_ms
+  ORDER BY likeness DESC, t.detected_ms DESC, t.id DESC LIMIT ${pageSize(limit)}
 )
 SELECT d.body FROM alike JOIN ${schema}.disruptions d ON d.id = alike.id AND d.detected_ms = alike.detected_ms
 WHERE d.tenant = $2
@@ -111,8 +113,14 @@ function tenantIs(wanted: Wanted, tenant: string | undefined): void {
   wanted.add(value => `d.tenant = ${value}`, textOf(tenant))
 }
 
+/** How long a row lasted, open ones to the end of time, as PostgreSQL indexes it. */
+export const LASTING = `int8range(started_ms, CASE WHEN ended_ms IS NULL THEN NULL ELSE greatest(started_ms, ended_ms) END, '[]')`
+
 /** What lasted at any moment of [fromMs, toMs). */
-function lasted(wanted: Wanted, { fromMs, toMs }: { fromMs?: number; toMs?: number }): void {
+function lasted(wanted: Wanted, { fromMs, toMs }: { fromMs?: number; toMs?: number }, engine: Engine): void {
+  // A range of PostgreSQL must not end before it begins.
+  if (engine === 'postgres' && fromMs !== undefined && toMs !== undefined && fromMs < toMs)
+    wanted.also(`${LASTING} && int8range(${wholeMs(fromMs)}, ${wholeMs(toMs)})`)
   wanted.add(value => `d.started_ms < ${value}`, toMs === undefined ? undefined : wholeMs(toMs))
   wanted.add(
     value => `(d.ended_ms IS NULL OR d.ended_ms >= ${value})`,

@@ -9,6 +9,8 @@ export interface PoolOptions {
   readonly max: number
   /** A statement that takes longer is given up, ms. */
   readonly statementMs: number
+  /** More statements for every connection. */
+  readonly settings?: string
 }
 
 /** Waiting for a connection longer than this is an engine that cannot be reached, ms. */
@@ -18,7 +20,7 @@ const IDLE_MS = 30_000
 /** A lock that somebody holds for longer is not waited for, ms. */
 const LOCK_MS = 30_000
 
-export function openPool({ url, max, statementMs }: PoolOptions): Pool {
+export function openPool({ url, max, statementMs, settings = '' }: PoolOptions): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'foreshock',
@@ -31,7 +33,7 @@ export function openPool({ url, max, statementMs }: PoolOptions): Pool {
     onConnect: async client => {
       // A plan over many partitions looks dear enough to be compiled, which takes longer than running it.
       await client.query(
-        `SET jit = off; SET statement_timeout = ${statementMs}; SET lock_timeout = ${LOCK_MS}; SET client_encoding = 'UTF8'`,
+        `SET jit = off; SET statement_timeout = ${statementMs}; SET lock_timeout = ${LOCK_MS}; SET client_encoding = 'UTF8'; ${settings}`,
       )
     },
   })

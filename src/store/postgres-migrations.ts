@@ -26,6 +26,7 @@ CREATE TABLE {schema}.disruptions (
 CREATE INDEX ON {schema}.disruptions (detected_ms DESC, id DESC);
 CREATE INDEX ON {schema}.disruptions (tenant_hash, detected_ms DESC, id DESC);
 CREATE INDEX ON {schema}.disruptions (detected_ms DESC, id DESC) WHERE status = 'open';
+CREATE INDEX ON {schema}.disruptions USING gist (int8range(started_ms, CASE WHEN ended_ms IS NULL THEN NULL ELSE greatest(started_ms, ended_ms) END, '[]'));
 CREATE TABLE {schema}.traits (
   id text COLLATE "C" NOT NULL,
   detected_ms bigint NOT NULL,
@@ -56,6 +57,7 @@ CREATE INDEX ON {schema}.anomalies (tenant_hash, detected_ms DESC, id DESC);
 CREATE INDEX ON {schema}.anomalies (entity_hash, tenant_hash, detected_ms DESC, id DESC);
 CREATE INDEX ON {schema}.anomalies (series_hash, tenant_hash, detected_ms DESC, id DESC);
 CREATE INDEX ON {schema}.anomalies (detected_ms DESC, id DESC) WHERE status = 'open';
+CREATE INDEX ON {schema}.anomalies USING gist (int8range(started_ms, CASE WHEN ended_ms IS NULL THEN NULL ELSE greatest(started_ms, ended_ms) END, '[]'));
 CREATE TABLE {schema}.changes (
   id text COLLATE "C" NOT NULL,
   detected_ms bigint NOT NULL,

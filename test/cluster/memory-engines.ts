@@ -7,6 +7,7 @@ import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores
 import { MemoryDirectory } from '../../src/store/memory-directory.ts'
 import { MemoryIndex } from '../../src/store/memory-index.ts'
 import { MemoryQuota } from '../../src/store/memory-quota.ts'
+import { MemoryRates } from '../../src/store/memory-rates.ts'
 import { MemorySilences } from '../../src/store/memory-silences.ts'
 
 export interface SharedMemory {
@@ -34,6 +35,7 @@ export function sharedMemory(samples: number, anomalies: number): SharedMemory {
     board: new MemoryBoard(),
     directory: new MemoryDirectory(),
     quotas: new MemoryQuota(),
+    rates: new MemoryRates(),
     silences: new MemorySilences(),
     index: new MemoryIndex(),
   }

@@ -1,202 +1,32 @@
 // Real Apache Kafka for tests: one broker that is its own controller (KRaft), small and quick to start. `kafka` gives the
 // one that all tests of a run share, with topics of the test's own by a random prefix; `ownKafka` one that a test may stop,
 // kill and start again. KAFKA_BROKERS names a Kafka that is there already.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { inject, onTestFinished, type TestContext } from 'vitest'
 import { KafkaStreams, type KafkaStreamsOptions } from '../../src/bus/kafka-streams.ts'
 import { createTopics, type TopicPlan } from '../../src/bus/kafka-topics.ts'
 import {
-  controllerProperties,
-  JVM,
-  type KafkaSoftware,
-  kafkaSoftware,
-  STORE_PASSWORD,
-  USER_PASSWORD,
-  USERS,
-} from './kafka-software.ts'
-import { freePort, missing } from './peers.ts'
-
-const START_MS = 90_000
-
-export interface KafkaPeer {
-  /** `host:port`, without encryption. */
-  readonly broker: string
-  /** `host:port` that wants TLS and a user; undefined for a Kafka that was there already. */
-  readonly secured: string | undefined
-}
-
-interface Ports {
-  readonly plain: number
-  readonly secured: number
-  readonly controller: number
-}
-
-const properties = (software: KafkaSoftware, folder: string, ports: Ports): string =>
-  [
-    ...controllerProperties(join(folder, 'log'), ports.controller),
-    `listeners=PLAINTEXT://127.0.0.1:${ports.plain},SASL_SSL://127.0.0.1:${ports.secured},CONTROLLER://127.0.0.1:${ports.controller}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${ports.plain},SASL_SSL://127.0.0.1:${ports.secured}`,
-    'inter.broker.listener.name=PLAINTEXT',
-    `ssl.keystore.location=${software.keystore}`,
-    `ssl.keystore.password=${STORE_PASSWORD}`,
-    'ssl.keystore.type=PKCS12',
-    'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
-    `listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_${USERS.plain}="${USER_PASSWORD}";`,
-    'listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;',
-    'listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;',
-    'auto.create.topics.enable=false',
-    'offsets.topic.num.partitions=1',
-    'offsets.topic.replication.factor=1',
-    'transaction.state.log.num.partitions=1',
-    'transaction.state.log.replication.factor=1',
-    'transaction.state.log.min.isr=1',
-    'group.initial.rebalance.delay.ms=0',
-    'group.min.session.timeout.ms=500',
-    'num.network.threads=2',
-    'num.io.threads=2',
-    'num.replica.fetchers=1',
-    'background.threads=2',
-    'log.cleaner.dedupe.buffer.size=4194304',
-    'log.segment.bytes=16777216',
-    'log.index.size.max.bytes=262144',
-    'offsets.topic.segment.bytes=1048576',
-    'transaction.state.log.segment.bytes=1048576',
-    'controlled.shutdown.enable=false',
-  ].join('\n')
-
-/** A broker that one test has to itself. */
-export class OwnKafka implements KafkaPeer {
-  readonly #software: KafkaSoftware
-  readonly #folder: string
-  readonly #ports: Ports
-  #child: ChildProcess | undefined
-
-  constructor(software: KafkaSoftware, folder: string, ports: Ports) {
-    this.#software = software
-    this.#folder = folder
-    this.#ports = ports
-  }
-
-  get broker(): string {
-    return `127.0.0.1:${this.#ports.plain}`
-  }
-
-  get secured(): string {
-    return `127.0.0.1:${this.#ports.secured}`
-  }
-
-  /** Starts it, again with the same ports and data; resolves when it answers. */
-  async start(): Promise<void> {
-    this.#child = launch(this.#software, this.#folder)
-    await answering(this.#ports.plain, this.#folder, () => this.#child?.exitCode === null)
-  }
-
-  /** Ends it in order. */
-  stop(): Promise<void> {
-    return this.#end('SIGTERM')
-  }
-
-  /** Ends it as a power cut does. */
-  kill(): Promise<void> {
-    return this.#end('SIGKILL')
-  }
-
-  /** Stands still: it answers nothing, and keeps its connections. */
-  freeze(): void {
-    this.#child?.kill('SIGSTOP')
-  }
-
-  thaw(): void {
-    this.#child?.kill('SIGCONT')
-  }
-
-  async #end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child
-    this.#child = undefined
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const closed = new Promise(done => child.once('exit', done))
-    child.kill('SIGCONT')
-    child.kill(signal)
-    const hard = setTimeout(() => child.kill('SIGKILL'), 15_000)
-    await closed
-    clearTimeout(hard)
-  }
-}
-
-function newFolder(software: KafkaSoftware, parent: string, ports: Ports): string {
-  const folder = mkdtempSync(join(parent, 'kafka-'))
-  cpSync(software.formatted, join(folder, 'log'), { recursive: true })
-  writeFileSync(join(folder, 'server.properties'), properties(software, folder, ports))
-  return folder
-}
-
-const command = (software: KafkaSoftware, folder: string): string[] => [
-  software.java,
-  '-Xmx384m',
-  ...JVM,
-  '-cp',
-  join(software.libs, '*'),
-  'kafka.Kafka',
-  join(folder, 'server.properties'),
-]
-
-function launch(software: KafkaSoftware, folder: string): ChildProcess {
-  const output = openSync(join(folder, 'output'), 'a')
-  const [java, ...args] = command(software, folder)
-  return spawn(java, args, { cwd: folder, stdio: ['ignore', output, output] })
-}
-
-/** Resolves when a port takes connections. */
-async function answering(port: number, folder: string, runs: () => boolean): Promise<void> {
-  for (const end = Date.now() + START_MS; ; await wait(50)) {
-    const open = await new Promise<boolean>(done => {
-      const socket = connect(port, '127.0.0.1', () => {
-        socket.destroy()
-        done(true)
-      })
-      socket.on('error', () => done(false))
-    })
-    if (open) return
-    if (!runs() || Date.now() > end) {
-      throw new Error(`Kafka did not start:\n${readFileSync(join(folder, 'output'), 'utf8').slice(-3000)}`)
-    }
-  }
-}
-
-const freePorts = async (): Promise<Ports> => ({
-  plain: await freePort(),
-  secured: await freePort(),
-  controller: await freePort(),
-})
+  answering,
+  command,
+  freePorts,
+  type KafkaPeer,
+  newFolder,
+  type OwnKafka,
+  START_MS,
+  startBroker,
+} from './kafka-broker.ts'
+import { type KafkaSoftware, kafkaSoftware } from './kafka-software.ts'
+import { missing } from './peers.ts'
 
 /** A broker of the test's own, running; it is gone when the test ends. */
 export async function ownKafka(context: TestContext): Promise<OwnKafka> {
-  const software = await kafkaSoftware(context)
-  const ports = await freePorts()
-  const folder = newFolder(software, tmpdir(), ports)
-  const kafka = new OwnKafka(software, folder, ports)
-  context.onTestFinished(async () => {
-    await kafka.kill()
-    rmSync(folder, { recursive: true, force: true })
-  })
-  await kafka.start()
-  return kafka
+  const { kafka: own, end } = await startBroker(await kafkaSoftware(context))
+  context.onTestFinished(end)
+  return own
 }
 
 /** The broker that all tests of a run share. Whoever asks first starts it; vitest's global setup ends it. */

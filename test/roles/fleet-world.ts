@@ -16,13 +16,13 @@ import { foreignSplitter } from '../../src/roles/foreign.ts'
 import { SamplesProducer } from '../../src/roles/samples-producer.ts'
 import { Scorer } from '../../src/roles/scorer.ts'
 import { Stage, type StageOptions } from '../../src/roles/stage.ts'
+import { auditMessage, changeMessage, maintenanceMessage } from '../../src/roles/stage-orders.ts'
 import { MemoryBoard } from '../../src/store/memory-board.ts'
 import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores.ts'
 import { MemoryDirectory } from '../../src/store/memory-directory.ts'
 import { parseLine } from '../../src/store/record-line.ts'
 
 const EXAMPLES = new URL('../../examples/', import.meta.url)
-const STEP_MS = 10_000
 
 const topology = readFileSync(new URL('calls.csv', EXAMPLES), 'utf8')
   .trim()
@@ -252,9 +252,38 @@ export class FleetWorld {
   }
 }
 
+export const SAMPLES = 3
+/** Where the recording's fault begins. */
+export const FAULT = MOMENTS.findIndex(one => one.timeMs === Date.parse('2026-11-12T10:45:00Z'))
+export const atFault = MOMENTS[FAULT].timeMs
+
+/** The log of an anomalies partition, as scorers and others wrote it. */
+export async function recordedLog(): Promise<StoredMessage[]> {
+  const world = new FleetWorld({ samples: SAMPLES })
+  const scorer = await world.scorer()
+  const producer = await world.streams().producer()
+  await world.feed(0, FAULT - 5)
+  await world.settle([scorer], [])
+  const change = { id: 'chg-1', timeMs: atFault - 30_000, entity: 'store', kind: 'deploy', ref: 'v7' }
+  const times = { zone: 'UTC', startMs: atFault - 600_000, nominalMs: 0, exactMs: 900_000 } as const
+  const window = { id: 'mw', name: 'disks', tenant: 'default', entities: ['search'], times, by: 'test' }
+  await producer.send(TOPICS.anomalies, [
+    changeMessage([change], 'default', 0, atFault - 30_000, 'changes/0/0/0'),
+    maintenanceMessage({ op: 'add', window: window as never }, 0, atFault - 30_000),
+    auditMessage(
+      { timeMs: atFault - 20_000, who: 'key', action: 'maintenance.post', detail: { id: 'mw' } },
+      'default',
+    ),
+    changeMessage([change], 'default', 0, atFault - 30_000, 'changes/0/0/0'),
+  ])
+  await world.feed(FAULT - 5)
+  await world.settle([scorer], [])
+  await world.close()
+  return world.log.topic(TOPICS.anomalies)[0]
+}
+
 /** What decides about a disruption: its story, without words and numbers that hang on how much was learned. */
 export function gist({ id, type, disruption }: { id: string; type: string; disruption: Disruption }) {
   const { entity, entities, status, suspects } = disruption
   return { id, type, entity, entities, status, suspects: suspects.map(one => `${one.entity} ${one.metric}`) }
 }
-export { STEP_MS }

@@ -17,41 +17,11 @@ import {
 } from '../../src/core/stream.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
-import { auditMessage, changeMessage, maintenanceMessage } from '../../src/roles/stage-orders.ts'
 import { StagePartition, type StagePorts } from '../../src/roles/stage-partition.ts'
 import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores.ts'
 import { StreamRecord } from '../../src/store/stream-record.ts'
 import { event } from '../store/samples.ts'
-import { CONFIG, FleetWorld, MOMENTS } from './fleet-world.ts'
-
-const SAMPLES = 3
-const FAULT = MOMENTS.findIndex(one => one.timeMs === Date.parse('2026-11-12T10:45:00Z'))
-const atFault = MOMENTS[FAULT].timeMs
-
-/** The log of an anomalies partition, as scorers and others wrote it. */
-async function recordedLog(): Promise<StoredMessage[]> {
-  const world = new FleetWorld({ samples: SAMPLES })
-  const scorer = await world.scorer()
-  const producer = await world.streams().producer()
-  await world.feed(0, FAULT - 5)
-  await world.settle([scorer], [])
-  const change = { id: 'chg-1', timeMs: atFault - 30_000, entity: 'store', kind: 'deploy', ref: 'v7' }
-  const times = { startMs: atFault - 600_000, nominalMs: 0, exactMs: 900_000 } as const
-  const window = { id: 'mw', name: 'disks', tenant: 'default', entities: ['search'], times, by: 'test' }
-  await producer.send(TOPICS.anomalies, [
-    changeMessage([change], 'default', 0, atFault - 30_000, 'changes/0/0/0'),
-    maintenanceMessage({ op: 'add', window: window as never }, 0, atFault - 30_000),
-    auditMessage(
-      { timeMs: atFault - 20_000, who: 'key', action: 'maintenance.post', detail: { id: 'mw' } },
-      'default',
-    ),
-    changeMessage([change], 'default', 0, atFault - 30_000, 'changes/0/0/0'),
-  ])
-  await world.feed(FAULT - 5)
-  await world.settle([scorer], [])
-  await world.close()
-  return world.log.topic(TOPICS.anomalies)[0]
-}
+import { atFault, CONFIG, recordedLog, SAMPLES } from './fleet-world.ts'
 
 /** A stage's partition over a log that is filled as it goes. */
 class Run {

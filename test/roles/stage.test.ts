@@ -4,12 +4,10 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { ForeshockError } from '../../src/core/errors.ts'
 import { HEADERS, TOPICS } from '../../src/core/stream.ts'
-import { FleetWorld, MOMENTS } from './fleet-world.ts'
+import { FAULT, FleetWorld } from './fleet-world.ts'
 
 let world: FleetWorld
 afterEach(() => world.close())
-
-const FAULT = MOMENTS.findIndex(one => one.timeMs === Date.parse('2026-11-12T10:45:00Z'))
 
 const untilTrue = async (isTrue: () => boolean | Promise<boolean>) => {
   for (let i = 0; !(await isTrue()); i++) {

@@ -134,7 +134,7 @@ describe.skipIf(!peer)('PostgreSQL as index', () => {
       { tenant: 'default', entity: 'e7' },
       { cursor: Buffer.from(`${BASE_MS + 9000}:x`).toString('base64url') },
     ]) {
-      const { text, values } = disruptionsStatement({ ...query, limit: 20 }, schema)
+      const { text, values } = disruptionsStatement({ ...query, limit: 20 }, schema, 'postgres')
       const filled = text.replace(/\$(\d+)/g, (_, n) =>
         typeof values[n - 1] === 'string' ? `'${values[n - 1]}'` : String(values[n - 1]),
       )

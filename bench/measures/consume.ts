@@ -1,0 +1,212 @@
+// What a scorer spends on taking samples off Kafka: columnar messages consumed, and consumed and decoded, beside a plain
+// Java consumer of the same messages. A real broker is started (test/peers); Java compiles bench/java/Consume.java.
+// node --expose-gc --import tsx bench/measures/consume.ts [--quick] [--series N] [--compression lz4]
+import { spawnSync } from 'node:child_process'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { TestContext } from 'vitest'
+import type { Compression } from '../../src/bus/kafka-codecs.ts'
+import { KafkaStreams } from '../../src/bus/kafka-streams.ts'
+import { createTopics } from '../../src/bus/kafka-topics.ts'
+import { entityKey, partitionOf } from '../../src/bus/partition-of.ts'
+import { Rejects } from '../../src/core/rejects.ts'
+import { SeriesTable } from '../../src/core/series.ts'
+import type { StoredMessage } from '../../src/core/stream.ts'
+import { IngestIntake } from '../../src/ingest/intake.ts'
+import { Splitter } from '../../src/ingest/splitter.ts'
+import { startBroker } from '../../test/peers/kafka-broker.ts'
+import { kafkaSoftware } from '../../test/peers/kafka-software.ts'
+import { BodyWriter } from '../bodies.ts'
+import { collect, cpuNs, QUICK, say } from '../measure.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    quick: { type: 'boolean' },
+    series: { type: 'string', default: QUICK ? '4000' : '50000' },
+    scrapes: { type: 'string', default: QUICK ? '4' : '20' },
+    warm: { type: 'string', default: QUICK ? '2' : '6' },
+    body: { type: 'string', default: '2000' },
+    partitions: { type: 'string', default: '4' },
+    passes: { type: 'string', default: QUICK ? '1' : '5' },
+    compression: { type: 'string', default: 'lz4' },
+  },
+})
+const series = Number(args.series)
+const perBody = Number(args.body)
+const partitions = Number(args.partitions)
+const [warm, scrapes, passes] = [Number(args.warm), Number(args.scrapes), Number(args.passes)]
+const STEP_MS = 15_000
+/** Kafka drops what is older than it keeps, so the samples are of now. */
+const t0 = Date.now() - (warm + scrapes) * STEP_MS
+
+const missing = {
+  task: { name: 'bench' },
+  skip: (reason: string) => {
+    throw new Error(reason)
+  },
+} as unknown as TestContext
+const software = await kafkaSoftware(missing)
+const { kafka, end } = await startBroker(software)
+const streams = new KafkaStreams({
+  brokers: [kafka.broker],
+  clientId: 'bench',
+  prefix: '',
+  compression: args.compression as Compression,
+  sessionTimeoutMs: 30_000,
+})
+
+/** Messages as gateways make them; the offsets they end at. */
+async function produce(from: number, to: number): Promise<number[]> {
+  const producer = await streams.producer()
+  for (let t = from; t < to; t++) {
+    const ms = t0 + t * STEP_MS
+    for (let first = 0; first < series; first += perBody) {
+      const bytes = writer.body(first, Math.min(perBody, series - first), t, ms)
+      const envelope = {
+        kind: 'remote-write-1',
+        encoding: 'snappy',
+        arrivalMs: ms,
+        tenant: 'default',
+        bytes,
+      } as const
+      const parts = splitter.split(envelope).parts
+      await producer.send(
+        'samples',
+        parts.map(part => ({
+          key: null,
+          partition: part.partition,
+          value: part.bytes,
+          headers: {},
+          timestampMs: ms,
+        })),
+      )
+      splitter.keep()
+    }
+  }
+  await producer.close()
+  const ends: number[] = []
+  for (let p = 0; p < partitions; p++) ends.push((await streams.range('samples', p)).end)
+  return ends
+}
+
+const rejects = new Rejects()
+const writer = new BodyWriter()
+const place = (tenant: string, entity: string) => partitionOf(entityKey(tenant, entity), partitions)
+const splitter = new Splitter({}, { rejects, partitions, place })
+let groups = 0
+
+/** CPU ns that a member of a group spends from where it starts to the ends, without joining and leaving. */
+async function consume(
+  from: readonly number[],
+  to: readonly number[],
+  take: (message: StoredMessage) => void,
+): Promise<number> {
+  const group = streams.group({ topic: 'samples', group: `bench-${groups++}`, member: 'bench' })
+  let left = to.reduce((sum, offset, p) => sum + offset - from[p], 0)
+  let start: (() => void) | undefined
+  const started = new Promise<void>(done => {
+    start = done
+  })
+  let over: (() => void) | undefined
+  const all = new Promise<void>(done => {
+    over = done
+  })
+  const owner = {
+    assigned: async (partition: number) => {
+      await started
+      return from[partition]
+    },
+    take: async (partition: number, messages: readonly StoredMessage[]) => {
+      for (const message of messages) {
+        if (message.offset >= to[partition]) continue
+        take(message)
+        left--
+      }
+      if (left === 0) over?.()
+    },
+    revoked: async () => {},
+  }
+  await group.run(owner)
+  collect()
+  const before = cpuNs()
+  start?.()
+  await all
+  const spent = cpuNs() - before
+  await group.close()
+  return spent
+}
+
+function java(from: readonly number[], to: readonly number[]): number[] {
+  const source = resolve(import.meta.dirname, '../java/Consume.java')
+  const more = [kafka.broker, 'samples', String(passes + 3), from.join(','), to.join(',')]
+  const done = spawnSync(software.java, ['-cp', join(software.libs, '*'), source, ...more], {
+    encoding: 'utf8',
+  })
+  if (done.status !== 0) throw new Error(done.stderr)
+  // The first passes are the compiler's.
+  return done.stdout
+    .trim()
+    .split('\n')
+    .slice(3)
+    .map(line => Number(line.split(' ')[0]))
+}
+
+try {
+  const config = { 'max.message.bytes': '5000000' }
+  await createTopics({ brokers: [kafka.broker], clientId: 'bench', prefix: '' }, [
+    { name: 'samples', partitions, replication: 1, config },
+  ])
+  const zero = Array.from({ length: partitions }, () => 0)
+  const mid = await produce(0, warm)
+  const last = await produce(warm, warm + scrapes)
+  const samples = series * scrapes
+  let bytes = 0
+  const consumed: number[] = []
+  for (let pass = 0; pass <= passes; pass++) {
+    bytes = 0
+    const spent = await consume(mid, last, ({ value }) => {
+      bytes += value.length
+    })
+    if (pass > 0) consumed.push(spent / samples)
+  }
+  const decoded: number[] = []
+  for (let pass = 0; pass < passes; pass++) {
+    const intakes = zero.map(() => new IngestIntake({}, { series: new SeriesTable(), rejects }))
+    let taken = 0
+    const decode = ({ partition, value, timestampMs }: StoredMessage) =>
+      intakes[partition].decode(
+        { kind: 'columns', encoding: 'identity', arrivalMs: timestampMs, tenant: 'default', bytes: value },
+        batch => {
+          taken += batch.length
+        },
+      )
+    await consume(zero, mid, decode)
+    taken = 0
+    const spent = await consume(mid, last, decode)
+    if (taken < 0.7 * samples) throw new Error(`${taken} of ${samples} samples`)
+    decoded.push(spent / samples)
+  }
+  const plain = java(mid, last).map(ns => ns / samples)
+  const unit = 'ns CPU/sample'
+  const size = `${series / 1000} k series, ${args.compression}, ${(bytes / samples).toFixed(1)} B a sample`
+  say([
+    { id: 'consume.ns', what: `Kafka → columnar messages (${size})`, unit, values: consumed },
+    { id: 'consume.decode.ns', what: '· and → samples', unit, values: decoded },
+    {
+      id: 'consume.java.ns',
+      what: '· the same messages by a plain Java consumer, undecoded',
+      unit,
+      values: plain,
+    },
+    {
+      id: 'consume.decode.ratio',
+      what: '· consumed and decoded here, against Java consuming alone',
+      unit: '×',
+      atMost: 2,
+      values: decoded.map((ns, i) => ns / plain[i]),
+    },
+  ])
+} finally {
+  await streams.close()
+  await end()
+}
