@@ -13,6 +13,7 @@ import { Telemetry } from './core/telemetry.ts'
 import { VERSION } from './core/version.ts'
 import { type Engines, openEngines } from './engines.ts'
 import { apiKeys, listen, type Service, urlOf } from './listening.ts'
+import { admission } from './roles/admission.ts'
 import { BoardView } from './roles/board-view.ts'
 import { foreignSplitter } from './roles/foreign.ts'
 import { gatewayDeps } from './roles/gateway.ts'
@@ -138,8 +139,8 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     intake: intakeOptions(config),
     rejects,
     bytesMax: config.ingest.maxQueuedBytes,
+    admit: admission(config.tenants, quotas),
   })
-  void quotas
   stops.push(() => samples.close())
   const board = new BoardView(engines.board, engines.silences)
   stops.push(() => board.stop())
@@ -155,7 +156,6 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     board,
     rates: engines.rates,
     events,
-    rates: engines.rates,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
     rejects,
     telemetry,

@@ -147,6 +147,22 @@ export const configSchema = z.strictObject({
       .default([]),
     alertmanagers: z.array(z.strictObject({ url: z.url() })).default([]),
   }),
+  /** What tenants of a fleet may send, by name; `*` is every tenant that is not named. */
+  tenants: z
+    .record(
+      z.string().regex(/^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,63})$/, 'must be the name of a tenant, or *'),
+      z.strictObject({
+        quota: z
+          .strictObject({
+            /** Beyond it bodies are answered 429. */
+            samplesPerSecond: z.coerce.number().positive().optional(),
+            /** Series as senders send them, in the last hour or two; samples of others are refused. */
+            series: count.optional(),
+          })
+          .optional(),
+      }),
+    )
+    .default({}),
   /** Many machines: absent, everything runs in this process. See docs/operations.md. */
   cluster: clusterSchema.optional(),
   warmup: warmUpSchema,

@@ -27,11 +27,10 @@ export interface GatewayPorts {
   readonly producer: StreamProducer
   readonly index: RecordIndex
   readonly board: BoardView
+  /** Requests of an address, counted over all gateways. */
   readonly rates: RateCounter
   readonly events: EventFeed
   readonly holders: LiveHolders
-  /** Requests of an address, counted over all gateways. */
-  readonly rates: RateCounter
   readonly rejects: Rejects
   readonly telemetry: Telemetry
   readonly logger: Logger
@@ -66,7 +65,6 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
     },
     clock,
     holders,
-    rates: ports.rates,
   }
 }
 

@@ -35,7 +35,6 @@ export function sharedMemory(samples: number, anomalies: number): SharedMemory {
     board: new MemoryBoard(),
     directory: new MemoryDirectory(),
     quotas: new MemoryQuota(),
-    rates: new MemoryRates(),
     silences: new MemorySilences(),
     index: new MemoryIndex(),
   }
