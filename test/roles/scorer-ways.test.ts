@@ -41,6 +41,7 @@ describe('time', () => {
     world.nowMs = FROM_MS + 30_500
     const scorer = closes(world.scorer())
     await scorer.start()
+    await until('all are held', () => scorer.partitions.length === 4)
     await scorer.tick()
     await until('all tell how far they are', () => reportsOf(world.messages(TOPICS.anomalies)).length === 4)
     // One step of lateness.
@@ -300,7 +301,10 @@ describe('messages', () => {
     }
     const scorer = closes(world.scorer())
     await scorer.start()
-    await scored(world, scorer)
+    await until(
+      'all is passed on and scored',
+      () => scorer.partitions.reduce((all, { parts }) => all + parts.series.size, 0) === 6,
+    )
     for (const { partition, parts } of scorer.partitions) {
       for (const [, { entity, tenant }] of parts.series.metas())
         expect(partitionOf(entityKey(tenant, entity), 3)).toBe(partition)
@@ -311,7 +315,10 @@ describe('messages', () => {
     const telemetry = new Telemetry()
     world.checkpoints = new MemoryCheckpointStores()
     const again = closes(world.scorer({ telemetry }))
+    const before = [0, 1, 2].reduce((all, p) => all + world.messages(TOPICS.samples, p).length, 0)
     await again.start()
+    const length = () => [0, 1, 2].reduce((all, p) => all + world.messages(TOPICS.samples, p).length, 0)
+    await until('it is passed on again', () => length() - before === before - 6)
     await scored(world, again)
     const repeats = [...(await telemetry.text()).matchAll(/partition_repeats_total{partition="\d"} (\d+)/g)]
     const passedOn = [
