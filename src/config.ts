@@ -64,6 +64,34 @@ function withToken(config: Config, environment: Readonly<Record<string, string |
   return { ...config, warmup: { ...config.warmup, prometheus: { ...prometheus, headers } } }
 }
 
+/** Where the engines are of a fleet that a command starts by itself. */
+export interface EngineAddresses {
+  readonly kafka: string
+  readonly redis: string
+  readonly postgres: string
+}
+
+/** Flags win over the variables that the engines' own tools read. Throws FS_CONFIG_INVALID that says what is missing. */
+export function engineAddresses(
+  flags: Partial<EngineAddresses>,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): EngineAddresses {
+  const found = {
+    kafka: flags.kafka ?? environment.KAFKA_BROKERS ?? '',
+    redis: flags.redis ?? environment.REDIS_URL ?? '',
+    postgres: flags.postgres ?? environment.DATABASE_URL ?? '',
+  }
+  const ways = {
+    kafka: '--kafka host:port or KAFKA_BROKERS',
+    redis: '--redis redis://host:6379 or REDIS_URL',
+    postgres: '--postgres postgres://user@host:5432/database or DATABASE_URL',
+  }
+  const missing = (['kafka', 'redis', 'postgres'] as const).filter(name => found[name] === '')
+  if (missing.length === 0) return found
+  const text = missing.map(name => `${name}: give ${ways[name]}`).join('\n')
+  throw new ForeshockError('FS_CONFIG_INVALID', text)
+}
+
 function describe(
   issue: z.core.$ZodIssue,
   names: ReadonlyMap<string, string>,

@@ -23,7 +23,9 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
         import('./lab.ts'),
         import('./lab-service.ts'),
       ])
-      addLabCommand(cli, startLabService)
+      addLabCommand(cli, startLabService, async engines =>
+        (await import('./lab-fleet.ts')).startLabFleet(engines),
+      )
     },
   },
   score: {

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
+import { type EngineAddresses, engineAddresses } from '../config.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { FAULT_KINDS, type FaultKind } from '../lab/faults.ts'
 import { type LabProgress, runLab } from '../lab/lab.ts'
@@ -10,6 +11,8 @@ import { disruptionLines, type Paint, paint, reportLines, storyLines } from '../
 
 /** Starts an embedded Foreshock with steps of a second; given by the caller, which may construct it. */
 export type StartService = () => Promise<{ url: string; stop(): Promise<void> }>
+/** The same for a fleet of processes on engines that run already. */
+export type StartFleet = (engines: EngineAddresses) => Promise<{ url: string; stop(): Promise<void> }>
 
 /** The demo: time to learn, longest fault, how long the opened disruption is watched, seconds. */
 const DEMO = { warmUp: 45, fault: 30, hold: 8, settle: 4, resolveMax: 20 }
@@ -25,6 +28,10 @@ interface LabFlags {
   json?: boolean
   url?: string
   apiKey?: string
+  cluster?: boolean
+  kafka?: string
+  redis?: string
+  postgres?: string
 }
 
 interface Plan {
@@ -35,7 +42,7 @@ interface Plan {
   readonly warmUpSeconds: number
 }
 
-export function addLabCommand(program: Command, startService: StartService): void {
+export function addLabCommand(program: Command, startService: StartService, startFleet: StartFleet): void {
   program
     .command('lab')
     .description('The demo: a small fleet of real services, a fault injected, Foreshock finding it.')
@@ -51,9 +58,13 @@ export function addLabCommand(program: Command, startService: StartService): voi
     .option('--json', 'print the report as JSON and nothing else')
     .option('--url <url>', 'watch with a Foreshock that runs already, instead of an embedded one')
     .option('--api-key <key>', 'key with the scopes ingest and read, for --url')
+    .option('--cluster', 'watch with a fleet: a gateway, two scorers and the disruption stage as processes')
+    .option('--kafka <brokers>', 'for --cluster, host:port with commas; or the variable KAFKA_BROKERS')
+    .option('--redis <url>', 'for --cluster; or the variable REDIS_URL')
+    .option('--postgres <url>', 'for --cluster; or the variable DATABASE_URL')
     .action(async (flags: LabFlags) => {
       const plan = planOf(flags)
-      const report = await runAll(plan, flags, startService)
+      const report = await runAll(plan, flags, starterOf(flags, startService, startFleet))
       if (flags.report !== undefined) await writeFile(flags.report, `${JSON.stringify(report, null, 2)}\n`)
       if (flags.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
       else if (report.outcomes.length > 1) say(reportLines(report, paint(coloured())))
@@ -65,6 +76,18 @@ export function addLabCommand(program: Command, startService: StartService): voi
 /** The same for another command: several runs as one report. */
 export function runLabPlan(flags: LabFlags, startService: StartService): Promise<LabReport> {
   return runAll(planOf(flags), flags, startService)
+}
+
+/** Who watches: everything in this process, or a fleet. */
+function starterOf(flags: LabFlags, startService: StartService, startFleet: StartFleet): StartService {
+  if (!flags.cluster) return startService
+  if (flags.url !== undefined)
+    throw new ForeshockError(
+      'FS_INPUT_INVALID',
+      '--cluster starts a fleet, --url names a running one: give one',
+    )
+  const engines = engineAddresses(flags)
+  return () => startFleet(engines)
 }
 
 function planOf(flags: LabFlags): Plan {

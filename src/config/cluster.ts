@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, duration, section, switchable } from './values.ts'
+import { count, duration, listOf, section, switchable } from './values.ts'
 
 /** What a process of the fleet does. One process may do all of it. */
 export const ROLES = ['gateway', 'scorer', 'disruptions', 'indexer', 'publisher'] as const
@@ -20,7 +20,7 @@ const tls = z.union([
 ])
 
 const kafkaSchema = z.strictObject({
-  brokers: z.array(address).min(1),
+  brokers: listOf(address),
   /** Stands before every topic and group. */
   prefix: z.string().default('foreshock.'),
   compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('lz4'),
@@ -44,11 +44,11 @@ const redisSchema = z
       .string()
       .regex(/^rediss?:\/\/./, 'write redis://host:6379 or rediss://host:6379')
       .optional(),
-    sentinels: z.array(address).min(1).optional(),
+    sentinels: listOf(address).optional(),
     /** Name of the master that the sentinels watch. */
     master: z.string().min(1).optional(),
     /** Nodes of a Redis Cluster. */
-    nodes: z.array(address).min(1).optional(),
+    nodes: listOf(address).optional(),
     prefix: z.string().default('foreshock:'),
     tls: tls.default(false),
     username: z.string().min(1).optional(),
@@ -76,10 +76,7 @@ const postgresSchema = z.strictObject({
 
 /** Many machines: which engines, and what this process does. */
 export const clusterSchema = z.strictObject({
-  roles: z
-    .array(z.enum(ROLES))
-    .min(1)
-    .default([...ROLES]),
+  roles: listOf(z.enum(ROLES)).default([...ROLES]),
   /** Name of this process, the same after a restart; the host name unless it is given. */
   member: z.string().min(1).optional(),
   kafka: kafkaSchema,

@@ -28,3 +28,9 @@ export const size = z.union([z.string(), z.number()]).transform((value, context)
 export const count = z.coerce.number().int().min(1)
 export const switchable = z.union([z.boolean(), z.enum(['true', 'false']).transform(text => text === 'true')])
 export const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never)
+/** A list, or in one text with commas, as the environment has it. */
+export const listOf = <S extends z.ZodType>(item: S) =>
+  z.preprocess(
+    value => (typeof value === 'string' ? value.split(',').map(word => word.trim()) : value),
+    z.array(item).min(1),
+  )
