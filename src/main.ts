@@ -7,7 +7,7 @@ import { Inbox } from './bus/inbox.ts'
 import { resume, type Stateful } from './checkpoint.ts'
 import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
-import type { Change } from './core/change.ts'
+import { type Change, tenantOfChange } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
 import type { Logger } from './core/logger.ts'
 import { Rejects } from './core/rejects.ts'
@@ -277,6 +277,6 @@ function statefulOf(parts: Parts): Stateful[] {
 }
 
 function keepChange(changes: Map<string, Change>, change: Change): void {
-  changes.set(change.id, change)
+  changes.set(`${tenantOfChange(change)}\n${change.id}`, change)
   if (changes.size > CHANGES_KEPT) changes.delete(changes.keys().next().value as string)
 }

@@ -1,6 +1,6 @@
 import type { FeatureBatch, OpinionBatch } from './core/batch.ts'
 import { opinionBatch } from './core/batch.ts'
-import { type Change, changeOf } from './core/change.ts'
+import { type Change, changeOf, ofTenant } from './core/change.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from './core/envelope.ts'
 import { contentId } from './core/identity.ts'
@@ -156,7 +156,7 @@ export class Pipeline {
   }
 
   async #change(position: Position, envelope: Envelope): Promise<Receipt> {
-    const { changes, reasons } = parseChanges(envelope.bytes)
+    const { changes, reasons } = parseChanges(envelope.bytes, envelope.tenant)
     for (const change of changes) this.parts.disruptions.change(change)
     if (changes.length > 0) await this.#effect(position, { anomalies: [], events: [], changes })
     return { ...EMPTY_RECEIPT, samples: changes.length, rejected: reasons.length, reasons }
@@ -193,8 +193,11 @@ export class Pipeline {
   }
 }
 
-/** Changes of the body of an envelope of kind `change`, one a line, and what is wrong with the other lines. */
-export function parseChanges(bytes: Uint8Array): {
+/** A tenant's changes, of the body of an envelope of kind `change`, one a line, and what is wrong with the other lines. */
+export function parseChanges(
+  bytes: Uint8Array,
+  tenant: string,
+): {
   readonly changes: readonly Change[]
   readonly reasons: readonly string[]
 } {
@@ -204,7 +207,7 @@ export function parseChanges(bytes: Uint8Array): {
     if (line.trim() === '') continue
     const change = parseChange(line)
     if (typeof change === 'string') reasons.push(`line ${index + 1}: ${change}`)
-    else changes.push(change)
+    else changes.push(ofTenant(change, tenant))
   }
   return { changes, reasons }
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Assembled, ModelsPort } from './assembly.ts'
 import type { Inbox } from './bus/inbox.ts'
 import type { Config } from './config/schema.ts'
-import type { Change } from './core/change.ts'
+import { type Change, tenantOfChange } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
 import type { Disruption } from './core/disruption.ts'
 import { ForeshockError } from './core/errors.ts'
@@ -163,7 +163,7 @@ export function serveDeps(wired: Wired): ServeDeps {
   const shownIndex: RecordIndex = {
     apply: (lines, source) => index.apply(lines, source),
     position: () => index.position(),
-    changes: limit => index.changes(limit),
+    changes: (limit, tenant) => index.changes(limit, tenant),
     anomalies: query => index.anomalies(query),
     similar: async (id, limit) =>
       (await index.similar(id, limit)).map(one => ({ ...one, disruption: shown(one.disruption) })),
@@ -189,13 +189,14 @@ export function serveDeps(wired: Wired): ServeDeps {
     detectors: () => parts.scoring.detectors,
     alerting: () => parts.scoring.alerting?.(),
     maintenance: timeMs => parts.disruptions.maintenance(timeMs),
-    edges: () => parts.disruptions.edges(),
-    explain: (atMs, lookbackMs) => parts.disruptions.explain(atMs, lookbackMs),
+    edges: tenant => parts.disruptions.edges(tenant),
+    explain: (atMs, lookbackMs, tenant) => parts.disruptions.explain(atMs, lookbackMs, undefined, tenant),
     drill: question => drillRows(question, parseTime),
     drillSeries: question => drillLive(parts.series, parts.history, question),
     drillDisruption: (disruption, windows) =>
       drillDisruption(parts.series, parts.history, disruption, windows),
-    changes: () => [...wired.changes.values()],
+    changes: tenant =>
+      [...wired.changes.values()].filter(one => tenant === undefined || tenantOfChange(one) === tenant),
     models: wired.desk,
     openModel: version => wired.models.serve(version.folder),
     experiments: wired.experiments,

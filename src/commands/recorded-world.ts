@@ -75,6 +75,6 @@ export class RecordedWorld {
     alert?: { readonly entity: string; readonly metric: string },
     rules?: CauseRules,
   ): readonly ExplainedSuspect[] {
-    return this.parts.disruptions.explain(atMs, lookbackMs, alert, rules)
+    return this.parts.disruptions.explain(atMs, lookbackMs, alert, undefined, rules)
   }
 }

@@ -9,6 +9,19 @@ export interface Change {
   /** Version, commit, flag name, whatever identifies it to people. */
   readonly ref: string
   readonly untilMs?: number
+  /** Whose entity it is; absent is `default`. Said by the key or the envelope, never by the body. */
+  readonly tenant?: string
+}
+
+/** The tenant of a change; those recorded before changes had one are of `default`. */
+export function tenantOfChange({ tenant }: Change): string {
+  return tenant ?? 'default'
+}
+
+/** The change as one of a tenant, whatever it said of itself. */
+export function ofTenant(change: Change, tenant: string): Change {
+  const { tenant: _, ...rest } = change
+  return tenant === 'default' ? rest : { ...rest, tenant }
 }
 
 const KIND = /^[a-z][a-z0-9_-]{0,31}$/
@@ -46,7 +59,7 @@ function instantMs(value: unknown): number {
   return typeof value === 'string' ? Date.parse(value) : Number.NaN
 }
 
-/** The JSON that an envelope of kind `change` carries, one change a line. */
+/** The JSON that an envelope of kind `change` carries, one change a line; whose it is stands in the envelope. */
 export function changeLine(change: Change): string {
   const { id, timeMs, entity, kind, ref, untilMs } = change
   return JSON.stringify({

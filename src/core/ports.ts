@@ -178,8 +178,8 @@ export interface RecordIndex {
   anomalies(query: AnomalyQuery): Promise<Page<Anomaly>>
   /** Other disruptions of the same tenant that look like this one, most similar first; none of an unknown one. */
   similar(id: string, limit: number): Promise<Similar[]>
-  /** The newest changes, newest first. */
-  changes(limit: number): Promise<Change[]>
+  /** The newest changes, newest first; a tenant's only, when one is named. */
+  changes(limit: number, tenant?: string): Promise<Change[]>
   /**
    * Takes lines of one partition in their order, all or none of them; those it has are passed over. Without a source they
    * are of partition 0, the only one of an embedded record. Rejects with FS_CONFLICT when lines are missing between the

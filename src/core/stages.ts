@@ -165,16 +165,18 @@ export interface DisruptionStage extends Stage {
   board(): readonly Disruption[]
   /**
    * All entities with any evidence at a moment, strongest first, ties by name. `alert` says which trouble was
-   * noticed, where that is known.
+   * noticed, where that is known. Of a tenant only, when one is named.
    */
   explain(
     atMs: number,
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
+    tenant?: string,
   ): readonly ExplainedSuspect[]
   /** Lets go of every disruption without telling of it, and keeps what was learned. */
   letGo(): void
-  edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
+  /** Of a tenant: what its series told of, and what people gave. */
+  edges(tenant?: string): readonly (CallEdge & { readonly lastSeenMs: number })[]
   /** What did not fit since the start, by what it was. */
   dropped(): Readonly<Record<string, number>>
   /** Entity-windows that were strange and explained since the start, by what explains them. */

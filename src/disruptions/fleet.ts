@@ -215,7 +215,7 @@ export class Fleet {
     this.rows.edge[row] = 0
     if (place.caller !== undefined) {
       this.#intern(meta, place.caller, timeMs)
-      const edge = this.#graph.add(place.caller, place.entity, timeMs)
+      const edge = this.#graph.add(place.caller, place.entity, timeMs, false, meta.tenant)
       // A call that the full graph does not hold must still not count as a sign of life of the callee.
       this.rows.edge[row] = edge < 0 ? NO_EDGE : edge + 1
     }

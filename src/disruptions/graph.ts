@@ -1,9 +1,13 @@
 import type { CallEdge } from '../core/topology.ts'
 
+/** Tenant of an edge that people gave and that no series told of yet. */
+const NOBODY = ''
+
 /**
  * Who calls whom, with when each call was last seen. Edges given by people stay; learned ones are refreshed by
  * their series and forgotten when those have been silent for long. Capped: what does not fit is counted in
- * `dropped`. Unknown entities are simply not in it.
+ * `dropped`. Unknown entities are simply not in it. Each tenant's
+ * series tell of edges of their own; who is asked about by name alone is answered of all tenants.
  */
 export class CallGraph {
   dropped = 0
@@ -16,7 +20,10 @@ export class CallGraph {
   readonly #given: boolean[] = []
   /** Places of edges that were forgotten, to be taken by new ones. */
   readonly #free: number[] = []
-  readonly #index = new Map<string, number>()
+  readonly #tenants: string[] = []
+  /** Edges of a source and target: one of each tenant whose series told of the call. */
+  readonly #pairs = new Map<string, number[]>()
+  #size = 0
   readonly #callees = new Map<string, string[]>()
   readonly #callers = new Map<string, string[]>()
 
@@ -26,7 +33,7 @@ export class CallGraph {
 
   /** Edges that are there. */
   get size(): number {
-    return this.#index.size
+    return this.#size
   }
 
   /** One more than the largest index of an edge: forgotten ones leave gaps. */
@@ -38,16 +45,27 @@ export class CallGraph {
    * Index of the edge, made when new; −1 when the graph is full or the edge is none. `given` edges were told by
    * people and are never forgotten.
    */
-  add(source: string, target: string, timeMs: number, given = false): number {
+  add(
+    source: string,
+    target: string,
+    timeMs: number,
+    given = false,
+    tenant = given ? NOBODY : 'default',
+  ): number {
     if (source === '' || target === '' || source === target) return -1
     const key = JSON.stringify([source, target])
-    const known = this.#index.get(key)
+    const pair = this.#pairs.get(key) ?? []
+    if (given) for (const index of pair) this.#given[index] = true
+    const known =
+      pair.find(index => this.#tenants[index] === tenant) ??
+      (tenant === NOBODY ? pair[0] : pair.find(index => this.#tenants[index] === NOBODY))
     if (known !== undefined) {
+      // What was given is of the first whose series tell of it, too.
+      if (this.#tenants[known] === NOBODY) this.#tenants[known] = tenant
       if (timeMs > this.#seenMs[known]) this.#seenMs[known] = timeMs
-      if (given) this.#given[known] = true
       return known
     }
-    if (this.#index.size >= this.#limit) {
+    if (this.#size >= this.#limit) {
       this.dropped++
       return -1
     }
@@ -55,10 +73,15 @@ export class CallGraph {
     this.#sources[index] = source
     this.#targets[index] = target
     this.#seenMs[index] = timeMs
-    this.#given[index] = given
-    this.#index.set(key, index)
-    link(this.#callees, source, target)
-    link(this.#callers, target, source)
+    this.#tenants[index] = tenant
+    this.#given[index] = given || pair.some(other => this.#given[other])
+    this.#size++
+    if (pair.length === 0) {
+      this.#pairs.set(key, pair)
+      link(this.#callees, source, target)
+      link(this.#callers, target, source)
+    }
+    pair.push(index)
     this.version++
     return index
   }
@@ -71,14 +94,20 @@ export class CallGraph {
   /** Forgets learned edges last seen before `beforeMs`. Returns their indices, which new edges may take. */
   expire(beforeMs: number): number[] {
     const out: number[] = []
-    for (const index of this.#index.values()) {
+    for (const index of [...this.#pairs.values()].flat()) {
       if (!this.#given[index] && this.#seenMs[index] < beforeMs) out.push(index)
     }
     for (const index of out) {
       const [source, target] = [this.#sources[index], this.#targets[index]]
-      this.#index.delete(JSON.stringify([source, target]))
-      unlink(this.#callees, source, target)
-      unlink(this.#callers, target, source)
+      this.#size--
+      const key = JSON.stringify([source, target])
+      const left = (this.#pairs.get(key) ?? []).filter(one => one !== index)
+      if (left.length > 0) this.#pairs.set(key, left)
+      else {
+        this.#pairs.delete(key)
+        unlink(this.#callees, source, target)
+        unlink(this.#callers, target, source)
+      }
       this.#free.push(index)
     }
     if (out.length > 0) this.version++
@@ -106,15 +135,35 @@ export class CallGraph {
     return reach(from, entity => this.callees(entity))
   }
 
-  /** Sorted by source, then target. */
-  edges(): (CallEdge & { readonly lastSeenMs: number; readonly given: boolean })[] {
-    const all = [...this.#index.values()].map(i => ({
+  /**
+   * Sorted by source, then target, each once. Of a tenant: what its own series told of, and what was given, which counts as
+   * seen only where its own series saw it.
+   */
+  edges(tenant?: string): KnownEdge[] {
+    const out: KnownEdge[] = []
+    for (const pair of this.#pairs.values()) {
+      const own =
+        tenant === undefined
+          ? pair
+          : pair.filter(i => this.#tenants[i] === tenant || this.#tenants[i] === NOBODY)
+      const given = this.#given[pair[0]]
+      if (own.length === 0 && !given) continue
+      const lastSeenMs = own.reduce((latest, i) => Math.max(latest, this.#seenMs[i]), 0)
+      out.push({ source: this.#sources[pair[0]], target: this.#targets[pair[0]], lastSeenMs, given })
+    }
+    return out.sort(compareEdges)
+  }
+
+  /** Every edge with whose series told of it, to be added again. */
+  kept(): (KnownEdge & { readonly tenant: string })[] {
+    const all = [...this.#pairs.values()].flat().map(i => ({
       source: this.#sources[i],
       target: this.#targets[i],
       lastSeenMs: this.#seenMs[i],
       given: this.#given[i],
+      tenant: this.#tenants[i],
     }))
-    return all.sort((a, b) => compare(a.source, b.source) || compare(a.target, b.target))
+    return all.sort((a, b) => compareEdges(a, b) || compare(a.tenant, b.tenant))
   }
 
   /** Representative of each entity's connected component: the least name in it. */
@@ -130,7 +179,7 @@ export class CallGraph {
       }
       return root
     }
-    for (const i of this.#index.values()) {
+    for (const [i] of this.#pairs.values()) {
       const a = find(this.#sources[i])
       const b = find(this.#targets[i])
       const low = compare(a, b) < 0 ? a : b
@@ -141,6 +190,12 @@ export class CallGraph {
     for (const entity of parent.keys()) out.set(entity, find(entity))
     return out
   }
+}
+
+type KnownEdge = CallEdge & { readonly lastSeenMs: number; readonly given: boolean }
+
+function compareEdges(a: CallEdge, b: CallEdge): number {
+  return compare(a.source, b.source) || compare(a.target, b.target)
 }
 
 function link(map: Map<string, string[]>, from: string, to: string): void {

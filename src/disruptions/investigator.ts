@@ -1,4 +1,4 @@
-import type { Change } from '../core/change.ts'
+import { type Change, tenantOfChange } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { ExplainedSuspect } from '../core/stages.ts'
 import { suspectOf } from './body.ts'
@@ -42,12 +42,13 @@ export class Investigator {
   /**
    * Suspects for the moment at which something began. What happened is measured on the windows after `atMs`, up
    * to `postWindows` of them, and normal on the `lookbackMs` before it (0: `baselineWindows`). Where an alert
-   * was raised, its entity and metric say which kind of trouble is looked for.
+   * was raised, its entity and metric say which kind of trouble is looked for. Of one tenant when it is named.
    */
   explain(
     atMs: number,
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
+    tenant?: string,
     rules?: CauseRules,
   ): readonly ExplainedSuspect[] {
     const { stepMs, postWindows, baselineWindows } = this.#parts.options
@@ -56,12 +57,12 @@ export class Investigator {
     // Asked about now, when nothing has followed yet: the last three windows are what happened.
     const onsetMs = newestMs - atMs >= 2 * stepMs ? atMs : newestMs - 3 * stepMs
     const causes = this.#causes({
-      tenant: undefined,
+      tenant,
       scope: undefined,
       onsetMs,
       untilMs: Math.min(newestMs, onsetMs + postWindows * stepMs),
       baselineMs: lookbackMs > 0 ? lookbackMs : baselineWindows * stepMs,
-      disrupted: this.#intervals(undefined, undefined),
+      disrupted: this.#intervals(tenant, undefined),
       alert: alert && { entity: alert.entity, family: familyOfMetric(alert.metric) },
       rules,
     })
@@ -102,7 +103,7 @@ export class Investigator {
       nowMs,
     ).slice(0, this.#parts.options.maxEvidence)
     const named = new Set([...Object.keys(story.members), ...story.suspects.slice(0, 3).map(s => s.entity)])
-    story.changes = this.#parts.changes
+    story.changes = this.#changesOf(story.tenant)
       .filter(change => named.has(change.entity) && change.timeMs <= nowMs)
       .filter(change => change.timeMs > story.episodeMs - 5 * this.#parts.options.changeDecayMs)
       .slice(-MOST_NORMAL)
@@ -132,17 +133,23 @@ export class Investigator {
   }): Cause[] {
     const members = question.silentOf ? Object.entries(question.silentOf.members) : []
     const silent = new Set(members.filter(([, m]) => m.silence !== 'none').map(([name]) => name))
+    const changes = this.#changesOf(question.tenant)
     const findings = this.#parts.ranker
-      .findings({ ...question, changes: this.#parts.changes, silent })
+      .findings({ ...question, changes, silent })
       .filter(finding => finding.entity !== FRONT_DOOR)
     return rankCauses(findings, {
       graph: this.#parts.graph,
-      changes: this.#parts.changes,
+      changes,
       onsetMs: question.onsetMs,
       changeDecayMs: this.#parts.options.changeDecayMs,
       alert: question.alert,
       rules: question.rules,
     })
+  }
+
+  #changesOf(tenant: string | undefined): readonly Change[] {
+    const { changes } = this.#parts
+    return tenant === undefined ? changes : changes.filter(change => tenantOfChange(change) === tenant)
   }
 
   /** Stretches of other disruptions, which are no baseline. */

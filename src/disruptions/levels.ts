@@ -4,7 +4,7 @@ import { FAMILIES, FAMILY_SLOTS } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import { type CallGraph, compare } from './graph.ts'
 import type { DisruptionOptions } from './options.ts'
-import { expectedNow } from './planned.ts'
+import { expectedByTenant } from './planned.ts'
 import { absenceOf, entityStrength, type Strength } from './strength.ts'
 
 /** What one window says of the whole fleet. */
@@ -55,7 +55,7 @@ export function windowLevels(
 ): WindowLevels {
   const { columns, entities } = fleet
   const graceMs = options.plannedGraceWindows * options.stepMs
-  const expected = expectedNow(changes, nowMs, graph, options.plannedMs, graceMs)
+  const expected = expectedByTenant(changes, nowMs, graph, options.plannedMs, graceMs)
   const tenants = tenantSums(fleet)
   const mute = muteTenants(tenants)
   const silent = silences(fleet, nowMs, options.stepMs)
@@ -88,7 +88,7 @@ export function windowLevels(
         : sums && sums.expected > 0
           ? sums.observed / sums.expected
           : Number.NaN
-    const plan = expected.get(memory.name)
+    const plan = expected.get(memory.tenant)?.get(memory.name)
     if (plan === 'interrupted') planned.add(e)
     entityStrength(columns, e, absence, traffic, bits.get(e) ?? 0, plan, strength)
     out.felt[e] = strength.felt

@@ -1,4 +1,4 @@
-import type { Change } from '../core/change.ts'
+import { type Change, tenantOfChange } from '../core/change.ts'
 import { F } from './families.ts'
 import type { CallGraph } from './graph.ts'
 
@@ -8,10 +8,33 @@ export type Expected = 'interrupted' | 'caller' | 'callee'
 const PLANNED = new Set(['restart', 'maintenance'])
 
 /**
+ * Who is expected to look strange now, by tenant: what one announces says nothing of another's entity of that name.
+ */
+export function expectedByTenant(
+  changes: readonly Change[],
+  timeMs: number,
+  graph: CallGraph,
+  defaultMs: number,
+  graceMs: number,
+): Map<string, Map<string, Expected>> {
+  const own = new Map<string, Change[]>()
+  for (const change of changes) {
+    if (!PLANNED.has(change.kind)) continue
+    const tenant = tenantOfChange(change)
+    const list = own.get(tenant)
+    if (list) list.push(change)
+    else own.set(tenant, [change])
+  }
+  const out = new Map<string, Map<string, Expected>>()
+  for (const [tenant, list] of own) out.set(tenant, expectedNow(list, timeMs, graph, defaultMs, graceMs))
+  return out
+}
+
+/**
  * Who is expected to look strange now: the announced entity in every way, its callers by errors and slowness,
  * what it calls by less traffic. Without topology only the entity itself.
  */
-export function expectedNow(
+function expectedNow(
   changes: readonly Change[],
   timeMs: number,
   graph: CallGraph,

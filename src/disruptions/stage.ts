@@ -1,6 +1,6 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
-import type { Change } from '../core/change.ts'
+import { type Change, tenantOfChange } from '../core/change.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../core/disruption.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { MaintenanceOrder, MaintenanceState } from '../core/maintenance.ts'
@@ -135,7 +135,8 @@ export class Disruptions implements DisruptionStage {
   }
 
   change(change: Change): void {
-    if (this.#changes.some(known => known.id === change.id)) return
+    const tenant = tenantOfChange(change)
+    if (this.#changes.some(known => known.id === change.id && tenantOfChange(known) === tenant)) return
     this.#changes.push(change)
     if (this.#changes.length <= this.#options.maxChanges) return
     this.#changes.shift()
@@ -224,9 +225,10 @@ export class Disruptions implements DisruptionStage {
     atMs: number,
     lookbackMs: number,
     alert?: { readonly entity: string; readonly metric: string },
+    tenant?: string,
     rules?: CauseRules,
   ): readonly ExplainedSuspect[] {
-    return this.#investigator.explain(atMs, lookbackMs, alert, rules)
+    return this.#investigator.explain(atMs, lookbackMs, alert, tenant, rules)
   }
 
   /** The newest changes, oldest first. */
@@ -239,8 +241,8 @@ export class Disruptions implements DisruptionStage {
     return Array.from(this.#anomalies.values(), open => open.anomaly)
   }
 
-  edges(): readonly (CallEdge & { readonly lastSeenMs: number })[] {
-    return this.#graph.edges()
+  edges(tenant?: string): readonly (CallEdge & { readonly lastSeenMs: number })[] {
+    return this.#graph.edges(tenant)
   }
 
   letGo(): void {

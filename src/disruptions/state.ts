@@ -34,7 +34,13 @@ interface SavedMeta {
   readonly nowMs: number
   readonly entities: readonly EntityMemory[]
   readonly instances: readonly InstanceMemory[]
-  readonly edges: readonly (readonly [source: string, target: string, lastSeenMs: number, given?: boolean])[]
+  readonly edges: readonly (readonly [
+    source: string,
+    target: string,
+    lastSeenMs: number,
+    given?: boolean,
+    tenant?: string,
+  ])[]
   readonly open: readonly Story[]
   readonly resolved: readonly Story[]
   readonly changes: readonly Change[]
@@ -56,8 +62,8 @@ export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
     entities: state.fleet.entities,
     instances: state.fleet.instances,
     edges: state.graph
-      .edges()
-      .map(({ source, target, lastSeenMs, given }) => [source, target, lastSeenMs, given]),
+      .kept()
+      .map(({ source, target, lastSeenMs, given, tenant }) => [source, target, lastSeenMs, given, tenant]),
     open: state.open,
     resolved: state.resolved,
     changes: state.changes,
@@ -89,8 +95,8 @@ export function restoreStage(
     )
   }
   // Older snapshots do not say who told of an edge: those never seen by a series were given.
-  for (const [source, target, lastSeenMs, given] of saved.edges)
-    state.graph.add(source, target, lastSeenMs, given ?? lastSeenMs === 0)
+  for (const [source, target, lastSeenMs, given, tenant] of saved.edges)
+    state.graph.add(source, target, lastSeenMs, given ?? lastSeenMs === 0, tenant)
   state.fleet.restore(saved.entities, saved.instances)
   const rows = rowColumns(Math.max(64, table.capacity))
   for (let i = 0; i < part.keys.length; i++) {

@@ -104,7 +104,7 @@ async function submit(ports: GatewayPorts, envelope: Envelope): Promise<Receipt>
 
 async function sendChanges({ producer }: GatewayPorts, envelope: Envelope): Promise<Receipt> {
   const { tenant, arrivalMs } = envelope
-  const { changes, reasons } = parseChanges(envelope.bytes)
+  const { changes, reasons } = parseChanges(envelope.bytes, tenant)
   await producer.send(
     TOPICS.changes,
     changes.map((change: Change) => ({
@@ -136,7 +136,7 @@ export function shownIndex(index: RecordIndex, shown: (one: Disruption) => Disru
   return {
     apply: (lines, source) => index.apply(lines, source),
     position: () => index.position(),
-    changes: limit => index.changes(limit),
+    changes: (limit, tenant) => index.changes(limit, tenant),
     anomalies: query => index.anomalies(query),
     similar: async (id, limit) =>
       (await index.similar(id, limit)).map(one => ({ ...one, disruption: shown(one.disruption) })),

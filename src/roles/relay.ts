@@ -154,7 +154,7 @@ function readChanges(message: StoredMessage, tenant: string): readonly Change[] 
   const said = headers['content-type']?.split(';')[0].trim().toLowerCase()
   const type = said ?? (WHOLE_EVENT.test(textOf(value)) ? 'application/cloudevents+json' : 'application/json')
   if (headers.ce_specversion === undefined && type === 'application/json' && WITH_ID.test(textOf(value))) {
-    const { changes, reasons } = parseChanges(value)
+    const { changes, reasons } = parseChanges(value, tenant)
     return reasons.length > 0 ? reasons.join('; ') : changes
   }
   try {

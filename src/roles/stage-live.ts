@@ -1,5 +1,6 @@
 import { partitionOf } from '../bus/partition-of.ts'
 import type { Config } from '../config/schema.ts'
+import { tenantOfChange } from '../core/change.ts'
 import type { Clock } from '../core/clock.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
@@ -112,12 +113,12 @@ function stageDeps(stage: StagePartition, ports: StageLivePorts): ServeDeps {
     detectors: () => [],
     alerting: () => undefined,
     maintenance: timeMs => disruptions.maintenance(timeMs),
-    edges: () => disruptions.edges(),
-    explain: (atMs, lookbackMs) => disruptions.explain(atMs, lookbackMs),
+    edges: tenant => disruptions.edges(tenant),
+    explain: (atMs, lookbackMs, tenant) => disruptions.explain(atMs, lookbackMs, undefined, tenant),
     drill: question => drillRows(question, parseTime),
     drillSeries: question => drillLive(series, history, question),
     drillDisruption: (disruption, windows) => drillDisruption(series, history, disruption, windows),
-    changes: () => stage.changes,
+    changes: tenant => stage.changes.filter(one => tenant === undefined || tenantOfChange(one) === tenant),
     rejects,
     // Events are told by gateways: nobody listens here.
     events: { subscribe: () => undefined },

@@ -98,8 +98,8 @@ export function maintenanceOf({ value }: StoredMessage): MaintenanceOrder | stri
   return isOne ? (read as unknown as MaintenanceOrder) : 'not a maintenance order'
 }
 
-export function changesOf({ value }: StoredMessage): readonly Change[] | string {
-  const { changes, reasons } = parseChanges(value)
+export function changesOf({ value, headers }: StoredMessage): readonly Change[] | string {
+  const { changes, reasons } = parseChanges(value, headers[HEADERS.tenant] ?? 'default')
   return reasons.length > 0 ? reasons.join('; ').slice(0, 300) : changes
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Change } from '../core/change.ts'
+import { type Change, ofTenant } from '../core/change.ts'
 import { contentId } from '../core/identity.ts'
 import { invalid } from './http.ts'
 
@@ -56,7 +56,8 @@ export function changeOfPlain(value: unknown, tenant: string, nowMs: number, whe
   const plain = read(plainChange, value, where)
   const timeMs = plain.time ?? nowMs
   const id = contentId('chg', tenant, timeMs, plain.entity, plain.kind, plain.ref, plain.until ?? 0)
-  return withUntil({ id, timeMs, entity: plain.entity, kind: plain.kind, ref: plain.ref }, plain.until)
+  const change = { id, timeMs, entity: plain.entity, kind: plain.kind, ref: plain.ref }
+  return ofTenant(withUntil(change, plain.until), tenant)
 }
 
 /** Source and id name a CloudEvent for all time; `data` fills what `subject`, `type` and `time` leave open. */
@@ -71,16 +72,14 @@ export function changeOfCloudEvent(value: unknown, tenant: string, nowMs: number
     kind,
   }
   const plain = read(plainChange, filled, where === '' ? 'data' : `${where}.data`)
-  return withUntil(
-    {
-      id: contentId('chg', tenant, event.source, event.id),
-      timeMs: plain.time ?? nowMs,
-      entity: plain.entity,
-      kind: plain.kind,
-      ref: plain.ref,
-    },
-    plain.until,
-  )
+  const change = {
+    id: contentId('chg', tenant, event.source, event.id),
+    timeMs: plain.time ?? nowMs,
+    entity: plain.entity,
+    kind: plain.kind,
+    ref: plain.ref,
+  }
+  return ofTenant(withUntil(change, plain.until), tenant)
 }
 
 function withUntil(change: Change, untilMs: number | undefined): Change {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { type Change, changeLine } from '../core/change.ts'
+import { type Change, changeLine, tenantOfChange } from '../core/change.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { changesOf } from './change-body.ts'
 import type { ServeDeps } from './deps.ts'
@@ -35,7 +35,7 @@ export function changeIntake(app: FastifyInstance, deps: ServeDeps): void {
     const tenant = tenantOf(request)
     const key = request.headers['idempotency-key']
     const who = principalOf(request).id
-    const { answer, replayed } = await cache.once(who, key?.toString(), bytes, async () => {
+    const { answer, replayed } = await cache.once(`${who}\n${tenant}`, key?.toString(), bytes, async () => {
       const changes = changesOf(type, request.headers, bytes, tenant, deps.clock())
       await submit(deps, changes, tenant)
       const ids = changes.map(change => change.id)
@@ -73,10 +73,12 @@ export function changeQueries(app: FastifyInstance, deps: ServeDeps): void {
   }
   typed.get('/api/changes', { config: { scope: 'read', live: true }, schema }, request => {
     const { entity, kind, from, to, cursor, limit } = request.query
+    const tenant = visibleTenant(request)
     const found = deps
-      .changes(visibleTenant(request))
+      .changes(tenant)
       .filter(
         change =>
+          (tenant === undefined || tenantOfChange(change) === tenant) &&
           (entity === undefined || change.entity === entity) &&
           (kind === undefined || change.kind === kind) &&
           (from === undefined || change.timeMs >= from) &&

@@ -82,8 +82,10 @@ export interface ServeDeps {
   alerting(): AlertingReport | undefined
   /** Maintenance windows, and how they stand at a moment. */
   maintenance(timeMs: number): readonly MaintenanceState[]
-  edges(): readonly (CallEdge & { readonly lastSeenMs: number })[]
-  explain(atMs: number, lookbackMs: number): readonly ExplainedSuspect[]
+  /** Calls that a tenant's series told of, and those that people gave; all of them without a tenant. */
+  edges(tenant?: string): readonly (CallEdge & { readonly lastSeenMs: number })[]
+  /** Suspects among a tenant's entities; all of them without a tenant. */
+  explain(atMs: number, lookbackMs: number, tenant?: string): readonly ExplainedSuspect[]
   /** Which combination of attributes explains the deviation of the rows given; throws FS_INPUT_INVALID. */
   drill(question: DrillQuestion): readonly Explanation[]
   /** As `drill`, of the live series of one metric, or of the ratio of two, by their labels. */

@@ -182,13 +182,7 @@ export function disruptionRoutes(
     },
     request => {
       const { at, lookback } = request.body
-      const tenant = visibleTenant(request)
-      let suspects = deps.explain(at, lookback * 1000)
-      if (tenant !== undefined) {
-        const own = new Set<string>()
-        for (const [, meta] of deps.series.metas()) if (meta.tenant === tenant) own.add(meta.entity)
-        suspects = suspects.filter(suspect => own.has(suspect.entity))
-      }
+      const suspects = deps.explain(at, lookback * 1000, visibleTenant(request))
       return { at: timeText(at), suspects: suspects.map(suspectView) }
     },
   )

@@ -7,7 +7,7 @@ import { ForeshockError } from '../core/errors.ts'
 import type { MaintenanceOrder, MaintenanceWindow } from '../core/maintenance.ts'
 import { globOf } from '../core/series-match.ts'
 import type { ServeDeps } from './deps.ts'
-import { notFound, principalOf, visibleTenant } from './http.ts'
+import { notFound, principalOf, tenantOf, visibleTenant } from './http.ts'
 import { IdempotencyCache } from './idempotency.ts'
 import {
   maintenanceBody,
@@ -73,10 +73,10 @@ export function maintenanceRoutes(plain: FastifyInstance, deps: ServeDeps): void
       const { tenant: named, ...body } = request.body
       if (own !== undefined && named !== undefined && named !== own)
         throw new ForeshockError('FS_FORBIDDEN', `this key is tied to the tenant ${own}`)
-      const tenant = own ?? named ?? 'default'
+      const tenant = own ?? named ?? tenantOf(request)
       const key = request.headers['idempotency-key']?.toString()
       const { answer, replayed } = await cache.once(
-        who,
+        `${who}\n${tenant}`,
         key,
         Buffer.from(JSON.stringify(request.body)),
         async () => {
@@ -105,7 +105,8 @@ export function maintenanceRoutes(plain: FastifyInstance, deps: ServeDeps): void
       },
     },
     async (request, reply) => {
-      const { id: who, tenant } = principalOf(request)
+      const { id: who } = principalOf(request)
+      const tenant = visibleTenant(request)
       const { id } = request.params
       const found = one(id, tenant)
       if (found === undefined) throw notFound(`maintenance window ${id}`)

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
+import { ForeshockError } from '../core/errors.ts'
 import type { ServeDeps, Settings } from './deps.ts'
-import { sendJson, visibleTenant } from './http.ts'
+import { principalOf, sendJson, visibleTenant } from './http.ts'
 import { problemOf, sendProblem } from './problems.ts'
 import { ERRORS_OF_READS, statusSchema } from './schemas.ts'
 import { statusView } from './views.ts'
@@ -29,8 +30,15 @@ export function probeRoutes(app: FastifyInstance, deps: ProbeDeps, settings: Set
   app.get(
     '/metrics',
     { config: { scope: 'read', quiet: true }, schema: { hide: true } },
-    async (_request, reply) =>
-      reply.type('text/plain; version=0.0.4; charset=utf-8').send(await deps.telemetry.text()),
+    async (request, reply) => {
+      const { tenant } = principalOf(request)
+      if (tenant !== undefined)
+        throw new ForeshockError(
+          'FS_FORBIDDEN',
+          `this key is tied to the tenant ${tenant}; metrics of the service count all of them`,
+        )
+      return reply.type('text/plain; version=0.0.4; charset=utf-8').send(await deps.telemetry.text())
+    },
   )
 }
 

@@ -210,6 +210,7 @@ export const changeSchema = z.object({
   kind: z.string(),
   ref: z.string(),
   until: z.string().optional(),
+  tenant: z.string().optional().describe('Absent is default'),
 })
 export const changesQuery = z.object({ entity: word, kind: word, ...span, ...paging })
 export const changesPage = pageOf(changeSchema)
@@ -236,7 +237,7 @@ export const statusSchema = z.object({
   series: z.number().int(),
   seriesLimit: z.number().int(),
   watermark: z.string().nullable().describe('End of the newest complete window'),
-  rejected: z.number().int(),
+  rejected: z.number().int().describe('Of all tenants; 0 where only one is seen'),
   anomaliesOpen: z.number().int(),
   disruptionsOpen: z.number().int(),
 })

@@ -100,8 +100,10 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
         response: { 200: detectorsSchema },
       },
     },
-    () => {
-      const { budgets = [], rules = [], calendar = [] } = deps.alerting() ?? {}
+    request => {
+      // Rules, budgets and the calendar count the series of all tenants.
+      const report = visibleTenant(request) === undefined ? deps.alerting() : undefined
+      const { budgets = [], rules = [], calendar = [] } = report ?? {}
       return {
         items: [...deps.detectors()],
         budgets: [...budgets],
@@ -205,7 +207,7 @@ function entityRoutes(plain: FastifyInstance, deps: ServeDeps): void {
       const tenant = visibleTenant(request)
       const own = tenant === undefined ? undefined : new Set(entities(tenant).map(e => e.entity))
       const edges = deps
-        .edges()
+        .edges(tenant)
         .filter(edge => own === undefined || (own.has(edge.source) && own.has(edge.target)))
         .map(({ source, target, lastSeenMs }) => ({ source, target, lastSeen: isoTime(lastSeenMs) }))
       const nodes = [...new Set(edges.flatMap(edge => [edge.source, edge.target]))].sort()

@@ -38,6 +38,7 @@ interface Wanted {
   readonly fromMs: number
   readonly toMs: number
   readonly format: WindowFormat
+  readonly tenant: string | undefined
   matches(meta: SeriesMeta): boolean
 }
 
@@ -68,6 +69,7 @@ export function windowRoutes(app: FastifyInstance, deps: ServeDeps): void {
         fromMs: from ?? -Infinity,
         toMs: to ?? Infinity,
         format,
+        tenant,
         matches: meta =>
           (tenant === undefined || meta.tenant === tenant) && isEntity(meta.entity) && isMetric(meta.metric),
       })
@@ -132,11 +134,12 @@ async function* rowsOf(deps: ServeDeps, wanted: Wanted): AsyncGenerator<WindowRo
 }
 
 /** What the index knows to have been strange in that time. Those still open are as they are now. */
-async function spansOf(deps: ServeDeps, { fromMs, toMs }: Wanted): Promise<StrangeSpans> {
+async function spansOf(deps: ServeDeps, { fromMs, toMs, tenant }: Wanted): Promise<StrangeSpans> {
   const spans = new StrangeSpans()
   const time = {
     ...(Number.isFinite(fromMs) ? { fromMs } : {}),
     ...(Number.isFinite(toMs) ? { toMs } : {}),
+    ...(tenant === undefined ? {} : { tenant }),
     limit: PAGE,
   }
   const ended: Anomaly[] = []

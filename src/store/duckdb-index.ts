@@ -136,8 +136,8 @@ export class DuckDbIndex implements RecordIndex {
       .sort(compareSimilar)
   }
 
-  async changes(limit: number): Promise<Change[]> {
-    return (await this.#read(changesStatement(limit, SCHEMA))).map(({ body }) => JSON.parse(body))
+  async changes(limit: number, tenant?: string): Promise<Change[]> {
+    return (await this.#read(changesStatement(limit, SCHEMA, tenant))).map(({ body }) => JSON.parse(body))
   }
 
   apply(lines: readonly RecordLine[], source?: RecordSource): Promise<void> {

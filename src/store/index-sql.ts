@@ -68,9 +68,14 @@ export function anomaliesStatement(query: AnomalyQuery, schema: string, engine: 
   return page(`${schema}.anomalies d`, wanted, query, 'd')
 }
 
-export function changesStatement(limit: number, schema: string): Statement {
+/** Changes recorded before they had a tenant are of `default`. */
+export function changesStatement(limit: number, schema: string, tenant: string | undefined): Statement {
+  const where = tenant === undefined ? '' : ` WHERE coalesce(body->>'tenant', 'default') = $1`
   const order = 'detected_ms DESC, id DESC'
-  return { text: `SELECT body FROM ${schema}.changes ORDER BY ${order} LIMIT ${pageSize(limit)}`, values: [] }
+  return {
+    text: `SELECT body FROM ${schema}.changes${where} ORDER BY ${order} LIMIT ${pageSize(limit)}`,
+    values: tenant === undefined ? [] : [textOf(tenant)],
+  }
 }
 
 export function disruptionStatement(id: string, schema: string): Statement {

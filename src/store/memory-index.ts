@@ -1,5 +1,5 @@
 import type { Anomaly } from '../core/anomaly.ts'
-import type { Change } from '../core/change.ts'
+import { type Change, tenantOfChange } from '../core/change.ts'
 import type { Disruption } from '../core/disruption.ts'
 import type {
   AnomalyQuery,
@@ -191,10 +191,11 @@ export class MemoryIndex implements RecordIndex {
     return found.sort(compareSimilar).slice(0, pageSize(limit))
   }
 
-  async changes(limit: number): Promise<Change[]> {
-    const newest = [...this.#changes.values()].sort(
-      (a, b) => b.timeMs - a.timeMs || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0),
+  async changes(limit: number, tenant?: string): Promise<Change[]> {
+    const wanted = [...this.#changes.values()].filter(
+      one => tenant === undefined || tenantOfChange(one) === tenant,
     )
+    const newest = wanted.sort((a, b) => b.timeMs - a.timeMs || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0))
     return newest.slice(0, pageSize(limit))
   }
 

@@ -112,8 +112,8 @@ export class PostgresIndex implements RecordIndex {
       .sort(compareSimilar)
   }
 
-  async changes(limit: number): Promise<Change[]> {
-    const found = await this.#read<Change>(changesStatement(limit, this.#options.schema))
+  async changes(limit: number, tenant?: string): Promise<Change[]> {
+    const found = await this.#read<Change>(changesStatement(limit, this.#options.schema, tenant))
     return found.map(({ body }) => body)
   }
 

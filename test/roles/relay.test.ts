@@ -37,7 +37,10 @@ describe('changes on their way to the stage', () => {
   it('keeps the id that a gateway has told', () => {
     const change = { id: 'chg_from_a_cloudevent', timeMs: at - 5, ...PLAIN, untilMs: at + 5 }
     const headers = { 'content-type': 'application/json', [HEADERS.tenant]: 'acme' }
-    expect(read(message(changeLine(change), headers))).toEqual({ tenant: 'acme', changes: [change] })
+    expect(read(message(changeLine(change), headers))).toEqual({
+      tenant: 'acme',
+      changes: [{ ...change, tenant: 'acme' }],
+    })
     expect(relayed(stored(message(changeLine(change), headers)), 3)).toMatchObject({
       partition: partitionOf('acme', 3),
       timestampMs: at,

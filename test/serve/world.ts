@@ -1,5 +1,5 @@
 import type { Anomaly } from '../../src/core/anomaly.ts'
-import { type Change, changeOf } from '../../src/core/change.ts'
+import { type Change, changeOf, ofTenant } from '../../src/core/change.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../../src/core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../../src/core/envelope.ts'
 import { ForeshockError } from '../../src/core/errors.ts'
@@ -152,7 +152,7 @@ export function world(): World {
       for (const line of lines) {
         const change = changeOf(JSON.parse(line), parts => parts.join())
         if (typeof change === 'string') throw new Error(change)
-        state.changes.push(change)
+        state.changes.push(ofTenant(change, envelope.tenant))
       }
       return { ...EMPTY_RECEIPT, samples: lines.length }
     },
@@ -173,8 +173,9 @@ export function world(): World {
     drill: question => drillRows(question, Number),
     drillSeries: question => drillLive(series, history, question),
     drillDisruption: (disruption, windows) => drillDisruption(series, history, disruption, windows),
-    explain: (atMs, lookbackMs) =>
+    explain: (atMs, lookbackMs, tenant) =>
       state.anomalies
+        .filter(a => tenant === undefined || a.tenant === tenant)
         .filter(a => a.startMs <= atMs && a.endMs >= atMs - lookbackMs)
         .map((a, i) => ({
           rank: i + 1,
