@@ -56,3 +56,45 @@ it('forgets learned calls that were not seen for long, keeps given ones, and tak
   expect(graph.expire(1e9)).toEqual([0])
   expect(graph.size).toBe(2)
 })
+
+it('tells a tenant of calls that its own series told of, and of those that were given', () => {
+  const graph = new CallGraph(10)
+  graph.add('a', 'b', 10, false, 'acme')
+  graph.add('a', 'b', 90, false, 'globex')
+  graph.add('b', 'c', 20, false, 'globex')
+  graph.add('c', 'd', 0, true)
+  const of = (tenant?: string) => graph.edges(tenant).map(one => [one.source + one.target, one.lastSeenMs])
+  expect(of()).toEqual([
+    ['ab', 90],
+    ['bc', 20],
+    ['cd', 0],
+  ])
+  expect(of('acme')).toEqual([
+    ['ab', 10],
+    ['cd', 0],
+  ])
+  expect(of('globex')).toEqual([
+    ['ab', 90],
+    ['bc', 20],
+    ['cd', 0],
+  ])
+  expect(of('other')).toEqual([['cd', 0]])
+  graph.add('c', 'd', 70, false, 'globex')
+  expect(of('acme')).toEqual([
+    ['ab', 10],
+    ['cd', 0],
+  ])
+  const again = new CallGraph(10)
+  for (const { source, target, lastSeenMs, given, tenant } of graph.kept())
+    again.add(source, target, lastSeenMs, given, tenant)
+  expect(again.kept()).toEqual(graph.kept())
+  graph.expire(50)
+  expect(of('acme')).toEqual([['cd', 0]])
+  expect(of('globex')).toEqual([
+    ['ab', 90],
+    ['cd', 70],
+  ])
+  expect(graph.callees('a')).toEqual(['b'])
+  expect(graph.callees('b')).toEqual([])
+  expect(graph.size).toBe(2)
+})

@@ -218,6 +218,21 @@ function filters({ fresh, runs }: IndexSubject): void {
     expect([...(await index.position())]).toEqual([])
   })
 
+  it("gives a tenant's changes only, and those recorded before they had one to default", async () => {
+    const index = await fresh()
+    const entries = ['acme', undefined, 'globex', 'acme'].map((tenant, i) =>
+      changed(`chg_${i}`, { timeMs: BASE_MS + i, ...(tenant === undefined ? {} : { tenant }) }),
+    )
+    await index.apply(lines(entries))
+    const idsOf = async (tenant: string, limit = 10) =>
+      (await index.changes(limit, tenant)).map(one => one.id)
+    expect(await idsOf('acme')).toEqual(['chg_3', 'chg_0'])
+    expect(await idsOf('acme', 1)).toEqual(['chg_3'])
+    expect(await idsOf('default')).toEqual(['chg_1'])
+    expect(await idsOf("x' OR '1'='1")).toEqual([])
+    expect(await index.changes(10)).toHaveLength(4)
+  })
+
   it('keeps the newest changes, each once', async () => {
     const index = await fresh()
     const entries = Array.from({ length: 5 }, (_, i) => changed(`chg_${i}`, { timeMs: BASE_MS + i }))
