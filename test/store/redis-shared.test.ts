@@ -84,7 +84,7 @@ describe.skipIf(!server)('on one server', async () => {
   })
 
   it('series that are not seen again make room after two spans at most', async () => {
-    const spanMs = 250
+    const spanMs = 500
     const quota = new RedisQuota({ connection: a, spanMs })
     const count = (...some: bigint[]) => quota.countSeries('spans', BigUint64Array.from(some), 2)
     const nextSpan = () => wait(spanMs - (Date.now() % spanMs) + 10)
