@@ -57,6 +57,7 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
     drill: question => drillRows(question, parseTime),
     rejects,
     events,
+    rates: ports.rates,
     telemetry,
     ready,
     audit: (who, action, detail) => {
