@@ -154,6 +154,7 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     producer,
     index: engines.index,
     board,
+    rates: engines.rates,
     events,
     rates: engines.rates,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
