@@ -16,18 +16,44 @@ const options = { warmUpS: 600, isLong: true, failures: [] }
 const flat = (s: number) => 200 + ((s * 7919) % 13)
 
 it('flat passes, also after a warm-up that grew', () => {
-  expect(judged(looks(flat, () => 3), options)).toMatchObject({ good: true, why: [] })
-  expect(judged(looks(s => flat(s) - Math.max(0, 100 - s / 6), () => 3), options).good).toBe(true)
+  expect(
+    judged(
+      looks(flat, () => 3),
+      options,
+    ),
+  ).toMatchObject({ good: true, why: [] })
+  expect(
+    judged(
+      looks(
+        s => flat(s) - Math.max(0, 100 - s / 6),
+        () => 3,
+      ),
+      options,
+    ).good,
+  ).toBe(true)
 })
 
 it('memory that grows by more than 5 % is found, but not in a short run', () => {
-  const leak = looks(s => flat(s) + s / 60, () => 3)
+  const leak = looks(
+    s => flat(s) + s / 60,
+    () => 3,
+  )
   expect(judged(leak, options).why).toEqual([expect.stringMatching(/^scorer grew by \d/)])
   expect(judged(leak, { ...options, isLong: false }).good).toBe(true)
 })
 
 it('lag that grows, a failure and a run without an end of the warm-up are found', () => {
-  expect(judged(looks(flat, s => s), options).why).toEqual([expect.stringMatching(/^lag grew/)])
-  expect(judged(looks(flat, () => 3), { ...options, failures: ['503: away'] }).why).toEqual(['503: away'])
+  expect(
+    judged(
+      looks(flat, s => s),
+      options,
+    ).why,
+  ).toEqual([expect.stringMatching(/^lag grew/)])
+  expect(
+    judged(
+      looks(flat, () => 3),
+      { ...options, failures: ['503: away'] },
+    ).why,
+  ).toEqual(['503: away'])
   expect(judged(looks(flat, () => 3).slice(0, 20), options).good).toBe(false)
 })

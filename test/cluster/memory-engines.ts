@@ -35,6 +35,7 @@ export function sharedMemory(samples: number, anomalies: number): SharedMemory {
     board: new MemoryBoard(),
     directory: new MemoryDirectory(),
     quotas: new MemoryQuota(),
+    rates: new MemoryRates(),
     silences: new MemorySilences(),
     index: new MemoryIndex(),
   }
