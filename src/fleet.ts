@@ -154,7 +154,6 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     producer,
     index: engines.index,
     board,
-    rates: engines.rates,
     events,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
     rejects,

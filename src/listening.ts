@@ -1,7 +1,7 @@
-import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/schema.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { ApiKey } from './serve/auth.ts'
+import type { HttpService } from './serve/deps.ts'
 
 /** A running service. */
 export interface Service {
@@ -20,7 +20,7 @@ export function apiKeys(config: Config): ApiKey[] {
   }))
 }
 
-export async function listen(app: FastifyInstance, { server }: Config): Promise<void> {
+export async function listen(app: HttpService, { server }: Config): Promise<void> {
   try {
     await app.listen({ host: server.host, port: server.port })
   } catch (error) {

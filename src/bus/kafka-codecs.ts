@@ -83,6 +83,19 @@ export function lz4Frame(bytes: Uint8Array): Buffer {
   return out.subarray(0, end + 4)
 }
 
+/** Most bytes that blocks of 64 KiB from `start` on become. */
+function lz4Most(bytes: Buffer, start: number, checksumBytes: number): number {
+  let most = 0
+  for (let at = start; at + 4 <= bytes.length; ) {
+    const word = bytes.readUInt32LE(at)
+    if (word === 0) break
+    const size = word % LZ4_STORED
+    most += word >= LZ4_STORED ? size : LZ4_BLOCK
+    at += 4 + size + checksumBytes
+  }
+  return most
+}
+
 /** Reads frames of any LZ4 writer; checksums are not looked at, since Kafka's own covers the batch. */
 export function lz4Unframe(bytes: Buffer, limit = INFLATED_MAX): Buffer {
   if (bytes.length < LZ4_HEADER.length || bytes.readUInt32LE(0) !== 0x184d2204)
@@ -92,7 +105,10 @@ export function lz4Unframe(bytes: Buffer, limit = INFLATED_MAX): Buffer {
   if (flags >> 6 !== 1 || blockMax < LZ4_BLOCK) throw unreadable('lz4: the header is of another version')
   const blockChecksums = (flags & 0x10) !== 0 ? 4 : 0
   let at = 7 + ((flags & 0x08) !== 0 ? 8 : 0) + ((flags & 0x01) !== 0 ? 4 : 0)
-  let out = Buffer.allocUnsafe(Math.min(limit, Math.max(LZ4_BLOCK, 4 * bytes.length)))
+  // Java's blocks are small: their number says within one how large it becomes. Of large ones a guess is made, and grown.
+  const guess =
+    blockMax === LZ4_BLOCK ? lz4Most(bytes, at, blockChecksums) : Math.max(LZ4_BLOCK, 4 * bytes.length)
+  let out = Buffer.allocUnsafe(Math.min(limit, guess))
   let length = 0
   for (;;) {
     if (at + 4 > bytes.length) throw unreadable('lz4: the frame is cut short')

@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify'
 import { partitionOf } from '../bus/partition-of.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../core/clock.ts'
@@ -15,7 +14,7 @@ import { publicScore } from '../detectors/severity.ts'
 import { drillRows } from '../disruptions/drill.ts'
 import { drillDisruption, drillLive } from '../disruptions/drill-live.ts'
 import { parseTime } from '../ingest/time.ts'
-import type { ServeDeps, ServeOptions } from '../serve/deps.ts'
+import type { HttpService, ServeDeps, ServeOptions } from '../serve/deps.ts'
 import { buildServer } from '../serve/server.ts'
 import { openWindowFile } from '../store/window-file.ts'
 import { auditMessage, maintenanceMessage } from './stage-orders.ts'
@@ -47,7 +46,7 @@ const ORDER_LOOK_MS = 20
 export class StageLive {
   readonly #ports: StageLivePorts
   readonly #options: ServeOptions
-  readonly #services = new Map<StagePartition, { readonly app: FastifyInstance | undefined }>()
+  readonly #services = new Map<StagePartition, { readonly app: HttpService | undefined }>()
 
   constructor(ports: StageLivePorts, options: ServeOptions) {
     this.#ports = ports
@@ -55,7 +54,7 @@ export class StageLive {
   }
 
   /** Who answers for a partition; undefined when it is held elsewhere, or is being made ready. */
-  find(part: string): FastifyInstance | undefined {
+  find(part: string): HttpService | undefined {
     const stage = this.#ports.held().find(one => String(one.partition) === part)
     if (stage === undefined) return undefined
     const known = this.#services.get(stage)

@@ -22,6 +22,9 @@ import type { ApiKey } from './auth.ts'
 import type { ExperimentService } from './experiment-routes.ts'
 import type { LiveHolders } from './forward.ts'
 
+/** A service that was built, to be listened with or mounted. */
+export type HttpService = FastifyInstance
+
 export interface EventListener {
   /** Hands an event on; false when no more can be taken until `drained` of the subscription is called. */
   readonly send: (event: DisruptionEvent) => boolean
