@@ -155,6 +155,7 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     index: engines.index,
     board,
     events,
+    rates: engines.rates,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
     rejects,
     telemetry,
