@@ -156,7 +156,6 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     board,
     rates: engines.rates,
     events,
-    rates: engines.rates,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
     rejects,
     telemetry,
