@@ -8,6 +8,7 @@ import { systemClock } from './core/clock.ts'
 import type { Logger } from './core/logger.ts'
 import type {
   Board,
+  Channel,
   CheckpointStores,
   Directory,
   QuotaKeeper,
@@ -19,6 +20,7 @@ import type { Streams } from './core/stream.ts'
 import type { Probe } from './roles/health.ts'
 import { PostgresIndex } from './store/postgres-index.ts'
 import { RedisBoard } from './store/redis-board.ts'
+import { RedisChannel } from './store/redis-channel.ts'
 import { RedisCheckpointStores } from './store/redis-checkpoints.ts'
 import { RedisConnection } from './store/redis-connection.ts'
 import { RedisDirectory } from './store/redis-directory.ts'
@@ -31,6 +33,8 @@ export interface Engines {
   readonly streams: Streams
   readonly checkpoints: CheckpointStores
   readonly board: Board
+  /** Carries hints that something is new; nothing rests on it. */
+  readonly channel: Channel
   readonly directory: Directory
   readonly quotas: QuotaKeeper
   readonly rates: RateCounter
@@ -68,12 +72,14 @@ export function openEngines(cluster: ClusterConfig, member: string, logger: Logg
     new RedisQuota({ connection }),
     new RedisRates({ connection }),
     new RedisSilences({ connection }),
+    new RedisChannel({ connection }),
   ] as const
-  const [board, directory, quotas, rates, silences] = shared
+  const [board, directory, quotas, rates, silences, channel] = shared
   return {
     streams,
     checkpoints: new RedisCheckpointStores({ connection, onWarning }),
     board,
+    channel,
     directory,
     quotas,
     rates,

@@ -14,7 +14,7 @@ import { VERSION } from './core/version.ts'
 import { type Engines, openEngines } from './engines.ts'
 import { apiKeys, listen, type Service, urlOf } from './listening.ts'
 import { admission } from './roles/admission.ts'
-import { BoardView } from './roles/board-view.ts'
+import { BoardView, withNews } from './roles/board-view.ts'
 import { foreignSplitter } from './roles/foreign.ts'
 import { gatewayDeps } from './roles/gateway.ts'
 import { GatewayEvents } from './roles/gateway-events.ts'
@@ -145,6 +145,7 @@ async function openGateway(process: Process): Promise<ServeDeps> {
   const board = new BoardView(engines.board, engines.silences)
   stops.push(() => board.stop())
   await board.refresh()
+  await board.listen(engines.channel)
   health.add(() => (board.problem === undefined ? [] : [board.problem]))
   const events = await GatewayEvents.open(streams, logger)
   stops.push(() => events.close())
@@ -154,8 +155,8 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     producer,
     index: engines.index,
     board,
-    events,
     rates: engines.rates,
+    events,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
     rejects,
     telemetry,
@@ -187,12 +188,12 @@ async function startScorer(process: Process): Promise<void> {
 
 async function startStage(process: Process, url: string, held: { live?: StageLive }): Promise<void> {
   const { config, cluster, member, engines, telemetry, rejects, logger, health, serving, stops } = process
-  const { streams, checkpoints, board, directory, index } = engines
+  const { streams, checkpoints, board, channel, directory, index } = engines
   const stage = new Stage({
     config,
     streams,
     checkpoints,
-    board,
+    board: withNews(board, channel),
     directory,
     telemetry,
     logger,

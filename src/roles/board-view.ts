@@ -1,5 +1,5 @@
 import type { Disruption } from '../core/disruption.ts'
-import type { Board, SharedSilences } from '../core/ports.ts'
+import type { Board, Channel, SharedSilences } from '../core/ports.ts'
 import type { Silence } from '../core/silence.ts'
 import { alertLabels } from '../publish/alertmanager-sink.ts'
 import { silences } from '../publish/silences.ts'
@@ -9,9 +9,24 @@ import { every, type Timer } from '../upkeep.ts'
 const BOARD_MS = 1000
 const SILENCES_MS = 5000
 
+const NEWS = 'board'
+
+/** The board, with a word to every gateway that it is new. Who misses the word reads the board soon anyway. */
+export function withNews(board: Board, channel: Channel): Board {
+  return {
+    publish: async (shard, disruptions) => {
+      await board.publish(shard, disruptions)
+      await channel.publish(NEWS, shard).catch(() => {})
+    },
+    list: tenant => board.list(tenant),
+    shards: () => board.shards(),
+    close: () => board.close(),
+  }
+}
+
 /**
- * The board of the fleet as a gateway shows it: read again and again, so that a question for it costs nothing. While the
- * engine is away it stays as it was last.
+ * The board of the fleet as a gateway shows it: read again and again, and at once when it is said to be new, so that a
+ * question for it costs nothing. While the engine is away it stays as it was last.
  */
 export class BoardView {
   readonly #board: Pick<Board, 'list' | 'shards'>
@@ -47,6 +62,11 @@ export class BoardView {
     if (this.#active.length === 0) return one
     const labels = alertLabels(one)
     return this.#active.some(silence => silences(silence, labels)) ? { ...one, silenced: true } : one
+  }
+
+  /** Reads the board at once whenever `withNews` says that it is new. */
+  listen(channel: Channel): Promise<void> {
+    return channel.subscribe(NEWS, () => void this.refresh())
   }
 
   async refresh(): Promise<void> {

@@ -40,7 +40,7 @@ export interface GatewayPorts {
 
 /** What the HTTP service of a gateway reads from and hands on to. */
 export function gatewayDeps(ports: GatewayPorts): ServeDeps {
-  const { config, board, rates, events, holders, rejects, telemetry, clock, ready } = ports
+  const { config, board, events, holders, rejects, telemetry, clock, ready } = ports
   return {
     ...HELD_ELSEWHERE,
     get series(): never {
@@ -57,7 +57,7 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
     drill: question => drillRows(question, parseTime),
     rejects,
     events,
-    rates,
+    rates: ports.rates,
     telemetry,
     ready,
     audit: (who, action, detail) => {

@@ -3,6 +3,7 @@ import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { TOPICS } from '../../src/core/stream.ts'
 import type { Engines } from '../../src/engines.ts'
 import { MemoryBoard } from '../../src/store/memory-board.ts'
+import { MemoryChannel } from '../../src/store/memory-channel.ts'
 import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores.ts'
 import { MemoryDirectory } from '../../src/store/memory-directory.ts'
 import { MemoryIndex } from '../../src/store/memory-index.ts'
@@ -33,6 +34,7 @@ export function sharedMemory(samples: number, anomalies: number): SharedMemory {
   const shared = {
     checkpoints: new MemoryCheckpointStores(),
     board: new MemoryBoard(),
+    channel: new MemoryChannel(),
     directory: new MemoryDirectory(),
     quotas: new MemoryQuota(),
     rates: new MemoryRates(),

@@ -44,6 +44,7 @@ const PEERS = {
   postgres: { variable: 'FORESHOCK_POSTGRES', commands: ['pg_ctl'], package: 'postgresql' },
 } as const
 export type PeerName = keyof typeof PEERS
+export const PEER_NAMES = Object.keys(PEERS) as PeerName[]
 
 const READY_MS = 60_000
 const INSTALL_MS = 600_000
