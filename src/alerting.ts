@@ -76,8 +76,8 @@ function eventsOf(file: string, zone: string, where: string) {
   return events
 }
 
-function matchOf({ series, metric, group }: SeriesMatch): SeriesMatch {
-  return { series, metric, group }
+function matchOf({ series, tenant, metric, group }: SeriesMatch): SeriesMatch {
+  return { series, tenant, metric, group }
 }
 
 /** `from`, `to` and `every` as times on the zone's clocks. */

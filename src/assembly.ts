@@ -1,4 +1,5 @@
 import { calendarOf, maintenanceOf, policyOptions } from './alerting.ts'
+import { seriesLimits } from './config/quota.ts'
 import type { Config } from './config/schema.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
 import type { ForeshockError } from './core/errors.ts'
@@ -65,10 +66,12 @@ function detectorsOf(
 
 /** What decides results, and nothing else: two runs with one digest give the same numbers. */
 export function configDigest(config: Config): string {
-  const { ingest, features, detection, disruptions, maintenance } = config
+  const { ingest, features, detection, disruptions, maintenance, tenants } = config
+  const quotas =
+    seriesLimits(tenants) && Object.entries(tenants).map(([name, { quota }]) => [name, quota?.series])
   // What a calendar file says decides, not how it is called.
   const told = { ...detection, calendar: calendarOf(detection) }
-  return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection: told, disruptions, maintenance }))}`
+  return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection: told, disruptions, maintenance, quotas }))}`
 }
 
 /** What the configuration says of reading samples. */
@@ -124,7 +127,7 @@ export function assemble(
   models?: ModelsPort,
 ): Assembled {
   const { features, detection } = config
-  const series = new SeriesTable(config.ingest.maxSeries)
+  const series = new SeriesTable(config.ingest.maxSeries, seriesLimits(config.tenants))
   const context = { series, rejects, stepMs: features.step }
   const history = historyOf(config, context)
   const options = {

@@ -21,6 +21,7 @@ import { apiKeys, listen, type Service, urlOf } from './listening.ts'
 import { ended, orphans } from './orphans.ts'
 import { Pipeline } from './pipeline.ts'
 import { ConfigurationMemory, reconciled } from './reconcile.ts'
+import { SampleQuotas } from './sample-quotas.ts'
 import { assertBindable } from './serve/auth.ts'
 import { buildServer } from './serve/server.ts'
 import { openEmbeddedIndex } from './store/embedded-index.ts'
@@ -180,6 +181,7 @@ export async function startService(
     experiments,
     openSurprise,
     inbox,
+    quotas: new SampleQuotas(config.tenants, systemClock),
     index,
     changes,
     rejects,

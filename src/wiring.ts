@@ -27,6 +27,7 @@ import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
 import { EventStream } from './publish/event-stream.ts'
 import { FanOut } from './publish/fan-out.ts'
 import { WebhookSink } from './publish/webhook-sink.ts'
+import type { SampleQuotas } from './sample-quotas.ts'
 import type { ServeDeps, ServedModel, ServeOptions } from './serve/deps.ts'
 import type { GrpcService } from './serve/grpc.ts'
 import { ModelLedger } from './store/model-ledger.ts'
@@ -144,6 +145,7 @@ export interface Wired {
   readonly experiments: Experiments
   readonly parts: Assembled
   readonly inbox: Inbox
+  readonly quotas: SampleQuotas
   readonly index: RecordIndex
   readonly changes: ReadonlyMap<string, Change>
   readonly openSurprise: number
@@ -178,7 +180,7 @@ export function serveDeps(wired: Wired): ServeDeps {
     close: () => index.close(),
   }
   return {
-    submit: envelope => inbox.submit(envelope),
+    submit: envelope => wired.quotas.submit(envelope, one => inbox.submit(one)),
     index: shownIndex,
     board: () => parts.disruptions.board().map(shown),
     anomalies: () => parts.scoring.anomalies(),

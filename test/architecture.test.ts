@@ -81,6 +81,7 @@ const TOP = [
   'upkeep',
   'warm-up',
   'reconcile',
+  'sample-quotas',
   'roles',
   'fleet',
   'engines',

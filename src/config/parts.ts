@@ -91,6 +91,7 @@ export const warmUpSchema = z
 export const word = z.string().min(1).max(512)
 /** Which series: globs, `*` stands for any text; `group` is an entity, or labels by name. */
 export const matchShape = {
+  tenant: word.optional(),
   series: word.optional(),
   metric: word.optional(),
   group: z.union([word, z.record(word, word)]).optional(),
@@ -111,8 +112,8 @@ export const alertRuleSchema = z
     refractory: duration.optional(),
     ignore: z.boolean().optional(),
   })
-  .refine(rule => (rule.series ?? rule.metric ?? rule.group) !== undefined, {
-    message: 'name a series, metric or group, `*` stands for any text',
+  .refine(rule => (rule.series ?? rule.metric ?? rule.group ?? rule.tenant) !== undefined, {
+    message: 'name a series, metric or group, or a tenant, `*` stands for any text',
   })
 
 const everySchema = word

@@ -147,7 +147,7 @@ export const configSchema = z.strictObject({
       .default([]),
     alertmanagers: z.array(z.strictObject({ url: z.url() })).default([]),
   }),
-  /** What tenants of a fleet may send, by name; `*` is every tenant that is not named. */
+  /** What tenants may send, by name; `*` is every tenant that is not named. */
   tenants: z
     .record(
       z.string().regex(/^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,63})$/, 'must be the name of a tenant, or *'),
@@ -156,7 +156,10 @@ export const configSchema = z.strictObject({
           .strictObject({
             /** Beyond it bodies are answered 429. */
             samplesPerSecond: z.coerce.number().positive().optional(),
-            /** Series as senders send them, in the last hour or two; samples of others are refused. */
+            /**
+             * Samples of further series are refused. A fleet counts series as senders send them, in the last hour or two;
+             * one process those that it scores.
+             */
             series: count.optional(),
           })
           .optional(),

@@ -78,6 +78,10 @@ export const ERRORS = {
     cause: 'a tenant sends or asks for more than it may',
     remedy: 'send less, or raise the quota named in the message',
   },
+  FS_ONE_PROCESS_ONLY: {
+    cause: 'what is asked for is there in one process, and not in a fleet',
+    remedy: 'ask a service that is configured without a section `cluster`',
+  },
   FS_AWAY: {
     cause: 'a part of the fleet that this needs cannot be reached now',
     remedy: 'try again as Retry-After says; /readyz and the log say what is away',
@@ -93,9 +97,26 @@ export type ErrorCode = keyof typeof ERRORS
 /** An error with a code from the catalogue. */
 export class ForeshockError extends Error {
   readonly code: ErrorCode
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  /** When it is worth coming back, where that is known, ms. */
+  readonly retryAfterMs: number | undefined
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: ErrorOptions & { readonly retryAfterMs?: number | undefined },
+  ) {
     super(message, options)
     this.name = 'ForeshockError'
     this.code = code
+    this.retryAfterMs = options?.retryAfterMs
   }
+}
+
+/** A tenant has sent more than it may, and may send again after so many ms. */
+export function quotaExceeded(tenant: string, retryAfterMs: number): ForeshockError {
+  return new ForeshockError(
+    'FS_QUOTA',
+    `tenant ${tenant} sends more samples than tenants.${tenant}.quota.samplesPerSecond (or that of *) allows: ` +
+      `come back in ${Math.ceil(retryAfterMs)} ms`,
+    { retryAfterMs },
+  )
 }

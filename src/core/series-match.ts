@@ -4,6 +4,8 @@ import type { SeriesMeta } from './series.ts'
 export interface SeriesMatch {
   /** Glob over the series key. */
   readonly series?: string | undefined
+  /** Glob over the tenant. */
+  readonly tenant?: string | undefined
   /** Glob over the metric name. */
   readonly metric?: string | undefined
   /** Glob over the entity, or globs by label; `tenant` and `entity` may stand among them as labels of every series. */
@@ -29,14 +31,17 @@ export function globOf(pattern: string | undefined): (text: string) => boolean {
   }
 }
 
-export function matcherOf({ series, metric, group }: SeriesMatch): (meta: SeriesMeta) => boolean {
-  const [key, name] = [globOf(series), globOf(metric)]
+export function matcherOf({ series, tenant, metric, group }: SeriesMatch): (meta: SeriesMeta) => boolean {
+  const [key, name, holder] = [globOf(series), globOf(metric), globOf(tenant)]
   const owners =
     typeof group === 'string' || group === undefined
       ? [{ label: 'entity', fits: globOf(group) }]
       : Object.entries(group).map(([label, pattern]) => ({ label, fits: globOf(pattern) }))
   return meta =>
-    key(meta.key) && name(meta.metric) && owners.every(({ label, fits }) => fits(labelOf(meta, label)))
+    key(meta.key) &&
+    name(meta.metric) &&
+    holder(meta.tenant) &&
+    owners.every(({ label, fits }) => fits(labelOf(meta, label)))
 }
 
 /** A label that is absent counts as ''. */

@@ -39,11 +39,27 @@ export class SeriesTable {
   readonly #rows = new Map<string, number>()
   readonly #metas: (SeriesMeta | undefined)[] = []
   readonly #free: number[] = []
+  /** Series held by tenant; those without any are not in it. */
+  readonly #held = new Map<string, number>()
+  readonly #limitOf: ((tenant: string) => number) | undefined
   #keys: string[] | undefined
 
-  /** `limit`: the most series held at once. */
-  constructor(limit = 1_000_000) {
+  /** `limit`: the most series held at once; `limitOf`: the most of a tenant. */
+  constructor(limit = 1_000_000, limitOf?: (tenant: string) => number) {
     this.limit = limit
+    this.#limitOf = limitOf
+  }
+
+  /** Series of a tenant held now. */
+  heldBy(tenant: string): number {
+    return this.#held.get(tenant) ?? 0
+  }
+
+  /** Why a tenant can have no further series, as rejects name it; undefined when it can. */
+  refusal(tenant: string): 'series-limit' | 'tenant-series-limit' | undefined {
+    if (this.#rows.size >= this.limit) return 'series-limit'
+    if (this.#limitOf && this.heldBy(tenant) >= this.#limitOf(tenant)) return 'tenant-series-limit'
+    return undefined
   }
 
   /** Series held now. */
@@ -71,14 +87,15 @@ export class SeriesTable {
     return this.#metas[row] !== undefined
   }
 
-  /** The row of a series, made when new; −1 when the table is full. */
+  /** The row of a series, made when new; −1 when there is no room for it: see `refusal`. */
   intern(meta: SeriesMeta): number {
     const known = this.#rows.get(meta.key)
     if (known !== undefined) return known
-    if (this.#rows.size >= this.limit) return -1
+    if (this.refusal(meta.tenant) !== undefined) return -1
     const row = this.#free.pop() ?? this.#metas.length
     this.#metas[row] = meta
     this.#rows.set(meta.key, row)
+    this.#count(meta.tenant, 1)
     this.#keys = undefined
     return row
   }
@@ -88,6 +105,7 @@ export class SeriesTable {
     const meta = this.#metas[row]
     if (!meta) return
     this.#rows.delete(meta.key)
+    this.#count(meta.tenant, -1)
     this.#metas[row] = undefined
     this.#free.push(row)
     this.#keys = undefined
@@ -111,15 +129,23 @@ export class SeriesTable {
     return { metas: this.#metas.map(meta => meta ?? null), free: [...this.#free] }
   }
 
-  /** Replaces the content of an empty table. */
+  /** Replaces the content of an empty table. What is more than a tenant may have by now stays. */
   restore(from: { metas: (SeriesMeta | null)[]; free: number[] }): void {
     if (this.#metas.length > 0)
       throw new ForeshockError('FS_ASSERTION', 'a series table is restored only when empty')
     for (const [row, meta] of from.metas.entries()) {
       this.#metas[row] = meta ?? undefined
-      if (meta) this.#rows.set(meta.key, row)
+      if (!meta) continue
+      this.#rows.set(meta.key, row)
+      this.#count(meta.tenant, 1)
     }
     this.#free.push(...from.free)
     this.#keys = undefined
+  }
+
+  #count(tenant: string, change: number): void {
+    const held = this.heldBy(tenant) + change
+    if (held > 0) this.#held.set(tenant, held)
+    else this.#held.delete(tenant)
   }
 }

@@ -69,7 +69,7 @@ export interface RuleBook {
 
 /**
  * Which ruling a series has. Rules that name a series go before those that name a group, these before those that name a
- * metric only; among equals the one that names more, then the one that stands first. Every field is taken from the first
+ * metric, these before those that name a tenant only; among equals the one that names more, then the one that stands first. Every field is taken from the first
  * rule that sets it, so a rule with a budget alone leaves direction and floors to the others.
  */
 export class Rulings {
@@ -147,14 +147,17 @@ export class Rulings {
 }
 
 /** How metrics and the API call a rule. */
-export function ruleName({ series, metric, group }: AlertRule, at: number): string {
+export function ruleName({ series, tenant, metric, group }: AlertRule, at: number): string {
   const owners = typeof group === 'string' ? group : group === undefined ? '' : JSON.stringify(group)
-  return `rule ${at + 1}: ${[series, owners, metric].filter(part => part !== undefined && part !== '').join(' ')}`
+  const holder = tenant === undefined ? '' : `tenant ${tenant}`
+  const parts = [series, owners, metric, holder].filter(part => part !== undefined && part !== '')
+  return `rule ${at + 1}: ${parts.join(' ')}`
 }
 
-/** Series before group before metric, then by how much is named; of labels each counts. */
-function rank({ series, metric, group }: AlertRule): number {
+/** Series before group before metric before tenant alone, then by how much is named; of labels each counts. */
+function rank({ series, tenant, metric, group }: AlertRule): number {
   const owners = group === undefined ? 0 : typeof group === 'string' ? 1 : Object.keys(group).length
-  const named = Number(series !== undefined) + Number(metric !== undefined) + Math.min(owners, NAMED_MOST)
-  return (series !== undefined ? 0 : group !== undefined ? 1 : 2) * RANK_STEP - named
+  const also = [series, metric, tenant].filter(part => part !== undefined).length
+  const first = [series, group, metric].findIndex(part => part !== undefined)
+  return (first < 0 ? 3 : first) * RANK_STEP - also - Math.min(owners, NAMED_MOST)
 }

@@ -238,7 +238,8 @@ class ReplayReader {
 
   #refuse(file: string, row: number, timeMs: number): void {
     this.rejected++
-    this.#context.rejects.add('series-limit', `${file}, row ${row}: no room for its series`, timeMs)
+    const reason = this.#context.series.refusal('default') ?? 'series-limit'
+    this.#context.rejects.add(reason, `${file}, row ${row}: no room for its series`, timeMs)
   }
 }
 

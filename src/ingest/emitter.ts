@@ -72,25 +72,28 @@ export class Emitter {
     const series = this.#series
     // A gap of a series that never had a value says nothing.
     if (Number.isNaN(value)) return -1
-    if (table.row[wire] === ROW_REFUSED && series.size >= series.limit) return this.#refuse(wire)
+    const tenant = table.names[table.tenant[wire]]
+    if (table.row[wire] === ROW_REFUSED && series.refusal(tenant) !== undefined)
+      return this.#refuse(wire, tenant)
     const { metric, labels } = parseKey(table.texts[wire])
     const plan = table.plan[wire]
     const name = plan === PLAN.counter || plan === PLAN.delta ? `${metric}:rate` : metric
     const unit = table.names[table.unit[wire]]
-    const tenant = table.names[table.tenant[wire]]
     const row = series.intern(metaOf(tenant, name, labels, unit, this.#options))
-    if (row < 0) return this.#refuse(wire)
+    if (row < 0) return this.#refuse(wire, tenant)
     table.attach(wire, row)
     return row
   }
 
-  #refuse(wire: number): number {
+  #refuse(wire: number, tenant: string): number {
     this.#table.row[wire] = ROW_REFUSED
-    if (this.#tally.reject('series-limit')) {
-      this.#tally.explain(
-        'series-limit',
-        `${this.#table.texts[wire]}: ${this.#series.limit} series are held already`,
-      )
+    const reason = this.#series.refusal(tenant) ?? 'series-limit'
+    if (this.#tally.reject(reason)) {
+      const held =
+        reason === 'series-limit'
+          ? `${this.#series.limit} series are held already`
+          : `${this.#series.heldBy(tenant)} series of tenant ${tenant} are held already`
+      this.#tally.explain(reason, `${this.#table.texts[wire]}: ${held}`)
     }
     return ROW_REFUSED
   }

@@ -1,3 +1,4 @@
+import { type Quota, quotaOf } from '../config/quota.ts'
 import type { Config } from '../config/schema.ts'
 import type { QuotaKeeper } from '../core/ports.ts'
 import type { Admission } from './samples-producer.ts'
@@ -10,12 +11,10 @@ export function admission(
   quotas: QuotaKeeper,
 ): (tenant: string, samples: number, fresh: BigUint64Array) => Promise<Admission> | Admission {
   return (tenant, samples, fresh) => {
-    const { quota } = tenants[tenant] ?? tenants['*'] ?? {}
+    const quota = quotaOf(tenants, tenant)
     return quota === undefined ? PASSED : admitted(quotas, tenant, samples, fresh, quota)
   }
 }
-
-type Quota = NonNullable<Config['tenants'][string]['quota']>
 
 async function admitted(
   quotas: QuotaKeeper,

@@ -1,7 +1,26 @@
+import type { Quota } from '../config/quota.ts'
 import type { Config } from '../config/schema.ts'
 
 /** Entities do not spread evenly: a partition takes so much more than its even share of series. */
 const SERIES_SLACK = 1.25
+
+/** Gateways count series as senders send them, partitions as they are scored: a native histogram is five of these. */
+const SCORED_OF_ONE = 5
+/** The series of a tenant lie where its entities do: a partition takes so many even shares of them. */
+const TENANT_SLACK = 4
+/** Every partition takes so many series of a tenant, as far as its quota goes: all that a few entities have. */
+const TENANT_SERIES_LEAST = 10_000
+
+/**
+ * The quota of a tenant in one partition. Gateways count exactly and refuse first; this bounds what others write into the
+ * log directly, and must not refuse what gateways let pass.
+ */
+function tenantShare({ series, ...rest }: Quota, partitions: number): Quota {
+  if (series === undefined) return rest
+  const scored = series * SCORED_OF_ONE
+  const share = Math.max(TENANT_SERIES_LEAST, Math.ceil((TENANT_SLACK * scored) / partitions))
+  return { ...rest, series: Math.min(scored, share) }
+}
 
 /**
  * The configuration of one samples partition: in a fleet, limits say what all partitions hold together, and each has an
@@ -11,7 +30,7 @@ const SERIES_SLACK = 1.25
  */
 export function partitionShare(config: Config, partitions: number): Config {
   const share = (limit: number) => Math.ceil(limit / partitions)
-  const { ingest, features, detection, disruptions } = config
+  const { ingest, features, detection, disruptions, tenants } = config
   const { pool, multivariate, models } = detection
   return {
     ...config,
@@ -31,6 +50,12 @@ export function partitionShare(config: Config, partitions: number): Config {
       },
       models: { ...models, size: share(models.size) },
     },
+    tenants: Object.fromEntries(
+      Object.entries(tenants).map(([name, { quota, ...rest }]) => [
+        name,
+        quota === undefined ? rest : { ...rest, quota: tenantShare(quota, partitions) },
+      ]),
+    ),
     // What a partition sees of disruptions weighs its learning and is told to nobody.
     disruptions,
   }

@@ -1,6 +1,6 @@
 import { entityKey, partitionOf } from '../bus/partition-of.ts'
 import type { Envelope, Receipt } from '../core/envelope.ts'
-import { ForeshockError } from '../core/errors.ts'
+import { ForeshockError, quotaExceeded } from '../core/errors.ts'
 import type { Rejects } from '../core/rejects.ts'
 import { CONTENT, HEADERS, type StreamMessage, type StreamProducer, TOPICS } from '../core/stream.ts'
 import type { IntakeOptions } from '../ingest/options.ts'
@@ -137,10 +137,7 @@ export class SamplesProducer {
     try {
       const admission = await admit(envelope.tenant, receipt.samples + receipt.histograms, fresh)
       if (admission.retryAfterMs <= 0) return admission
-      throw new ForeshockError(
-        'FS_QUOTA',
-        `tenant ${envelope.tenant} sends more samples than it may: come back in ${Math.ceil(admission.retryAfterMs)} ms`,
-      )
+      throw quotaExceeded(envelope.tenant, admission.retryAfterMs)
     } catch (error) {
       this.#splitter.undo()
       throw error

@@ -12,6 +12,8 @@ export interface Problem {
   readonly detail: string
   readonly code: ErrorCode
   readonly instance: string
+  /** When it is worth coming back, where that is known. */
+  readonly retryAfterSeconds?: number
   readonly [extension: string]: unknown
 }
 
@@ -37,12 +39,21 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   FS_BUS_TOPIC: 503,
   FS_FENCED: 503,
   FS_QUOTA: 429,
+  FS_ONE_PROCESS_ONLY: 501,
   FS_AWAY: 503,
   FS_IO: 503,
 }
 
 /** A client mistake names what was wrong; a mistake of ours says only that it was ours. */
 const OURS = 'something went wrong on this side; the log has it under this request id'
+
+/** Answers of 500 and more that are no mistake of ours: they say what is. */
+const TOLD: ReadonlySet<ErrorCode> = new Set(['FS_AWAY', 'FS_ONE_PROCESS_ONLY'])
+
+/** Whether an answer of 500 or more is one that somebody here has to look at. */
+export function isFailure({ status, code }: Pick<Problem, 'status' | 'code'>): boolean {
+  return status >= 500 && code !== 'FS_OVERLOADED' && !TOLD.has(code)
+}
 
 export function problemOf(
   code: ErrorCode,
@@ -104,8 +115,11 @@ export function problemOfError(error: unknown, request: FastifyRequest): Problem
   const instance = request.url.split('?')[0].slice(0, 500)
   if (error instanceof ForeshockError) {
     const status = STATUS[error.code] ?? 500
-    const isTold = status < 500 || error.code === 'FS_AWAY'
-    return problemOf(error.code, isTold ? error.message : OURS, instance, status)
+    const isTold = status < 500 || TOLD.has(error.code)
+    const { retryAfterMs } = error
+    const extensions =
+      retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) }
+    return problemOf(error.code, isTold ? error.message : OURS, instance, status, extensions)
   }
   const thrown = error as FastifyError
   const errors = fieldErrors(thrown)
@@ -126,7 +140,8 @@ export function sendProblem(
   retryAfterSeconds: number,
 ): FastifyReply {
   reply.code(problem.status)
-  if (problem.status === 429 || problem.status === 503) reply.header('retry-after', retryAfterSeconds)
+  if (problem.status === 429 || problem.status === 503)
+    reply.header('retry-after', String(problem.retryAfterSeconds ?? retryAfterSeconds))
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="foreshock"')
   if (request.routeOptions.config.speaks === 'otlp') {
     const { contentType, body } = otlpErrorBody(

@@ -11,6 +11,7 @@ export const problemSchema = z.object({
   code: z.string().describe('FS_* code of the catalogue'),
   instance: z.string(),
   remedy: z.string(),
+  retryAfterSeconds: z.number().int().optional(),
   errors: z.array(z.object({ in: z.string(), field: z.string(), message: z.string() })).optional(),
 })
 

@@ -25,9 +25,10 @@ import { inferenceRoutes } from './inference-routes.ts'
 import { ingestRoutes, takeBytes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { modelIntake, modelRoutes } from './model-routes.ts'
+import { oneProcessRoutes } from './one-process-routes.ts'
 import { opsRoutes, type ProbeDeps, probeRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
-import { problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
+import { isFailure, problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
 import { rateStore } from './rate-store.ts'
 import { seriesRoutes } from './series-routes.ts'
@@ -85,7 +86,8 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     eventRoutes(scope, deps, settings)
     if (deps.models) modelRoutes(scope, deps, deps.models)
   })
-  await modelScopes(app, deps, settings)
+  if (deps.holders) oneProcessRoutes(app)
+  else await modelScopes(app, deps, settings)
   await app.register(async scope => prometheusRoutes(scope, deps, settings))
   opsRoutes(app, deps, settings)
   await docRoutes(app, settings.version)
@@ -154,8 +156,7 @@ function newServer(settings: Settings): FastifyInstance {
 function answerErrors(app: FastifyInstance, settings: Settings): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOfError(error, request)
-    if (problem.status >= 500 && problem.code !== 'FS_OVERLOADED' && problem.code !== 'FS_AWAY')
-      request.log.error({ err: error, requestId: request.id }, 'request failed')
+    if (isFailure(problem)) request.log.error({ err: error, requestId: request.id }, 'request failed')
     return sendProblem(request, reply, problem, settings.retryAfterSeconds)
   })
   app.setNotFoundHandler((request, reply) => {

@@ -17,11 +17,21 @@ export class TokenBucket {
 
   /** 0 when taken, else ms until there is something again. The rate may be another than before. */
   take(amount: number, ratePerSecond: number, nowMs: number): number {
-    const sinceMs = Math.max(0, nowMs - this.#atMs) // a clock that was set back fills nothing
-    this.#tokens = Math.min(ratePerSecond * BURST_SECONDS, this.#tokens + (sinceMs * ratePerSecond) / 1000)
-    this.#atMs = nowMs
+    this.#fill(ratePerSecond, nowMs)
     if (this.#tokens <= 0) return Math.max(1, Math.ceil((-this.#tokens * 1000) / ratePerSecond))
     this.#tokens -= amount
     return 0
+  }
+
+  /** Takes what has passed already, whatever there is. */
+  pay(amount: number, ratePerSecond: number, nowMs: number): void {
+    this.#fill(ratePerSecond, nowMs)
+    this.#tokens -= amount
+  }
+
+  #fill(ratePerSecond: number, nowMs: number): void {
+    const sinceMs = Math.max(0, nowMs - this.#atMs) // a clock that was set back fills nothing
+    this.#tokens = Math.min(ratePerSecond * BURST_SECONDS, this.#tokens + (sinceMs * ratePerSecond) / 1000)
+    this.#atMs = nowMs
   }
 }

@@ -1,0 +1,104 @@
+// Shows that a tenant has so many series and no more: further ones are refused and counted under their own reason, those it
+// has go on, others pay nothing, an eviction makes room, and a table that was restored anywhere goes on exactly the same.
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { assemble, configDigest } from '../../src/assembly.ts'
+import { parseConfig } from '../../src/config.ts'
+import { Rejects } from '../../src/core/rejects.ts'
+import { SeriesTable } from '../../src/core/series.ts'
+import { Bench } from './wire.ts'
+
+const T = 1_700_000_000_000
+const LIMITS: Readonly<Record<string, number>> = { acme: 2, default: 3 }
+const limitOf = (tenant: string) => LIMITS[tenant] ?? Number.POSITIVE_INFINITY
+const table = () => new SeriesTable(1000, limitOf)
+
+function send(bench: Bench, tenant: string, metrics: readonly string[], at = 0) {
+  const lines = metrics.map(metric =>
+    JSON.stringify({ metric, labels: { service: 's' }, time: T + at * 1000, value: 1 }),
+  )
+  return bench.send('json-lines', new TextEncoder().encode(lines.join('\n')), { tenant })
+}
+
+it('refuses what is one too many, and nothing else', () => {
+  const bench = new Bench({}, table())
+  const first = send(bench, 'acme', ['a', 'b', 'c'])
+  expect(first).toMatchObject({ samples: 2, rejected: 1 })
+  expect(first.reasons[0]).toMatch(/^tenant-series-limit: c.*2 series of tenant acme are held already/)
+  expect(send(bench, 'acme', ['a', 'b', 'c', 'd'], 1)).toMatchObject({ samples: 2, rejected: 2 })
+  expect(send(bench, 'other', ['a', 'b', 'c', 'd', 'e'])).toMatchObject({ samples: 5, rejected: 0 })
+  expect(bench.rejects.counts()).toEqual({ 'tenant-series-limit': 3 })
+  expect(bench.series.heldBy('acme')).toBe(2)
+  // One goes, and the next that comes has its place.
+  const row = bench.series.row('acme/a{service="s"}')
+  bench.intake.forget(row)
+  bench.series.evict(row)
+  expect(send(bench, 'acme', ['c', 'd'], 2)).toMatchObject({ samples: 1, rejected: 1 })
+  expect(bench.series.row('acme/c{service="s"}')).toBe(row)
+})
+
+it('says which limit it was', () => {
+  const bench = new Bench({}, new SeriesTable(1, limitOf))
+  expect(send(bench, 'acme', ['a', 'b']).reasons[0]).toMatch(/^series-limit: b.*: 1 series are held already/)
+})
+
+it('goes on the same wherever it was saved', () => {
+  const step = fc.record({
+    tenant: fc.constantFrom('acme', 'default', 'other'),
+    metric: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+    evict: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), fc.nat(40), (steps, cut) => {
+      const whole = new Bench({}, table())
+      let other = new Bench({}, table())
+      for (const [i, { tenant, metric, evict }] of steps.entries()) {
+        if (i === cut) {
+          const series = table()
+          series.restore(JSON.parse(JSON.stringify(other.series.snapshot())))
+          const next = new Bench({}, series)
+          next.intake.restore(other.intake.snapshot())
+          other = next
+        }
+        const receipts = [whole, other].map(bench => {
+          if (!evict) return send(bench, tenant, [metric], i)
+          const row = bench.series.row(`${tenant === 'default' ? '' : `${tenant}/`}${metric}{service="s"}`)
+          if (row >= 0) {
+            bench.intake.forget(row)
+            bench.series.evict(row)
+          }
+          return undefined
+        })
+        expect(receipts[1]).toEqual(receipts[0])
+        for (const name of ['acme', 'default', 'other']) {
+          const held = [...whole.series.metas()].filter(([, meta]) => meta.tenant === name).length
+          expect(whole.series.heldBy(name)).toBe(held)
+          expect(other.series.heldBy(name)).toBe(held)
+          expect(held).toBeLessThanOrEqual(limitOf(name))
+        }
+      }
+    }),
+  )
+})
+
+it('keeps what is more than a quota that was lowered, and takes nothing new', () => {
+  const before = new Bench()
+  send(before, 'acme', ['a', 'b', 'c', 'd'])
+  const series = table()
+  series.restore(before.series.snapshot())
+  const bench = new Bench({}, series)
+  bench.intake.restore(before.intake.snapshot())
+  expect(send(bench, 'acme', ['a', 'b', 'c', 'd', 'e'], 1)).toMatchObject({ samples: 4, rejected: 1 })
+})
+
+it('comes from the configuration and is part of its digest', () => {
+  const plain = parseConfig({})
+  const config = parseConfig({ tenants: { acme: { quota: { series: 1 } }, '*': { quota: { series: 2 } } } })
+  const { series } = assemble(config, new Rejects())
+  const bench = new Bench({}, series)
+  expect(send(bench, 'acme', ['a', 'b'])).toMatchObject({ samples: 1 })
+  expect(send(bench, 'constructor', ['a', 'b', 'c'])).toMatchObject({ samples: 2 })
+  expect(configDigest(config)).not.toBe(configDigest(plain))
+  const rate = parseConfig({ tenants: { acme: { quota: { samplesPerSecond: 5 } } } })
+  expect(configDigest(rate)).toBe(configDigest(plain))
+})
