@@ -122,7 +122,8 @@ it('is taken over while it hangs, is shut out, and goes on', { timeout: 180_000 
   )
   const messages: StoredMessage[] = []
   for await (const message of theirs.read(TOPICS.anomalies, 0, other.from)) messages.push(message)
-  expect(other.from).toBeGreaterThan(half - 20)
+  // From the checkpoint, less what waited then for the slowest of the scorers.
+  expect(other.from).toBeGreaterThan(half / 2)
   await other.stage.take(messages, more)
   wake()
   await until('the first is shut out', () => ended !== undefined)
