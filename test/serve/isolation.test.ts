@@ -276,6 +276,12 @@ describe('two tenants in one service', () => {
     }
   })
 
+  it('calls of the other between entities that both have are not told', async () => {
+    const { edges } = (await ask('acme', 'GET', { url: '/api/topology' })).json()
+    const calls = edges.map((one: { source: string; target: string }) => `${one.source}>${one.target}`)
+    expect(calls).toEqual(['front>acme-ledger', 'front>pay', 'pay>acme-ledger'])
+  })
+
   it('events are of the tenant, also those told again', async () => {
     const url = await app.listen({ host: '127.0.0.1', port: 0 })
     const [first] = world.told.flatMap(({ events }) => events)
