@@ -9,15 +9,17 @@ export const UNITS = {
   /** The embedded path: read, windows, score, join, learn. A scorer reads columns instead, and joins too. */
   scorerNs: { value: 1531, what: 'scorer: a sample read, scored and learned from', unit: 'ns CPU' },
   writeNs: { value: 312, what: 'scorer: a row of a window report written', unit: 'ns CPU' },
-  readNs: { value: 149, what: 'disruption stage: a row of a window report read', unit: 'ns CPU' },
-  /** Not measured apart: joining is a part of the embedded path; this is an upper bound by half of it. */
-  stageNs: { value: 750, what: 'disruption stage: a row joined (assumed)', unit: 'ns CPU' },
+  stageNs: { value: 270, what: 'disruption stage: a row of a window report read and joined', unit: 'ns CPU' },
   scorerBytes: { value: 1397, what: 'scorer: resident, a series', unit: 'B' },
   /** History (274), rows of the stage (26) and the JavaScript heap of a series (953): no detectors, no intake. */
   stageBytes: { value: 1253, what: 'disruption stage: resident, a series', unit: 'B' },
   sampleBytes: { value: 27, what: 'topic `samples`: a sample, before compression', unit: 'B' },
   reportBytes: { value: 32, what: 'topic `anomalies`: a row of a window report, lz4', unit: 'B' },
-  checkpointBytes: { value: 764, what: 'Redis: a series in a checkpoint, before compression', unit: 'B' },
+  checkpointBytes: {
+    value: 468,
+    what: 'Redis: a series in a checkpoint of a scorer, full shapes, compressed',
+    unit: 'B',
+  },
 }
 
 /** What a fleet is planned with. */
@@ -47,7 +49,7 @@ export function fleetOf(series: number) {
   const cores = (ns: number): number => (samplesPerSecond * ns) / 1e9 / PLAN.usedShare
   const scorerCores = cores(value('scorerNs') + value('writeNs'))
   const scorerBytes = series * value('scorerBytes')
-  const stageCores = cores(value('readNs') + value('stageNs'))
+  const stageCores = cores(value('stageNs'))
   const stageBytes = series * value('stageBytes')
   return {
     series,
@@ -81,7 +83,7 @@ export function fleetOf(series: number) {
     largestTenant: Math.floor(
       Math.min(
         PLAN.processBytes / value('stageBytes'),
-        (PLAN.coresPerProcess * PLAN.usedShare * 1e9 * PLAN.stepS) / (value('readNs') + value('stageNs')),
+        (PLAN.coresPerProcess * PLAN.usedShare * 1e9 * PLAN.stepS) / value('stageNs'),
       ),
     ),
   }
