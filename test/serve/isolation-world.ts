@@ -13,6 +13,7 @@ import { Telemetry } from '../../src/core/telemetry.ts'
 import { linesOf } from '../../src/effects.ts'
 import { type Outcome, Pipeline } from '../../src/pipeline.ts'
 import { EventStream } from '../../src/publish/event-stream.ts'
+import { SampleQuotas } from '../../src/sample-quotas.ts'
 import type { ApiKey, Scope } from '../../src/serve/auth.ts'
 import type { ServeDeps } from '../../src/serve/deps.ts'
 import { MemoryIndex } from '../../src/store/memory-index.ts'
@@ -118,6 +119,7 @@ export async function depsOf(world: TwoTenants): Promise<{ deps: ServeDeps; clos
     experiments: await pairs.open(),
     parts: world.parts,
     inbox: { submit: (envelope: Envelope) => world.submit(envelope) },
+    quotas: new SampleQuotas({}, () => world.nowMs),
     index: world.index,
     changes: world.changes,
     openSurprise: 4,
