@@ -32,6 +32,7 @@ import type { ServeDeps, ServedModel, ServeOptions } from './serve/deps.ts'
 import type { GrpcService } from './serve/grpc.ts'
 import { ModelLedger } from './store/model-ledger.ts'
 import { ModelRegistry } from './store/model-registry.ts'
+import { shownIndex } from './store/shown-index.ts'
 import { openWindowFile } from './store/window-file.ts'
 import type { WarmUp } from './warm-up.ts'
 
@@ -162,26 +163,9 @@ export function serveDeps(wired: Wired): ServeDeps {
   const { parts, inbox, index, sinks, effects, onError } = wired
   const shown = (one: Disruption): Disruption =>
     (sinks.alertmanager?.silencedBy(one).length ?? 0) > 0 ? { ...one, silenced: true } : one
-  const shownIndex: RecordIndex = {
-    apply: (lines, source) => index.apply(lines, source),
-    position: () => index.position(),
-    changes: (limit, tenant) => index.changes(limit, tenant),
-    anomalies: query => index.anomalies(query),
-    similar: async (id, limit) =>
-      (await index.similar(id, limit)).map(one => ({ ...one, disruption: shown(one.disruption) })),
-    disruption: async id => {
-      const found = await index.disruption(id)
-      return found && shown(found)
-    },
-    disruptions: async query => {
-      const page = await index.disruptions(query)
-      return { ...page, items: page.items.map(shown) }
-    },
-    close: () => index.close(),
-  }
   return {
     submit: envelope => wired.quotas.submit(envelope, one => inbox.submit(one)),
-    index: shownIndex,
+    index: shownIndex(index, shown),
     board: () => parts.disruptions.board().map(shown),
     anomalies: () => parts.scoring.anomalies(),
     series: parts.series,

@@ -1,14 +1,13 @@
-import { readFileSync } from 'node:fs'
 import type { KafkaConnection } from '../bus/kafka-connection.ts'
 import type { KafkaStreamsOptions } from '../bus/kafka-streams.ts'
-import { ForeshockError } from '../core/errors.ts'
 import type { ClusterConfig } from './cluster.ts'
+import { type Environment, secret, tlsOptions } from './secrets.ts'
 
 /** What `KafkaStreams` and the topics need of the configuration: files are read, the password is looked up. */
 export function kafkaOptions(
   { kafka }: Pick<ClusterConfig, 'kafka'>,
   clientId: string,
-  environment: Readonly<Record<string, string | undefined>> = process.env,
+  environment: Environment = process.env,
 ): KafkaStreamsOptions {
   const { brokers, prefix, compression, sessionTimeout } = kafka
   const tls = tlsOf(kafka.tls)
@@ -26,37 +25,15 @@ export function kafkaOptions(
 
 function tlsOf(tls: ClusterConfig['kafka']['tls']): KafkaConnection['tls'] | undefined {
   if (typeof tls === 'boolean') return tls ? true : undefined
-  const { ca, cert, key, serverName } = tls
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new ForeshockError('FS_CONFIG_INVALID', 'cluster.kafka.tls: cert and key belong together')
-  }
-  return {
-    ...(ca === undefined ? {} : { ca: textOf('ca', ca) }),
-    ...(cert === undefined ? {} : { cert: textOf('cert', cert) }),
-    ...(key === undefined ? {} : { key: textOf('key', key) }),
-    ...(serverName === undefined ? {} : { servername: serverName }),
-  }
-}
-
-function textOf(name: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const text = `cluster.kafka.tls.${name}: ${path} cannot be read (${(error as Error).message})`
-    throw new ForeshockError('FS_CONFIG_INVALID', text)
-  }
+  return tlsOptions('cluster.kafka.tls', tls)
 }
 
 function saslOf(
   sasl: ClusterConfig['kafka']['sasl'],
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
 ): KafkaConnection['sasl'] | undefined {
   if (sasl === undefined) return undefined
   const { mechanism, username, passwordEnv } = sasl
-  const password = environment[passwordEnv]
-  if (!password) {
-    const text = `cluster.kafka.sasl.passwordEnv: the environment holds no ${passwordEnv}`
-    throw new ForeshockError('FS_CONFIG_INVALID', text)
-  }
+  const password = secret('cluster.kafka.sasl.passwordEnv', passwordEnv, environment)
   return { mechanism, username, password }
 }

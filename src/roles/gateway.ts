@@ -1,7 +1,6 @@
 import type { Config } from '../config/schema.ts'
 import { type Change, changeLine } from '../core/change.ts'
 import type { Clock } from '../core/clock.ts'
-import type { Disruption } from '../core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
@@ -16,6 +15,7 @@ import { parseTime } from '../ingest/time.ts'
 import { parseChanges } from '../pipeline.ts'
 import type { EventFeed, ServeDeps } from '../serve/deps.ts'
 import type { LiveHolders } from '../serve/forward.ts'
+import { shownIndex } from '../store/shown-index.ts'
 import { openWindowFile } from '../store/window-file.ts'
 import type { BoardView } from './board-view.ts'
 import { auditMessage } from './stage-orders.ts'
@@ -129,25 +129,4 @@ function audit(
   producer
     .send(TOPICS.anomalies, [auditMessage({ timeMs: clock(), who, action, detail }, of)])
     .catch(error => logger.error({ err: error, who, action, detail }, 'not written to the audit trail'))
-}
-
-/** Disruptions of the record as they are shown now. */
-export function shownIndex(index: RecordIndex, shown: (one: Disruption) => Disruption): RecordIndex {
-  return {
-    apply: (lines, source) => index.apply(lines, source),
-    position: () => index.position(),
-    changes: (limit, tenant) => index.changes(limit, tenant),
-    anomalies: query => index.anomalies(query),
-    similar: async (id, limit) =>
-      (await index.similar(id, limit)).map(one => ({ ...one, disruption: shown(one.disruption) })),
-    disruption: async id => {
-      const found = await index.disruption(id)
-      return found && shown(found)
-    },
-    disruptions: async query => {
-      const page = await index.disruptions(query)
-      return { ...page, items: page.items.map(shown) }
-    },
-    close: () => index.close(),
-  }
 }
