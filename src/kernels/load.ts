@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs'
+
+/** Bytes of a page of WebAssembly memory. */
+export const PAGE_BYTES = 65_536
+
+const modules = new Map<string, WebAssembly.Module>()
+
+/**
+ * The kernel `name`, compiled once, as an instance over `memory`. Throws where this machine's WebAssembly lacks SIMD or the file is
+ * missing: callers then use the plain twin.
+ */
+export function instantiateKernel<Exports>(name: string, memory: WebAssembly.Memory): Exports {
+  let module = modules.get(name)
+  if (module === undefined) {
+    module = new WebAssembly.Module(readFileSync(new URL(`./wasm/${name}.wasm`, import.meta.url)))
+    modules.set(name, module)
+  }
+  const env = {
+    memory,
+    abort: () => {
+      throw new WebAssembly.RuntimeError(`the kernel ${name} gave up`)
+    },
+  }
+  return new WebAssembly.Instance(module, { env }).exports as Exports
+}
+
+/** Pages that hold `bytes`. */
+export function pagesOf(bytes: number): number {
+  return Math.ceil(bytes / PAGE_BYTES)
+}
