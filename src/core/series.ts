@@ -31,10 +31,29 @@ export function seriesKey(metric: string, labels: Labels, tenant = 'default'): s
   return `${tenant === 'default' ? '' : `${tenant}/`}${metric}${inner === '' ? '' : `{${inner}}`}`
 }
 
+/** Who lies in which row: the series table, or a view of some of its series in rows of its own. */
+export interface SeriesRows {
+  /** Series held now. */
+  readonly size: number
+  /** One past the highest row ever given out: the length that columns need. */
+  readonly capacity: number
+  /** What is known of the series in a row. Throws where the row holds none. */
+  meta(row: number): SeriesMeta
+  has(row: number): boolean
+  /** The row of a key, or −1. */
+  row(key: string): number
+  /** The key of the series in a row, '' where free. */
+  key(row: number): string
+  /** Key per row, '' where free. */
+  keys(): readonly string[]
+  /** Series in ascending order of rows. */
+  metas(): IterableIterator<[row: number, meta: SeriesMeta]>
+}
+
 /**
  * Series key ↔ dense row. Rows are given out in arrival order and reused after eviction, so columns stay dense.
  */
-export class SeriesTable {
+export class SeriesTable implements SeriesRows {
   readonly limit: number
   readonly #rows = new Map<string, number>()
   readonly #metas: (SeriesMeta | undefined)[] = []
@@ -81,6 +100,10 @@ export class SeriesTable {
     const meta = this.#metas[row]
     if (!meta) throw new ForeshockError('FS_ASSERTION', `row ${row} holds no series`)
     return meta
+  }
+
+  key(row: number): string {
+    return this.#metas[row]?.key ?? ''
   }
 
   has(row: number): boolean {
