@@ -66,6 +66,11 @@ export const configSchema = z.strictObject({
     profile: profileSchema.default('tiny'),
     /** Series before metric before entity; within each the first that matches. */
     profiles: z.array(profileRuleSchema).default([]),
+    /**
+     * Series that everything looks at: the first to come, and later what is strange. Those beyond have `tiny` alone and
+     * no kept history, in some 700 bytes each.
+     */
+    richSeries: count.default(1_000_000),
     /** The learned combiner weighs the point evidence of every profile; needs onnxruntime-node on this platform. */
     combiner: switchable.default(false),
     /** Costly detectors for suspects and golden signals: so many series at most, none by default. */

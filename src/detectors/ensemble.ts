@@ -16,11 +16,12 @@ import { DayLens } from './day-lens.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
-import { Hysteresis } from './hysteresis.ts'
+import { type HeldJudgement, Hysteresis } from './hysteresis.ts'
 import type { ModelMember } from './model-member.ts'
 import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
+import type { SlotRow, TinyHolder } from './slot-convert.ts'
 import type { SuspectPool } from './suspect-pool.ts'
 
 /** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
@@ -59,6 +60,12 @@ const DEFAULT_VOICES = [
   { column: 'incident', feeds: ['incident'] },
 ] as const
 
+/** What an ensemble hands over of a series that changes its tier. */
+export interface HeldSeries {
+  readonly judgement: HeldJudgement
+  readonly tiny: SlotRow | undefined
+}
+
 /** What may be configured beside the detectors. */
 export interface EnsembleParts {
   readonly policy?: AlertPolicy | undefined
@@ -76,6 +83,7 @@ export class Ensemble implements Scoring {
   readonly #models: ModelMember | undefined
   readonly #grader: (Detector & EvidenceSource) | undefined
   readonly #profiles: ProfileMember | undefined
+  readonly #tiny: TinyHolder | undefined
   /** What detectors that know no time of day see of series whose daily shape is known. */
   readonly #lens: DayLens | undefined
   readonly #outputs: ScoreBatch[]
@@ -124,6 +132,7 @@ export class Ensemble implements Scoring {
     }
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
     this.#profiles = detectors.find(d => d instanceof ProfileMember)
+    this.#tiny = detectors.find((d): d is Detector & TinyHolder => 'exportTiny' in d)
     if (this.#profiles) this.#lens = new DayLens(this.#profiles, context)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
     for (const [at, { whole }] of detectors.entries())
@@ -357,6 +366,19 @@ export class Ensemble implements Scoring {
       if (own) part.restore(own)
     }
     this.#policy?.restore(parts, this.#hysteresis.anomalies())
+  }
+
+  /** What outlives a change of tier; the series is then forgotten here, without a word to anybody. */
+  release(series: number): HeldSeries {
+    const held = { judgement: this.#hysteresis.release(series), tiny: this.#tiny?.exportTiny(series) }
+    this.forget(series)
+    return held
+  }
+
+  /** Goes on with what another ensemble knew of a series, under a row of here. */
+  adopt(series: number, { judgement, tiny }: HeldSeries): void {
+    this.#hysteresis.adopt(series, judgement)
+    if (tiny) this.#tiny?.importTiny(series, tiny)
   }
 
   forget(series: number): void {

@@ -45,6 +45,13 @@ interface Open {
   told: number
 }
 
+/** What a hysteresis knows of one series. */
+export interface HeldJudgement {
+  readonly columns: readonly [hot: number, calm: number, rest: number, open: number]
+  readonly open: Open | undefined
+  readonly rested: readonly [surprise: number, move: number] | undefined
+}
+
 export interface HeardVoice {
   readonly detector: number
   readonly surprise: Float32Array
@@ -286,6 +293,32 @@ export class Hysteresis {
     this.#open.delete(series)
     this.#rested.delete(series)
     this.#store.clear(series)
+  }
+
+  /** What is known of a series, which is then forgotten here without a word to anybody: for `adopt`. */
+  release(series: number): HeldJudgement {
+    this.#store.ensure(series + 1)
+    const { hot, calm, rest, open } = this.#store.chunks[series >> CHUNK_SHIFT]
+    const at = series & CHUNK_MASK
+    const held = {
+      columns: [hot[at], calm[at], rest[at], open[at]] as const,
+      open: this.#open.get(series),
+      rested: this.#rested.get(series),
+    }
+    this.#open.delete(series)
+    this.#rested.delete(series)
+    this.#store.clear(series)
+    return held
+  }
+
+  /** Goes on with what another one knew of a series, under a row of here. */
+  adopt(series: number, { columns, open, rested }: HeldJudgement): void {
+    this.#store.ensure(series + 1)
+    const chunk = this.#store.chunks[series >> CHUNK_SHIFT]
+    const at = series & CHUNK_MASK
+    ;[chunk.hot[at], chunk.calm[at], chunk.rest[at], chunk.open[at]] = columns
+    if (open) this.#open.set(series, { ...open, anomaly: { ...open.anomaly, series } })
+    if (rested) this.#rested.set(series, rested)
   }
 
   /** Everything is calm and nothing is open, without a word to anybody. */

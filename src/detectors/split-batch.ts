@@ -1,0 +1,83 @@
+import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from '../core/batch.ts'
+
+/** Some rows of a batch as a batch of its own, with what is said of them: its columns are its own and reused. */
+export class BatchPart {
+  batch: FeatureBatch = featureBatch(0, 0)
+  opinions: OpinionBatch = opinionBatch(0)
+  weight = new Float32Array(0)
+  /** Row of the whole batch by row of this part. */
+  places = new Uint32Array(0)
+
+  get length(): number {
+    return this.batch.length
+  }
+
+  /** Empties it; it then has room for every row of `whole`. */
+  begin(whole: FeatureBatch): void {
+    if (this.batch.capacity < whole.capacity || this.batch.width !== whole.width) {
+      this.batch = featureBatch(whole.capacity, whole.width)
+      this.opinions = opinionBatch(whole.capacity)
+      this.weight = new Float32Array(whole.capacity)
+      this.places = new Uint32Array(whole.capacity)
+    }
+    this.batch.length = 0
+    // All rows of a batch end at one time, and whoever looks at none of them may ask for it.
+    this.batch.windowEndMs[0] = whole.windowEndMs[0]
+  }
+
+  /** Adds row `at` of the whole, under the row `series`. */
+  add(whole: FeatureBatch, at: number, series: number): void {
+    const { batch } = this
+    const i = batch.length++
+    this.places[i] = at
+    batch.series[i] = series
+    batch.windowEndMs[i] = whole.windowEndMs[at]
+    batch.observed[i] = whole.observed[at]
+    batch.coverage[i] = whole.coverage[at]
+    const { width } = whole
+    for (let f = 0; f < width; f++) batch.features[i * width + f] = whole.features[at * width + f]
+  }
+
+  /** Puts rows into ascending order of series, as batches are. Rare: only where rows were given out anew. */
+  sort(whole: FeatureBatch): void {
+    const { length, series } = this.batch
+    let isSorted = true
+    for (let i = 1; i < length && isSorted; i++) isSorted = series[i - 1] < series[i]
+    if (isSorted) return
+    const rows = Array.from({ length }, (_, i) => [series[i], this.places[i]] as const).sort((a, b) => a[0] - b[0])
+    this.begin(whole)
+    for (const [row, at] of rows) this.add(whole, at, row)
+  }
+
+  /** What was said of the part's rows, into the opinions of the whole; `shift` is added to the strongest's place. */
+  scatter(out: OpinionBatch, shift: number): void {
+    const { places, opinions } = this
+    const { length } = this.batch
+    for (let i = 0; i < length; i++) {
+      const at = places[i]
+      out.surprise[at] = opinions.surprise[i]
+      out.point[at] = opinions.point[i]
+      out.incident[at] = opinions.incident[i]
+      out.score[at] = opinions.score[i]
+      out.expected[at] = opinions.expected[i]
+      out.lower[at] = opinions.lower[i]
+      out.upper[at] = opinions.upper[i]
+      out.evidence[at] = opinions.evidence[i]
+      out.direction[at] = opinions.direction[i]
+      out.strongest[at] = opinions.strongest[i] + shift
+    }
+  }
+
+  /** Weights of the whole, for the part's rows. */
+  gather(weight: Float32Array): Float32Array {
+    const { places } = this
+    const { length } = this.batch
+    for (let i = 0; i < length; i++) this.weight[i] = weight[places[i]]
+    return this.weight
+  }
+
+  bytes(): number {
+    const { capacity, width } = this.batch
+    return capacity * (36 + 4 * width + 50)
+  }
+}

@@ -1,0 +1,33 @@
+import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
+import type { SubTable } from './sub-table.ts'
+
+/** The history of some series, asked for by their rows in a sub-table. */
+export class SubHistory implements SeriesHistory {
+  readonly #history: SeriesHistory
+  readonly #rows: SubTable
+
+  constructor(history: SeriesHistory, rows: SubTable) {
+    this.#history = history
+    this.#rows = rows
+  }
+
+  get depth(): number {
+    return this.#history.depth
+  }
+
+  get stepMs(): number {
+    return this.#history.stepMs
+  }
+
+  get newestEndMs(): number {
+    return this.#history.newestEndMs
+  }
+
+  read(row: number, out: HistoryColumns): number {
+    return this.#history.read(this.#rows.seriesAt(row), out)
+  }
+
+  observed(row: number, fromMs: number, toMs: number, out: Float64Array): number {
+    return this.#history.observed(this.#rows.seriesAt(row), fromMs, toMs, out)
+  }
+}

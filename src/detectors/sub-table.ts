@@ -1,0 +1,125 @@
+import { ForeshockError } from '../core/errors.ts'
+import type { SeriesMeta, SeriesRows } from '../core/series.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import { grown } from './row-pool.ts'
+
+const ID = 'sub-table'
+const VERSION = 1
+
+/**
+ * Some series of a table under dense rows of their own, so that what is kept of them takes no room for the others. A row
+ * stays with its series until it is given back, and is taken again by the next.
+ */
+export class SubTable implements SeriesRows {
+  readonly id = ID
+  readonly limit: number
+  readonly #table: SeriesRows
+  /** Own row plus one by row of the table, 0 without. */
+  #rowOf = new Uint32Array(0)
+  /** Row of the table plus one by own row, 0 where free. */
+  #seriesOf = new Uint32Array(0)
+  #free: number[] = []
+  #length = 0
+
+  /** `limit`: the most series held. */
+  constructor(table: SeriesRows, limit: number) {
+    this.#table = table
+    this.limit = limit
+  }
+
+  get size(): number {
+    return this.#length - this.#free.length
+  }
+
+  get capacity(): number {
+    return this.#length
+  }
+
+  /** Own row of the table's row `series`, or −1. */
+  of(series: number): number {
+    return series < this.#rowOf.length ? this.#rowOf[series] - 1 : -1
+  }
+
+  /** The table's row behind an own row in use. */
+  seriesAt(row: number): number {
+    return this.#seriesOf[row] - 1
+  }
+
+  /** The own row of `series`, made when it has none; −1 when there is no room. */
+  take(series: number): number {
+    const known = this.of(series)
+    if (known >= 0) return known
+    if (this.size >= this.limit) return -1
+    const row = this.#free.pop() ?? this.#length++
+    this.#put(row, series)
+    return row
+  }
+
+  #put(row: number, series: number): void {
+    this.#rowOf = grown(this.#rowOf, series + 1)
+    this.#seriesOf = grown(this.#seriesOf, row + 1)
+    this.#rowOf[series] = row + 1
+    this.#seriesOf[row] = series + 1
+  }
+
+  /** Frees the own row of `series`. Whoever keeps state under it is told to forget it first. */
+  give(series: number): void {
+    const row = this.of(series)
+    if (row < 0) return
+    this.#rowOf[series] = 0
+    this.#seriesOf[row] = 0
+    this.#free.push(row)
+  }
+
+  has(row: number): boolean {
+    return row < this.#length && this.#seriesOf[row] > 0
+  }
+
+  meta(row: number): SeriesMeta {
+    if (!this.has(row)) throw new ForeshockError('FS_ASSERTION', `own row ${row} holds no series`)
+    return this.#table.meta(this.seriesAt(row))
+  }
+
+  key(row: number): string {
+    return this.has(row) ? this.#table.key(this.seriesAt(row)) : ''
+  }
+
+  row(key: string): number {
+    const series = this.#table.row(key)
+    return series < 0 ? -1 : this.of(series)
+  }
+
+  keys(): readonly string[] {
+    return Array.from({ length: this.#length }, (_, row) => this.key(row))
+  }
+
+  *metas(): IterableIterator<[row: number, meta: SeriesMeta]> {
+    for (let row = 0; row < this.#length; row++) if (this.has(row)) yield [row, this.meta(row)]
+  }
+
+  bytes(): number {
+    return this.#rowOf.byteLength + this.#seriesOf.byteLength + 8 * this.#free.length
+  }
+
+  snapshot(): Snapshot {
+    return { id: ID, version: VERSION, keys: this.keys(), columns: {}, meta: { free: [...this.#free] } }
+  }
+
+  /** Into an empty one, before anything that lies under its rows. Throws FS_SNAPSHOT_INVALID on another layout. */
+  restore(from: Snapshot): void {
+    if (from.id !== ID || from.version !== VERSION)
+      throw new ForeshockError('FS_SNAPSHOT_INVALID', `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`)
+    if (this.#length > 0) throw new ForeshockError('FS_ASSERTION', `${ID} is restored only when empty`)
+    this.#length = Math.min(from.keys.length, this.limit)
+    const lost: number[] = []
+    for (let row = 0; row < this.#length; row++) {
+      const series = from.keys[row] === '' ? -1 : this.#table.row(from.keys[row])
+      if (series >= 0) this.#put(row, series)
+      else lost.push(row)
+    }
+    const { free } = from.meta as { free: readonly number[] }
+    // Rows keep their order of reuse; those whose series is gone come last.
+    const kept = free.filter(row => row < this.#length && !this.has(row))
+    this.#free = [...lost.filter(row => !kept.includes(row)), ...kept]
+  }
+}

@@ -1,0 +1,265 @@
+import type { Anomaly } from '../core/anomaly.ts'
+import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import type { ModelOrder, ModelState } from '../core/model.ts'
+import type { SeriesRows } from '../core/series.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
+import type { Ensemble } from './ensemble.ts'
+import { GOLDEN_KINDS } from './promotion.ts'
+import { BatchPart } from './split-batch.ts'
+import type { SubTable } from './sub-table.ts'
+import { SuspectQueue } from './suspect-queue.ts'
+
+/** Prefix of the plain tier's parts in a snapshot: they have the same names as those of the rich one. */
+const PLAIN = 'plain:'
+const ID = 'tiers'
+const VERSION = 1
+/** Share of the rich places that is kept for suspects. */
+const SUSPECT_SHARE = 0.1
+/** Share of the other places that series of no golden kind may take. */
+const COMMON_SHARE = 0.7
+
+export interface TierParts {
+  readonly series: SeriesRows
+  /** Who is rich; `rich` looks at its rows. */
+  readonly rows: SubTable
+  readonly rich: Ensemble
+  /** Looks at the rows of `series`. */
+  readonly plain: Ensemble
+  /** A series has become rich: `row` of `series`. */
+  readonly onRich?: (row: number) => void
+  /** It is plain again. */
+  readonly onPlain?: (row: number) => void
+}
+
+/**
+ * The scoring stage for more series than can have everything. The first to come are rich, golden kinds before others:
+ * the whole ensemble looks at them. The others are plain: one detector of few bytes, with calibrations that series of a
+ * kind share. What is strange among the plain becomes rich for a day while there is room, and keeps what was learned.
+ */
+export class TieredScoring implements Scoring {
+  readonly #parts: TierParts
+  readonly #richPart = new BatchPart()
+  readonly #plainPart = new BatchPart()
+  /** What the plain ensemble said of the batch scored last, which was given to it as it is; none when rows of it are rich. */
+  #plainView: OpinionBatch | undefined
+  #strongest = new Uint8Array(0)
+  readonly #richDetectors: number
+  /** 1: had its chance of a rich place. */
+  #placed = new Uint8Array(0)
+  readonly #suspects: SuspectQueue
+  readonly #firstCome: number
+  readonly #common: number
+
+  constructor(parts: TierParts) {
+    this.#parts = parts
+    const { limit } = parts.rows
+    this.#firstCome = Math.floor(limit * (1 - SUSPECT_SHARE))
+    this.#common = Math.floor(this.#firstCome * COMMON_SHARE)
+    this.#suspects = new SuspectQueue(parts.series)
+    this.#richDetectors = parts.rich.detectors.length
+  }
+
+  get detectors() {
+    const { rich, plain } = this.#parts
+    const [only, ...rest] = plain.detectors
+    const counts = { ...only.counts, ...this.#suspects.counts() }
+    return [...rich.detectors, { ...only, counts }, ...rest]
+  }
+
+  async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
+    const { rich, plain, rows } = this.#parts
+    this.#place(batch)
+    const richPart = this.#richPart
+    richPart.begin(batch)
+    const { length, series } = batch
+    for (let i = 0; i < length; i++) {
+      const row = rows.of(series[i])
+      if (row >= 0) richPart.add(batch, i, row)
+    }
+    out.length = length
+    if (richPart.length === 0) {
+      if (this.#strongest.length < out.capacity) this.#strongest = new Uint8Array(out.capacity)
+      this.#plainView = { ...out, strongest: this.#strongest }
+      await plain.score(batch, this.#plainView)
+      for (let i = 0; i < length; i++) out.strongest[i] = this.#strongest[i] + this.#richDetectors
+      return
+    }
+    this.#plainView = undefined
+    richPart.sort(batch)
+    await rich.score(richPart.batch, richPart.opinions)
+    richPart.scatter(out, 0)
+    const plainPart = this.#plainPart
+    plainPart.begin(batch)
+    if (richPart.length === length) return
+    for (let i = 0; i < length; i++) if (rows.of(series[i]) < 0) plainPart.add(batch, i, series[i])
+    await plain.score(plainPart.batch, plainPart.opinions)
+    plainPart.scatter(out, this.#richDetectors)
+  }
+
+  /** Series seen for the first time are rich while there is room. */
+  #place(batch: FeatureBatch): void {
+    const { length, series } = batch
+    if (length === 0) return
+    const needed = series[length - 1] + 1
+    if (this.#placed.length < needed) {
+      const longer = new Uint8Array(Math.max(needed, this.#placed.length + (this.#placed.length >> 3), 1024))
+      longer.set(this.#placed)
+      this.#placed = longer
+    }
+    for (let i = 0; i < length; i++) if (this.#placed[series[i]] === 0) this.#admit(series[i])
+  }
+
+  #admit(series: number): void {
+    const { rows } = this.#parts
+    this.#placed[series] = 1
+    if (rows.size >= this.#firstCome) return
+    if (rows.size >= this.#common && !GOLDEN_KINDS.has(this.#parts.series.meta(series).kind)) return
+    rows.take(series)
+    this.#parts.onRich?.(series)
+  }
+
+  judge(batch: FeatureBatch): AnomalyChange[] {
+    const { rich, plain } = this.#parts
+    const changes = rich
+      .judge(this.#richPart.batch, this.#richPart.opinions)
+      .map(({ event, anomaly }) => ({ event, anomaly: this.#global(anomaly) }))
+    const rest = this.#plainView
+      ? plain.judge(batch, this.#plainView)
+      : plain.judge(this.#plainPart.batch, this.#plainPart.opinions)
+    for (const change of rest) changes.push(change)
+    return changes
+  }
+
+  #global(anomaly: Anomaly): Anomaly {
+    return { ...anomaly, series: this.#parts.rows.seriesAt(anomaly.series) }
+  }
+
+  learn(batch: FeatureBatch, _opinions: OpinionBatch, weight: Float32Array): void {
+    const { rich, plain } = this.#parts
+    const [richPart, plainPart] = [this.#richPart, this.#plainPart]
+    if (this.#plainView) {
+      plain.learn(batch, this.#plainView, weight)
+      this.#suspects.look(batch, this.#plainView)
+      return
+    }
+    rich.learn(richPart.batch, richPart.opinions, richPart.gather(weight))
+    if (plainPart.length > 0) plain.learn(plainPart.batch, plainPart.opinions, plainPart.gather(weight))
+    this.#suspects.look(plainPart.batch, plainPart.opinions)
+  }
+
+  /** Suspects are made rich, and those of old plain again; then each tier's own memory is given out anew. */
+  review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
+    const { rows, rich } = this.#parts
+    const isOpen = new Set(rich.anomalies().map(anomaly => rows.seriesAt(anomaly.series)))
+    const { up, down } = this.#suspects.review(windowEndMs, rows.limit - rows.size, row => isOpen.has(row))
+    for (const series of down) this.#demote(series)
+    for (const series of up) this.#promote(series)
+    rich.review(windowEndMs, importance)
+  }
+
+  #promote(series: number): void {
+    const { rows, rich, plain, onRich } = this.#parts
+    const row = rows.take(series)
+    if (row < 0) return
+    rich.adopt(row, plain.release(series))
+    onRich?.(series)
+  }
+
+  #demote(series: number): void {
+    const { rows, rich, plain, onPlain } = this.#parts
+    plain.adopt(series, rich.release(rows.of(series)))
+    rows.give(series)
+    onPlain?.(series)
+  }
+
+  anomalies(): readonly Anomaly[] {
+    const { rich, plain } = this.#parts
+    return [...rich.anomalies().map(anomaly => this.#global(anomaly)), ...plain.anomalies()]
+  }
+
+  letGo(): void {
+    this.#parts.rich.letGo()
+    this.#parts.plain.letGo()
+  }
+
+  pool(): Readonly<Record<string, number>> {
+    return this.#parts.rich.pool()
+  }
+
+  alerting(): AlertingReport | undefined {
+    return this.#parts.rich.alerting()
+  }
+
+  profileUse(): ProfileUse | undefined {
+    const { rich, rows, series } = this.#parts
+    const use = rich.profileUse()
+    const [{ bytes }] = this.#parts.plain.detectors
+    const plain = { profile: 'plain', series: series.size - rows.size, bytes }
+    const { promotions, demotions } = this.#suspects
+    return {
+      profiles: [...(use?.profiles ?? []), plain],
+      promotions: (use?.promotions ?? 0) + promotions,
+      demotions: (use?.demotions ?? 0) + demotions,
+    }
+  }
+
+  order(order: ModelOrder): Promise<string | undefined> {
+    return this.#parts.rich.order(order)
+  }
+
+  models(): readonly ModelState[] {
+    return this.#parts.rich.models()
+  }
+
+  forget(series: number): void {
+    const { rows, rich, plain, onPlain } = this.#parts
+    const row = rows.of(series)
+    if (row < 0) plain.forget(series)
+    else {
+      rich.forget(row)
+      rows.give(series)
+      onPlain?.(series)
+    }
+    if (series < this.#placed.length) this.#placed[series] = 0
+    this.#suspects.forget(series)
+  }
+
+  snapshot(): Snapshot[] {
+    const { rows, rich, plain } = this.#parts
+    const meta = this.#suspects.saved()
+    return [
+      { id: ID, version: VERSION, keys: [], columns: {}, meta },
+      rows.snapshot(),
+      ...rich.snapshot(),
+      ...plain.snapshot().map(part => ({ ...part, id: `${PLAIN}${part.id}` })),
+    ]
+  }
+
+  /** From a time without tiers: the series that came first are rich, as far as there is room; the others learn anew. */
+  restore(parts: readonly Snapshot[]): void {
+    const { rows, rich, plain, series, onRich } = this.#parts
+    const own = parts.find(({ id }) => id === ID)
+    const held = parts.find(({ id }) => id === rows.id)
+    if (own && held) {
+      rows.restore(held)
+      this.#suspects.restore(own.meta)
+    }
+    this.#placed = new Uint8Array(series.capacity)
+    for (const [row] of series.metas()) {
+      if (own) this.#placed[row] = 1
+      else this.#admit(row)
+    }
+    for (const [row] of rows.metas()) onRich?.(rows.seriesAt(row))
+    rich.restore(parts)
+    plain.restore(
+      parts.filter(({ id }) => id.startsWith(PLAIN)).map(part => ({ ...part, id: part.id.slice(PLAIN.length) })),
+    )
+  }
+
+  bytes(): number {
+    const { rows, rich, plain } = this.#parts
+    const parts = this.#richPart.bytes() + this.#plainPart.bytes()
+    return rows.bytes() + rich.bytes() + plain.bytes() + parts + this.#placed.byteLength
+  }
+}
