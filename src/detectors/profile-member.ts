@@ -11,6 +11,7 @@ import { type Profile, ProfileChoice, type ProfileRule } from './profile-choice.
 import { ProfileTier } from './profile-tier.ts'
 import { Promotion, type PromotionOptions } from './promotion.ts'
 import { DONE, rowsNeeded } from './runs.ts'
+import type { SlotRow } from './slot-convert.ts'
 
 const ID = 'profile@1'
 const VERSION = 1
@@ -215,9 +216,26 @@ export class ProfileMember implements Detector {
 
   #move(row: number, to: number): void {
     const from = this.#tiers[this.#places[row] - 1 - FIRST]
-    this.#tiers[to - FIRST].adopt(row, from)
+    const source = from.rowOf(row)
+    if (source) this.#tiers[to - FIRST].adopt(row, source)
     from.drop(row)
     this.#places[row] = to + 1
+  }
+
+  /** What was learned of a series, where it lies, for another's `importRow`; undefined when nothing was. */
+  exportRow(series: number): SlotRow | undefined {
+    const place = series < this.#places.length ? this.#places[series] : 0
+    return place === 0 ? undefined : this.#tiers[place - 1 - FIRST].rowOf(series)
+  }
+
+  /** Takes a series in with what was learned of it elsewhere, in the profile that it is to have here; none has none. */
+  importRow(series: number, from: SlotRow): void {
+    this.forget(series)
+    const place = this.#choice.of(series) + 1
+    if (place <= FIRST) return
+    this.#reserve(series + 1)
+    this.#places[series] = place
+    this.#tiers[place - 1 - FIRST].adopt(series, from)
   }
 
   #stateBytes(): number {

@@ -114,9 +114,14 @@ export class ProfileTier {
     combiner?.learn(this.#views, this.#own, this.#ones, this.#places)
   }
 
+  /** What was learned of a series, where it lies; undefined when it has no row here. */
+  rowOf(series: number): SlotRow | undefined {
+    const row = this.pool.of(series)
+    return row < 0 ? undefined : { ...this.#inner.rowAt(row), profile: this.#profile, rates: this.#rates }
+  }
+
   /** Takes a series in with what another profile has learned of it. */
-  adopt(series: number, from: ProfileTier): void {
-    const source = from.#slotRow(from.pool.of(series))
+  adopt(series: number, source: SlotRow): void {
     const row = this.pool.take(series)
     const take = (chunk: SlotRow['chunk'], at: number) =>
       convertRow(source, { chunk, at, profile: this.#profile, rates: this.#rates }, this.#stepMs)
@@ -126,10 +131,6 @@ export class ProfileTier {
       const { chunk, at } = this.#inner.rowAt(row)
       take(chunk, at)
     }
-  }
-
-  #slotRow(row: number): SlotRow {
-    return { ...this.#inner.rowAt(row), profile: this.#profile, rates: this.#rates }
   }
 
   /** Gives the memory of a series back; the last row moves into its place. */
