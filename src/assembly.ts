@@ -3,10 +3,12 @@ import { seriesLimits } from './config/quota.ts'
 import type { Config } from './config/schema.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
 import type { ForeshockError } from './core/errors.ts'
+import type { SeriesHistory } from './core/history.ts'
 import { sha256 } from './core/identity.ts'
 import { LocalTime } from './core/local-time.ts'
 import { Rejects } from './core/rejects.ts'
 import { SeriesTable } from './core/series.ts'
+import type { Scoring } from './core/stages.ts'
 import { VERSION } from './core/version.ts'
 import { AbsenceDetector } from './detectors/absence.ts'
 import { AlertPolicy } from './detectors/alert-policy.ts'
@@ -15,10 +17,14 @@ import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { ModelMember, type ModelMemberOptions } from './detectors/model-member.ts'
+import { PlainDetector } from './detectors/plain-detector.ts'
 import { profileMembers } from './detectors/profile-member.ts'
 import { RidgeMember } from './detectors/ridge-member.ts'
 import { ShiftDetector } from './detectors/shift.ts'
+import { SubHistory } from './detectors/sub-history.ts'
+import { SubTable } from './detectors/sub-table.ts'
 import { SuspectPool } from './detectors/suspect-pool.ts'
+import { TieredScoring } from './detectors/tiered-scoring.ts'
 import { Maintenance } from './disruptions/maintenance.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
@@ -95,7 +101,7 @@ function historyOf({ features }: Config, context: { readonly series: SeriesTable
 function disruptionsOf(
   config: Config,
   context: { readonly series: SeriesTable; readonly history: WindowHistory },
-  { detectors }: Pick<Ensemble, 'detectors'>,
+  { detectors }: Pick<Scoring, 'detectors'>,
   digests: (names: Iterable<string>) => Readonly<Record<string, string>> | undefined = () => undefined,
 ): Disruptions {
   const disruptions = new Disruptions(
@@ -126,25 +132,10 @@ export function assemble(
   onWarning: (text: string) => void = () => {},
   models?: ModelsPort,
 ): Assembled {
-  const { features, detection } = config
+  const { features } = config
   const series = new SeriesTable(config.ingest.maxSeries, seriesLimits(config.tenants))
   const context = { series, rejects, stepMs: features.step }
   const history = historyOf(config, context)
-  const options = {
-    ...ENSEMBLE_DEFAULTS,
-    ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
-  }
-  const configured = policyOptions(detection)
-  const policy = configured && new AlertPolicy(configured, options, context)
-  const told: DetectorContext = {
-    ...context,
-    localTime: new LocalTime(detection.timeZone),
-    ...(policy ? { direction: row => policy.direction(row) } : {}),
-  }
-  const detectors = detectorsOf(told, detection, onWarning)
-  const { size, timeout: timeoutMs } = detection.models
-  const learned =
-    models && size > 0 ? new ModelMember(told, { size, timeoutMs, history, ...models }) : undefined
   const intake = new IngestIntake(intakeOptions(config), context)
   const windows = new EventTimeWindows(
     {
@@ -158,13 +149,71 @@ export function assemble(
     },
     context,
   )
-  const scoring = new Ensemble(detectors, options, context, {
+  const { scoring, learned } = scoringOf(config, context, history, onWarning, models)
+  const disruptions = disruptionsOf(config, { series, history }, scoring, names => learned?.digests(names))
+  return { series, intake, windows, scoring, disruptions, history }
+}
+
+/** The ensemble, of which some series see all and the others a part where there may be more of them than can have everything. */
+function scoringOf(
+  config: Config,
+  context: DetectorContext & { readonly series: SeriesTable },
+  history: WindowHistory,
+  onWarning: (text: string) => void,
+  models?: ModelsPort,
+): { readonly scoring: Ensemble | TieredScoring; readonly learned: ModelMember | undefined } {
+  const { detection } = config
+  const { series } = context
+  if (series.limit <= detection.richSeries) return ensembleOf(config, context, history, onWarning, models)
+  const rows = new SubTable(series, detection.richSeries)
+  const own = { ...context, series: rows }
+  const { scoring: rich, learned } = ensembleOf(config, own, new SubHistory(history, rows), onWarning, models)
+  const { told, options, policy } = toldOf(
+    context,
+    config,
+    policyOptions({ ...detection, budget: undefined, budgets: [] }),
+  )
+  const tiny = new PlainDetector(told)
+  const plain = new Ensemble([tiny], options, context, { policy })
+  const recent = (row: number, out: Float64Array) => tiny.recent(row, out)
+  return {
+    scoring: new TieredScoring({ series, rows, rich, plain, recent, stepMs: context.stepMs }),
+    learned,
+  }
+}
+
+function toldOf(context: DetectorContext, { detection }: Config, configured = policyOptions(detection)) {
+  const options = {
+    ...ENSEMBLE_DEFAULTS,
+    ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
+  }
+  const policy = configured && new AlertPolicy(configured, options, context)
+  const told: DetectorContext = {
+    ...context,
+    localTime: new LocalTime(detection.timeZone),
+    ...(policy ? { direction: (row: number) => policy.direction(row) } : {}),
+  }
+  return { told, options, policy }
+}
+
+function ensembleOf(
+  config: Config,
+  context: DetectorContext,
+  history: SeriesHistory,
+  onWarning: (text: string) => void,
+  models?: ModelsPort,
+): { readonly scoring: Ensemble; readonly learned: ModelMember | undefined } {
+  const { detection } = config
+  const { told, options, policy } = toldOf(context, config)
+  const { size, timeout: timeoutMs } = detection.models
+  const learned =
+    models && size > 0 ? new ModelMember(told, { size, timeoutMs, history, ...models }) : undefined
+  const scoring = new Ensemble(detectorsOf(told, detection, onWarning), options, context, {
     policy,
     pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
     models: learned,
   })
-  const disruptions = disruptionsOf(config, { series, history }, scoring, names => learned?.digests(names))
-  return { series, intake, windows, scoring, disruptions, history }
+  return { scoring, learned }
 }
 
 /** The parts of one disruption stage, as `assemble` builds them. */

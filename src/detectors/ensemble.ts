@@ -16,12 +16,12 @@ import { DayLens } from './day-lens.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
-import { type HeldJudgement, Hysteresis } from './hysteresis.ts'
+import { Hysteresis } from './hysteresis.ts'
 import type { ModelMember } from './model-member.ts'
 import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
-import type { SlotRow, TinyHolder } from './slot-convert.ts'
+import type { SlotRow } from './slot-convert.ts'
 import type { SuspectPool } from './suspect-pool.ts'
 
 /** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
@@ -60,10 +60,11 @@ const DEFAULT_VOICES = [
   { column: 'incident', feeds: ['incident'] },
 ] as const
 
-/** What an ensemble hands over of a series that changes its tier. */
-export interface HeldSeries {
-  readonly judgement: HeldJudgement
-  readonly tiny: SlotRow | undefined
+/** Who keeps what `tiny` learns, and hands a series over to another without forgetting it. */
+interface TinyHolder {
+  /** What was learned of a series, where it lies; undefined when nothing was. */
+  exportRow(series: number): SlotRow | undefined
+  importRow(series: number, from: SlotRow): void
 }
 
 /** What may be configured beside the detectors. */
@@ -132,7 +133,7 @@ export class Ensemble implements Scoring {
     }
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
     this.#profiles = detectors.find(d => d instanceof ProfileMember)
-    this.#tiny = detectors.find((d): d is Detector & TinyHolder => 'exportTiny' in d)
+    this.#tiny = detectors.find((d): d is Detector & TinyHolder => 'exportRow' in d)
     if (this.#profiles) this.#lens = new DayLens(this.#profiles, context)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
     for (const [at, { whole }] of detectors.entries())
@@ -368,17 +369,24 @@ export class Ensemble implements Scoring {
     this.#policy?.restore(parts, this.#hysteresis.anomalies())
   }
 
-  /** What outlives a change of tier; the series is then forgotten here, without a word to anybody. */
-  release(series: number): HeldSeries {
-    const held = { judgement: this.#hysteresis.release(series), tiny: this.#tiny?.exportTiny(series) }
-    this.forget(series)
-    return held
+  /** Past windows, oldest first, a batch each of at most a block, for rows that are new here: heard by nobody, learned by all. */
+  async rehearse(batch: FeatureBatch, weight: Float32Array): Promise<void> {
+    this.#reserve(batch.length)
+    for (const [d, detector] of this.#detectors.entries()) {
+      if (!detector.whole) await detector.score(batch, this.#outputs[d])
+    }
+    this.#calibrate(batch, 0)
+    for (const detector of this.#detectors) if (!detector.whole) detector.learn(batch, weight)
+    for (const { calibration, bins, surprises } of this.#voices)
+      calibration?.learn(batch.series, batch.length, bins[0], surprises[0], weight)
   }
 
-  /** Goes on with what another ensemble knew of a series, under a row of here. */
-  adopt(series: number, { judgement, tiny }: HeldSeries): void {
-    this.#hysteresis.adopt(series, judgement)
-    if (tiny) this.#tiny?.importTiny(series, tiny)
+  /** Goes on with what another ensemble knows of a series, under a row of here; there it is then forgotten without a word. */
+  adopt(series: number, from: Ensemble, there: number): void {
+    const tiny = from.#tiny?.exportRow(there)
+    if (tiny) this.#tiny?.importRow(series, tiny)
+    this.#hysteresis.adopt(series, from.#hysteresis.release(there))
+    from.forget(there)
   }
 
   forget(series: number): void {

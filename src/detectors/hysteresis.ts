@@ -46,7 +46,7 @@ interface Open {
 }
 
 /** What a hysteresis knows of one series. */
-export interface HeldJudgement {
+interface HeldJudgement {
   readonly columns: readonly [hot: number, calm: number, rest: number, open: number]
   readonly open: Open | undefined
   readonly rested: readonly [surprise: number, move: number] | undefined

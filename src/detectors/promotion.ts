@@ -29,7 +29,13 @@ export const MOVES_MAX = 1000
 /** Share of the spare bytes that goes to `compact` before anybody gets `full`. */
 const COMPACT_SHARE = 0.5
 /** Kinds that say how a service does. */
-export const GOLDEN_KINDS: ReadonlySet<string> = new Set(['latency', 'error', 'traffic', 'saturation', 'availability'])
+export const GOLDEN_KINDS: ReadonlySet<string> = new Set([
+  'latency',
+  'error',
+  'traffic',
+  'saturation',
+  'availability',
+])
 /** Worth is told apart in that many steps when there are more candidates than places. */
 const STEPS = 512
 const WORTH_MAX = INCUMBENT * (2 + SUSPICION)
@@ -105,7 +111,8 @@ export class Promotion {
   /** How much a larger profile of this series is worth; `importance` of its entity 0..1. */
   #worth(series: number, windowEndMs: number, importance: ReadonlyMap<string, number>): number {
     if (series >= this.#golden.length) this.#golden = grown(this.#golden, series + 1)
-    if (this.#golden[series] === 0) this.#golden[series] = GOLDEN_KINDS.has(this.#table.meta(series).kind) ? 2 : 1
+    if (this.#golden[series] === 0)
+      this.#golden[series] = GOLDEN_KINDS.has(this.#table.meta(series).kind) ? 2 : 1
     let worth = 0
     if (this.#golden[series] === 2) {
       worth = 1

@@ -44,7 +44,9 @@ export class BatchPart {
     let isSorted = true
     for (let i = 1; i < length && isSorted; i++) isSorted = series[i - 1] < series[i]
     if (isSorted) return
-    const rows = Array.from({ length }, (_, i) => [series[i], this.places[i]] as const).sort((a, b) => a[0] - b[0])
+    const rows = Array.from({ length }, (_, i) => [series[i], this.places[i]] as const).sort(
+      (a, b) => a[0] - b[0],
+    )
     this.begin(whole)
     for (const [row, at] of rows) this.add(whole, at, row)
   }

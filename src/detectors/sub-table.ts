@@ -108,7 +108,10 @@ export class SubTable implements SeriesRows {
   /** Into an empty one, before anything that lies under its rows. Throws FS_SNAPSHOT_INVALID on another layout. */
   restore(from: Snapshot): void {
     if (from.id !== ID || from.version !== VERSION)
-      throw new ForeshockError('FS_SNAPSHOT_INVALID', `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`)
+      throw new ForeshockError(
+        'FS_SNAPSHOT_INVALID',
+        `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`,
+      )
     if (this.#length > 0) throw new ForeshockError('FS_ASSERTION', `${ID} is restored only when empty`)
     this.#length = Math.min(from.keys.length, this.limit)
     const lost: number[] = []

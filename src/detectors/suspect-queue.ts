@@ -4,11 +4,23 @@ import type { SeriesRows } from '../core/series.ts'
 /** From this surprise on a plain series is a suspect. */
 const SUSPECT_SURPRISE = 3
 /** Suspects of one window that are looked at, the most surprising. */
-const CANDIDATES_MAX = 1000
+const CANDIDATES_MAX = 200
 /** Who was made rich stays so for this long after it was strange last. */
 const QUIET_MS = 86_400_000
 
+/** Who changes tier after a window. */
+export interface Moves {
+  readonly windowEndMs: number
+  readonly up: readonly number[]
+  readonly down: readonly number[]
+}
+
 interface Saved {
+  readonly due: {
+    readonly windowEndMs: number
+    readonly up: readonly string[]
+    readonly down: readonly string[]
+  } | null
   readonly promoted: readonly (readonly [key: string, suspectMs: number])[]
   readonly promotions: number
   readonly demotions: number
@@ -22,6 +34,7 @@ export class SuspectQueue {
   /** Series made rich, by when they were strange last; longest ago first. */
   readonly #promoted = new Map<number, number>()
   #waiting = 0
+  #due: Moves | undefined
   promotions = 0
   demotions = 0
 
@@ -37,11 +50,7 @@ export class SuspectQueue {
   }
 
   /** A window is complete: who is to be rich, most surprising first, and who plain. `room`: places free before. */
-  review(
-    windowEndMs: number,
-    room: number,
-    isOpen: (series: number) => boolean,
-  ): { readonly up: readonly number[]; readonly down: readonly number[] } {
+  review(windowEndMs: number, room: number, isOpen: (series: number) => boolean): void {
     const wanted = [...this.#candidates].sort(
       (a, b) => b[1] - a[1] || compare(this.#series.key(a[0]), this.#series.key(b[0])),
     )
@@ -60,7 +69,14 @@ export class SuspectQueue {
     this.#waiting = wanted.length - up.length
     this.promotions += up.length
     this.demotions += down.length
-    return { up, down }
+    if (up.length + down.length > 0) this.#due = { windowEndMs, up, down }
+  }
+
+  /** The moves that are due, once. */
+  due(): Moves | undefined {
+    const due = this.#due
+    this.#due = undefined
+    return due
   }
 
   counts(): Readonly<Record<string, number>> {
@@ -70,11 +86,17 @@ export class SuspectQueue {
   forget(series: number): void {
     this.#candidates.delete(series)
     this.#promoted.delete(series)
+    const due = this.#due
+    if (!due) return
+    const others = (rows: readonly number[]) => rows.filter(row => row !== series)
+    this.#due = { ...due, up: others(due.up), down: others(due.down) }
   }
 
   saved(): Saved {
     const promoted = Array.from(this.#promoted, ([row, ms]) => [this.#series.key(row), ms] as const)
-    return { promoted, promotions: this.promotions, demotions: this.demotions }
+    const keys = (rows: readonly number[]) => rows.map(row => this.#series.key(row))
+    const due = this.#due ? { ...this.#due, up: keys(this.#due.up), down: keys(this.#due.down) } : null
+    return { promoted, due, promotions: this.promotions, demotions: this.demotions }
   }
 
   restore(from: unknown): void {
@@ -83,6 +105,8 @@ export class SuspectQueue {
       const row = this.#series.row(key)
       if (row >= 0) this.#promoted.set(row, ms)
     }
+    const rows = (keys: readonly string[]) => keys.map(key => this.#series.row(key)).filter(row => row >= 0)
+    if (saved.due) this.#due = { ...saved.due, up: rows(saved.due.up), down: rows(saved.due.down) }
     this.promotions = saved.promotions
     this.demotions = saved.demotions
   }

@@ -1,14 +1,15 @@
 import type { Anomaly } from '../core/anomaly.ts'
-import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import { type FeatureBatch, featureBatch, type OpinionBatch } from '../core/batch.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
 import type { Ensemble } from './ensemble.ts'
+import { RECENT_WINDOWS } from './plain-detector.ts'
 import { GOLDEN_KINDS } from './promotion.ts'
 import { BatchPart } from './split-batch.ts'
 import type { SubTable } from './sub-table.ts'
-import { SuspectQueue } from './suspect-queue.ts'
+import { type Moves, SuspectQueue } from './suspect-queue.ts'
 
 /** Prefix of the plain tier's parts in a snapshot: they have the same names as those of the rich one. */
 const PLAIN = 'plain:'
@@ -18,6 +19,8 @@ const VERSION = 1
 const SUSPECT_SHARE = 0.1
 /** Share of the other places that series of no golden kind may take. */
 const COMMON_SHARE = 0.7
+/** What the window may teach that made a series a suspect. */
+const STRANGE_WEIGHT = 0.1
 
 export interface TierParts {
   readonly series: SeriesRows
@@ -26,6 +29,10 @@ export interface TierParts {
   readonly rich: Ensemble
   /** Looks at the rows of `series`. */
   readonly plain: Ensemble
+  /** The last windows of a plain series, oldest first, into `out`; returns how many. */
+  readonly recent: (series: number, out: Float64Array) => number
+  /** Window step, ms. */
+  readonly stepMs: number
   /** A series has become rich: `row` of `series`. */
   readonly onRich?: (row: number) => void
   /** It is plain again. */
@@ -69,6 +76,8 @@ export class TieredScoring implements Scoring {
 
   async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
     const { rich, plain, rows } = this.#parts
+    const moves = this.#suspects.due()
+    if (moves) await this.#move(moves)
     this.#place(batch)
     const richPart = this.#richPart
     richPart.begin(batch)
@@ -148,29 +157,54 @@ export class TieredScoring implements Scoring {
     this.#suspects.look(plainPart.batch, plainPart.opinions)
   }
 
-  /** Suspects are made rich, and those of old plain again; then each tier's own memory is given out anew. */
+  /** Who changes tier is settled here and done before the next window; then each tier's own memory is given out anew. */
   review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
     const { rows, rich } = this.#parts
     const isOpen = new Set(rich.anomalies().map(anomaly => rows.seriesAt(anomaly.series)))
-    const { up, down } = this.#suspects.review(windowEndMs, rows.limit - rows.size, row => isOpen.has(row))
-    for (const series of down) this.#demote(series)
-    for (const series of up) this.#promote(series)
+    this.#suspects.review(windowEndMs, rows.limit - rows.size, row => isOpen.has(row))
     rich.review(windowEndMs, importance)
   }
 
-  #promote(series: number): void {
-    const { rows, rich, plain, onRich } = this.#parts
-    const row = rows.take(series)
-    if (row < 0) return
-    rich.adopt(row, plain.release(series))
-    onRich?.(series)
+  async #move({ windowEndMs, up, down }: Moves): Promise<void> {
+    const { rows, rich, plain, onRich, onPlain } = this.#parts
+    for (const series of down) {
+      plain.adopt(series, rich, rows.of(series))
+      rows.give(series)
+      onPlain?.(series)
+    }
+    for (const series of up) rows.take(series)
+    await this.#rehearse(up, windowEndMs)
+    for (const series of up) {
+      rich.adopt(rows.of(series), plain, series)
+      onRich?.(series)
+    }
   }
 
-  #demote(series: number): void {
-    const { rows, rich, plain, onPlain } = this.#parts
-    plain.adopt(series, rich.release(rows.of(series)))
-    rows.give(series)
-    onPlain?.(series)
+  /** What is rich from now on has its last windows told again, so that every detector has an opinion of the next. */
+  async #rehearse(up: readonly number[], windowEndMs: number): Promise<void> {
+    const { rows, rich, recent, stepMs } = this.#parts
+    const pasts = up.map(series => {
+      const past = new Float64Array(RECENT_WINDOWS)
+      return past.subarray(0, recent(series, past))
+    })
+    const batch = featureBatch(up.length, 0)
+    const order = [...up.keys()].sort((a, b) => rows.of(up[a]) - rows.of(up[b]))
+    const weight = new Float32Array(up.length)
+    for (let back = RECENT_WINDOWS; back >= 1; back--) {
+      batch.length = 0
+      for (const at of order) {
+        const past = pasts[at]
+        if (past.length < back) continue
+        const i = batch.length++
+        batch.series[i] = rows.of(up[at])
+        batch.windowEndMs[i] = windowEndMs - (back - 1) * stepMs
+        batch.observed[i] = past[past.length - back]
+        batch.coverage[i] = 1
+      }
+      // The last window is the one that made them suspects.
+      weight.fill(back === 1 ? STRANGE_WEIGHT : 1)
+      if (batch.length > 0) await rich.rehearse(batch, weight)
+    }
   }
 
   anomalies(): readonly Anomaly[] {
@@ -253,7 +287,9 @@ export class TieredScoring implements Scoring {
     for (const [row] of rows.metas()) onRich?.(rows.seriesAt(row))
     rich.restore(parts)
     plain.restore(
-      parts.filter(({ id }) => id.startsWith(PLAIN)).map(part => ({ ...part, id: part.id.slice(PLAIN.length) })),
+      parts
+        .filter(({ id }) => id.startsWith(PLAIN))
+        .map(part => ({ ...part, id: part.id.slice(PLAIN.length) })),
     )
   }
 

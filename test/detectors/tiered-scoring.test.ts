@@ -1,0 +1,179 @@
+// Shows more series than can have everything: the rich hear exactly what the ensemble alone says of them, the plain are watched
+// too, a strange one becomes rich without its anomaly being told twice, and a restart at any window changes nothing.
+import { describe, expect, it } from 'vitest'
+import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
+import type { DetectorContext } from '../../src/core/detector.ts'
+import type { MetricKind } from '../../src/core/metric-kind.ts'
+import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
+import type { Snapshot } from '../../src/core/snapshot.ts'
+import type { AnomalyChange, Scoring } from '../../src/core/stages.ts'
+import { AbsenceDetector } from '../../src/detectors/absence.ts'
+import { DeviationDetector } from '../../src/detectors/deviation.ts'
+import { Ensemble } from '../../src/detectors/ensemble.ts'
+import { ENSEMBLE_DEFAULTS } from '../../src/detectors/ensemble-options.ts'
+import { PlainDetector } from '../../src/detectors/plain-detector.ts'
+import { profileMembers } from '../../src/detectors/profile-member.ts'
+import { ShiftDetector } from '../../src/detectors/shift.ts'
+import { SubTable } from '../../src/detectors/sub-table.ts'
+import { TieredScoring } from '../../src/detectors/tiered-scoring.ts'
+import { gaussian, mulberry32 } from './contract.ts'
+
+const STEP_MS = 60_000
+const START_MS = Date.UTC(2026, 0, 5)
+const KINDS: readonly MetricKind[] = ['latency', 'cpu']
+
+function metaOf(at: number): SeriesMeta {
+  const [kind, entity] = [KINDS[at % KINDS.length], `svc${Math.floor(at / KINDS.length)}`]
+  const [metric, labels] = [kind, { service: entity }]
+  return {
+    metric,
+    kind,
+    unit: 's',
+    labels,
+    entity,
+    bad: 'up',
+    tenant: 'default',
+    key: seriesKey(metric, labels),
+  }
+}
+
+function ensembleOf(context: DetectorContext): Ensemble {
+  const own = [
+    ...profileMembers(context, 'tiny', []),
+    new DeviationDetector(context),
+    new ShiftDetector(context),
+  ]
+  return new Ensemble([...own, new AbsenceDetector(context)], ENSEMBLE_DEFAULTS, context)
+}
+
+function tiersOf(series: SeriesTable, limit: number) {
+  const rows = new SubTable(series, limit)
+  const context = { series, stepMs: STEP_MS }
+  const rich = ensembleOf({ ...context, series: rows })
+  const tiny = new PlainDetector(context)
+  const plain = new Ensemble([tiny], ENSEMBLE_DEFAULTS, context)
+  const recent = (row: number, out: Float64Array) => tiny.recent(row, out)
+  return { rows, scoring: new TieredScoring({ series, rows, rich, plain, recent, stepMs: STEP_MS }) }
+}
+
+/** What a series says in a window: noise around a level of its own, and from `strangeFrom` on one is far off. */
+function sampleOf(at: number, t: number, strange: number, strangeFrom: number): number {
+  const noise = gaussian(mulberry32(1000 * at + t))
+  return 1 + at / 10 + 0.02 * noise + (at === strange && t >= strangeFrom && t < strangeFrom + 12 ? 1 : 0)
+}
+
+class Run {
+  readonly out = opinionBatch(100)
+  readonly changes: (AnomalyChange & { readonly t: number })[] = []
+  readonly heard: number[][] = []
+  readonly #scoring: Scoring
+  readonly #series: readonly number[]
+  readonly #batch = featureBatch(100, 0)
+
+  /** `series`: the numbers of the series told of, by row. */
+  constructor(scoring: Scoring, series: readonly number[]) {
+    this.#scoring = scoring
+    this.#series = series
+  }
+
+  async windows(from: number, to: number, strange = -1, strangeFrom = 0): Promise<void> {
+    const batch = this.#batch
+    for (let t = from; t < to; t++) {
+      batch.length = this.#series.length
+      for (const [row, at] of this.#series.entries()) {
+        batch.series[row] = row
+        batch.windowEndMs[row] = START_MS + (t + 1) * STEP_MS
+        batch.observed[row] = sampleOf(at, t, strange, strangeFrom)
+        batch.coverage[row] = 1
+      }
+      await this.#scoring.score(batch, this.out)
+      for (const change of this.#scoring.judge(batch, this.out)) this.changes.push({ ...change, t })
+      this.#scoring.learn(batch, this.out, new Float32Array(batch.length).fill(1))
+      this.#scoring.review(batch.windowEndMs[0], () => new Map())
+      this.heard.push([...this.out.surprise.subarray(0, batch.length)])
+    }
+  }
+}
+
+function tableOf(count: number): SeriesTable {
+  const series = new SeriesTable()
+  for (let at = 0; at < count; at++) series.intern(metaOf(at))
+  return series
+}
+
+const ALL = Array.from({ length: 40 }, (_, at) => at)
+
+describe('tiers of series', () => {
+  it('say of a rich series what the ensemble says of it alone', async () => {
+    const { rows, scoring } = tiersOf(tableOf(40), 20)
+    const tiers = new Run(scoring, ALL)
+    await tiers.windows(0, 60)
+    // 18 of 20 places are for those that come first, 12 of them for whatever kind; then golden kinds alone.
+    const rich = ALL.filter(at => rows.of(at) >= 0)
+    expect(rich).toEqual([...ALL.slice(0, 12), 12, 14, 16, 18, 20, 22])
+    const table = new SeriesTable()
+    for (const at of rich) table.intern(metaOf(at))
+    const alone = new Run(ensembleOf({ series: table, stepMs: STEP_MS }), rich)
+    await alone.windows(0, 60)
+    expect(tiers.heard.map(heard => rich.map(at => heard[at]))).toEqual(alone.heard)
+  })
+
+  it('watch plain series too, and look closely at one that is strange', async () => {
+    const { rows, scoring } = tiersOf(tableOf(40), 20)
+    const run = new Run(scoring, ALL)
+    await run.windows(0, 100, 37, 60)
+    const told = run.changes.filter(({ anomaly }) => anomaly.series === 37)
+    expect(told.map(({ event }) => event).filter(event => event !== 'updated')).toEqual(['opened', 'closed'])
+    expect(told[0].t).toBeGreaterThanOrEqual(60)
+    expect(told[0].t).toBeLessThan(64)
+    expect(new Set(told.map(({ anomaly }) => anomaly.id)).size).toBe(1)
+    expect(rows.of(37)).toBeGreaterThanOrEqual(0)
+    expect(scoring.profileUse()).toMatchObject({ promotions: expect.any(Number), demotions: 0 })
+  })
+
+  it('go on after a restart at any window as if there had been none', async () => {
+    const whole = tiersOf(tableOf(40), 20)
+    const unbroken = new Run(whole.scoring, ALL)
+    await unbroken.windows(0, 90, 37, 60)
+    for (const at of [1, 30, 61, 65, 80]) {
+      const first = tiersOf(tableOf(40), 20)
+      const before = new Run(first.scoring, ALL)
+      await before.windows(0, at, 37, 60)
+      const saved = structuredClone(first.scoring.snapshot()) as Snapshot[]
+      const second = tiersOf(tableOf(40), 20)
+      second.scoring.restore(saved)
+      const after = new Run(second.scoring, ALL)
+      await after.windows(at, 90, 37, 60)
+      expect([...before.heard, ...after.heard], `restart after ${at}`).toEqual(unbroken.heard)
+      const strip = ({ changes }: Run) => changes.map(({ t, event, anomaly: { id } }) => [t, event, id])
+      expect([...strip(before), ...strip(after)]).toEqual(strip(unbroken))
+    }
+  })
+
+  it('make a suspect plain again once it was quiet for a day and others are strange', async () => {
+    const { rows, scoring } = tiersOf(tableOf(40), 10)
+    const run = new Run(scoring, ALL)
+    await run.windows(0, 100, 37, 60)
+    expect(rows.of(37)).toBeGreaterThanOrEqual(0)
+    await run.windows(100, 1700, 35, 1640)
+    expect(rows.of(35)).toBeGreaterThanOrEqual(0)
+    expect(rows.of(37)).toBe(-1)
+    expect(rows.size).toBeLessThanOrEqual(10)
+  })
+
+  it('give the place of a series that is gone to the next', async () => {
+    const series = tableOf(40)
+    const { rows, scoring } = tiersOf(series, 20)
+    const run = new Run(scoring, ALL)
+    await run.windows(0, 30)
+    expect(rows.of(3)).toBeGreaterThanOrEqual(0)
+    const size = rows.size
+    scoring.forget(3)
+    series.evict(3)
+    expect(rows.size).toBe(size - 1)
+    expect(series.intern(metaOf(90))).toBe(3)
+    await run.windows(30, 32)
+    expect(rows.size).toBe(size)
+    expect(rows.meta(rows.of(3)).key).toBe(metaOf(90).key)
+  })
+})
