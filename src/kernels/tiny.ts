@@ -49,6 +49,25 @@ const COLUMNS = {
   shapes: [Int8Array, 64],
 } as const
 
+/**
+ * A block of a batch: rows of the segment (only their low bits are read), values (NaN: a gap) and how much each may teach, 0..1; then what
+ * is said of the block scored last, NaN without an opinion. `young` is the residual in scales of a series of less than a day, of which
+ * the others have no opinion yet.
+ */
+const BATCH = {
+  row: Uint32Array,
+  value: Float64Array,
+  weight: Float32Array,
+  surprise: Float32Array,
+  point: Float32Array,
+  incident: Float32Array,
+  young: Float32Array,
+  expected: Float64Array,
+  lower: Float64Array,
+  upper: Float64Array,
+} as const
+
+type Batch = { readonly [K in keyof typeof BATCH]: InstanceType<(typeof BATCH)[K]> }
 type Columns = { readonly [K in keyof typeof COLUMNS]: InstanceType<(typeof COLUMNS)[K][0]> }
 
 /** What follows from the window step: see `SlotRates` of detectors/slot-profile.ts. */
@@ -97,18 +116,7 @@ const STATE_AT = 16_384 + 56 * TINY_BLOCK + 72 * TINY_SCRATCH_ROWS
 export class TinySegment {
   /** One typed array a field, [TINY_ROWS × width]: the state itself. */
   readonly columns: Columns
-  /** A block of a batch: rows of the segment (only their low bits are read), values (NaN: a gap) and how much each may teach, 0..1. */
-  readonly row: Uint32Array
-  readonly value: Float64Array
-  readonly weight: Float32Array
-  /** What is said of the block scored last; NaN: no opinion. `young` is the residual in scales of a series of less than a day. */
-  readonly surprise: Float32Array
-  readonly point: Float32Array
-  readonly incident: Float32Array
-  readonly young: Float32Array
-  readonly expected: Float64Array
-  readonly lower: Float64Array
-  readonly upper: Float64Array
+  readonly batch: Batch
   readonly #kernel: Exports
 
   /** Throws where WebAssembly with SIMD is not to be had. */
@@ -121,24 +129,14 @@ export class TinySegment {
       exp2: x => 2 ** x,
     })
     const { buffer } = memory
-    let at = this.#kernel.layoutTables()
-    for (const table of [tables.log, tables.envelopes, tables.decoded]) {
-      new Float64Array(buffer, at, table.length).set(table)
-      at += table.byteLength
+    this.#writeTables(buffer, tables)
+    let at = this.#kernel.layoutBatch()
+    const batch: Record<string, unknown> = {}
+    for (const [name, Column] of Object.entries(BATCH)) {
+      batch[name] = new Column(buffer, at, TINY_BLOCK)
+      at += Column.BYTES_PER_ELEMENT * TINY_BLOCK
     }
-    at = this.#kernel.layoutBatch()
-    const f32 = () => new Float32Array(buffer, (at += 4 * TINY_BLOCK) - 4 * TINY_BLOCK, TINY_BLOCK)
-    const f64 = () => new Float64Array(buffer, (at += 8 * TINY_BLOCK) - 8 * TINY_BLOCK, TINY_BLOCK)
-    this.row = new Uint32Array(buffer, f32().byteOffset, TINY_BLOCK)
-    this.value = f64()
-    this.weight = f32()
-    this.surprise = f32()
-    this.point = f32()
-    this.incident = f32()
-    this.young = f32()
-    this.expected = f64()
-    this.lower = f64()
-    this.upper = f64()
+    this.batch = batch as Batch
     at = this.#kernel.layoutState()
     const columns: Record<string, unknown> = {}
     for (const [name, [Column, width]] of Object.entries(COLUMNS)) {
@@ -150,6 +148,17 @@ export class TinySegment {
     this.columns = columns as Columns
     const { day, slots, width, level, scale3, scale7, slow } = rates
     this.#kernel.configure(day, slots, width, level, scale3, scale7, slow)
+  }
+
+  #writeTables(buffer: ArrayBuffer, { log, envelopes, decoded }: TinyTables): void {
+    const powers = Float64Array.from({ length: 64 }, (_, k) => 2 ** (k / 64))
+    let at = this.#kernel.layoutTables()
+    for (const table of [log, envelopes, decoded, Float32Array.from(decoded), powers]) {
+      new Uint8Array(buffer, at, table.byteLength).set(
+        new Uint8Array(table.buffer, table.byteOffset, table.byteLength),
+      )
+      at += table.byteLength
+    }
   }
 
   /**

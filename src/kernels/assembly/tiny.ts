@@ -19,8 +19,12 @@ declare function exp2(x: f64): f64
 const LOG_TABLE: usize = 4096 // 257 f64
 const ENVELOPES: usize = LOG_TABLE + 257 * 8 // 256 f64 by code
 const DECODED: usize = ENVELOPES + 256 * 8 // 256 f64 by code + 128
-const RECENT: usize = DECODED + 256 * 8 + 8 // 66 f64
-const LEVELS_SEEN: usize = RECENT + 66 * 8 // 48 f64
+const DECODED32: usize = DECODED + 256 * 8 // the same as f32
+const EXP2: usize = DECODED32 + 256 * 4 // 64 f64: 2^(k/64)
+const PAST: usize = EXP2 + 64 * 8 + 16 // 65 f32
+const SUMS: usize = PAST + 65 * 4 + 12 // 52 f32
+const CODES: usize = SUMS + 52 * 4 // 128 i8
+const LEVELS_SEEN: usize = CODES + 128 // 48 f64
 const SORTED: usize = LEVELS_SEEN + 48 * 8 // 28 u8
 const BATCH: usize = 16384
 const BLOCK: usize = 1024
@@ -122,8 +126,7 @@ const Z_CLIP: f64 = 30
 const LOG_KNEE: f64 = 0.3
 const SHAPE_GAIN: f64 = 27.0 * 0.6931471805599453
 const SHAPE_WARM_UP: u32 = 69
-const FIRST_LAG: u32 = 8
-const LAST_LAG: u32 = 57
+const ERROR: f64 = 1.0 / 262144.0
 const TAIL_LOWEST: f64 = 0.25
 const USUAL_AT_FIRST: f64 = 1.5
 /** Windows before the level's scale means anything: see plain-detector.ts. */
@@ -157,6 +160,7 @@ export function configure(days: u32, slotCount: i32, slotWidth: f64, level: f64,
 let windowNow: f64 = 0
 let phaseNow: i32 = 0
 let slotNow: i32 = 0
+let slotLast: i32 = 0
 let slotA: i32 = 0
 let slotB: i32 = 0
 let partB: f64 = 0
@@ -165,6 +169,7 @@ function enter(window: f64, phase: i32): void {
   windowNow = window
   phaseNow = phase
   slotNow = <i32>(<f64>phase / width)
+  slotLast = slotSome(1)
   const u = (<f64>phase + 0.5) / width - 0.5
   const below = Math.floor(u)
   partB = u - below
@@ -232,11 +237,15 @@ function visitedEnvelope(row: usize, slot: i32): f64 {
   return known + change * (early ? 0.25 : 0.1)
 }
 
-// @ts-ignore: decorator
-@inline function slotBefore(back: i32): i32 {
+function slotSome(back: i32): i32 {
   let last = phaseNow - <i32>(<u32>back % day)
   if (last < 0) last += day
   return <i32>(<f64>last / width)
+}
+
+// @ts-ignore: decorator
+@inline function slotBefore(back: i32): i32 {
+  return back == 1 ? slotLast : slotSome(back)
 }
 
 // @ts-ignore: decorator
@@ -362,67 +371,147 @@ function silence(i: usize): void {
   return z < 0 ? -size : size
 }
 
-/** Two lags at a time: the sums of each are added up in the twin's order. */
+/**
+ * Four lags at a time in float32, which says which sum is the third smallest but for a few that are too near to tell; those, as a rule
+ * one, again as the twin adds them up. The bound of what float32 loses: values are at most 31, so differences are off by e = 2^-18 at
+ * most and a sum of eight squares by 2e√(8·sum) + 8e² + 2^-20·sum.
+ */
 function thirdNearest(row: usize, n: u32, code: i32): f64 {
+  // The ring twice, one after the other: from the oldest code on all are in a row, up to the newest, which is put at their end.
   const ring = row * RING + SHAPES
-  store<f64>(RECENT, load<f64>(DECODED + ((code + 128) << 3)))
-  for (let j: u32 = 1; j <= 64; j++)
-    store<f64>(RECENT + (j << 3), load<f64>(DECODED + 1024 + (<isize>load<i8>(ring + ((n - j) & 63)) << 3)))
-  const a0 = v128.load_splat<f64>(RECENT, 0)
-  const a1 = v128.load_splat<f64>(RECENT, 8)
-  const a2 = v128.load_splat<f64>(RECENT, 16)
-  const a3 = v128.load_splat<f64>(RECENT, 24)
-  const a4 = v128.load_splat<f64>(RECENT, 32)
-  const a5 = v128.load_splat<f64>(RECENT, 40)
-  const a6 = v128.load_splat<f64>(RECENT, 48)
-  const a7 = v128.load_splat<f64>(RECENT, 56)
+  for (let at: usize = 0; at < RING; at += 16) {
+    const codes = v128.load(ring + at)
+    v128.store(CODES + at, codes)
+    v128.store(CODES + RING + at, codes)
+  }
+  const oldest = CODES + (n & 63)
+  const newest = oldest + RING
+  store<i8>(newest, <i8>code)
+  for (let from = oldest, to = PAST; from < newest; from += 8, to += 32) {
+    store<f32>(to, decoded32(load<i8>(from, 0)), 0)
+    store<f32>(to, decoded32(load<i8>(from, 1)), 4)
+    store<f32>(to, decoded32(load<i8>(from, 2)), 8)
+    store<f32>(to, decoded32(load<i8>(from, 3)), 12)
+    store<f32>(to, decoded32(load<i8>(from, 4)), 16)
+    store<f32>(to, decoded32(load<i8>(from, 5)), 20)
+    store<f32>(to, decoded32(load<i8>(from, 6)), 24)
+    store<f32>(to, decoded32(load<i8>(from, 7)), 28)
+  }
+  const a0 = f32x4.splat(decoded32(<i8>code))
+  const a1 = v128.load_splat<f32>(PAST, 252)
+  const a2 = v128.load_splat<f32>(PAST, 248)
+  const a3 = v128.load_splat<f32>(PAST, 244)
+  const a4 = v128.load_splat<f32>(PAST, 240)
+  const a5 = v128.load_splat<f32>(PAST, 236)
+  const a6 = v128.load_splat<f32>(PAST, 232)
+  const a7 = v128.load_splat<f32>(PAST, 228)
+  let m1 = f32x4.splat(Infinity)
+  let m2 = m1
+  let m3 = m1
+  // Lanes are lags 59, 58, 57, 56 … 11, 10, 9, 8; the first two are none.
+  let at: usize = PAST - 8
+  for (let sums: usize = SUMS; sums < SUMS + 208; sums += 16, at += 16) {
+    let d = f32x4.sub(a0, v128.load(at, 28))
+    let sum = f32x4.mul(d, d)
+    d = f32x4.sub(a1, v128.load(at, 24))
+    sum = f32x4.add(sum, f32x4.mul(d, d))
+    d = f32x4.sub(a2, v128.load(at, 20))
+    sum = f32x4.add(sum, f32x4.mul(d, d))
+    d = f32x4.sub(a3, v128.load(at, 16))
+    sum = f32x4.add(sum, f32x4.mul(d, d))
+    d = f32x4.sub(a4, v128.load(at, 12))
+    sum = f32x4.add(sum, f32x4.mul(d, d))
+    d = f32x4.sub(a5, v128.load(at, 8))
+    sum = f32x4.add(sum, f32x4.mul(d, d))
+    d = f32x4.sub(a6, v128.load(at, 4))
+    sum = f32x4.add(sum, f32x4.mul(d, d))
+    d = f32x4.sub(a7, v128.load(at, 0))
+    sum = f32x4.add(sum, f32x4.mul(d, d))
+    if (sums == SUMS) sum = v128.bitselect(f32x4.splat(Infinity), sum, i32x4(-1, -1, 0, 0))
+    v128.store(sums, sum)
+    const over = f32x4.pmax(m1, sum)
+    m1 = f32x4.pmin(m1, sum)
+    const next = f32x4.pmax(m2, over)
+    m2 = f32x4.pmin(m2, over)
+    m3 = f32x4.pmin(m3, next)
+  }
+  const about = <f64>thirdOf(m1, m2, m3)
+  const loss = about * 4e-6 + 4 * ERROR * sqrt<f64>(8 * about) + 24 * ERROR * ERROR
+  const most = f32x4.splat(<f32>(about + loss))
+  const least = f32x4.splat(<f32>(about - loss))
+  let near: u64 = 0
+  let below: u64 = 0
+  for (let group: u64 = 0; group < 52; group += 4) {
+    const sum = v128.load(SUMS + (<usize>group << 2))
+    near |= <u64>i32x4.bitmask(f32x4.le(sum, most)) << group
+    below |= <u64>i32x4.bitmask(f32x4.lt(sum, least)) << group
+  }
+  // The rank of the third among those near it.
+  let rank = 3 - <i32>popcnt<u64>(below)
+  near &= ~below
+  if (rank == 1 && (near & (near - 1)) == 0) return sqrt<f64>(distance(newest, 59 - <usize>ctz<u64>(near)))
   let first = Infinity
   let second = Infinity
   let third = Infinity
-  for (let lag = FIRST_LAG; lag <= LAST_LAG; lag += 2) {
-    const at = RECENT + (lag << 3)
-    let d = f64x2.sub(a0, v128.load(at, 0))
-    let sum = f64x2.mul(d, d)
-    d = f64x2.sub(a1, v128.load(at, 8))
-    sum = f64x2.add(sum, f64x2.mul(d, d))
-    d = f64x2.sub(a2, v128.load(at, 16))
-    sum = f64x2.add(sum, f64x2.mul(d, d))
-    d = f64x2.sub(a3, v128.load(at, 24))
-    sum = f64x2.add(sum, f64x2.mul(d, d))
-    // Sums only grow: most pairs end here.
-    if (!v128.any_true(f64x2.lt(sum, f64x2.splat(third)))) continue
-    d = f64x2.sub(a4, v128.load(at, 32))
-    sum = f64x2.add(sum, f64x2.mul(d, d))
-    d = f64x2.sub(a5, v128.load(at, 40))
-    sum = f64x2.add(sum, f64x2.mul(d, d))
-    d = f64x2.sub(a6, v128.load(at, 48))
-    sum = f64x2.add(sum, f64x2.mul(d, d))
-    d = f64x2.sub(a7, v128.load(at, 56))
-    sum = f64x2.add(sum, f64x2.mul(d, d))
-    const low = f64x2.extract_lane(sum, 0)
-    if (low < third) {
-      if (low < first) {
-        third = second
-        second = first
-        first = low
-      } else if (low < second) {
-        third = second
-        second = low
-      } else third = low
-    }
-    const high = f64x2.extract_lane(sum, 1)
-    if (high < third) {
-      if (high < first) {
-        third = second
-        second = first
-        first = high
-      } else if (high < second) {
-        third = second
-        second = high
-      } else third = high
-    }
+  for (; near != 0; near &= near - 1) {
+    const sum = distance(newest, 59 - <usize>ctz<u64>(near))
+    if (sum >= third) continue
+    if (sum < first) {
+      third = second
+      second = first
+      first = sum
+    } else if (sum < second) {
+      third = second
+      second = sum
+    } else third = sum
   }
-  return sqrt<f64>(third)
+  return sqrt<f64>(rank == 1 ? first : rank == 2 ? second : third)
+}
+
+// @ts-ignore: decorator
+@inline function decoded32(code: i8): f32 { return load<f32>(DECODED32 + 512 + (<isize>code << 2)) }
+// @ts-ignore: decorator
+@inline function decoded(code: i8): f64 { return load<f64>(DECODED + 1024 + (<isize>code << 3)) }
+
+/** The third smallest of what the lanes hold, each lane's in ascending order: lanes take in what their neighbours have. */
+function thirdOf(m1: v128, m2: v128, m3: v128): f32 {
+  for (let step = 0; step < 2; step++) {
+    const other = step == 0 ? v128.shuffle<i32>(m1, m1, 2, 3, 0, 1) : v128.shuffle<i32>(m1, m1, 1, 0, 3, 2)
+    const o2 = step == 0 ? v128.shuffle<i32>(m2, m2, 2, 3, 0, 1) : v128.shuffle<i32>(m2, m2, 1, 0, 3, 2)
+    const o3 = step == 0 ? v128.shuffle<i32>(m3, m3, 2, 3, 0, 1) : v128.shuffle<i32>(m3, m3, 1, 0, 3, 2)
+    let over = f32x4.pmax(m1, other)
+    m1 = f32x4.pmin(m1, other)
+    const next = f32x4.pmax(m2, over)
+    m2 = f32x4.pmin(m2, over)
+    m3 = f32x4.pmin(m3, next)
+    // The neighbour's second and third are no smaller than its first.
+    over = f32x4.pmax(m2, o2)
+    m2 = f32x4.pmin(m2, o2)
+    m3 = f32x4.pmin(m3, over)
+    m3 = f32x4.pmin(m3, o3)
+  }
+  return f32x4.extract_lane(m3, 0)
+}
+
+/** The squared distance of the newest shingle from the one `lag` samples earlier, added up in the twin's order. */
+function distance(newest: usize, lag: usize): f64 {
+  const then = newest - lag
+  let d = decoded(load<i8>(newest)) - decoded(load<i8>(then))
+  let sum = d * d
+  d = decoded(load<i8>(newest - 1)) - decoded(load<i8>(then - 1))
+  sum += d * d
+  d = decoded(load<i8>(newest - 2)) - decoded(load<i8>(then - 2))
+  sum += d * d
+  d = decoded(load<i8>(newest - 3)) - decoded(load<i8>(then - 3))
+  sum += d * d
+  d = decoded(load<i8>(newest - 4)) - decoded(load<i8>(then - 4))
+  sum += d * d
+  d = decoded(load<i8>(newest - 5)) - decoded(load<i8>(then - 5))
+  sum += d * d
+  d = decoded(load<i8>(newest - 6)) - decoded(load<i8>(then - 6))
+  sum += d * d
+  d = decoded(load<i8>(newest - 7)) - decoded(load<i8>(then - 7))
+  return sum + d * d
 }
 
 // @ts-ignore: decorator
@@ -540,7 +629,7 @@ function learnRow(row: usize, x: f64, weight: f64, s: usize): void {
   store<f64>(p8 + SHAPE_MEAN, shapeMean + (x - shapeMean) / count)
 
   const lastDay = lastAge / day
-  if (age / day > lastDay) {
+  if (age - lastDay * day >= day) {
     const dayMax = f32At(p4, DAY_MAX)
     if (lastDay > 0 && dayMax > 0) put32(p4, USUAL_MAX, closeDay(row, lastDay, dayMax))
     store<f32>(p4 + DAY_MAX, 0)
@@ -592,10 +681,20 @@ function tail99(tail: usize): f64 {
   let above: f64 = 0
   for (let b: usize = BINS - 1; b > 0; b--) {
     const count = <f64>load<u16>(tail + (b << 1))
-    if (above + count >= wanted) return TAIL_LOWEST * exp2((<f64>b - (wanted - above) / count) / 2)
+    if (above + count >= wanted) return TAIL_LOWEST * power((<f64>b - (wanted - above) / count) / 2)
     above += count
   }
   return TAIL_LOWEST
+}
+
+/** 2^y, y ≥ 0, for a float32: by table and series, within 10^-15, unless the rounding to float32 could hang on that. */
+function power(y: f64): f64 {
+  const steps = floor<f64>(y * 64 + 0.5)
+  const z = (y - steps / 64) * 0.6931471805599453
+  const whole = <i32>steps
+  const series = 1 + z * (1 + z * (0.5 + z * (1.0 / 6.0 + z * (1.0 / 24.0 + z * (1.0 / 120.0)))))
+  const found = load<f64>(EXP2 + (<usize>(whole & 63) << 3)) * series * <f64>(1 << (whole >> 6))
+  return <f32>(found * (1 - 1e-14)) == <f32>(found * (1 + 1e-14)) ? found : exp2(y)
 }
 
 /** Ends the visit of a slot: its level and envelope take what the visit saw. */
