@@ -99,7 +99,7 @@ interface Exports {
     slow: number,
   ): void
   score(length: number, from: number, window: number, phase: number): void
-  learn(length: number, from: number, isScored: boolean, window: number, phase: number): void
+  learn(length: number, from: number, isScored: boolean, window: number, phase: number): number
   layoutTables(): number
   layoutBatch(): number
   layoutState(): number
@@ -169,9 +169,9 @@ export class TinySegment {
     this.#kernel.score(length, from, window, phase)
   }
 
-  /** Learns the first `length` rows of the block; places `from`… of the scratch may hold what `score` found, if `isScored`. */
-  learn(length: number, from: number, isScored: boolean, window: number, phase: number): void {
-    this.#kernel.learn(length, from, isScored, window, phase)
+  /** Learns the first `length` rows of the block; places `from`… of the scratch may hold what `score` found, if `isScored`. Returns how many are new. */
+  learn(length: number, from: number, isScored: boolean, window: number, phase: number): number {
+    return this.#kernel.learn(length, from, isScored, window, phase)
   }
 }
 

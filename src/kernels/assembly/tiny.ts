@@ -533,9 +533,13 @@ export function score(length: u32, from: u32, window: f64, phase: i32): void {
   }
 }
 
-/** Learns `length` rows of the block; `isScored`: the scratch from row `from` on may hold what score worked out of them. */
-export function learn(length: u32, from: u32, isScored: bool, window: f64, phase: i32): void {
+/**
+ * Learns `length` rows of the block; `isScored`: the scratch from row `from` on may hold what score worked out of them. Returns how many
+ * of them are new.
+ */
+export function learn(length: u32, from: u32, isScored: bool, window: f64, phase: i32): u32 {
   enter(window, phase)
+  let started: u32 = 0
   let s = SCRATCH + <usize>from * SCRATCH_BYTES
   for (let i: usize = 0; i < length; i++, s += SCRATCH_BYTES) {
     const observed = load<f64>((i << 3) + IN_VALUE)
@@ -543,12 +547,16 @@ export function learn(length: u32, from: u32, isScored: bool, window: f64, phase
     const row = load<u32>((i << 2) + IN_ROW) & MASK
     const x = clampValue(observed)
     const isNew = load<u32>((<usize>row << 2) + N) == 0
-    if (isNew) startRow(row, x)
+    if (isNew) {
+      startRow(row, x)
+      started++
+    }
     if (!isScored || isNew || load<u32>(s, S_ROW) != row || load<f64>(s, S_VALUE) != x) scoreRow(row, x, s, i)
     // What was worked out holds only for the state it was worked out from.
     store<u32>(s, NOTHING, S_ROW)
     learnRow(row, x, <f64>load<f32>((i << 2) + IN_WEIGHT), s)
   }
+  return started
 }
 
 function startRow(row: usize, x: f64): void {
