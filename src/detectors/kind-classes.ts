@@ -72,6 +72,12 @@ export class KindClasses {
     return found
   }
 
+  /** The name of a class, the same over restarts; classes that had no room are of the last one. */
+  nameOf(found: number): string {
+    for (const [name, number] of this.#index) if (number === found) return name
+    return ''
+  }
+
   forget(row: number): void {
     this.#store.clear(row)
   }

@@ -80,7 +80,8 @@ export const emptyCode = (profile: SlotProfile) => -profile.levelMax - 1
 
 const ENVELOPE_GAIN = 46
 const ENVELOPE_KNEE = 0.25
-const ENVELOPES = new Float64Array(256)
+/** Envelopes by their codes. */
+export const ENVELOPES = new Float64Array(256)
 for (let code = 0; code < 256; code++) ENVELOPES[code] = ENVELOPE_KNEE * (Math.exp(code / ENVELOPE_GAIN) - 1)
 
 /** Makes a row ready for its first sample. */

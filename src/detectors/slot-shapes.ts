@@ -20,7 +20,8 @@ const NONE = 0x7fffffff
 /** Samples before the shape term speaks. */
 const SHAPE_WARM_UP = 69
 
-const DECODED = new Float64Array(256)
+/** Normalised values by their logarithmic codes, plus 128. */
+export const DECODED = new Float64Array(256)
 for (let code = -128; code < 128; code++) {
   DECODED[code + 128] = Math.sign(code) * LOG_KNEE * (Math.exp(Math.abs(code) / LOG_GAIN) - 1)
 }

@@ -13,12 +13,15 @@ export const SHIFT_SHARE = 1.5
 /** One window's strangeness is held here before it is squared. */
 const STRANGE_MAX = 1e3
 
+/** Written as a product, which is exact on every engine; a power is not promised to be. */
 export function nextShort(meanSquare: number, strangeness: number): number {
-  return meanSquare + SHORT_RATE * (Math.min(strangeness, STRANGE_MAX) ** 2 - meanSquare)
+  const held = Math.min(strangeness, STRANGE_MAX)
+  return meanSquare + SHORT_RATE * (held * held - meanSquare)
 }
 
 export function nextLong(meanSquare: number, strangeness: number): number {
-  return meanSquare + LONG_RATE * (Math.min(strangeness, STRANGE_MAX) ** 2 - meanSquare)
+  const held = Math.min(strangeness, STRANGE_MAX)
+  return meanSquare + LONG_RATE * (held * held - meanSquare)
 }
 
 export function surpriseOf(shortSquare: number, longSquare: number, shift: number): number {

@@ -7,15 +7,20 @@ const modules = new Map<string, WebAssembly.Module>()
 
 /**
  * The kernel `name`, compiled once, as an instance over `memory`. Throws where this machine's WebAssembly lacks SIMD or the file is
- * missing: callers then use the plain twin.
+ * missing: callers then use the plain twin. `functions`: what it asks of JavaScript by name.
  */
-export function instantiateKernel<Exports>(name: string, memory: WebAssembly.Memory): Exports {
+export function instantiateKernel<Exports>(
+  name: string,
+  memory: WebAssembly.Memory,
+  functions: Readonly<Record<string, (x: number) => number>> = {},
+): Exports {
   let module = modules.get(name)
   if (module === undefined) {
     module = new WebAssembly.Module(readFileSync(new URL(`./wasm/${name}.wasm`, import.meta.url)))
     modules.set(name, module)
   }
   const env = {
+    ...functions,
     memory,
     abort: () => {
       throw new WebAssembly.RuntimeError(`the kernel ${name} gave up`)

@@ -36,10 +36,10 @@ const END_SURPRISE = Math.log10(LEAST)
 
 /**
  * `counts` of `bins` bins from `from`, bin b covering [b, b+1)/perUnit + lowest (the last one open); `prior` is a
- * mass per bin that is added, `priorTotal` their sum. Writes into `out`.
+ * mass per bin that is added, `priorTotal` their sum; `share` of the mass lies above the threshold. Writes into `out`.
  */
 export function fitTail(
-  counts: Uint16Array,
+  counts: Uint16Array | Float64Array,
   from: number,
   bins: number,
   unit: number,
@@ -48,12 +48,13 @@ export function fitTail(
   lowest: number,
   perUnit: number,
   out: TailFit,
+  share: number = TAIL_SHARE,
 ): void {
   // Integers are summed apart from the prior: their additions need not wait for one another as floats do.
   let counted = 0
   for (let b = 0; b < bins; b++) counted += counts[from + b]
   const total = counted * unit + priorTotal
-  const wanted = TAIL_SHARE * total
+  const wanted = share * total
   let above = 0
   let m1 = 0
   let m2 = 0

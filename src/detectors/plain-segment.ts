@@ -1,0 +1,106 @@
+import { ColumnStore } from '../core/columns.ts'
+import { TINY_BLOCK, TINY_ROWS, TINY_SHIFT, TinySegment } from '../kernels/tiny.ts'
+import { LOG_TABLE } from '../math/fast-log.ts'
+import { AT, ENVELOPES, learnRow, SCRATCH_WIDTH, type SlotChunk, scoreRow, startRow } from './slot-kernel.ts'
+import { type SlotRates, slotColumns, TINY_PROFILE } from './slot-profile.ts'
+import { DECODED } from './slot-shapes.ts'
+
+/** Windows before a young series' scale means anything; the kernel has the same number. */
+export const YOUNG_WINDOWS = 20
+/** Larger magnitudes are held here, as slot-detector.ts does. */
+const VALUE_MAX = 1e24
+
+/** `tiny@1` of TINY_ROWS series, a block of a batch at a time: in WebAssembly, or plainly where that is not to be had. */
+export interface PlainSegment {
+  readonly columns: SlotChunk
+  readonly batch: TinySegment['batch']
+  score(length: number, from: number, window: number, phase: number): void
+  /** Returns how many rows are new. */
+  learn(length: number, from: number, isScored: boolean, window: number, phase: number): number
+}
+
+/** The kernel where this machine has what it needs, else its twin. */
+export function plainSegment(rates: SlotRates): PlainSegment {
+  try {
+    return new TinySegment(rates, { log: LOG_TABLE, envelopes: ENVELOPES, decoded: DECODED })
+  } catch {
+    return new TwinSegment(rates)
+  }
+}
+
+/** The same without WebAssembly. What `score` works out is worked out again by `learn`. */
+export class TwinSegment implements PlainSegment {
+  readonly columns: SlotChunk
+  readonly batch: PlainSegment['batch']
+  readonly #rates: SlotRates
+  readonly #scratch = new Float64Array(SCRATCH_WIDTH)
+
+  constructor(rates: SlotRates) {
+    const store = new ColumnStore(slotColumns(TINY_PROFILE), TINY_SHIFT)
+    store.ensure(TINY_ROWS)
+    this.columns = store.chunks[0] as SlotChunk
+    this.#rates = rates
+    const f32 = () => new Float32Array(TINY_BLOCK)
+    const f64 = () => new Float64Array(TINY_BLOCK)
+    this.batch = {
+      row: new Uint32Array(TINY_BLOCK),
+      value: f64(),
+      weight: f32(),
+      surprise: f32(),
+      point: f32(),
+      incident: f32(),
+      young: f32(),
+      expected: f64(),
+      lower: f64(),
+      upper: f64(),
+    }
+  }
+
+  score(length: number, _from: number, window: number, phase: number): void {
+    const { row, value, surprise, point, incident, young, expected, lower, upper } = this.batch
+    const w = this.#scratch
+    for (let i = 0; i < length; i++) {
+      const at = row[i] & (TINY_ROWS - 1)
+      const n = this.columns.n[at]
+      w[AT.surprise] = w[AT.point] = w[AT.incident] = NaN
+      const isKnown = n > 0 && !Number.isNaN(value[i])
+      if (isKnown) this.#work(at, value[i], window, phase)
+      surprise[i] = w[AT.surprise]
+      point[i] = w[AT.point]
+      incident[i] = w[AT.incident]
+      const isYoung = isKnown && Number.isNaN(point[i]) && n >= YOUNG_WINDOWS
+      young[i] = isYoung ? w[AT.corrected] : NaN
+      const speaks = isYoung || !Number.isNaN(point[i])
+      expected[i] = speaks ? w[AT.expected] : NaN
+      lower[i] = speaks ? w[AT.expected] - w[AT.band] : NaN
+      upper[i] = speaks ? w[AT.expected] + w[AT.band] : NaN
+    }
+  }
+
+  learn(length: number, _from: number, _isScored: boolean, window: number, phase: number): number {
+    const { row, value, weight } = this.batch
+    const w = this.#scratch
+    let started = 0
+    for (let i = 0; i < length; i++) {
+      if (Number.isNaN(value[i])) continue
+      const at = row[i] & (TINY_ROWS - 1)
+      if (this.columns.n[at] === 0) {
+        startRow(this.columns, at, TINY_PROFILE, clampValue(value[i]), window)
+        started++
+      }
+      this.#work(at, value[i], window, phase)
+      w[AT.weight] = weight[i]
+      learnRow(this.columns, at, TINY_PROFILE, this.#rates, window, phase, w, 0)
+    }
+    return started
+  }
+
+  #work(at: number, value: number, window: number, phase: number): void {
+    this.#scratch[AT.value] = clampValue(value)
+    scoreRow(this.columns, at, TINY_PROFILE, this.#rates, window, phase, this.#scratch, 0)
+  }
+}
+
+function clampValue(x: number): number {
+  return Math.max(-VALUE_MAX, Math.min(VALUE_MAX, x))
+}

@@ -1,0 +1,219 @@
+import type { ColumnData } from '../core/snapshot.ts'
+import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
+import { EXCESS, excessSurprise, fitTail, type TailFit } from '../math/tail-fit.ts'
+import { priorTail, SURPRISE_MAX } from './calibration.ts'
+
+/**
+ * Raw scores → surprise (−log10 of a tail probability) by what all series of a class have said, for series that cannot
+ * have a calibration each. Scores are counted in fine log bins; beyond the bin that a few thousand windows lie above a
+ * generalised Pareto tail is fitted (math/tail-fit.ts), before it the share counted is itself the probability. A
+ * heavy-tailed prior is mixed in as pseudo-windows, so that a pool of few series is cautious.
+ *
+ * Windows are counted apart while they are learned and join the rest when the next window begins: whole numbers until
+ * then, so that the order of rows does not matter, and one fit a window.
+ */
+
+/** 32 bins an octave over .5…128, the last open: finer than one series' calibration, since a pool sees far tails. */
+const BINS = 256
+const PER_UNIT = 32
+const LOWEST = -1
+/** Windows counted before there is an opinion. */
+const OPINION_WINDOWS = 10
+/** Pseudo-windows of the prior, as for one series. */
+const PRIOR_WINDOWS = 30
+/** Counts of a whole window, so that a down-weighted one still counts. */
+const UNITS = 8
+/** The tail is the twentieth above, in large pools what so many windows or that share of all lie beyond. */
+const TAIL_SHARE = 0.05
+const TAIL_WINDOWS = 2000
+const TAIL_LEAST = 1e-4
+/** Half-life of what was counted, ms: long enough for far tails, short enough to follow a fleet. */
+const HALF_LIFE_MS = 7 * 86_400_000
+/**
+ * A window that is to teach less than this belongs to an open anomaly or disruption. One that is merely hot counts
+ * whole: among so many it is no rule, and were it left out the tail would look thinner than it is.
+ */
+const STRANGE_WEIGHT = 0.2
+/** Bin of a score that is NaN. */
+const NO_BIN = -1
+
+const PRIOR = Float64Array.from({ length: BINS }, (_, b) => {
+  const edge = (at: number) => (at <= 0 ? 1 : at >= BINS ? 0 : priorTail(2 ** (LOWEST + at / PER_UNIT)))
+  return PRIOR_WINDOWS * (edge(b) - edge(b + 1))
+})
+const PRIOR_TOTAL = PRIOR.reduce((sum, mass) => sum + mass, 0)
+
+/** What is known of one class. */
+interface Pool {
+  /** Windows counted, in UNITS, before this one and in it. */
+  readonly counts: Float64Array
+  readonly fresh: Uint32Array
+  /** Surprise at the lower edge of each bin, up to the threshold of the tail. */
+  readonly edges: Float64Array
+  readonly fit: TailFit
+  speaks: boolean
+}
+
+function newPool(counts: Float64Array, fresh: Uint32Array): Pool {
+  const fit = { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 }
+  return { counts, fresh, edges: new Float64Array(BINS + 1), fit, speaks: false }
+}
+
+const TAIL = new Float64Array(3)
+
+/** The pools of one voice, by class. */
+export class PooledCalibration {
+  readonly #pools = new Map<string, Pool>()
+  /** Pools by class number, as the caller numbers classes. */
+  readonly #byClass: (Pool | undefined)[] = []
+
+  /** The pool of a class, whose name stays the same over restarts. */
+  #poolOf(kind: number, nameOf: (kind: number) => string): Pool {
+    const known = this.#byClass[kind]
+    if (known) return known
+    const name = nameOf(kind)
+    const pool = this.#pools.get(name) ?? newPool(new Float64Array(BINS), new Uint32Array(BINS))
+    this.#pools.set(name, pool)
+    this.#byClass[kind] = pool
+    return pool
+  }
+
+  /**
+   * Fills `raw[i]` of rows whose class is `kinds[i]` with their surprise, 0..12, NaN without an opinion; and
+   * bins[at + i·stride], which `learn` counts.
+   */
+  surprise(
+    raw: Float32Array,
+    kinds: Uint8Array,
+    length: number,
+    bins: Float32Array,
+    at: number,
+    stride: number,
+    nameOf: (kind: number) => string,
+  ): void {
+    for (let i = 0, to = at; i < length; i++, to += stride) {
+      const score = raw[i]
+      if (Number.isNaN(score)) {
+        bins[to] = NO_BIN
+        continue
+      }
+      const pool = this.#byClass[kinds[i]] ?? this.#poolOf(kinds[i], nameOf)
+      raw[i] = NaN
+      bins[to] = 0
+      if (score > 0.5) surpriseOf(pool, score, raw, i, bins, to)
+      else if (pool.speaks) raw[i] = 0
+    }
+  }
+
+  /** Counts what `surprise` left in `bins`. */
+  learn(
+    kinds: Uint8Array,
+    length: number,
+    bins: Float32Array,
+    at: number,
+    stride: number,
+    weight: Float32Array,
+  ): void {
+    for (let i = 0, from = at; i < length; i++, from += stride) {
+      const bin = bins[from]
+      if (bin < 0) continue
+      const pool = this.#byClass[kinds[i]] as Pool
+      pool.fresh[bin] += weight[i] < STRANGE_WEIGHT ? (UNITS * weight[i] + 0.5) | 0 : UNITS
+    }
+  }
+
+  /** A window is over and the next is `elapsedMs` later: what was counted in it joins the rest. */
+  fold(elapsedMs: number): void {
+    const kept = 2 ** (-elapsedMs / HALF_LIFE_MS)
+    for (const pool of this.#pools.values()) {
+      for (let b = 0; b < BINS; b++) pool.counts[b] = kept * pool.counts[b] + pool.fresh[b]
+      pool.fresh.fill(0)
+      refit(pool)
+    }
+  }
+
+  /** Columns of a snapshot and the names of their classes, BINS places each. */
+  snapshot(): { readonly names: readonly string[]; readonly columns: Record<string, ColumnData> } {
+    const pools = [...this.#pools.values()]
+    const counts = new Float64Array(BINS * pools.length)
+    const fresh = new Uint32Array(BINS * pools.length)
+    for (const [p, pool] of pools.entries()) {
+      counts.set(pool.counts, p * BINS)
+      fresh.set(pool.fresh, p * BINS)
+    }
+    return { names: [...this.#pools.keys()], columns: { counts, fresh } }
+  }
+
+  /** Whether columns of that many classes are of the right shape; if so, what was known gives way to them. */
+  restore(names: readonly string[], columns: Readonly<Record<string, ColumnData>>): boolean {
+    const { counts, fresh } = columns
+    if (!(counts instanceof Float64Array) || counts.length !== BINS * names.length) return false
+    if (!(fresh instanceof Uint32Array) || fresh.length !== BINS * names.length) return false
+    this.clear()
+    for (const [p, name] of names.entries()) {
+      const [from, to] = [p * BINS, (p + 1) * BINS]
+      const pool = newPool(counts.slice(from, to), fresh.slice(from, to))
+      refit(pool)
+      this.#pools.set(name, pool)
+    }
+    return true
+  }
+
+  clear(): void {
+    this.#pools.clear()
+    this.#byClass.length = 0
+  }
+
+  bytes(): number {
+    return this.#pools.size * BINS * 20
+  }
+}
+
+/** The surprise of a score into out[i] and its bin into bins[to]; NaN stays where the pool has no opinion. */
+function surpriseOf(
+  pool: Pool,
+  score: number,
+  out: Float32Array,
+  i: number,
+  bins: Float32Array,
+  to: number,
+): void {
+  // fastLog2At, written out: called from here it is not inlined, and its result is boxed.
+  LOG_FLOAT[0] = score
+  const bits = LOG_BITS[0]
+  const step = (bits >>> 15) & 255
+  const low = LOG_TABLE[step]
+  const y = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
+  const place = (y - LOWEST) * PER_UNIT
+  const bin = place >= BINS ? BINS - 1 : place | 0
+  bins[to] = bin
+  if (!pool.speaks) return
+  const { fit, edges } = pool
+  const excess = y - fit.threshold
+  if (excess < 0) {
+    out[i] = edges[bin] + (place - bin) * (edges[bin + 1] - edges[bin])
+    return
+  }
+  TAIL[EXCESS.excess] = excess
+  TAIL[EXCESS.scale] = fit.scale
+  TAIL[EXCESS.shape] = fit.shape
+  excessSurprise(TAIL)
+  out[i] = Math.min(SURPRISE_MAX, fit.surprise + TAIL[EXCESS.excess])
+}
+
+function refit(pool: Pool): void {
+  const { counts, edges, fit } = pool
+  let total = 0
+  for (let b = 0; b < BINS; b++) total += counts[b]
+  const windows = total / UNITS
+  pool.speaks = windows >= OPINION_WINDOWS
+  const least = Math.max(TAIL_LEAST, TAIL_WINDOWS / Math.max(windows, 1))
+  const share = Math.min(TAIL_SHARE, least)
+  fitTail(counts, 0, BINS, 1 / UNITS, PRIOR, PRIOR_TOTAL, LOWEST, PER_UNIT, fit, share)
+  let above = 0
+  for (let b = BINS - 1; b >= 0; b--) {
+    above += counts[b] / UNITS + PRIOR[b]
+    edges[b] = -Math.log10(Math.min(1, above / (windows + PRIOR_TOTAL)))
+  }
+  edges[BINS] = edges[BINS - 1]
+}
