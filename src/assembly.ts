@@ -173,11 +173,9 @@ function scoringOf(
     config,
     policyOptions({ ...detection, budget: undefined, budgets: [] }),
   )
-  const tiny = new PlainDetector(told)
-  const plain = new Ensemble([tiny], options, context, { policy })
-  const recent = (row: number, out: Float64Array) => tiny.recent(row, out)
+  const plain = new Ensemble([new PlainDetector(told)], options, context, { policy })
   return {
-    scoring: new TieredScoring({ series, rows, rich, plain, recent, stepMs: context.stepMs }),
+    scoring: new TieredScoring({ series, rows, rich, plain, stepMs: context.stepMs }),
     learned,
   }
 }

@@ -369,18 +369,6 @@ export class Ensemble implements Scoring {
     this.#policy?.restore(parts, this.#hysteresis.anomalies())
   }
 
-  /** Past windows, oldest first, a batch each of at most a block, for rows that are new here: heard by nobody, learned by all. */
-  async rehearse(batch: FeatureBatch, weight: Float32Array): Promise<void> {
-    this.#reserve(batch.length)
-    for (const [d, detector] of this.#detectors.entries()) {
-      if (!detector.whole) await detector.score(batch, this.#outputs[d])
-    }
-    this.#calibrate(batch, 0)
-    for (const detector of this.#detectors) if (!detector.whole) detector.learn(batch, weight)
-    for (const { calibration, bins, surprises } of this.#voices)
-      calibration?.learn(batch.series, batch.length, bins[0], surprises[0], weight)
-  }
-
   /** Goes on with what another ensemble knows of a series, under a row of here; there it is then forgotten without a word. */
   adopt(series: number, from: Ensemble, there: number): void {
     const tiny = from.#tiny?.exportRow(there)

@@ -7,20 +7,23 @@ const SUSPECT_SURPRISE = 3
 const CANDIDATES_MAX = 200
 /** Who was made rich stays so for this long after it was strange last. */
 const QUIET_MS = 86_400_000
+/**
+ * Windows that a series which is made rich goes on being heard from the plain tier: until then the calibrations of its own know less
+ * than those that all of its kind share.
+ */
+const APPRENTICE_WINDOWS = 300
 
 /** Who changes tier after a window. */
 export interface Moves {
-  readonly windowEndMs: number
   readonly up: readonly number[]
   readonly down: readonly number[]
+  /** Made rich long enough ago to be heard. */
+  readonly graduates: readonly number[]
 }
 
 interface Saved {
-  readonly due: {
-    readonly windowEndMs: number
-    readonly up: readonly string[]
-    readonly down: readonly string[]
-  } | null
+  readonly due: { readonly [K in keyof Moves]: readonly string[] } | null
+  readonly apprentices: readonly (readonly [key: string, untilMs: number])[]
   readonly promoted: readonly (readonly [key: string, suspectMs: number])[]
   readonly promotions: number
   readonly demotions: number
@@ -29,6 +32,9 @@ interface Saved {
 /** Who among the plain series is strange enough to be looked at closely, and who has been quiet for long enough since. */
 export class SuspectQueue {
   readonly #series: SeriesRows
+  readonly #apprenticeMs: number
+  /** Series that were made rich, by when they are heard from there. */
+  readonly #apprentices = new Map<number, number>()
   /** Surprise of the suspects of the window that is being scored. */
   readonly #candidates = new Map<number, number>()
   /** Series made rich, by when they were strange last; longest ago first. */
@@ -38,8 +44,14 @@ export class SuspectQueue {
   promotions = 0
   demotions = 0
 
-  constructor(series: SeriesRows) {
+  /** `stepMs`: the window step. */
+  constructor(series: SeriesRows, stepMs: number) {
     this.#series = series
+    this.#apprenticeMs = APPRENTICE_WINDOWS * stepMs
+  }
+
+  isApprentice(series: number): boolean {
+    return this.#apprentices.size > 0 && this.#apprentices.has(series)
   }
 
   /** Plain rows of a batch that was scored. */
@@ -51,10 +63,16 @@ export class SuspectQueue {
 
   /** A window is complete: who is to be rich, most surprising first, and who plain. `room`: places free before. */
   review(windowEndMs: number, room: number, isOpen: (series: number) => boolean): void {
-    const wanted = [...this.#candidates].sort(
-      (a, b) => b[1] - a[1] || compare(this.#series.key(a[0]), this.#series.key(b[0])),
-    )
+    const wanted = [...this.#candidates]
+      .filter(([series]) => !this.#promoted.has(series))
+      .sort((a, b) => b[1] - a[1] || compare(this.#series.key(a[0]), this.#series.key(b[0])))
     this.#candidates.clear()
+    const graduates: number[] = []
+    for (const [series, untilMs] of this.#apprentices) {
+      if (untilMs > windowEndMs) break
+      this.#apprentices.delete(series)
+      graduates.push(series)
+    }
     wanted.length = Math.min(wanted.length, CANDIDATES_MAX)
     const down: number[] = []
     for (const [series, suspectMs] of this.#promoted) {
@@ -65,11 +83,14 @@ export class SuspectQueue {
       else down.push(series)
     }
     const up = wanted.slice(0, room + down.length).map(([series]) => series)
-    for (const series of up) this.#promoted.set(series, windowEndMs)
+    for (const series of up) {
+      this.#promoted.set(series, windowEndMs)
+      this.#apprentices.set(series, windowEndMs + this.#apprenticeMs)
+    }
     this.#waiting = wanted.length - up.length
     this.promotions += up.length
     this.demotions += down.length
-    if (up.length + down.length > 0) this.#due = { windowEndMs, up, down }
+    if (up.length + down.length + graduates.length > 0) this.#due = { up, down, graduates }
   }
 
   /** The moves that are due, once. */
@@ -80,23 +101,26 @@ export class SuspectQueue {
   }
 
   counts(): Readonly<Record<string, number>> {
-    return { promoted: this.#promoted.size, waiting: this.#waiting }
+    return { promoted: this.#promoted.size, apprentices: this.#apprentices.size, waiting: this.#waiting }
   }
 
   forget(series: number): void {
     this.#candidates.delete(series)
     this.#promoted.delete(series)
+    this.#apprentices.delete(series)
     const due = this.#due
     if (!due) return
     const others = (rows: readonly number[]) => rows.filter(row => row !== series)
-    this.#due = { ...due, up: others(due.up), down: others(due.down) }
+    this.#due = { up: others(due.up), down: others(due.down), graduates: others(due.graduates) }
   }
 
   saved(): Saved {
     const promoted = Array.from(this.#promoted, ([row, ms]) => [this.#series.key(row), ms] as const)
     const keys = (rows: readonly number[]) => rows.map(row => this.#series.key(row))
-    const due = this.#due ? { ...this.#due, up: keys(this.#due.up), down: keys(this.#due.down) } : null
-    return { promoted, due, promotions: this.promotions, demotions: this.demotions }
+    const { up, down, graduates } = this.#due ?? { up: [], down: [], graduates: [] }
+    const due = this.#due ? { up: keys(up), down: keys(down), graduates: keys(graduates) } : null
+    const apprentices = Array.from(this.#apprentices, ([row, ms]) => [this.#series.key(row), ms] as const)
+    return { promoted, apprentices, due, promotions: this.promotions, demotions: this.demotions }
   }
 
   restore(from: unknown): void {
@@ -106,7 +130,14 @@ export class SuspectQueue {
       if (row >= 0) this.#promoted.set(row, ms)
     }
     const rows = (keys: readonly string[]) => keys.map(key => this.#series.row(key)).filter(row => row >= 0)
-    if (saved.due) this.#due = { ...saved.due, up: rows(saved.due.up), down: rows(saved.due.down) }
+    if (saved.due) {
+      const { up, down, graduates } = saved.due
+      this.#due = { up: rows(up), down: rows(down), graduates: rows(graduates) }
+    }
+    for (const [key, ms] of saved.apprentices) {
+      const row = this.#series.row(key)
+      if (row >= 0) this.#apprentices.set(row, ms)
+    }
     this.promotions = saved.promotions
     this.demotions = saved.demotions
   }

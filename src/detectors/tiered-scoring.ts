@@ -1,11 +1,10 @@
 import type { Anomaly } from '../core/anomaly.ts'
-import { type FeatureBatch, featureBatch, type OpinionBatch } from '../core/batch.ts'
+import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
 import type { Ensemble } from './ensemble.ts'
-import { RECENT_WINDOWS } from './plain-detector.ts'
 import { GOLDEN_KINDS } from './promotion.ts'
 import { BatchPart } from './split-batch.ts'
 import type { SubTable } from './sub-table.ts'
@@ -19,8 +18,6 @@ const VERSION = 1
 const SUSPECT_SHARE = 0.1
 /** Share of the other places that series of no golden kind may take. */
 const COMMON_SHARE = 0.7
-/** What the window may teach that made a series a suspect. */
-const STRANGE_WEIGHT = 0.1
 
 export interface TierParts {
   readonly series: SeriesRows
@@ -29,8 +26,6 @@ export interface TierParts {
   readonly rich: Ensemble
   /** Looks at the rows of `series`. */
   readonly plain: Ensemble
-  /** The last windows of a plain series, oldest first, into `out`; returns how many. */
-  readonly recent: (series: number, out: Float64Array) => number
   /** Window step, ms. */
   readonly stepMs: number
   /** A series has become rich: `row` of `series`. */
@@ -42,7 +37,8 @@ export interface TierParts {
 /**
  * The scoring stage for more series than can have everything. The first to come are rich, golden kinds before others:
  * the whole ensemble looks at them. The others are plain: one detector of few bytes, with calibrations that series of a
- * kind share. What is strange among the plain becomes rich for a day while there is room, and keeps what was learned.
+ * kind share. What is strange among the plain is made rich while there is room, keeps what was learned and its open anomaly,
+ * and is plain again when it was quiet for a day and others are strange.
  */
 export class TieredScoring implements Scoring {
   readonly #parts: TierParts
@@ -63,7 +59,7 @@ export class TieredScoring implements Scoring {
     const { limit } = parts.rows
     this.#firstCome = Math.floor(limit * (1 - SUSPECT_SHARE))
     this.#common = Math.floor(this.#firstCome * COMMON_SHARE)
-    this.#suspects = new SuspectQueue(parts.series)
+    this.#suspects = new SuspectQueue(parts.series, parts.stepMs)
     this.#richDetectors = parts.rich.detectors.length
   }
 
@@ -77,7 +73,7 @@ export class TieredScoring implements Scoring {
   async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
     const { rich, plain, rows } = this.#parts
     const moves = this.#suspects.due()
-    if (moves) await this.#move(moves)
+    if (moves) this.#move(moves)
     this.#place(batch)
     const richPart = this.#richPart
     richPart.begin(batch)
@@ -100,10 +96,26 @@ export class TieredScoring implements Scoring {
     richPart.scatter(out, 0)
     const plainPart = this.#plainPart
     plainPart.begin(batch)
-    if (richPart.length === length) return
-    for (let i = 0; i < length; i++) if (rows.of(series[i]) < 0) plainPart.add(batch, i, series[i])
+    for (let i = 0; i < length; i++) if (this.#isPlain(series[i])) plainPart.add(batch, i, series[i])
+    if (plainPart.length === 0) return
+    if (plainPart.length + richPart.length > length) this.#silence()
     await plain.score(plainPart.batch, plainPart.opinions)
     plainPart.scatter(out, this.#richDetectors)
+  }
+
+  /** Who speaks of a series: a new rich one is learned by both, and heard from the plain tier until it has learned enough. */
+  #isPlain(series: number): boolean {
+    return this.#parts.rows.of(series) < 0 || this.#suspects.isApprentice(series)
+  }
+
+  /** What the rich ensemble says of apprentices opens nothing. */
+  #silence(): void {
+    const { batch, opinions } = this.#richPart
+    for (let i = 0; i < batch.length; i++) {
+      if (!this.#suspects.isApprentice(this.#parts.rows.seriesAt(batch.series[i]))) continue
+      opinions.point[i] = Number.NaN
+      opinions.incident[i] = Number.NaN
+    }
   }
 
   /** Series seen for the first time are rich while there is room. */
@@ -165,45 +177,17 @@ export class TieredScoring implements Scoring {
     rich.review(windowEndMs, importance)
   }
 
-  async #move({ windowEndMs, up, down }: Moves): Promise<void> {
+  #move({ up, down, graduates }: Moves): void {
     const { rows, rich, plain, onRich, onPlain } = this.#parts
+    for (const series of graduates) rich.adopt(rows.of(series), plain, series)
     for (const series of down) {
       plain.adopt(series, rich, rows.of(series))
       rows.give(series)
       onPlain?.(series)
     }
-    for (const series of up) rows.take(series)
-    await this.#rehearse(up, windowEndMs)
     for (const series of up) {
-      rich.adopt(rows.of(series), plain, series)
+      rows.take(series)
       onRich?.(series)
-    }
-  }
-
-  /** What is rich from now on has its last windows told again, so that every detector has an opinion of the next. */
-  async #rehearse(up: readonly number[], windowEndMs: number): Promise<void> {
-    const { rows, rich, recent, stepMs } = this.#parts
-    const pasts = up.map(series => {
-      const past = new Float64Array(RECENT_WINDOWS)
-      return past.subarray(0, recent(series, past))
-    })
-    const batch = featureBatch(up.length, 0)
-    const order = [...up.keys()].sort((a, b) => rows.of(up[a]) - rows.of(up[b]))
-    const weight = new Float32Array(up.length)
-    for (let back = RECENT_WINDOWS; back >= 1; back--) {
-      batch.length = 0
-      for (const at of order) {
-        const past = pasts[at]
-        if (past.length < back) continue
-        const i = batch.length++
-        batch.series[i] = rows.of(up[at])
-        batch.windowEndMs[i] = windowEndMs - (back - 1) * stepMs
-        batch.observed[i] = past[past.length - back]
-        batch.coverage[i] = 1
-      }
-      // The last window is the one that made them suspects.
-      weight.fill(back === 1 ? STRANGE_WEIGHT : 1)
-      if (batch.length > 0) await rich.rehearse(batch, weight)
     }
   }
 
@@ -249,8 +233,8 @@ export class TieredScoring implements Scoring {
   forget(series: number): void {
     const { rows, rich, plain, onPlain } = this.#parts
     const row = rows.of(series)
-    if (row < 0) plain.forget(series)
-    else {
+    if (this.#isPlain(series)) plain.forget(series)
+    if (row >= 0) {
       rich.forget(row)
       rows.give(series)
       onPlain?.(series)

@@ -50,10 +50,8 @@ function tiersOf(series: SeriesTable, limit: number) {
   const rows = new SubTable(series, limit)
   const context = { series, stepMs: STEP_MS }
   const rich = ensembleOf({ ...context, series: rows })
-  const tiny = new PlainDetector(context)
-  const plain = new Ensemble([tiny], ENSEMBLE_DEFAULTS, context)
-  const recent = (row: number, out: Float64Array) => tiny.recent(row, out)
-  return { rows, scoring: new TieredScoring({ series, rows, rich, plain, recent, stepMs: STEP_MS }) }
+  const plain = new Ensemble([new PlainDetector(context)], ENSEMBLE_DEFAULTS, context)
+  return { rows, scoring: new TieredScoring({ series, rows, rich, plain, stepMs: STEP_MS }) }
 }
 
 /** What a series says in a window: noise around a level of its own, and from `strangeFrom` on one is far off. */
