@@ -211,7 +211,8 @@ export class PlainDetector implements Detector {
 
   /**
    * The last windows of a series that had a value, oldest first, as many as the ring of shapes holds and `out` has room for;
-   * returns how many. The last is exact; the others are decoded, to within two per cent of their distance from the mean.
+   * returns how many. The last is exact; the others are decoded: codes are
+   * two per cent apart, and mean and spread have moved on since, which of a series of some hundred windows is a few more.
    */
   recent(series: number, out: Float64Array): number {
     const row = this.exportRow(series)

@@ -69,7 +69,8 @@ export class TwinSegment implements PlainSegment {
       point[i] = w[AT.point]
       incident[i] = w[AT.incident]
       const isYoung = isKnown && Number.isNaN(point[i]) && n >= YOUNG_WINDOWS
-      young[i] = isYoung ? w[AT.corrected] : NaN
+      // The window counts towards its own scale: nothing is more than n + 1 times as far as n others that were alike.
+      young[i] = isYoung ? (w[AT.corrected] * (n + 1)) / (w[AT.corrected] + (n + 1)) : NaN
       const speaks = isYoung || !Number.isNaN(point[i])
       expected[i] = speaks ? w[AT.expected] : NaN
       lower[i] = speaks ? w[AT.expected] - w[AT.band] : NaN

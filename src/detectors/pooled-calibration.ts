@@ -5,7 +5,7 @@ import { priorTail, SURPRISE_MAX } from './calibration.ts'
 
 /**
  * Raw scores → surprise (−log10 of a tail probability) by what all series of a class have said, for series that cannot
- * have a calibration each. Scores are counted in fine log bins; beyond the bin that a few thousand windows lie above a
+ * have a calibration each. Scores are counted in fine log bins; beyond the bin that a few hundred windows lie above a
  * generalised Pareto tail is fitted (math/tail-fit.ts), before it the share counted is itself the probability. A
  * heavy-tailed prior is mixed in as pseudo-windows, so that a pool of few series is cautious.
  *
@@ -25,15 +25,17 @@ const PRIOR_WINDOWS = 30
 const UNITS = 8
 /** The tail is the twentieth above, in large pools what so many windows or that share of all lie beyond. */
 const TAIL_SHARE = 0.05
-const TAIL_WINDOWS = 2000
-const TAIL_LEAST = 1e-4
+const TAIL_WINDOWS = 500
+const TAIL_LEAST = 1e-5
 /** Half-life of what was counted, ms: long enough for far tails, short enough to follow a fleet. */
 const HALF_LIFE_MS = 7 * 86_400_000
 /**
- * A window that is to teach less than this belongs to an open anomaly or disruption. One that is merely hot counts
- * whole: among so many it is no rule, and were it left out the tail would look thinner than it is.
+ * A window that is to teach less than this belongs to an open anomaly or disruption, and counts that many times its weight: of
+ * an open anomaly a quarter, since noise opens some too and its tail would look thinner by what is left out, of one in a
+ * disruption next to nothing. One that is merely hot counts whole: among so many it is no rule.
  */
 const STRANGE_WEIGHT = 0.2
+const STRANGE_GAIN = 2.5
 /** Bin of a score that is NaN. */
 const NO_BIN = -1
 
@@ -118,7 +120,7 @@ export class PooledCalibration {
       const bin = bins[from]
       if (bin < 0) continue
       const pool = this.#byClass[kinds[i]] as Pool
-      pool.fresh[bin] += weight[i] < STRANGE_WEIGHT ? (UNITS * weight[i] + 0.5) | 0 : UNITS
+      pool.fresh[bin] += weight[i] < STRANGE_WEIGHT ? (STRANGE_GAIN * UNITS * weight[i] + 0.5) | 0 : UNITS
     }
   }
 

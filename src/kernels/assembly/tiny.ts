@@ -331,7 +331,8 @@ function scoreRow(row: usize, x: f64, s: usize, i: usize): void {
     if (n >= YOUNG_WINDOWS) {
       const expected = p + offset
       const band = max<f64>(h, NOISE_REACH) * sigma
-      put32(i << 2, OUT_YOUNG, L)
+      const count = <f64>n + 1
+      put32(i << 2, OUT_YOUNG, (L * count) / (L + count))
       store<f64>((i << 3) + OUT_EXPECTED, expected)
       store<f64>((i << 3) + OUT_LOWER, expected - band)
       store<f64>((i << 3) + OUT_UPPER, expected + band)
