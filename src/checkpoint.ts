@@ -1,6 +1,6 @@
 import { ForeshockError } from './core/errors.ts'
 import type { Checkpoint, CheckpointStore, Position } from './core/ports.ts'
-import type { SeriesMeta, SeriesTable } from './core/series.ts'
+import type { SeriesTable } from './core/series.ts'
 import type { Snapshot } from './core/snapshot.ts'
 
 /** Anything whose learned state survives a restart. */
@@ -9,8 +9,6 @@ export interface Stateful {
   restore(parts: readonly Snapshot[]): void
 }
 
-const SERIES_PART = { id: 'series', version: 1 } as const
-
 /** A copy of all learned state as it stands after `position`; call it only while the pipeline stands still. */
 export function capture(
   position: Position,
@@ -18,17 +16,14 @@ export function capture(
   series: SeriesTable,
   parts: readonly Stateful[],
 ): Checkpoint {
-  const table: Snapshot = { ...SERIES_PART, keys: series.keys(), columns: {}, meta: series.snapshot() }
-  return { position, savedMs: nowMs, parts: [table, ...parts.flatMap(part => part.snapshot())] }
+  return { position, savedMs: nowMs, parts: [series.snapshot(), ...parts.flatMap(part => part.snapshot())] }
 }
 
 /** Puts a checkpoint back into empty parts. Throws FS_SNAPSHOT_INVALID when a part cannot read it. */
 export function restore(checkpoint: Checkpoint, series: SeriesTable, parts: readonly Stateful[]): void {
-  const table = checkpoint.parts.find(part => part.id === SERIES_PART.id)
-  if (table?.version !== SERIES_PART.version) {
-    throw new ForeshockError('FS_SNAPSHOT_INVALID', 'the checkpoint holds no series table of this version')
-  }
-  series.restore(table.meta as { metas: (SeriesMeta | null)[]; free: number[] })
+  const table = checkpoint.parts.find(part => part.id === 'series')
+  if (!table) throw new ForeshockError('FS_SNAPSHOT_INVALID', 'the checkpoint holds no series table')
+  series.restore(table)
   for (const part of parts) part.restore(checkpoint.parts)
 }
 
