@@ -184,6 +184,13 @@ export class SeriesTable implements SeriesRows {
     for (let row = 0; row < this.#capacity; row++) if (this.has(row)) yield [row, this.meta(row)]
   }
 
+  /** Free rows, the one that is reused first at the end. */
+  freeRows(): number[] {
+    const rows: number[] = []
+    for (let row = this.#free; row !== NONE; row = this.#at.at(row) & NONE) rows.push(row)
+    return rows.reverse()
+  }
+
   bytes(): number {
     return this.#records.bytes() + this.#index.bytes() + this.#at.bytes()
   }
@@ -269,7 +276,18 @@ export class SeriesTable implements SeriesRows {
   }
 }
 
-interface SavedMetas {
+/** What version 1 saved, and what a change of the configuration works on. */
+export interface SavedMetas {
   readonly metas: readonly (SeriesMeta | null)[]
+  /** Free rows, the one that is reused first at the end. */
   readonly free: readonly number[]
+}
+
+/** A saved table of any version as a list of metas, which `restore` takes too as version 1. */
+export function savedMetas(from: Snapshot): SavedMetas {
+  if (from.version === 1) return from.meta as SavedMetas
+  const table = new SeriesTable()
+  table.restore(from)
+  const metas = Array.from({ length: table.capacity }, (_, row) => (table.has(row) ? table.meta(row) : null))
+  return { metas, free: table.freeRows() }
 }

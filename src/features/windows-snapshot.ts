@@ -1,7 +1,7 @@
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { SampleLog } from './sample-log.ts'
+import { type SampleLog, timeAt } from './sample-log.ts'
 import type { EventClock } from './watermark.ts'
 import type { Progress } from './windows.ts'
 
@@ -58,17 +58,20 @@ export function readMeta(meta: unknown, stepMs: number, clock: EventClock, progr
 
 /** The samples of open windows: one entry a sample, `series` is an index into the keys. */
 export function openSamples(log: SampleLog, table: SeriesTable): Snapshot {
-  return {
-    id: 'windows-open',
-    version: OPEN_VERSION,
-    keys: table.keys(),
-    columns: {
-      series: log.series.slice(0, log.length),
-      timeMs: log.timeMs.slice(0, log.length),
-      value: log.value.slice(0, log.length),
-    },
-    meta: null,
+  const series = new Uint32Array(log.length)
+  const timeMs = new Float64Array(log.length)
+  const value = new Float64Array(log.length)
+  let at = 0
+  for (const { chunks, startMs } of log.windows()) {
+    for (const chunk of chunks) {
+      series.set(chunk.series.subarray(0, chunk.length), at)
+      value.set(chunk.value.subarray(0, chunk.length), at)
+      for (let i = 0; i < chunk.length; i++) timeMs[at + i] = timeAt(chunk, startMs, i)
+      at += chunk.length
+    }
   }
+  const columns = { series, timeMs, value }
+  return { id: 'windows-open', version: OPEN_VERSION, keys: table.keys(), columns, meta: null }
 }
 
 /** Replaces the log's content; samples of series that are gone are dropped. */
@@ -78,14 +81,9 @@ export function restoreSamples(from: Snapshot, table: SeriesTable, log: SampleLo
   if (from.version !== OPEN_VERSION || !(series instanceof Uint32Array) || !same)
     throw new ForeshockError('FS_SNAPSHOT_INVALID', `windows-open v${from.version}: of another layout`)
   const rows = from.keys.map(key => (key === '' ? -1 : table.row(key)))
-  log.length = 0
-  log.reserve(series.length)
+  log.clear()
   for (let i = 0; i < series.length; i++) {
     const row = rows[series[i]] ?? -1
-    if (row < 0) continue
-    log.series[log.length] = row
-    log.timeMs[log.length] = timeMs[i]
-    log.value[log.length] = value[i]
-    log.length++
+    if (row >= 0) log.add(row, timeMs[i], value[i])
   }
 }
