@@ -1,3 +1,5 @@
+import type { Stretch } from '../core/cut.ts'
+
 /** Samples kept at the start, 80 kB. */
 const FIRST_CAPACITY = 4096
 
@@ -11,6 +13,21 @@ export class SampleLog {
   series = new Uint32Array(FIRST_CAPACITY)
   timeMs = new Float64Array(FIRST_CAPACITY)
   value = new Float64Array(FIRST_CAPACITY)
+
+  /** What a cut still needs of the log. Samples that are added lie behind it. */
+  #stretch: Stretch | undefined
+
+  /** The log as it stands belongs to a cut; arrays that it grows out of stay as they are. */
+  cutBy(stretch: Stretch): void {
+    this.touch()
+    this.#stretch = stretch
+  }
+
+  /** Samples that lie in the log are about to be moved. */
+  touch(): void {
+    this.#stretch?.touch()
+    this.#stretch = undefined
+  }
 
   get capacity(): number {
     return this.series.length
@@ -45,6 +62,7 @@ export class ReadyWindows {
 
   /** Moves the samples before `closedMs` out of `open`; the rest stay there in their order. */
   take(open: SampleLog, closedMs: number, stepMs: number): void {
+    open.touch()
     const found = new Map<number, number>()
     if (this.#ordinals.length < open.length) this.#ordinals = new Uint32Array(open.capacity)
     const counts: number[] = []

@@ -1,3 +1,5 @@
+import { rowsIn, rowsOf } from '../core/columns.ts'
+import { type Cut, CutColumn, type CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
@@ -71,13 +73,33 @@ export function openSamples(log: SampleLog, table: SeriesTable): Snapshot {
   }
 }
 
+/** As `openSamples`, without copying them. */
+export function cutSamples(cut: Cut, log: SampleLog, table: SeriesTable): CutSnapshot {
+  const { length } = log
+  const columns = {
+    series: new CutColumn(Uint32Array, length),
+    timeMs: new CutColumn(Float64Array, length),
+    value: new CutColumn(Float64Array, length),
+  }
+  // Moved as soon as a window closes: written last, it is copied then; so it comes first.
+  log.cutBy(
+    cut.stretch(0, [
+      { column: columns.series, at: 0, values: log.series.subarray(0, length) },
+      { column: columns.timeMs, at: 0, values: log.timeMs.subarray(0, length) },
+      { column: columns.value, at: 0, values: log.value.subarray(0, length) },
+    ]),
+  )
+  return { id: 'windows-open', version: OPEN_VERSION, keys: [], rows: table.capacity, columns, meta: null }
+}
+
 /** Replaces the log's content; samples of series that are gone are dropped. */
 export function restoreSamples(from: Snapshot, table: SeriesTable, log: SampleLog): void {
   const { series, timeMs, value } = from.columns
   const same = series?.length === timeMs?.length && series?.length === value?.length
   if (from.version !== OPEN_VERSION || !(series instanceof Uint32Array) || !same)
     throw new ForeshockError('FS_SNAPSHOT_INVALID', `windows-open v${from.version}: of another layout`)
-  const rows = from.keys.map(key => (key === '' ? -1 : table.row(key)))
+  const rowOf = rowsIn(from, table)
+  const rows = Int32Array.from({ length: rowsOf(from) }, (_, at) => rowOf(at))
   log.length = 0
   log.reserve(series.length)
   for (let i = 0; i < series.length; i++) {

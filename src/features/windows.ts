@@ -1,5 +1,6 @@
 import { type FeatureBatch, featureBatch, type SampleBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
@@ -20,7 +21,7 @@ import {
 import { ReadyWindows, SampleLog } from './sample-log.ts'
 import { closeUpTo, eventClock, passTime, sift } from './watermark.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
-import { openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
+import { cutSamples, openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
 
 /** Where the output stands. */
 export interface Progress {
@@ -109,7 +110,7 @@ export class EventTimeWindows implements Windowing {
     if (!range) return undefined
     const batch = this.#batch
     batch.length = 0
-    emitRows(this.#groups, this.#panes.chunks, range, this.#derived, batch, this.#spread, this.#expired)
+    emitRows(this.#groups, this.#panes, range, this.#derived, batch, this.#spread, this.#expired)
     this.#extractor?.fill(batch, this.#spread)
     this.#lent.last = range.series >= range.end
     this.#lent.windowEndMs = range.windowEndMs
@@ -128,6 +129,7 @@ export class EventTimeWindows implements Windowing {
 
   letGo(): void {
     // Pauses are learned anew, and none reaches back to before this moment.
+    this.#panes.touchAll()
     for (const { pauseMs } of this.#panes.chunks) pauseMs.fill(0)
     this.#progress.resumeMs = Math.max(this.#progress.resumeMs, this.#clock.eventMs + 1)
   }
@@ -153,8 +155,7 @@ export class EventTimeWindows implements Windowing {
   }
 
   snapshot(): Snapshot[] {
-    if (this.#range || this.#readyAt < this.#ready.starts.length)
-      throw new ForeshockError('FS_ASSERTION', 'windows are snapshotted only when next() has nothing more')
+    this.#refuseHalfWay()
     this.#dropForgotten()
     const meta = windowsMeta(this.settings.stepMs, this.#clock, this.#progress)
     return [
@@ -162,6 +163,22 @@ export class EventTimeWindows implements Windowing {
       openSamples(this.#open, this.#table),
       ...(this.#extractor?.snapshot(this.#table) ?? []),
     ]
+  }
+
+  cut(cut: Cut): CutSnapshot[] {
+    this.#refuseHalfWay()
+    this.#dropForgotten()
+    const meta = windowsMeta(this.settings.stepMs, this.#clock, this.#progress)
+    return [
+      this.#panes.cut(cut, 'windows', 1, this.#table, meta),
+      cutSamples(cut, this.#open, this.#table),
+      ...(this.#extractor?.cut(cut, this.#table) ?? []),
+    ]
+  }
+
+  #refuseHalfWay(): void {
+    if (this.#range || this.#readyAt < this.#ready.starts.length)
+      throw new ForeshockError('FS_ASSERTION', 'windows are snapshotted only when next() has nothing more')
   }
 
   restore(parts: readonly Snapshot[]): void {
@@ -264,6 +281,7 @@ export class EventTimeWindows implements Windowing {
       row => {
         this.#ensure()
         this.#panes.clear(row)
+        this.#panes.touch(row)
         this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] = SEEN | DERIVED
       },
     )
@@ -279,6 +297,7 @@ export class EventTimeWindows implements Windowing {
   #dropForgotten(): void {
     this.#forgottenReady.clear()
     if (this.#forgottenOpen.size === 0) return
+    this.#open.touch()
     const { series, timeMs, value, length } = this.#open
     let kept = 0
     for (let i = 0; i < length; i++) {
