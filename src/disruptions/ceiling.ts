@@ -91,13 +91,13 @@ export class Ceilings {
     return [...this.#slots].map(([row, { clean, isAway, untold }]) => [row, clean, isAway ? 1 : 0, untold])
   }
 
-  /** Takes over what a snapshot with these keys knew of the series that are here. */
-  restore(saved: readonly SavedCeiling[], keys: readonly string[]): void {
+  /** Takes over what a snapshot knew of the series that are here; `rowOf` gives the row of a place in it, or −1. */
+  restore(saved: readonly SavedCeiling[], rowOf: (place: number) => number): void {
     this.#slots.clear()
     this.#kind = new Uint8Array(grown(this.#table.capacity, 0))
     for (const [place, clean, gone, untold] of saved) {
-      const row = keys[place] ? this.#table.row(keys[place]) : -1
-      const slot = row < 0 ? undefined : this.#learn(row)
+      const row = rowOf(place)
+      const slot = row < 0 || !this.#table.has(row) ? undefined : this.#learn(row)
       if (slot) Object.assign(slot, { clean, isAway: gone === 1, untold })
     }
   }

@@ -1,4 +1,6 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import { CHUNK_SHIFT } from '../core/columns.ts'
+import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
 import { Ceilings } from './ceiling.ts'
 import {
@@ -63,6 +65,8 @@ export class Fleet {
   readonly #entryRows: number[] = []
   #entryVersion = -1
   #edgeSeenMs = new Float64Array(64)
+  /** What a cut that is being written still needs of the rows. */
+  #cut: RowStretches | undefined
 
   constructor(table: SeriesTable, graph: CallGraph, limit: number, stepMs: number) {
     this.#table = table
@@ -88,6 +92,8 @@ export class Fleet {
       longer.set(this.#edgeSeenMs)
       this.#edgeSeenMs = longer
     }
+    if (this.#cut?.isOpen) this.#cut.touchRows(batch.series, batch.length)
+    else this.#cut = undefined
     gather(
       batch,
       opinions,
@@ -111,6 +117,7 @@ export class Fleet {
 
   /** Nobody is missed and nothing is strange until it is seen again. */
   letGo(): void {
+    this.#cut?.touchAll()
     this.rows.lastLiveMs.fill(Number.NEGATIVE_INFINITY)
     for (const memory of this.entities) {
       memory.recent = [0, 0, 0]
@@ -140,7 +147,22 @@ export class Fleet {
     this.rows.entity[row] = 0
     this.rows.instance[row] = 0
     this.rows.edge[row] = 0
+    this.#cut?.touch(row)
     this.rows.lastLiveMs[row] = Number.NEGATIVE_INFINITY
+  }
+
+  /** Signs of life of all rows of the table. Arrays that it grows out of stay as they are. */
+  cutRows(cut: Cut): CutColumn {
+    const rows = this.#table.capacity
+    this.rows =
+      this.rows.entity.length < rows ? rowColumns(grown(rows, this.rows.entity.length), this.rows) : this.rows
+    const { lastLiveMs } = this.rows
+    const column = new CutColumn(Float64Array, rows)
+    this.#cut?.touchAll()
+    this.#cut = new RowStretches(cut, rows, CHUNK_SHIFT, (from, to) => [
+      { column, at: from, values: lastLiveMs.subarray(from, to) },
+    ])
+    return column
   }
 
   /** All entities of saved state, in their old order; the rows find them again by name. */

@@ -1,6 +1,7 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { type Change, tenantOfChange } from '../core/change.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../core/disruption.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { MaintenanceOrder, MaintenanceState } from '../core/maintenance.ts'
@@ -21,7 +22,7 @@ import { Ranker } from './ranker.ts'
 import { Ranking } from './ranking.ts'
 import { absorb, merges, parted, retract, type StoryParts } from './reunion.ts'
 import { hearPipeline } from './silence.ts'
-import { restoreStage, type StageState, snapshotStage } from './state.ts'
+import { cutStage, restoreStage, type StageState, snapshotStage } from './state.ts'
 import { keepEvidence, type Story } from './story.ts'
 
 /** An anomaly that is open, with where it belongs. */
@@ -284,6 +285,10 @@ export class Disruptions implements DisruptionStage {
 
   snapshot(): Snapshot[] {
     return [snapshotStage(this.#state(), this.#series)]
+  }
+
+  cut(cut: Cut): CutSnapshot[] {
+    return [cutStage(cut, this.#state(), this.#series)]
   }
 
   restore(parts: readonly Snapshot[]): void {

@@ -11,6 +11,7 @@ export function dropForgotten(
   panes: readonly PaneChunk[],
   forgotten: ReadonlyMap<number, number>,
 ): number {
+  log.touch()
   let dropped = 0
   for (const chunk of log.chunks) dropped += dropOf(chunk, panes, forgotten)
   log.length -= dropped

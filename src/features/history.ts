@@ -1,4 +1,6 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import { rowsIn, rowsOf } from '../core/columns.ts'
+import { type Cut, CutColumn, type CutSnapshot, RowStretches } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
 import type { SeriesTable } from '../core/series.ts'
@@ -17,7 +19,10 @@ export const HISTORY_DEFAULTS = { depth: 360, budgetBytes: 268_435_456 } as cons
 /** Observed, expected, lower, upper, surprise. */
 const FIELDS = 5
 /** Series per slab of memory: 1.8 MB at the usual depth, so that a small fleet stays small. */
-const SLAB_SLOTS = 256
+const SLAB_SHIFT = 8
+const SLAB_SLOTS = 2 ** SLAB_SHIFT
+/** The row of a slot that no series has. */
+const NO_ROW = 0xffff_ffff
 const NO_SLOT = -1
 /** No slot, because the budget was spent when it asked. */
 const REFUSED = -2
@@ -43,6 +48,8 @@ export class WindowHistory implements SeriesHistory {
   #used = 0
   #window = Number.NaN
   #refused = 0
+  /** What a cut that is being written still needs of the slabs. */
+  #cut: RowStretches | undefined
 
   constructor(options: HistoryOptions, context: { readonly series: SeriesTable }) {
     this.depth = options.depth ?? HISTORY_DEFAULTS.depth
@@ -70,6 +77,8 @@ export class WindowHistory implements SeriesHistory {
   /** Takes the rows of one window; windows come in ascending order. */
   record(batch: FeatureBatch, opinions: OpinionBatch): void {
     if (batch.length === 0) return
+    if (this.#cut?.isOpen !== true) this.#cut = undefined
+    const cut = this.#cut
     const window = Math.round(batch.windowEndMs[0] / this.stepMs)
     this.#window = Number.isNaN(this.#window) ? window : Math.max(this.#window, window)
     const highest = batch.series[batch.length - 1]
@@ -86,6 +95,7 @@ export class WindowHistory implements SeriesHistory {
         if (slot < 0) continue
         newest = this.#newest
       }
+      cut?.touch(slot)
       const slab = this.#slabs[Math.floor(slot / SLAB_SLOTS)]
       const base = (slot % SLAB_SLOTS) * FIELDS * depth
       if (newest[slot] < window - 1) blankSince(slab, base, depth, newest, slot, window)
@@ -148,14 +158,29 @@ export class WindowHistory implements SeriesHistory {
       rings.set(this.#slabs[Math.floor(slot / SLAB_SLOTS)].subarray(from, from + width), i * width)
       newest[i] = this.#newest[slot]
     }
+    return { id: ID, version: VERSION, keys, columns: { rings, newest }, meta: this.#meta() }
+  }
+
+  /** As `snapshot`, but slot by slot and without copying the rings. */
+  cut(cut: Cut): CutSnapshot {
+    const width = FIELDS * this.depth
+    const used = this.#used
+    const rows = new Uint32Array(used).fill(NO_ROW)
+    for (let series = 0; series < this.#slots.length; series++)
+      if (this.#slots[series] >= 0 && this.#table.has(series)) rows[this.#slots[series]] = series
+    const rings = new CutColumn(Float32Array, used * width)
+    this.#cut?.touchAll()
+    this.#cut = new RowStretches(cut, used, SLAB_SHIFT, (from, to) => {
+      const values = this.#slabs[from >> SLAB_SHIFT].subarray(0, (to - from) * width)
+      return [{ column: rings, at: from * width, values }]
+    })
+    const newest = this.#newest.slice(0, used)
+    return { id: ID, version: VERSION, keys: [], rows, columns: { rings, newest }, meta: this.#meta() }
+  }
+
+  #meta(): { depth: number; stepMs: number; window: number | null } {
     const window = Number.isFinite(this.#window) ? this.#window : null
-    return {
-      id: ID,
-      version: VERSION,
-      keys,
-      columns: { rings, newest },
-      meta: { depth: this.depth, stepMs: this.stepMs, window },
-    }
+    return { depth: this.depth, stepMs: this.stepMs, window }
   }
 
   /** Takes its own part back; another depth or step starts empty, since charts are no learned state. */
@@ -164,13 +189,14 @@ export class WindowHistory implements SeriesHistory {
     if (!from) return
     const { rings, newest } = from.columns
     const width = FIELDS * this.depth
-    if (from.version !== VERSION || !(rings instanceof Float32Array) || newest?.length !== from.keys.length)
+    if (from.version !== VERSION || !(rings instanceof Float32Array) || newest?.length !== rowsOf(from))
       throw new ForeshockError('FS_SNAPSHOT_INVALID', `${ID} v${from.version}: of another layout`)
     const meta = from.meta as { depth: number; stepMs: number; window: number | null }
     if (meta.depth !== this.depth || meta.stepMs !== this.stepMs) return
     this.#window = meta.window ?? Number.NaN
-    for (const [i, key] of from.keys.entries()) {
-      const series = this.#table.row(key)
+    const rowOf = rowsIn(from, this.#table)
+    for (let i = 0; i < newest.length; i++) {
+      const series = rowOf(i)
       if (series < 0) continue
       if (this.#slots.length <= series) this.#growSlots(series + 1)
       const slot = this.#claim(series, newest[i])
@@ -211,6 +237,7 @@ export class WindowHistory implements SeriesHistory {
     }
     if (this.#slots[series] === REFUSED) this.#refused--
     this.#slots[series] = slot
+    this.#cut?.touch(slot)
     const width = FIELDS * this.depth
     const base = (slot % SLAB_SLOTS) * width
     this.#slabs[Math.floor(slot / SLAB_SLOTS)].fill(Number.NaN, base, base + width)

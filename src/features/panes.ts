@@ -1,5 +1,5 @@
 import type { FeatureBatch } from '../core/batch.ts'
-import type { Chunk } from '../core/columns.ts'
+import type { Chunk, ColumnStore } from '../core/columns.ts'
 import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
 import { sortPairs } from '../math/sort-pairs.ts'
 import type { PaneGroups } from './pane-groups.ts'
@@ -134,7 +134,7 @@ export interface DerivedRows {
  */
 export function emitRows(
   groups: PaneGroups,
-  chunks: readonly PaneChunk[],
+  panes: ColumnStore<typeof PANE_COLUMNS>,
   range: EmitRange,
   derived: DerivedRows,
   batch: FeatureBatch,
@@ -143,7 +143,7 @@ export function emitRows(
 ): void {
   const scratch = new Float64Array(AGGREGATES)
   while (range.series < range.end && batch.length < batch.capacity) {
-    const chunk = chunks[range.series >> CHUNK_SHIFT]
+    const chunk = panes.writable(range.series >> CHUNK_SHIFT)
     const stop = Math.min(range.end, ((range.series >> CHUNK_SHIFT) + 1) << CHUNK_SHIFT)
     groups.reach(range.series)
     emitChunk(groups, chunk, range, stop, derived, batch, spread, expired, scratch)

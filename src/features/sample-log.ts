@@ -1,3 +1,5 @@
+import type { Stretch } from '../core/cut.ts'
+
 /** Samples in a chunk at most, 229 kB: small enough that little of the last one lies idle. */
 const CHUNK_SAMPLES = 16_384
 /** Samples in the first chunk of a window: a replay of sparse history holds thousands of windows. */
@@ -26,9 +28,17 @@ export class WindowLog {
   readonly startMs: number
   readonly chunks: LogChunk[] = []
   length = 0
+  /** What a cut still needs of the chunks. Samples that are added lie behind it. */
+  stretch: Stretch | undefined
 
   constructor(startMs: number) {
     this.startMs = startMs
+  }
+
+  /** Samples that lie in the chunks are about to be moved or to go. */
+  touch(): void {
+    this.stretch?.touch()
+    this.stretch = undefined
   }
 }
 
@@ -96,7 +106,9 @@ export class SampleLog {
   }
 
   /** The chunks of a window are used again. */
-  recycle({ chunks }: WindowLog): void {
+  recycle(log: WindowLog): void {
+    const { chunks } = log
+    log.touch()
     for (const chunk of chunks) {
       chunk.exactMs = undefined
       chunk.length = 0

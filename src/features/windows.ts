@@ -1,5 +1,6 @@
 import { type FeatureBatch, featureBatch, type SampleBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
@@ -13,7 +14,7 @@ import { DERIVED, type EmitRange, EXPIRED, emitRows, FORGOTTEN, meanOf, PANE_COL
 import { SampleLog, type WindowLog } from './sample-log.ts'
 import { closeUpTo, eventClock, passTime, sift } from './watermark.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
-import { openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
+import { cutSamples, openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
 
 /** Where the output stands. */
 export interface Progress {
@@ -106,7 +107,7 @@ export class EventTimeWindows implements Windowing {
     if (!range) return undefined
     const batch = this.#batch
     batch.length = 0
-    emitRows(this.#groups, this.#panes.chunks, range, this.#derived, batch, this.#spread, this.#expired)
+    emitRows(this.#groups, this.#panes, range, this.#derived, batch, this.#spread, this.#expired)
     this.#extractor?.fill(batch, this.#spread)
     this.#lent.last = range.series >= range.end
     this.#lent.windowEndMs = range.windowEndMs
@@ -124,6 +125,7 @@ export class EventTimeWindows implements Windowing {
 
   letGo(): void {
     // Pauses are learned anew, and none reaches back to before this moment.
+    this.#panes.touchAll()
     for (const { pauseMs } of this.#panes.chunks) pauseMs.fill(0)
     this.#progress.resumeMs = Math.max(this.#progress.resumeMs, this.#clock.eventMs + 1)
   }
@@ -142,6 +144,7 @@ export class EventTimeWindows implements Windowing {
     if (this.#open.length === 0 && this.#readyAt >= this.#ready.length) return
     this.#ensure()
     this.#forgotten.set(series, this.#open.round)
+    this.#panes.touch(series)
     this.#panes.chunks[series >> CHUNK_SHIFT].flags[series & CHUNK_MASK] = FORGOTTEN
   }
 
@@ -151,15 +154,28 @@ export class EventTimeWindows implements Windowing {
   }
 
   snapshot(): Snapshot[] {
-    if (this.#range || this.#readyAt < this.#ready.length)
-      throw new ForeshockError('FS_ASSERTION', 'windows are snapshotted only when next() has nothing more')
-    this.#dropForgotten()
-    const meta = windowsMeta(this.settings.stepMs, this.#clock, this.#progress)
+    const meta = this.#settle()
     return [
       this.#panes.snapshot('windows', 1, this.#table, meta),
       openSamples(this.#open, this.#table),
       ...(this.#extractor?.snapshot(this.#table) ?? []),
     ]
+  }
+
+  cut(cut: Cut): CutSnapshot[] {
+    const meta = this.#settle()
+    return [
+      this.#panes.cut(cut, 'windows', 1, this.#table, meta),
+      cutSamples(cut, this.#open, this.#table),
+      ...(this.#extractor?.cut(cut, this.#table) ?? []),
+    ]
+  }
+
+  #settle(): unknown {
+    if (this.#range || this.#readyAt < this.#ready.length)
+      throw new ForeshockError('FS_ASSERTION', 'windows are snapshotted only when next() has nothing more')
+    this.#dropForgotten()
+    return windowsMeta(this.settings.stepMs, this.#clock, this.#progress)
   }
 
   restore(parts: readonly Snapshot[]): void {
@@ -172,7 +188,8 @@ export class EventTimeWindows implements Windowing {
     this.#extractor?.restore(parts, this.#table)
     this.#ensure()
     const derived: number[] = []
-    for (const [row] of this.#table.metas()) {
+    for (let row = 0; row < this.#table.capacity; row++) {
+      if (!this.#table.has(row)) continue
       const flags = this.#flagsOf(row)
       if (flags & EXPIRED) this.#expired.push(row)
       if (flags & DERIVED) derived.push(row)
@@ -269,6 +286,7 @@ export class EventTimeWindows implements Windowing {
         this.#ensure()
         const kept = this.#flagsOf(row) & FORGOTTEN
         this.#panes.clear(row)
+        this.#panes.touch(row)
         this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] = SEEN | DERIVED | kept
       },
     )
@@ -287,8 +305,10 @@ export class EventTimeWindows implements Windowing {
       const dropped = dropForgotten(log, this.#panes.chunks, this.#forgotten)
       this.#open.dropped(log, dropped)
     }
-    for (const row of this.#forgotten.keys())
+    for (const row of this.#forgotten.keys()) {
+      this.#panes.touch(row)
       this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] &= ~FORGOTTEN
+    }
     this.#forgotten.clear()
   }
 }
