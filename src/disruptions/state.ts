@@ -1,12 +1,11 @@
 import type { Change } from '../core/change.ts'
-import { rowsIn, rowsOf } from '../core/columns.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, rowsIn, rowsOf } from '../core/columns.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { MaintenanceWindow } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { SavedCeiling } from './ceiling.ts'
-import { rowColumns } from './evidence.ts'
 import type { EntityMemory, Fleet, InstanceMemory } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
 import type { Maintenance } from './maintenance.ts'
@@ -57,8 +56,7 @@ interface SavedMeta {
 
 export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
   const keys = table.keys()
-  const lastLiveMs = new Float64Array(keys.length).fill(Number.NEGATIVE_INFINITY)
-  lastLiveMs.set(state.fleet.rows.lastLiveMs.subarray(0, keys.length))
+  const lastLiveMs = state.fleet.lastLiveMs(keys.length)
   return { id: ID, version: VERSION, keys, columns: { lastLiveMs }, meta: copyOf(savedMeta(state)) }
 }
 
@@ -125,13 +123,13 @@ export function restoreStage(
   for (const [source, target, lastSeenMs, given, tenant] of saved.edges)
     state.graph.add(source, target, lastSeenMs, given ?? lastSeenMs === 0, tenant)
   state.fleet.restore(saved.entities, saved.instances)
-  const rows = rowColumns(Math.max(64, table.capacity))
+  state.fleet.letGoRows(table.capacity)
+  const { chunks } = state.fleet.rows
   const rowOf = rowsIn(part, table)
   for (let i = 0; i < rowsOf(part); i++) {
     const row = rowOf(i)
-    if (row >= 0) rows.lastLiveMs[row] = lastLiveMs[i]
+    if (row >= 0) chunks[row >> CHUNK_SHIFT].lastLiveMs[row & CHUNK_MASK] = lastLiveMs[i]
   }
-  state.fleet.rows = rows
   state.fleet.ceilings.restore(saved.ceilings ?? [], rowOf)
   state.open.splice(0, Number.POSITIVE_INFINITY, ...saved.open.map(revive))
   state.resolved.splice(0, Number.POSITIVE_INFINITY, ...saved.resolved.map(revive))
