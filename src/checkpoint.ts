@@ -1,15 +1,18 @@
+import { Cut, type CutSnapshot } from './core/cut.ts'
 import { ForeshockError } from './core/errors.ts'
-import type { Checkpoint, CheckpointStore, Position } from './core/ports.ts'
-import type { SeriesMeta, SeriesTable } from './core/series.ts'
+import type { Checkpoint, CheckpointCut, CheckpointStore, Position } from './core/ports.ts'
+import { type SeriesTable, savedMetas } from './core/series.ts'
 import type { Snapshot } from './core/snapshot.ts'
 
 /** Anything whose learned state survives a restart. */
 export interface Stateful {
   snapshot(): Snapshot[]
+  /** The same without copying what is large: see `Cut`. Whoever has none is copied at once. */
+  cut?(cut: Cut): CutSnapshot[]
   restore(parts: readonly Snapshot[]): void
 }
 
-const SERIES_PART = { id: 'series', version: 1 } as const
+const SERIES_PART = 'series'
 
 /** A copy of all learned state as it stands after `position`; call it only while the pipeline stands still. */
 export function capture(
@@ -18,18 +21,69 @@ export function capture(
   series: SeriesTable,
   parts: readonly Stateful[],
 ): Checkpoint {
-  const table: Snapshot = { ...SERIES_PART, keys: series.keys(), columns: {}, meta: series.snapshot() }
-  return { position, savedMs: nowMs, parts: [table, ...parts.flatMap(part => part.snapshot())] }
+  return { position, savedMs: nowMs, parts: [series.snapshot(), ...parts.flatMap(part => part.snapshot())] }
+}
+
+/**
+ * As `capture`, in milliseconds however much is learned: the state stays where it is until a store takes it, which must
+ * follow. `cut` is for tests that give it another bound.
+ */
+export function cutAt(
+  position: Position,
+  nowMs: number,
+  series: SeriesTable,
+  parts: readonly Stateful[],
+  cut = new Cut(),
+): CheckpointCut {
+  const rest = parts.flatMap(part => part.cut?.(cut) ?? part.snapshot().map(one => byRow(one, series)))
+  return { position, savedMs: nowMs, parts: [series.snapshot(), ...rest], cut }
+}
+
+/** A part that repeats the keys of the whole table need not. */
+function byRow(part: Snapshot, series: SeriesTable): CutSnapshot {
+  const { length } = part.keys
+  if (length === 0 || length !== series.capacity || part.keys !== series.keys()) return part
+  return { ...part, keys: [], rows: length }
 }
 
 /** Puts a checkpoint back into empty parts. Throws FS_SNAPSHOT_INVALID when a part cannot read it. */
 export function restore(checkpoint: Checkpoint, series: SeriesTable, parts: readonly Stateful[]): void {
-  const table = checkpoint.parts.find(part => part.id === SERIES_PART.id)
-  if (table?.version !== SERIES_PART.version) {
-    throw new ForeshockError('FS_SNAPSHOT_INVALID', 'the checkpoint holds no series table of this version')
+  const table = checkpoint.parts.find(part => part.id === SERIES_PART)
+  if (!table) throw new ForeshockError('FS_SNAPSHOT_INVALID', 'the checkpoint holds no series table')
+  series.restore(table)
+  const saved = checkpoint.parts.map(part => withKeys(part, () => series.keys()))
+  for (const part of parts) part.restore(saved)
+}
+
+/** A part that names its rows by those of the series table, with their keys for whoever asks for them. */
+function withKeys(part: Snapshot, tableKeys: () => readonly string[]): Snapshot {
+  const { rows } = part
+  if (rows === undefined) return part
+  let keys: readonly string[] | undefined
+  const { id, version, columns, meta } = part
+  return {
+    id,
+    version,
+    rows,
+    columns,
+    meta,
+    get keys() {
+      keys ??=
+        typeof rows === 'number' ? tableKeys().slice(0, rows) : Array.from(rows, r => tableKeys()[r] ?? '')
+      return keys
+    },
   }
-  series.restore(table.meta as { metas: (SeriesMeta | null)[]; free: number[] })
-  for (const part of parts) part.restore(checkpoint.parts)
+}
+
+/** A checkpoint whose parts name their rows by key alone, for whoever changes the series table in it. */
+export function keyed(checkpoint: Checkpoint): Checkpoint {
+  const table = checkpoint.parts.find(part => part.id === SERIES_PART)
+  const all = table ? savedMetas(table).metas.map(meta => meta?.key ?? '') : []
+  const parts = checkpoint.parts.map(part => {
+    const { rows: _, ...rest } = part
+    return part.rows === undefined ? part : { ...rest, keys: withKeys(part, () => all).keys }
+  })
+  return { ...checkpoint, parts }
 }
 
 /**

@@ -29,7 +29,7 @@ import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { IndexFeed } from './store/index-feed.ts'
-import { every, readGauges, Saver, Ticker } from './upkeep.ts'
+import { every, readGauges, Saver, stateBytes, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
 import { openDesk, openGrpc, openModels, openSinks, serveDeps } from './wiring.ts'
 
@@ -207,13 +207,16 @@ export async function startService(
     settle: () => sinks.all.settled(SETTLE_MS),
     series: parts.series,
     stateful,
+    stateBytes: () => stateBytes(parts),
+    pipeline,
+    stepMs: config.features.step,
     telemetry,
     logger,
     clock: systemClock,
   })
   const ticker = new Ticker(inbox, systemClock)
   const timers = [
-    every(config.checkpoint.every, async () => void (await saver.save()), onError),
+    every(config.checkpoint.every, async () => void (await saver.saveAfterWindow()), onError),
     every(
       GAUGES_MS,
       async () => {
@@ -274,7 +277,11 @@ function statefulOf(parts: Parts): Stateful[] {
     windows,
     scoring,
     disruptions,
-    { snapshot: () => [history.snapshot()], restore: saved => history.restore(saved) },
+    {
+      snapshot: () => [history.snapshot()],
+      cut: cut => [history.cut(cut)],
+      restore: saved => history.restore(saved),
+    },
   ]
 }
 

@@ -63,6 +63,10 @@ export class Pipeline {
   #weight: Float32Array
   readonly #tap: WindowTap | undefined
   #past = false
+  /** Told when a window is complete, before anything else is processed. */
+  afterWindow: (() => void) | undefined
+  /** Asked before each batch of a window: what it is to wait for, such as a checkpoint that cannot be written as fast. */
+  beforeBatch: (() => Promise<unknown> | undefined) | undefined
 
   constructor(
     parts: PipelineParts,
@@ -127,8 +131,11 @@ export class Pipeline {
   async #drain(position: Position): Promise<void> {
     const { windows, scoring, disruptions, history } = this.parts
     const outcome: Outcome = { anomalies: [], events: [], changes: [] }
+    let isComplete = false
     for (let ready = windows.next(); ready; ready = windows.next()) {
       const { batch, last, windowEndMs } = ready
+      const room = this.beforeBatch?.()
+      if (room !== undefined) await room
       let changes = NO_CHANGES
       if (batch.length > 0) {
         const started = performance.now()
@@ -150,8 +157,10 @@ export class Pipeline {
         if (!this.#past) outcome.events.push(...events)
         scoring.review(windowEndMs, () => importanceOf(disruptions.board(), disruptions.edges()))
         for (const row of windows.expired()) this.#evict(row)
+        isComplete = true
       }
     }
+    if (isComplete) this.afterWindow?.()
     if (outcome.anomalies.length > 0 || outcome.events.length > 0) await this.#effect(position, outcome)
   }
 

@@ -1,8 +1,9 @@
+import { keyed } from './checkpoint.ts'
 import type { Config } from './config/schema.ts'
 import type { Anomaly } from './core/anomaly.ts'
 import { unitOf } from './core/metric-kind.ts'
 import type { Checkpoint } from './core/ports.ts'
-import type { SeriesMeta } from './core/series.ts'
+import { type SeriesMeta, savedMetas } from './core/series.ts'
 import type { Snapshot } from './core/snapshot.ts'
 import { DERIVED } from './features/panes.ts'
 import { metaOf, rateUnit } from './ingest/naming.ts'
@@ -50,27 +51,26 @@ const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
  * step is no matter of this: no part can read its state then, see `resume`.
  */
 export function reconciled(
-  checkpoint: Checkpoint,
+  saved: Checkpoint,
   config: Config,
   options: Partial<IntakeOptions>,
   onWarning: (text: string) => void,
 ): Checkpoint {
-  const was = checkpoint.parts.find(part => part.id === ID && part.version === VERSION)?.meta as
-    | Basis
-    | undefined
-  const table = checkpoint.parts.find(part => part.id === 'series')
-  if (!was || !table) return checkpoint
+  const was = saved.parts.find(part => part.id === ID && part.version === VERSION)?.meta as Basis | undefined
+  if (!was || !saved.parts.some(part => part.id === 'series')) return saved
   const now = basisOf(config)
   if (!same([was.profile, was.profiles], [now.profile, now.profiles]))
     onWarning('detection.profile changed: the daily shapes of series with another profile are learned anew')
-  if (same(was, now)) return checkpoint
+  if (same(was, now)) return saved
 
-  const saved = table.meta as { metas: (SeriesMeta | null)[]; free: number[] }
+  const checkpoint = keyed(saved)
+  const table = checkpoint.parts.find(part => part.id === 'series') as Snapshot
+  const before = savedMetas(table)
   const derived = derivedKeys(checkpoint)
   const stale = staleMetrics(was, now)
   const changed = new Set<string>()
   const gone = new Set<string>()
-  const metas = saved.metas.map(meta => {
+  const metas = before.metas.map(meta => {
     if (meta === null) return null
     if (derived.has(meta.key)) {
       if (!stale.has(meta.metric)) return meta
@@ -84,19 +84,21 @@ export function reconciled(
     if (!same(shape(anew), shape(meta))) changed.add(meta.key)
     return changed.has(meta.key) ? anew : meta
   })
-  if (changed.size === 0 && gone.size === 0) return checkpoint
+  if (changed.size === 0 && gone.size === 0) return saved
   if (gone.size > 0)
     onWarning(`${gone.size} derived series are dropped: their expression is gone or reads otherwise`)
   if (changed.size > 0)
     onWarning(
       `${changed.size} series have another entity, unit or kind now: what was open about them is closed`,
     )
-  const free = [...saved.free, ...metas.flatMap((meta, row) => (meta || !saved.metas[row] ? [] : [row]))]
+  const free = [...before.free, ...metas.flatMap((meta, row) => (meta || !before.metas[row] ? [] : [row]))]
   const keys = table.keys.map(key => (gone.has(key) ? '' : key))
   const parts = checkpoint.parts
     // Disruptions are about entities: under other names they would never end. Those open are retracted at the start.
     .filter(part => part.id !== 'disruptions' || changed.size === 0)
-    .map(part => (part.id === 'series' ? { ...part, keys, meta: { metas, free } } : part))
+    .map(part =>
+      part.id === 'series' ? { ...part, version: 1, columns: {}, keys, meta: { metas, free } } : part,
+    )
     .map(part => (part.id === 'hysteresis' ? closing(part, changed) : part))
   return { ...checkpoint, parts }
 }

@@ -1,11 +1,13 @@
 import type { Inbox } from './bus/inbox.ts'
-import { capture, type Stateful } from './checkpoint.ts'
+import { cutAt, type Stateful } from './checkpoint.ts'
 import type { Clock } from './core/clock.ts'
+import type { Cut } from './core/cut.ts'
+import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
-import type { CheckpointStore, Journal } from './core/ports.ts'
+import type { CheckpointCut, CheckpointStore, Journal } from './core/ports.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import type { Effects } from './effects.ts'
-import type { PipelineParts } from './pipeline.ts'
+import type { Pipeline, PipelineParts } from './pipeline.ts'
 
 /** Something done again and again until it is stopped. */
 export interface Timer {
@@ -27,7 +29,19 @@ export function every(ms: number, work: () => Promise<void>, onError: (error: un
   return { stop: () => clearInterval(timer) }
 }
 
-/** Saves checkpoints: copy between two envelopes, write beside the running pipeline, then let the journal go. */
+/** State below this is copied faster than one waits for a good moment, bytes. */
+const SMALL_BYTES = 33_554_432
+/** A window is waited for at most so many steps, and so long. */
+const WINDOW_STEPS = 1.5
+const WINDOW_MS_MAX = 60_000
+/** One batch waits for the disk at most so long, and all batches while one checkpoint is written, ms. */
+const BATCH_WAIT_MS = 50
+const BATCHES_WAIT_MS = 2000
+
+/**
+ * Saves checkpoints: what is learned is cut between two envelopes, written beside the running pipeline, and then the
+ * journal is let go.
+ */
 export class Saver {
   readonly #parts: SaverParts
   #saved = -1
@@ -36,34 +50,89 @@ export class Saver {
     this.#parts = parts
   }
 
+  /**
+   * As `save`, at a good moment: right after a window, when little will change for a while. Much state is then written
+   * before the next window touches all of it.
+   */
+  async saveAfterWindow(): Promise<boolean> {
+    const { pipeline, stateBytes, stepMs } = this.#parts
+    if (stateBytes() < SMALL_BYTES) return this.save()
+    const waitMs = Math.min(WINDOW_STEPS * stepMs, WINDOW_MS_MAX)
+    const cut = await new Promise<CheckpointCut | undefined>((done, failed) => {
+      // Asked within the envelope that completes the window, the cut comes before the next one.
+      const now = () => {
+        clearTimeout(timer)
+        pipeline.afterWindow = undefined
+        this.#cut().then(done, failed)
+      }
+      const timer = setTimeout(now, waitMs)
+      pipeline.afterWindow = now
+    })
+    return this.#write(cut)
+  }
+
   /** True when a checkpoint of the present position exists afterwards. */
   async save(): Promise<boolean> {
-    const { inbox, checkpoints, journal, effects, settle, series, stateful, telemetry, logger, clock } =
-      this.#parts
-    const checkpoint = await inbox.between(async processed => {
+    return this.#write(await this.#cut())
+  }
+
+  #cut(): Promise<CheckpointCut | undefined> {
+    const { inbox, effects, series, stateful, clock, telemetry } = this.#parts
+    return inbox.between(async processed => {
       await effects.retry()
       // What is found but not recorded would be lost with the journal before it.
       if (!effects.settled || processed === this.#saved) return undefined
-      return capture(processed, clock(), series, stateful)
+      const started = performance.now()
+      const cut = cutAt(processed, clock(), series, stateful)
+      telemetry.set('foreshock_checkpoint_pause_seconds', (performance.now() - started) / 1000)
+      return cut
     })
+  }
+
+  async #write(checkpoint: CheckpointCut | undefined): Promise<boolean> {
+    const { checkpoints, journal, effects, settle, telemetry, logger, pipeline } = this.#parts
     if (!checkpoint) return effects.settled
+    const { cut, position } = checkpoint
     const started = performance.now()
+    pipeline.beforeBatch = cut && waitForRoom(cut)
     try {
-      // A crash now must find in the journal what a sink has not taken yet.
-      await settle()
-      await checkpoints.save(checkpoint)
-      await journal.commit(checkpoint.position)
+      // A crash after it counts must find in the journal what a sink has not taken yet.
+      await checkpoints.save({ ...checkpoint, ready: settle })
+      await journal.commit(position)
     } catch (error) {
+      if (error instanceof ForeshockError && error.code === 'FS_OVERLOADED')
+        telemetry.count('foreshock_checkpoints_given_up_total', 1)
       logger.error(
         { err: error },
         'no checkpoint could be saved; the journal keeps everything since the last',
       )
       return false
+    } finally {
+      pipeline.beforeBatch = undefined
     }
-    this.#saved = checkpoint.position
+    this.#saved = position
     telemetry.observe('foreshock_checkpoint_seconds', (performance.now() - started) / 1000)
-    telemetry.set('foreshock_checkpoint_position', checkpoint.position)
+    telemetry.set('foreshock_checkpoint_position', position)
+    telemetry.set('foreshock_checkpoint_copied_bytes', cut?.copiedBytes ?? 0)
     return true
+  }
+}
+
+/** Lets a window's batches wait until what they make copies of is written, for a bounded time in all. */
+function waitForRoom(cut: Cut): () => Promise<unknown> | undefined {
+  let leftMs = BATCHES_WAIT_MS
+  return () => {
+    const room = leftMs > 0 ? cut.room() : undefined
+    if (room === undefined) return undefined
+    const started = performance.now()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>(done => {
+      timer = setTimeout(done, BATCH_WAIT_MS)
+    })
+    return Promise.race([room, late]).finally(() => {
+      clearTimeout(timer)
+      leftMs -= performance.now() - started
+    })
   }
 }
 
@@ -76,6 +145,10 @@ interface SaverParts {
   readonly settle: () => Promise<unknown>
   readonly series: PipelineParts['series']
   readonly stateful: readonly Stateful[]
+  /** Bytes of what is learned. */
+  readonly stateBytes: () => number
+  readonly pipeline: Pick<Pipeline, 'afterWindow' | 'beforeBatch'>
+  readonly stepMs: number
   readonly telemetry: Telemetry
   readonly logger: Logger
   readonly clock: Clock
@@ -107,6 +180,13 @@ export class Ticker {
     })
     this.#seen = this.#inbox.processed
   }
+}
+
+const STATE_PARTS = ['intake', 'windows', 'scoring', 'disruptions', 'history'] as const
+
+/** Bytes of all that is learned. */
+export function stateBytes(parts: PipelineParts): number {
+  return STATE_PARTS.reduce((sum, part) => sum + parts[part].bytes(), 0)
 }
 
 /** Reads the gauges off the parts. */
@@ -144,7 +224,7 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     telemetry.set('foreshock_profile_moves', use.promotions, { direction: 'up' })
     telemetry.set('foreshock_profile_moves', use.demotions, { direction: 'down' })
   }
-  for (const part of ['intake', 'windows', 'scoring', 'disruptions', 'history'] as const) {
+  for (const part of STATE_PARTS) {
     telemetry.set('foreshock_state_bytes', parts[part].bytes(), { part })
   }
 }

@@ -1,3 +1,4 @@
+import { type Cut, CutColumn, type CutSnapshot, RowStretches } from './cut.ts'
 import { ForeshockError } from './errors.ts'
 import type { ColumnData, Snapshot } from './snapshot.ts'
 
@@ -35,6 +36,10 @@ export interface RowTable {
   keys(): readonly string[]
   /** The row of a key, or −1. */
   row(key: string): number
+  /** Row in the series table of each row below `capacity`. Left out where they are the same, as `rowOfSeries`. */
+  seriesRows?(): Uint32Array
+  /** The row of a row of the series table, or −1. */
+  rowOfSeries?(series: number): number
 }
 
 function specOf(spec: TypeName | readonly [TypeName, number]): readonly [TypeName, number] {
@@ -53,6 +58,8 @@ export class ColumnStore<S extends ColumnSpec> {
   readonly #names: string[]
   /** Rows that the chunks have room for: a store of few rows takes no whole chunk. */
   readonly #chunkRows: number
+  /** What a cut that is being written still needs of the chunks. */
+  #cut: RowStretches | undefined
 
   /** `rowsMax`: rows that there will ever be, where that is less than a chunk. */
   constructor(spec: S, shift = CHUNK_SHIFT, rowsMax = 1 << shift) {
@@ -82,11 +89,45 @@ export class ColumnStore<S extends ColumnSpec> {
 
   /** Lets go of the chunks that no row below `rows` lies in. */
   shrink(rows: number): void {
-    while (this.rows - (this.mask + 1) >= rows && this.chunks.length > 0) this.chunks.pop()
+    while (this.rows - (this.mask + 1) >= rows && this.chunks.length > 0) {
+      this.#touchChunk(this.chunks.length - 1)
+      this.chunks.pop()
+    }
+  }
+
+  /** A chunk that is about to be written to: see `Cut`. All writing goes through this or comes after `touch`. */
+  writable(index: number): Chunk<S> {
+    if (this.#cut !== undefined) this.#touchChunk(index)
+    return this.chunks[index]
+  }
+
+  /** A row is about to be written to. */
+  touch(row: number): void {
+    if (this.#cut !== undefined) this.#touchChunk(row >> this.shift)
+  }
+
+  /** Rows of a batch are. */
+  touchRows(rows: Uint32Array, length: number): void {
+    if (this.#isCut()) this.#cut?.touchRows(rows, length)
+  }
+
+  /** All rows are. */
+  touchAll(): void {
+    if (this.#isCut()) this.#cut?.touchAll()
+  }
+
+  #touchChunk(index: number): void {
+    if (this.#isCut()) this.#cut?.touchStretch(index)
+  }
+
+  #isCut(): boolean {
+    if (this.#cut?.isOpen !== true) this.#cut = undefined
+    return this.#cut !== undefined
   }
 
   /** Copies every field of a row over another one. */
   copy(from: number, to: number): void {
+    this.touch(to)
     const source = this.chunks[from >> this.shift] as Record<string, ColumnData>
     const target = this.chunks[to >> this.shift] as Record<string, ColumnData>
     for (const name of this.#names) {
@@ -110,6 +151,7 @@ export class ColumnStore<S extends ColumnSpec> {
   clear(row: number): void {
     const chunk = this.chunks[row >> this.shift] as Record<string, ColumnData> | undefined
     if (!chunk) return
+    this.touch(row)
     for (const name of this.#names) {
       const width = specOf(this.spec[name])[1]
       const at = (row & this.mask) * width
@@ -138,6 +180,28 @@ export class ColumnStore<S extends ColumnSpec> {
     return { id, version, keys, columns, meta }
   }
 
+  /** As `snapshot`, but copies nothing: see `Cut`. The series table is to be in the same checkpoint. */
+  cut(cut: Cut, id: string, version: number, table: RowTable, meta: unknown = null): CutSnapshot {
+    // Whatever an earlier cut still needs is copied before this one takes its place.
+    this.touchAll()
+    const { capacity } = table
+    const columns: Record<string, CutColumn> = {}
+    for (const name of this.#names) {
+      const [type, width] = specOf(this.spec[name])
+      columns[name] = new CutColumn(COLUMN_ARRAYS[type], capacity * width)
+    }
+    const rows = Math.min(capacity, this.rows)
+    this.#cut = new RowStretches(cut, rows, this.shift, (from, to) => {
+      const chunk = this.chunks[from >> this.shift] as Record<string, ColumnData>
+      return this.#names.map(name => {
+        const width = specOf(this.spec[name])[1]
+        const values = chunk[name].subarray(0, (to - from) * width)
+        return { column: columns[name], at: from * width, values }
+      })
+    })
+    return { id, version, keys: [], rows: table.seriesRows?.() ?? capacity, columns, meta }
+  }
+
   /** A plain copy of the rows given, one after the other. */
   pick(rows: readonly number[]): Record<string, ColumnData> {
     const columns: Record<string, ColumnData> = {}
@@ -162,27 +226,56 @@ export class ColumnStore<S extends ColumnSpec> {
         `expected ${id} v${version}, got ${from.id} v${from.version}`,
       )
     }
+    const length = rowsOf(from)
     for (const name of this.#names) {
       const [type, width] = specOf(this.spec[name])
       const column = from.columns[name]
-      if (!(column instanceof COLUMN_ARRAYS[type]) || column.length !== from.keys.length * width) {
+      if (!(column instanceof COLUMN_ARRAYS[type]) || column.length !== length * width) {
         throw new ForeshockError(
           'FS_SNAPSHOT_INVALID',
           `${id}: column ${name} is missing or of another shape`,
         )
       }
     }
-    for (let i = 0; i < from.keys.length; i++) {
-      const row = from.keys[i] === '' ? -1 : table.row(from.keys[i])
-      if (row < 0) continue
-      this.ensure(row + 1)
-      const chunk = this.chunks[row >> this.shift] as Record<string, ColumnData>
-      for (const name of this.#names) {
-        const width = specOf(this.spec[name])[1]
-        const at = (row & this.mask) * width
-        const column = from.columns[name]
-        for (let j = 0; j < width; j++) chunk[name][at + j] = column[i * width + j]
+    const rowOf = rowsIn(from, table)
+    // Rows that lie together as they did are put back together.
+    for (let i = 0; i < length; ) {
+      const row = rowOf(i)
+      let end = i + 1
+      if (row >= 0) {
+        const room = Math.min(length, i + this.mask + 1 - (row & this.mask))
+        while (end < room && rowOf(end) === row + end - i) end++
+        this.ensure(row + end - i)
+        this.#put(from.columns, i, end, row)
       }
+      i = end
     }
   }
+
+  /** Rows [from, to) of columns, to where `row` and those after it lie: all in one chunk. */
+  #put(columns: Snapshot['columns'], from: number, to: number, row: number): void {
+    this.touch(row)
+    const chunk = this.chunks[row >> this.shift] as Record<string, ColumnData>
+    for (const name of this.#names) {
+      const width = specOf(this.spec[name])[1]
+      const some = columns[name].subarray(from * width, to * width)
+      chunk[name].set(some as never, (row & this.mask) * width)
+    }
+  }
+}
+
+/** Rows of a snapshot's columns. */
+export function rowsOf({ rows, keys }: Pick<Snapshot, 'rows' | 'keys'>): number {
+  return rows === undefined ? keys.length : typeof rows === 'number' ? rows : rows.length
+}
+
+/** Where each row of a snapshot lies in a table now, −1 where it is there no more. */
+export function rowsIn(
+  { rows, keys }: Pick<Snapshot, 'rows' | 'keys'>,
+  table: RowTable,
+): (at: number) => number {
+  if (rows === undefined) return at => (keys[at] === '' ? -1 : table.row(keys[at]))
+  const place =
+    table.rowOfSeries?.bind(table) ?? ((series: number) => (series < table.capacity ? series : -1))
+  return typeof rows === 'number' ? place : at => place(rows[at])
 }

@@ -1,4 +1,5 @@
 import type { FeatureBatch, ScoreBatch } from './batch.ts'
+import type { Cut, CutSnapshot } from './cut.ts'
 import type { LocalTime } from './local-time.ts'
 import type { BadDirection, SeriesRows } from './series.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -49,6 +50,8 @@ export interface Detector {
   /** Drops all state of a series whose row may be reused. */
   forget(series: number): void
   snapshot(): Snapshot
+  /** The same without copying what is large: see `Cut`. */
+  cut?(cut: Cut): CutSnapshot
   /** Throws FS_SNAPSHOT_INVALID when the snapshot is not one of this detector's. */
   restore(from: Snapshot): void
   /** Bytes of learned state held. */

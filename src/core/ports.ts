@@ -1,5 +1,6 @@
 import type { Anomaly } from './anomaly.ts'
 import type { Change } from './change.ts'
+import type { Cut, CutSnapshot } from './cut.ts'
 import type { Disruption, DisruptionEvent } from './disruption.ts'
 import type { Envelope } from './envelope.ts'
 import type { Silence } from './silence.ts'
@@ -38,9 +39,22 @@ export interface Checkpoint {
   readonly parts: readonly Snapshot[]
 }
 
+/** A checkpoint whose columns may still lie in live memory. */
+export interface CheckpointCut extends Omit<Checkpoint, 'parts'> {
+  readonly parts: readonly CutSnapshot[]
+  /** Left out where everything is a copy already. */
+  readonly cut?: Cut | undefined
+  /** Asked when all is written: it becomes the newest once this resolves, and never when it rejects. */
+  readonly ready?: () => Promise<unknown>
+}
+
 /** Atomic: a reader sees the old checkpoint or the new one, never a mixture. */
 export interface CheckpointStore {
-  save(checkpoint: Checkpoint): Promise<void>
+  /**
+   * Takes from a cut what it holds, while its owners go on, and closes it, whatever comes of it. Rejects with FS_OVERLOADED
+   * when the cut was given up meanwhile.
+   */
+  save(checkpoint: CheckpointCut): Promise<void>
   load(): Promise<Checkpoint | undefined>
 }
 

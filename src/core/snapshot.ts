@@ -17,6 +17,10 @@ export interface Snapshot {
   readonly version: number
   /** Series key per row ('' where the row is free); shared by reference between parts, so stored once. */
   readonly keys: readonly string[]
+  /**
+   * In place of keys, beside a saved series table: row i is row i of that table, for so many rows; or row `rows[i]` of it.
+   */
+  readonly rows?: number | Uint32Array
   /** Row-major columns, [keys.length × width] each. */
   readonly columns: Readonly<Record<string, ColumnData>>
   /** Everything that is not a column; JSON-safe. */

@@ -1,6 +1,7 @@
 import type { Anomaly } from './anomaly.ts'
 import type { FeatureBatch, OpinionBatch, SampleBatch } from './batch.ts'
 import type { Change } from './change.ts'
+import type { Cut, CutSnapshot } from './cut.ts'
 import type { Disruption, DisruptionEvent } from './disruption.ts'
 import type { Envelope, Receipt } from './envelope.ts'
 import type { MaintenanceOrder, MaintenanceState } from './maintenance.ts'
@@ -14,6 +15,8 @@ import type { CallEdge } from './topology.ts'
  */
 interface Stage {
   snapshot(): Snapshot[]
+  /** The same without copying what is large: see `Cut`. */
+  cut?(cut: Cut): CutSnapshot[]
   /** Takes the parts that are its own, ignores others, throws FS_SNAPSHOT_INVALID on a layout it cannot read. */
   restore(parts: readonly Snapshot[]): void
   /** Drops what is kept of a series whose row will be reused. */

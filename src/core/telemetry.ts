@@ -145,6 +145,21 @@ export const METRICS = {
     labels: [],
   },
   foreshock_checkpoint_seconds: { type: 'histogram', help: 'Time to save a checkpoint', labels: [] },
+  foreshock_checkpoint_pause_seconds: {
+    type: 'gauge',
+    help: 'For how long the last checkpoint stopped the pipeline',
+    labels: [],
+  },
+  foreshock_checkpoint_copied_bytes: {
+    type: 'gauge',
+    help: 'What had to be copied because it changed before the last checkpoint was written; look at the disk if it grows',
+    labels: [],
+  },
+  foreshock_checkpoints_given_up_total: {
+    type: 'counter',
+    help: 'Checkpoints given up because the disk was too slow for what changed; the next one begins anew',
+    labels: [],
+  },
   foreshock_checkpoint_position: { type: 'gauge', help: 'Position of the last checkpoint', labels: [] },
   foreshock_partition_lag: {
     type: 'gauge',

@@ -1,5 +1,6 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { DONE, rowsNeeded, runEnd } from './runs.ts'
@@ -87,7 +88,7 @@ export class AbsenceDetector implements Detector {
     this.#store.ensure(rowsNeeded(series, length))
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
-      learnRun(this.#store.chunks[series[from] >> CHUNK_SHIFT], batch, weight, from, to)
+      learnRun(this.#store.writable(series[from] >> CHUNK_SHIFT), batch, weight, from, to)
       from = to
     }
   }
@@ -98,6 +99,10 @@ export class AbsenceDetector implements Detector {
 
   snapshot(): Snapshot {
     return this.#store.snapshot(ID, VERSION, this.#context.series)
+  }
+
+  cut(cut: Cut): CutSnapshot {
+    return this.#store.cut(cut, ID, VERSION, this.#context.series)
   }
 
   restore(from: Snapshot): void {

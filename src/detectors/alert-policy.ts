@@ -1,7 +1,8 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { type CalendarEntry, Schedule } from '../core/calendar.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore, type RowTable, rowsIn, rowsOf } from '../core/columns.ts'
+import type { CutSnapshot } from '../core/cut.ts'
 import type { DetectorContext } from '../core/detector.ts'
 import { DAY_MS, LocalTime } from '../core/local-time.ts'
 import { KIND_TRAITS, unitFloor } from '../core/metric-kind.ts'
@@ -329,6 +330,17 @@ export class AlertPolicy {
     return [{ id: ID, version: VERSION, keys: known, columns: {}, meta }, this.#memory.snapshot()]
   }
 
+  cut(): CutSnapshot[] {
+    const known: number[] = []
+    const { series } = this.#context
+    for (let row = 0; row < this.#store.rows; row++)
+      if (this.#placeOf(row) >= 0 && series.has(row)) known.push(row)
+    const own = (series as RowTable).seriesRows?.()
+    const rows = Uint32Array.from(known, row => own?.[row] ?? row)
+    const meta = { pools: this.#budgets.saved(), kept: [...this.#kept] }
+    return [{ id: ID, version: VERSION, keys: [], rows, columns: {}, meta }, this.#memory.snapshot()]
+  }
+
   /** Of the anomalies that are open, each entity has had its alert. */
   restore(parts: readonly Snapshot[], open: readonly Anomaly[]): void {
     const memory = parts.find(part => part.id === this.#memory.id)
@@ -339,8 +351,9 @@ export class AlertPolicy {
       this.#budgets.restore(pools)
       // Counts of another calendar are not this one's.
       if (kept.length === this.#kept.length) this.#kept.set(kept)
-      for (const key of own.keys) {
-        const row = this.#context.series.row(key)
+      const rowOf = rowsIn(own, this.#context.series)
+      for (let i = 0; i < rowsOf(own); i++) {
+        const row = rowOf(i)
         if (row < 0) continue
         this.#store.ensure(row + 1)
         if (this.#placeOf(row) < 0) this.#lookUp(row)

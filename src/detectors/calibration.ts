@@ -1,4 +1,5 @@
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
@@ -99,7 +100,7 @@ export class Calibration {
     this.#store.ensure(rowsNeeded(series, length))
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
-      learnRun(this.#store.chunks[series[from] >> CHUNK_SHIFT], series, bins, found, weight, from, to)
+      learnRun(this.#store.writable(series[from] >> CHUNK_SHIFT), series, bins, found, weight, from, to)
       from = to
     }
   }
@@ -110,6 +111,10 @@ export class Calibration {
 
   snapshot(): Snapshot {
     return this.#store.snapshot(this.#id, VERSION, this.#table)
+  }
+
+  cut(cut: Cut): CutSnapshot {
+    return this.#store.cut(cut, this.#id, VERSION, this.#table)
   }
 
   restore(from: Snapshot): void {

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import { type Chunk, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { DetectorContext } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
@@ -180,7 +181,7 @@ export class Combiner {
       if (Number.isNaN(own.observed[k])) continue
       const index = own.series[k]
       this.#store.ensure(index + 1)
-      const chunk = this.#store.chunks[index >> shift] as State
+      const chunk = this.#store.writable(index >> shift) as State
       // Not scored just now: the model cannot be waited for here, the profile's own evidence stands in for it.
       const known = Number.isNaN(views.pointOf(k)) ? NaN : views.rawPointOf(k)
       const raw = this.#from < 0 ? known : values[this.#from + places[k]]
@@ -204,10 +205,14 @@ export class Combiner {
     return this.#store.snapshot(ID, VERSION, this.#context.series)
   }
 
-  /** Columns of a snapshot, under the keys of their series. Throws FS_SNAPSHOT_INVALID when they are others. */
-  restore(keys: readonly string[], columns: Readonly<Record<string, ColumnData>>): void {
+  cut(cut: Cut): CutSnapshot {
+    return this.#store.cut(cut, ID, VERSION, this.#context.series)
+  }
+
+  /** Columns of a snapshot, under the keys or rows of their series. Throws FS_SNAPSHOT_INVALID when they are others. */
+  restore(of: Pick<Snapshot, 'keys' | 'rows'>, columns: Readonly<Record<string, ColumnData>>): void {
     this.#scored.clear()
-    const from = { id: ID, version: VERSION, keys, columns, meta: null }
+    const from = { ...of, id: ID, version: VERSION, columns, meta: null }
     this.#store.restore(from, ID, VERSION, this.#context.series)
   }
 

@@ -1,5 +1,6 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { DetectorContext } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { BAND_SCALES } from './deviation.ts'
@@ -137,7 +138,7 @@ export class DayLens {
   learnRow(block: FeatureBatch, i: number, weight: number): void {
     const seen = this.#seen.get(block)
     if (!seen?.isUsed || Number.isNaN(block.observed[i])) return
-    const chunk = this.#store.chunks[block.series[i] >> CHUNK_SHIFT]
+    const chunk = this.#store.writable(block.series[i] >> CHUNK_SHIFT)
     const row = block.series[i] & CHUNK_MASK
     const p = seen.shape[i]
     const level = seen.level[i]
@@ -183,6 +184,10 @@ export class DayLens {
 
   snapshot(): Snapshot {
     return this.#store.snapshot(ID, VERSION, this.#context.series)
+  }
+
+  cut(cut: Cut): CutSnapshot {
+    return this.#store.cut(cut, ID, VERSION, this.#context.series)
   }
 
   restore(from: Snapshot): void {

@@ -1,5 +1,6 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { KindClasses } from './kind-classes.ts'
@@ -116,7 +117,7 @@ export class DeviationDetector implements Detector, EvidenceSource {
       const to = runEnd(series, from, length)
       const chunk = series[from] >> CHUNK_SHIFT
       const of = this.#classes.chunks[chunk].of
-      const state = this.#store.chunks[chunk]
+      const state = this.#store.writable(chunk)
       if (!known) towardRun(state, of, this.#classes, batch, toward, offset, from, to)
       learnRun(state, of, this.#classes, batch, weight, toward, offset, from, to)
       from = to
@@ -136,6 +137,10 @@ export class DeviationDetector implements Detector, EvidenceSource {
 
   snapshot(): Snapshot {
     return this.#store.snapshot(ID, VERSION, this.#context.series)
+  }
+
+  cut(cut: Cut): CutSnapshot {
+    return this.#store.cut(cut, ID, VERSION, this.#context.series)
   }
 
   restore(from: Snapshot): void {

@@ -6,6 +6,7 @@ import {
   type ScoreBatch,
   scoreBatch,
 } from '../core/batch.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { Snapshot } from '../core/snapshot.ts'
@@ -42,6 +43,14 @@ interface Voice {
   /** The surprise and what the calibration counts, a view a block: making views costs garbage. */
   surprises: Float32Array[]
   bins: Uint8Array[]
+}
+
+/** What is learned, in one of the checkpoint's parts. */
+interface Part {
+  readonly id: string
+  snapshot(): Snapshot
+  cut?(cut: Cut): CutSnapshot
+  restore(from: Snapshot): void
 }
 
 /** Who is heard for an opinion: surprises of the batch scored last, and whose they are. */
@@ -349,7 +358,7 @@ export class Ensemble implements Scoring {
     return block
   }
 
-  #parts(): { readonly id: string; snapshot(): Snapshot; restore(from: Snapshot): void }[] {
+  #parts(): Part[] {
     const calibrations = this.#voices.flatMap(voice => voice.calibration ?? [])
     // The pool says who is in it before its members put their state back.
     const pooled = this.#pool ? [this.#pool, ...this.#pool.calibrations] : []
@@ -359,6 +368,11 @@ export class Ensemble implements Scoring {
 
   snapshot(): Snapshot[] {
     return [...this.#parts().map(part => part.snapshot()), ...(this.#policy?.snapshot() ?? [])]
+  }
+
+  cut(cut: Cut): CutSnapshot[] {
+    const parts = this.#parts().map(part => part.cut?.(cut) ?? part.snapshot())
+    return [...parts, ...(this.#policy?.cut() ?? [])]
   }
 
   restore(parts: readonly Snapshot[]): void {

@@ -1,5 +1,6 @@
 import { type FeatureBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
-import { CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import { CHUNK_SHIFT, ColumnStore, rowsIn, rowsOf } from '../core/columns.ts'
+import { type Cut, CutColumn, type CutSnapshot, type Stretch } from '../core/cut.ts'
 import type { Detector } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
@@ -32,6 +33,7 @@ export const FULL_SLOTS: SlotProfile = { ...COMPACT_PROFILE, quietStride: 1 }
  */
 export class FullDetector implements Detector {
   readonly id = ID
+  readonly version = VERSION
   readonly width = 0
   readonly warmUpWindows: number
   readonly #context: SlotContext
@@ -42,6 +44,8 @@ export class FullDetector implements Detector {
   readonly #rings: (Ring | undefined)[] = []
   /** Window number last put into each ring. */
   readonly #last: number[] = []
+  /** What a cut holds of each ring. */
+  #ringCut: Map<Ring, Stretch> | undefined
   #scratch = new Float64Array(0)
   #own: ScoreBatch | undefined
 
@@ -119,13 +123,14 @@ export class FullDetector implements Detector {
       if (Number.isNaN(observed)) continue
       const index = rows[row]
       if (index >= this.#store.rows) this.#store.ensure(Math.max(index + 1, series.capacity))
-      const chunk = this.#store.chunks[index >> this.#store.shift] as FullChunk
+      const chunk = this.#store.writable(index >> this.#store.shift) as FullChunk
       const i = index & this.#store.mask
       const window = windowOf(batch, row, stepMs)
       const so = this.#slots.scratchAt + row * SCRATCH_WIDTH
       const isFirst = Number.isNaN(this.#slots.ageOf(index, window))
       this.#rings[index] ??= newRing(this.#plan)
       const ring = this.#rings[index]
+      this.#ringCut?.get(ring)?.touch()
       const last = this.#last[index] ?? NaN
       const offLevel = isFirst ? 0 : s[so + AT.offLevel]
       // A window behind the ring's last (a clock set back) is put where it belongs and moves nothing.
@@ -200,7 +205,7 @@ export class FullDetector implements Detector {
     const slots = this.#slots.rowAt(row)
     take(slots.chunk, slots.at)
     this.#store.ensure(row + 1)
-    const chunk = this.#store.chunks[row >> this.#store.shift] as FullChunk
+    const chunk = this.#store.writable(row >> this.#store.shift) as FullChunk
     const lastWindow = slots.chunk.firstWindow[slots.at] + slots.chunk.lastAge[slots.at]
     adoptSlots(chunk, row & this.#store.mask, slots.chunk, slots.at, lastWindow + 1 + this.#rates.day)
     this.#rings[row] = newRing(this.#plan)
@@ -272,11 +277,34 @@ export class FullDetector implements Detector {
     return { ...base, columns }
   }
 
+  /** Rings move from row to row, so what a cut still needs of one is found by the ring itself. */
+  cut(cut: Cut): CutSnapshot {
+    const base = this.#store.cut(cut, ID, VERSION, this.#context.series)
+    const slots = this.#slots.cut(cut)
+    const width = 2 * this.#plan.length
+    const rows = this.#context.series.capacity
+    const rings = new CutColumn(Float32Array, rows * width)
+    const last = new Float64Array(rows).fill(NaN)
+    for (const stretch of this.#ringCut?.values() ?? []) stretch.touch()
+    this.#ringCut = new Map()
+    for (let row = 0; row < rows; row++) {
+      const ring = this.#rings[row]
+      if (!ring) continue
+      const stretch = cut.stretch(row / rows, [{ column: rings, at: row * width, values: ring }])
+      this.#ringCut.set(ring, stretch)
+      last[row] = this.#last[row]
+    }
+    const columns: Record<string, CutSnapshot['columns'][string]> = { ...base.columns, rings, last }
+    for (const [name, column] of Object.entries(slots.columns)) columns[SLOT_PREFIX + name] = column
+    return { ...base, columns }
+  }
+
   restore(from: Snapshot): void {
     const table = this.#context.series
     const width = 2 * this.#plan.length
     const { rings, last } = from.columns
-    if (from.id === ID && !(rings?.length === from.keys.length * width && last?.length === from.keys.length))
+    const rows = rowsOf(from)
+    if (from.id === ID && !(rings?.length === rows * width && last?.length === rows))
       throw new ForeshockError('FS_SNAPSHOT_INVALID', `${ID}: rings are missing or of another step`)
     this.#store.restore(from, ID, VERSION, table)
     const columns = Object.fromEntries(
@@ -284,9 +312,10 @@ export class FullDetector implements Detector {
         .filter(([name]) => name.startsWith(SLOT_PREFIX))
         .map(([name, column]) => [name.slice(SLOT_PREFIX.length), column]),
     )
-    this.#slots.restore({ ...this.#slots.snapshot(), keys: from.keys, columns })
-    for (const [i, key] of from.keys.entries()) {
-      const row = key === '' ? -1 : table.row(key)
+    this.#slots.restore({ ...from, id: this.#slots.id, version: this.#slots.version, columns, meta: null })
+    const rowOf = rowsIn(from, table)
+    for (let i = 0; i < rows; i++) {
+      const row = rowOf(i)
       if (row < 0 || Number.isNaN(last[i])) continue
       this.#rings[row] = Float32Array.from(rings.subarray(i * width, (i + 1) * width))
       this.#last[row] = last[i]

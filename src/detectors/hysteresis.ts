@@ -1,6 +1,7 @@
 import type { Anomaly, DetectorShare } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import type { SeriesMeta } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
@@ -132,7 +133,7 @@ export class Hysteresis {
     const { openAt, closeAt } = policy
       ? { openAt: policy.openAt(series[i]), closeAt: policy.closeAt(series[i]) }
       : this.#options
-    const chunk = this.#store.chunks[series[i] >> CHUNK_SHIFT]
+    const chunk = this.#store.writable(series[i] >> CHUNK_SHIFT)
     const row = series[i] & CHUNK_MASK
     const isHeard = policy === undefined || policy.hears(series[i])
     const above = isHeard && surprise >= openAt
@@ -325,6 +326,7 @@ export class Hysteresis {
   letGo(): void {
     this.#open.clear()
     this.#orphans = []
+    this.#store.touchAll()
     for (const { hot, calm, rest, open } of this.#store.chunks) {
       hot.fill(0)
       calm.fill(0)
@@ -334,10 +336,19 @@ export class Hysteresis {
   }
 
   snapshot(): Snapshot {
+    return this.#store.snapshot(ID, VERSION, this.#context.series, this.#saved())
+  }
+
+  cut(cut: Cut): CutSnapshot {
+    return this.#store.cut(cut, ID, VERSION, this.#context.series, this.#saved())
+  }
+
+  /** Anomalies are replaced, never changed: they need no copy. */
+  #saved(): SavedMeta {
     const open = Array.from(this.#open.values(), ({ anomaly, told }) => ({ told, anomaly }))
     const { series } = this.#context
     const rested = Array.from(this.#rested, ([row, from]) => [series.meta(row).key, from] as const)
-    return this.#store.snapshot(ID, VERSION, series, { open, orphans: this.#orphans, rested })
+    return { open, orphans: [...this.#orphans], rested }
   }
 
   restore(from: Snapshot): void {

@@ -86,7 +86,7 @@ export class OnnxCombiner implements Detector {
       )
     const { own, inner } = unnestSnapshot(from, PROFILE)
     this.#inner.restore(inner)
-    this.combiner.restore(own.keys, own.columns)
+    this.combiner.restore(own, own.columns)
   }
 
   bytes(): number {

@@ -1,5 +1,6 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, rowsIn, rowsOf } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { LocalTime } from '../core/local-time.ts'
@@ -24,6 +25,8 @@ const NAMES = ['tiny', 'compact', 'full'] as const
 const FIRST = 1
 /** Prefix of the combiner's columns in a snapshot. */
 const COMBINER = 'combiner'
+/** The rows of them, in a cut. */
+const COMBINER_ROWS = 'combinerRows'
 const NO_PROMOTION: PromotionOptions = { budgetBytes: 0 }
 
 interface Saved {
@@ -34,6 +37,8 @@ interface Saved {
   readonly reviewed: number | null
   readonly promotions: number
   readonly demotions: number
+  /** Rows of the combiner's columns in a cut, where they are those of the series table. */
+  readonly combinerRows?: number | null
 }
 
 /**
@@ -289,9 +294,43 @@ export class ProfileMember implements Detector {
     for (const [name, column] of Object.entries(this.#combiner?.columns(rows) ?? {}))
       columns[`${COMBINER}.${name}`] = column
     columns.suspect = Uint32Array.from(rows, row => this.#promotion.suspectS(row))
+    return { id: ID, version: VERSION, keys, columns, meta: this.#meta(counts) }
+  }
+
+  /** As `snapshot`, with rows of the series table for keys; the combiner's columns have rows of their own. */
+  cut(cut: Cut): CutSnapshot {
+    const columns: Record<string, CutSnapshot['columns'][string]> = {}
+    const parts = this.#tiers.map(tier => tier.cut(cut))
+    const counts = this.#tiers.map(tier => tier.pool.capacity)
+    const total = counts.reduce((sum, count) => sum + count, 0)
+    const rows = new Uint32Array(total)
+    const suspect = new Uint32Array(total)
+    let at = 0
+    for (const [i, { rows: own, columns: fields }] of parts.entries()) {
+      rows.set(own as Uint32Array, at)
+      const { pool } = this.#tiers[i]
+      for (let row = 0; row < counts[i]; row++) suspect[at++] = this.#promotion.suspectS(pool.seriesAt(row))
+      for (const [name, column] of Object.entries(fields)) columns[`${NAMES[i]}.${name}`] = column
+    }
+    columns.suspect = suspect
+    const combiner = this.#combiner?.cut(cut)
+    for (const [name, column] of Object.entries(combiner?.columns ?? {}))
+      columns[`${COMBINER}.${name}`] = column
+    if (combiner?.rows instanceof Uint32Array) columns[COMBINER_ROWS] = combiner.rows
+    const combinerRows = typeof combiner?.rows === 'number' ? combiner.rows : null
+    const meta: Saved = { ...this.#meta(counts), combinerRows }
+    return { id: ID, version: VERSION, keys: [], rows, columns, meta }
+  }
+
+  #meta(counts: readonly number[]): Saved {
     const reviewed = Number.isFinite(this.#promotion.reviewed) ? this.#promotion.reviewed : null
-    const moves = { promotions: this.#promotions, demotions: this.#demotions }
-    return { id: ID, version: VERSION, keys, columns, meta: { counts, reviewed, zone: this.#zone, ...moves } }
+    return {
+      counts,
+      reviewed,
+      zone: this.#zone,
+      promotions: this.#promotions,
+      demotions: this.#demotions,
+    }
   }
 
   get #zone(): string {
@@ -310,14 +349,15 @@ export class ProfileMember implements Detector {
         `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`,
       )
     if (saved.zone !== this.#zone) return
-    const table = this.#context.series
+    const rowOf = rowsIn(from, this.#context.series)
     for (let i = 0, at = 0; i < NAMES.length; at += saved.counts[i++])
-      this.#restoreTier(i, from, from.keys.slice(at, at + saved.counts[i]))
+      this.#restoreTier(i, from, at, saved.counts[i], rowOf)
     // A combiner that was not there before begins with nothing; one that is there no more is forgotten.
     const weighed = columnsOf(from, COMBINER)
-    if (Object.keys(weighed).length > 0) this.#combiner?.restore(from.keys, weighed)
-    for (const [i, key] of from.keys.entries()) {
-      const row = table.row(key)
+    if (Object.keys(weighed).length > 0) this.#combiner?.restore(combinerRowsOf(from, saved), weighed)
+    const length = rowsOf(from)
+    for (let i = 0; i < length; i++) {
+      const row = rowOf(i)
       if (row < 0) continue
       if (from.columns.suspect[i] > 0) this.#promotion.suspect(row, 1000 * from.columns.suspect[i])
       this.#settle(row)
@@ -327,11 +367,14 @@ export class ProfileMember implements Detector {
     if (saved.reviewed !== null) this.#promotion.resumeAt(saved.reviewed)
   }
 
-  #restoreTier(i: number, from: Snapshot, keys: readonly string[]): void {
+  #restoreTier(i: number, from: Snapshot, at: number, count: number, rowOf: (at: number) => number): void {
     const tier = this.#tiers[i]
     const columns = columnsOf(from, NAMES[i])
-    const { id, version } = tier.snapshot()
-    tier.restore({ id, version, keys, columns, meta: null }, key => this.#context.series.row(key))
+    const isByRow = from.rows instanceof Uint32Array
+    const own = isByRow
+      ? { keys: [], rows: (from.rows as Uint32Array).subarray(at, at + count) }
+      : { keys: from.keys.slice(at, at + count) }
+    tier.restore({ ...own, columns }, row => rowOf(at + row))
     for (let row = 0; row < tier.pool.capacity; row++) {
       const series = tier.pool.seriesAt(row)
       this.#reserve(series + 1)
@@ -368,6 +411,13 @@ export class ProfileMember implements Detector {
   async close(): Promise<void> {
     await this.#combiner?.close()
   }
+}
+
+/** Whose the combiner's columns are: those of all profiles in a snapshot, all that it knows in a cut. */
+function combinerRowsOf(from: Snapshot, { combinerRows }: Saved): Pick<Snapshot, 'keys' | 'rows'> {
+  if (from.rows === undefined) return { keys: from.keys }
+  const named = from.columns[COMBINER_ROWS]
+  return { keys: [], rows: named instanceof Uint32Array ? named : (combinerRows ?? 0) }
 }
 
 /** The columns of one part of a snapshot, by their own names. */

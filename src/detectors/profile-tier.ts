@@ -1,4 +1,6 @@
 import { type FeatureBatch, featureBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
+import { rowsOf } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { DetectorContext } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { Combiner } from './combiner.ts'
@@ -146,13 +148,19 @@ export class ProfileTier {
     return this.#inner.snapshot()
   }
 
-  /** Puts the rows of a snapshot back whose keys the table holds. */
-  restore(from: Snapshot, seriesOf: (key: string) => number): void {
-    for (const key of from.keys) {
-      const series = key === '' ? -1 : seriesOf(key)
+  cut(cut: Cut): CutSnapshot {
+    return this.#inner.cut(cut)
+  }
+
+  /** Puts the rows of a snapshot back whose series the table holds; id and version are the tier's own. */
+  restore(from: Pick<Snapshot, 'keys' | 'rows' | 'columns'>, seriesOf: (at: number) => number): void {
+    const length = rowsOf(from)
+    for (let i = 0; i < length; i++) {
+      const series = seriesOf(i)
       if (series >= 0) this.pool.take(series)
     }
-    this.#inner.restore(from)
+    const { id, version } = this.#inner
+    this.#inner.restore({ ...from, id, version, meta: null })
   }
 
   bytes(): number {

@@ -6,7 +6,7 @@ import type { SeriesRows } from '../core/series.ts'
  * last takes its place, so a store holds no more than its series need and shrinks when they leave.
  */
 export class RowPool implements RowTable {
-  readonly #table: SeriesRows
+  readonly #table: SeriesRows & RowTable
   /** Row of the store plus one by series, 0 without. */
   #rowOf = new Uint32Array(0)
   #seriesOf = new Uint32Array(0)
@@ -62,6 +62,18 @@ export class RowPool implements RowTable {
   row(key: string): number {
     const series = this.#table.row(key)
     return series < 0 ? -1 : this.of(series)
+  }
+
+  seriesRows(): Uint32Array {
+    const rows = this.#seriesOf.slice(0, this.#count)
+    const own = this.#table.seriesRows?.()
+    if (own !== undefined) for (let i = 0; i < rows.length; i++) rows[i] = own[rows[i]]
+    return rows
+  }
+
+  rowOfSeries(series: number): number {
+    const own = this.#table.rowOfSeries?.(series) ?? series
+    return own < 0 ? -1 : this.of(own)
   }
 
   bytes(): number {

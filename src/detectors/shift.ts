@@ -1,5 +1,6 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { KindClasses } from './kind-classes.ts'
@@ -98,7 +99,7 @@ export class ShiftDetector implements Detector {
       const to = runEnd(series, from, length)
       const chunk = series[from] >> CHUNK_SHIFT
       const of = this.#classes.chunks[chunk].of
-      const state = this.#store.chunks[chunk]
+      const state = this.#store.writable(chunk)
       if (!known) residualRun(state, of, this.#classes, batch, residuals, offset, from, to)
       learnRun(state, of, this.#classes, batch, weight, residuals, offset, from, to)
       from = to
@@ -119,6 +120,10 @@ export class ShiftDetector implements Detector {
 
   snapshot(): Snapshot {
     return this.#store.snapshot(ID, VERSION, this.#context.series)
+  }
+
+  cut(cut: Cut): CutSnapshot {
+    return this.#store.cut(cut, ID, VERSION, this.#context.series)
   }
 
   restore(from: Snapshot): void {

@@ -1,5 +1,6 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
 import { CHUNK_SHIFT, ColumnStore, type RowTable } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { ScoredRows } from './scored-rows.ts'
@@ -13,7 +14,7 @@ import {
   slotRates,
 } from './slot-profile.ts'
 
-const VERSION = 2
+const SLOTS_VERSION = 2
 /** Larger magnitudes are held here: squares of residuals must fit float32 state. */
 const VALUE_MAX = 1e24
 
@@ -40,6 +41,7 @@ export interface SlotContext {
  */
 export class SlotDetector implements Detector {
   readonly id: string
+  readonly version = SLOTS_VERSION
   readonly width = 0
   readonly warmUpWindows: number
   readonly #context: SlotContext
@@ -128,7 +130,7 @@ export class SlotDetector implements Detector {
       if (Number.isNaN(observed)) continue
       const index = rows[row]
       if (index >= this.#store.rows) this.#store.ensure(Math.max(index + 1, series.capacity))
-      const chunk = this.#store.chunks[index >> this.#store.shift] as SlotChunk
+      const chunk = this.#store.writable(index >> this.#store.shift) as SlotChunk
       const i = index & this.#store.mask
       if (batch.windowEndMs[row] !== this.#windowEndMs) this.#enter(batch.windowEndMs[row])
       if (chunk.n[i] === 0) startRow(chunk, i, this.#profile, clampValue(observed), this.#window)
@@ -150,7 +152,7 @@ export class SlotDetector implements Detector {
   /** The chunk of columns that a row of state lies in, made when it is not there, and its place in it. */
   rowAt(row: number): { readonly chunk: SlotChunk; readonly at: number } {
     this.#store.ensure(row + 1)
-    return { chunk: this.#store.chunks[row >> this.#store.shift] as SlotChunk, at: row & this.#store.mask }
+    return { chunk: this.#store.writable(row >> this.#store.shift) as SlotChunk, at: row & this.#store.mask }
   }
 
   /** The state of one row takes the place of another's. */
@@ -217,12 +219,16 @@ export class SlotDetector implements Detector {
   }
 
   snapshot(): Snapshot {
-    return this.#store.snapshot(this.id, VERSION, this.#context.series)
+    return this.#store.snapshot(this.id, SLOTS_VERSION, this.#context.series)
+  }
+
+  cut(cut: Cut): CutSnapshot {
+    return this.#store.cut(cut, this.id, SLOTS_VERSION, this.#context.series)
   }
 
   restore(from: Snapshot): void {
     this.#scored.clear()
-    this.#store.restore(from, this.id, VERSION, this.#context.series)
+    this.#store.restore(from, this.id, SLOTS_VERSION, this.#context.series)
   }
 
   bytes(): number {

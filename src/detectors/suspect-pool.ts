@@ -227,7 +227,7 @@ export class SuspectPool {
       version: VERSION,
       keys: held.map(slot => this.#keyOf(slot)),
       columns: { suspectMs: Float64Array.from(held, slot => this.#suspectMs[slot]) },
-      meta: { counts: this.#counts },
+      meta: { counts: { ...this.#counts } },
     }
   }
 

@@ -1,7 +1,8 @@
 import type { FeatureBatch } from '../core/batch.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, type ColumnStore } from '../core/columns.ts'
 import { unitFloor } from '../core/metric-kind.ts'
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
-import { type EntityColumns, grown, type RowColumns } from './evidence.ts'
+import type { EntityColumns, ROW_COLUMNS } from './evidence.ts'
 import { FAMILY_SLOTS } from './families.ts'
 
 /**
@@ -47,10 +48,12 @@ interface Slot {
 export class Ceilings {
   readonly #table: SeriesTable
   readonly #slots = new Map<number, Slot>()
-  #kind = new Uint8Array(64)
+  readonly #rows: ColumnStore<typeof ROW_COLUMNS>
 
-  constructor(table: SeriesTable) {
+  /** What a row is stands in its column `ceiling`. */
+  constructor(table: SeriesTable, rows: ColumnStore<typeof ROW_COLUMNS>) {
     this.#table = table
+    this.#rows = rows
   }
 
   /**
@@ -58,23 +61,21 @@ export class Ceilings {
    * evidence of the detectors was gathered; `disrupted` is 1 for entities (by index) of which a disruption is told
    * already.
    */
-  raise(batch: FeatureBatch, rows: RowColumns, entities: EntityColumns, disrupted: Uint8Array): void {
-    if (this.#kind.length < rows.entity.length) {
-      const longer = new Uint8Array(grown(rows.entity.length, this.#kind.length))
-      longer.set(this.#kind)
-      this.#kind = longer
-    }
-    const kind = this.#kind
+  raise(batch: FeatureBatch, entities: EntityColumns, disrupted: Uint8Array): void {
+    const { chunks } = this.#rows
     const { length, series, observed } = batch
     for (let i = 0; i < length; i++) {
       const row = series[i]
-      if (kind[row] === FREE) continue
-      const slot = kind[row] === UNSEEN ? this.#learn(row) : this.#slots.get(row)
+      const rows = chunks[row >> CHUNK_SHIFT]
+      const place = row & CHUNK_MASK
+      const kind = rows.ceiling[place]
+      if (kind === FREE) continue
+      const slot = kind === UNSEEN ? this.#learn(row) : this.#slots.get(row)
       if (!slot || Number.isNaN(observed[i])) continue
-      const entity = rows.entity[row] - 1
+      const entity = rows.entity[place] - 1
       const told = entity < disrupted.length && disrupted[entity] === 1
       const strength = away(slot, observed[i], told)
-      const at = entity * FAMILY_SLOTS + rows.family[row]
+      const at = entity * FAMILY_SLOTS + rows.family[place]
       if (!(strength > entities.strength[at])) continue
       entities.strength[at] = strength
       entities.ratio[at] = 0
@@ -83,7 +84,7 @@ export class Ceilings {
   }
 
   forget(row: number): void {
-    if (row < this.#kind.length) this.#kind[row] = UNSEEN
+    this.#mark(row, UNSEEN)
     this.#slots.delete(row)
   }
 
@@ -91,26 +92,31 @@ export class Ceilings {
     return [...this.#slots].map(([row, { clean, isAway, untold }]) => [row, clean, isAway ? 1 : 0, untold])
   }
 
-  /** Takes over what a snapshot with these keys knew of the series that are here. */
-  restore(saved: readonly SavedCeiling[], keys: readonly string[]): void {
+  /** Takes over what a snapshot knew of the series that are here; `rowOf` gives the row of a place in it, or −1. */
+  restore(saved: readonly SavedCeiling[], rowOf: (place: number) => number): void {
     this.#slots.clear()
-    this.#kind = new Uint8Array(grown(this.#table.capacity, 0))
+    for (const { ceiling } of this.#rows.chunks) ceiling.fill(UNSEEN)
     for (const [place, clean, gone, untold] of saved) {
-      const row = keys[place] ? this.#table.row(keys[place]) : -1
-      const slot = row < 0 ? undefined : this.#learn(row)
+      const row = rowOf(place)
+      const slot = row < 0 || !this.#table.has(row) ? undefined : this.#learn(row)
       if (slot) Object.assign(slot, { clean, isAway: gone === 1, untold })
     }
   }
 
   bytes(): number {
-    return this.#kind.byteLength + 120 * this.#slots.size
+    return 120 * this.#slots.size
   }
 
   #learn(row: number): Slot | undefined {
     const slot = slotOf(this.#table.meta(row))
-    this.#kind[row] = slot ? SHARE : FREE
+    this.#mark(row, slot ? SHARE : FREE)
     if (slot) this.#slots.set(row, slot)
     return slot
+  }
+
+  #mark(row: number, kind: number): void {
+    const chunk = this.#rows.chunks[row >> CHUNK_SHIFT]
+    if (chunk) chunk.ceiling[row & CHUNK_MASK] = kind
   }
 }
 

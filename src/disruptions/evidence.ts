@@ -1,17 +1,21 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, type Chunk } from '../core/columns.ts'
 import { F, FAMILY_SLOTS } from './families.ts'
 
-/** What is kept per series row: where it belongs, worked out once, and when it was last heard. */
-export interface RowColumns {
+/** What is kept per series row: where it belongs, worked out once, and when it was last heard. 22 bytes. */
+export const ROW_COLUMNS = {
   /** Entity + 1; 0 is not worked out yet. */
-  entity: Uint32Array
-  family: Uint8Array
+  entity: 'u32',
+  family: 'u8',
   /** Instance + 1; 0 is none. */
-  instance: Uint32Array
+  instance: 'u32',
   /** Edge + 1; 0 is none: the row measures no call. */
-  edge: Uint32Array
-  lastLiveMs: Float64Array
-}
+  edge: 'u32',
+  lastLiveMs: 'f64',
+  /** Whether it is a share with a limit, as `Ceilings` knows it. */
+  ceiling: 'u8',
+} as const
+export type RowChunk = Chunk<typeof ROW_COLUMNS>
 
 /** Sums of one window per entity; slots are `entity × FAMILY_SLOTS + family`. */
 export interface EntityColumns {
@@ -44,7 +48,7 @@ export const ABSENT_EVIDENCE = 8
 export function gather(
   batch: FeatureBatch,
   opinions: OpinionBatch,
-  rows: RowColumns,
+  chunks: readonly RowChunk[],
   entities: EntityColumns,
   instances: InstanceColumns,
   edgeSeenMs: Float64Array,
@@ -53,7 +57,8 @@ export function gather(
   const { series, windowEndMs, observed } = batch
   const { evidence, expected, direction } = opinions
   for (let i = 0; i < batch.length; i++) {
-    const row = series[i]
+    const rows = chunks[series[i] >> CHUNK_SHIFT]
+    const row = series[i] & CHUNK_MASK
     const entity = rows.entity[row] - 1
     const value = observed[i]
     const live = !Number.isNaN(value)
@@ -93,24 +98,6 @@ export function gather(
       }
     }
   }
-}
-
-export function rowColumns(rows: number, from?: RowColumns): RowColumns {
-  const out: RowColumns = {
-    entity: new Uint32Array(rows),
-    family: new Uint8Array(rows),
-    instance: new Uint32Array(rows),
-    edge: new Uint32Array(rows),
-    lastLiveMs: new Float64Array(rows).fill(Number.NEGATIVE_INFINITY),
-  }
-  if (from) {
-    out.entity.set(from.entity)
-    out.family.set(from.family)
-    out.instance.set(from.instance)
-    out.edge.set(from.edge)
-    out.lastLiveMs.set(from.lastLiveMs)
-  }
-  return out
 }
 
 /** Sums live for one window only, so growing between windows copies nothing; within one it copies all. */

@@ -1,4 +1,6 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
 import { Ceilings } from './ceiling.ts'
 import {
@@ -10,8 +12,7 @@ import {
   grown,
   type InstanceColumns,
   instanceColumns,
-  type RowColumns,
-  rowColumns,
+  ROW_COLUMNS,
 } from './evidence.ts'
 import { FRONT_DOOR, placeOf } from './families.ts'
 import type { CallGraph } from './graph.ts'
@@ -51,7 +52,7 @@ export class Fleet {
   readonly instances: InstanceMemory[] = []
   columns: EntityColumns = entityColumns(64)
   instanceColumns: InstanceColumns = instanceColumns(64)
-  rows: RowColumns = rowColumns(64)
+  readonly rows = new ColumnStore(ROW_COLUMNS)
   readonly ceilings: Ceilings
   dropped = 0
   readonly #table: SeriesTable
@@ -63,10 +64,12 @@ export class Fleet {
   readonly #entryRows: number[] = []
   #entryVersion = -1
   #edgeSeenMs = new Float64Array(64)
+  /** What a cut that is being written still needs of the rows. */
+  #cut: RowStretches | undefined
 
   constructor(table: SeriesTable, graph: CallGraph, limit: number, stepMs: number) {
     this.#table = table
-    this.ceilings = new Ceilings(table)
+    this.ceilings = new Ceilings(table, this.rows)
     this.#graph = graph
     this.#limit = limit
     this.#forgetAfterMs = MISSED_WINDOWS * stepMs
@@ -78,9 +81,7 @@ export class Fleet {
 
   /** `disrupted`: 1 for entities, by index, of which a disruption is told already. */
   observe(batch: FeatureBatch, opinions: OpinionBatch, disrupted: Uint8Array): void {
-    if (this.#table.capacity > this.rows.entity.length) {
-      this.rows = rowColumns(grown(this.#table.capacity, this.rows.entity.length), this.rows)
-    }
+    this.ensure(this.#table.capacity)
     this.#placeEntryAnew()
     this.#placeNew(batch)
     if (this.#graph.extent > this.#edgeSeenMs.length) {
@@ -88,16 +89,26 @@ export class Fleet {
       longer.set(this.#edgeSeenMs)
       this.#edgeSeenMs = longer
     }
+    if (this.#cut?.isOpen) this.#cut.touchRows(batch.series, batch.length)
+    else this.#cut = undefined
     gather(
       batch,
       opinions,
-      this.rows,
+      this.rows.chunks,
       this.columns,
       this.instanceColumns,
       this.#edgeSeenMs,
       this.#forgetAfterMs,
     )
-    this.ceilings.raise(batch, this.rows, this.columns, disrupted)
+    this.ceilings.raise(batch, this.columns, disrupted)
+  }
+
+  /** Makes room for so many rows, none of them heard yet. */
+  ensure(rows: number): void {
+    const had = this.rows.chunks.length
+    this.rows.ensure(rows)
+    for (let c = had; c < this.rows.chunks.length; c++)
+      this.rows.chunks[c].lastLiveMs.fill(Number.NEGATIVE_INFINITY)
   }
 
   /** Ends a window: sums go back to zero, last-seen times to the graph. */
@@ -111,7 +122,8 @@ export class Fleet {
 
   /** Nobody is missed and nothing is strange until it is seen again. */
   letGo(): void {
-    this.rows.lastLiveMs.fill(Number.NEGATIVE_INFINITY)
+    this.#cut?.touchAll()
+    for (const { lastLiveMs } of this.rows.chunks) lastLiveMs.fill(Number.NEGATIVE_INFINITY)
     for (const memory of this.entities) {
       memory.recent = [0, 0, 0]
       memory.onsetMs = null
@@ -127,20 +139,51 @@ export class Fleet {
     const gone = this.#graph.expire(nowMs - this.#forgetAfterMs)
     if (gone.length === 0) return
     const places = new Set(gone.map(edge => edge + 1))
-    const { edge, entity } = this.rows
-    for (let row = 0; row < edge.length; row++) {
-      if (edge[row] !== 0 && places.has(edge[row])) entity[row] = 0
+    for (const { edge, entity } of this.rows.chunks) {
+      for (let row = 0; row < edge.length; row++) {
+        if (edge[row] !== 0 && places.has(edge[row])) entity[row] = 0
+      }
     }
     for (const index of gone) if (index < this.#edgeSeenMs.length) this.#edgeSeenMs[index] = 0
   }
 
   forget(row: number): void {
-    if (row >= this.rows.entity.length) return
+    if (row >= this.rows.rows) return
+    this.#cut?.touch(row)
+    this.rows.clear(row)
+    this.rows.chunks[row >> CHUNK_SHIFT].lastLiveMs[row & CHUNK_MASK] = Number.NEGATIVE_INFINITY
     this.ceilings.forget(row)
-    this.rows.entity[row] = 0
-    this.rows.instance[row] = 0
-    this.rows.edge[row] = 0
-    this.rows.lastLiveMs[row] = Number.NEGATIVE_INFINITY
+  }
+
+  /** When each of the first so many rows was last heard, as a copy. */
+  lastLiveMs(rows: number): Float64Array {
+    this.ensure(rows)
+    const out = new Float64Array(rows)
+    for (const [c, { lastLiveMs }] of this.rows.chunks.entries()) {
+      const from = c << CHUNK_SHIFT
+      if (from < rows) out.set(lastLiveMs.subarray(0, rows - from), from)
+    }
+    return out
+  }
+
+  /** Nothing is known of any row; there is room for so many. */
+  letGoRows(rows: number): void {
+    this.#cut?.touchAll()
+    this.rows.chunks.length = 0
+    this.ensure(rows)
+  }
+
+  /** Signs of life of all rows of the table. */
+  cutRows(cut: Cut): CutColumn {
+    const rows = this.#table.capacity
+    this.ensure(rows)
+    const { chunks } = this.rows
+    const column = new CutColumn(Float64Array, rows)
+    this.#cut?.touchAll()
+    this.#cut = new RowStretches(cut, rows, CHUNK_SHIFT, (from, to) => [
+      { column, at: from, values: chunks[from >> CHUNK_SHIFT].lastLiveMs.subarray(0, to - from) },
+    ])
+    return column
   }
 
   /** All entities of saved state, in their old order; the rows find them again by name. */
@@ -149,7 +192,7 @@ export class Fleet {
     this.instances.length = 0
     this.#ids.clear()
     this.#instanceIds.clear()
-    this.rows.entity.fill(0)
+    for (const { entity } of this.rows.chunks) entity.fill(0)
     for (const memory of entities) {
       this.#ids.set(`${memory.tenant}\n${memory.name}`, this.entities.length)
       this.entities.push({ ...memory, recent: [...memory.recent] })
@@ -159,16 +202,21 @@ export class Fleet {
   }
 
   bytes(): number {
-    const arrays = [this.rows, this.columns, this.instanceColumns].flatMap(part => Object.values(part))
+    const arrays = [this.columns, this.instanceColumns].flatMap(part => Object.values(part))
     return arrays.reduce(
       (sum, array) => sum + array.byteLength,
-      this.entities.length * 250 + this.ceilings.bytes(),
+      this.entities.length * 250 + this.ceilings.bytes() + this.rows.bytes(),
     )
   }
 
   /** Entity index of a row, −1 when the row was never seen. */
   entityOf(row: number): number {
-    return row < this.rows.entity.length ? this.rows.entity[row] - 1 : -1
+    return row < this.rows.rows ? this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] - 1 : -1
+  }
+
+  /** Family of a row that was seen. */
+  familyOf(row: number): number {
+    return this.rows.chunks[row >> CHUNK_SHIFT].family[row & CHUNK_MASK]
   }
 
   /**
@@ -190,35 +238,45 @@ export class Fleet {
   #placeEntryAnew(): void {
     if (this.#entryVersion === this.#graph.version) return
     this.#entryVersion = this.#graph.version
-    for (const row of this.#entryRows) this.rows.entity[row] = 0
+    for (const row of this.#entryRows) this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] = 0
     this.#entryRows.length = 0
   }
 
   #placeNew(batch: FeatureBatch): void {
     for (let i = 0; i < batch.length; i++) {
-      if (this.rows.entity[batch.series[i]] === 0) {
-        this.#place(batch.series[i], batch.windowEndMs[i])
-      }
+      const row = batch.series[i]
+      if (this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] === 0)
+        this.#place(row, batch.windowEndMs[i])
     }
   }
 
   #place(row: number, timeMs: number): void {
     const meta = this.#table.meta(row)
     const place = placeOf(meta, name => this.#ids.has(`${meta.tenant}\n${name}`))
-    if (place.entity === FRONT_DOOR) this.#entryRows.push(row)
+    if (place.entity === FRONT_DOOR) this.#enter(row)
     const name = place.entity === FRONT_DOOR ? this.frontDoor(meta.tenant) : place.entity
     const entity = this.#intern(meta, name, timeMs)
-    this.rows.entity[row] = entity + 1
-    this.rows.family[row] = place.family
-    this.rows.instance[row] =
-      place.instance === '' ? 0 : this.#internInstance(entity, place.instance, timeMs) + 1
-    this.rows.edge[row] = 0
+    const chunk = this.rows.chunks[row >> CHUNK_SHIFT]
+    const at = row & CHUNK_MASK
+    chunk.entity[at] = entity + 1
+    chunk.family[at] = place.family
+    chunk.instance[at] = place.instance === '' ? 0 : this.#internInstance(entity, place.instance, timeMs) + 1
+    chunk.edge[at] = 0
     if (place.caller !== undefined) {
       this.#intern(meta, place.caller, timeMs)
       const edge = this.#graph.add(place.caller, place.entity, timeMs, false, meta.tenant)
       // A call that the full graph does not hold must still not count as a sign of life of the callee.
-      this.rows.edge[row] = edge < 0 ? NO_EDGE : edge + 1
+      chunk.edge[at] = edge < 0 ? NO_EDGE : edge + 1
     }
+  }
+
+  /** Rows that are given back and placed again and again must not be remembered each time. */
+  #enter(row: number): void {
+    this.#entryRows.push(row)
+    if (this.#entryRows.length <= 2 * this.#table.capacity) return
+    const rows = new Set(this.#entryRows)
+    this.#entryRows.length = 0
+    for (const one of rows) this.#entryRows.push(one)
   }
 
   /** Beyond the limit all new entities of all tenants share one, which is about nothing in particular. */

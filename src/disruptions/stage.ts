@@ -1,6 +1,8 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { type Change, tenantOfChange } from '../core/change.ts'
+import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../core/disruption.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { MaintenanceOrder, MaintenanceState } from '../core/maintenance.ts'
@@ -21,7 +23,7 @@ import { Ranker } from './ranker.ts'
 import { Ranking } from './ranking.ts'
 import { absorb, merges, parted, retract, type StoryParts } from './reunion.ts'
 import { hearPipeline } from './silence.ts'
-import { restoreStage, type StageState, snapshotStage } from './state.ts'
+import { cutStage, restoreStage, type StageState, snapshotStage } from './state.ts'
 import { keepEvidence, type Story } from './story.ts'
 
 /** An anomaly that is open, with where it belongs. */
@@ -113,7 +115,7 @@ export class Disruptions implements DisruptionStage {
     this.#fleet.observe(batch, opinions, this.#quiet)
     for (const { event, anomaly } of changes) {
       const entity = this.#fleet.entityOf(anomaly.series)
-      const family = entity < 0 ? 0 : this.#fleet.rows.family[anomaly.series]
+      const family = entity < 0 ? 0 : this.#fleet.familyOf(anomaly.series)
       const open = { anomaly, entity, family }
       if (event === 'closed') {
         this.#anomalies.delete(anomaly.id)
@@ -125,11 +127,12 @@ export class Disruptions implements DisruptionStage {
   }
 
   weigh(batch: FeatureBatch, out: Float32Array): void {
-    const { entity } = this.#fleet.rows
+    const { chunks } = this.#fleet.rows
     const disrupted = this.#quiet
     const weight = this.#options.disruptedWeight
     for (let i = 0; i < batch.length; i++) {
-      const e = entity[batch.series[i]]
+      const row = batch.series[i]
+      const e = chunks[row >> CHUNK_SHIFT]?.entity[row & CHUNK_MASK] ?? 0
       out[i] = e > 0 && e <= disrupted.length && disrupted[e - 1] === 1 ? weight : 1
     }
   }
@@ -284,6 +287,10 @@ export class Disruptions implements DisruptionStage {
 
   snapshot(): Snapshot[] {
     return [snapshotStage(this.#state(), this.#series)]
+  }
+
+  cut(cut: Cut): CutSnapshot[] {
+    return [cutStage(cut, this.#state(), this.#series)]
   }
 
   restore(parts: readonly Snapshot[]): void {

@@ -1,10 +1,11 @@
 import type { Change } from '../core/change.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, rowsIn, rowsOf } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { MaintenanceWindow } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { SavedCeiling } from './ceiling.ts'
-import { rowColumns } from './evidence.ts'
 import type { EntityMemory, Fleet, InstanceMemory } from './fleet.ts'
 import type { CallGraph } from './graph.ts'
 import type { Maintenance } from './maintenance.ts'
@@ -55,9 +56,35 @@ interface SavedMeta {
 
 export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
   const keys = table.keys()
-  const lastLiveMs = new Float64Array(keys.length).fill(Number.NEGATIVE_INFINITY)
-  lastLiveMs.set(state.fleet.rows.lastLiveMs.subarray(0, keys.length))
+  const lastLiveMs = state.fleet.lastLiveMs(keys.length)
+  return { id: ID, version: VERSION, keys, columns: { lastLiveMs }, meta: copyOf(savedMeta(state)) }
+}
+
+/** As `snapshotStage`: a copy only of what goes on changing and is no column. */
+export function cutStage(cut: Cut, state: StageState, table: SeriesTable): CutSnapshot {
+  const { entities } = state.fleet
+  const whole = savedMeta(state)
   const meta: SavedMeta = {
+    ...whole,
+    entities: entities.map(({ recent, ...one }) => ({ ...one, recent: [...recent] })),
+    instances: [...state.fleet.instances],
+    changes: [...state.changes],
+    counts: { ...state.counts },
+    open: copyOf(state.open),
+    resolved: copyOf(state.resolved),
+  }
+  const columns = { lastLiveMs: state.fleet.cutRows(cut) }
+  return { id: ID, version: VERSION, keys: [], rows: table.capacity, columns, meta }
+}
+
+/** JSON-safe, as whoever reads it will have it. */
+function copyOf<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value))
+}
+
+/** What is shared with the stage must be copied before it goes on. */
+function savedMeta(state: StageState): SavedMeta {
+  return {
     nowMs: state.nowMs,
     entities: state.fleet.entities,
     instances: state.fleet.instances,
@@ -73,8 +100,6 @@ export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
     maintenance: state.maintenance.saved(),
     ceilings: state.fleet.ceilings.saved(),
   }
-  // A copy, as every snapshot: the stage goes on changing its own.
-  return { id: ID, version: VERSION, keys, columns: { lastLiveMs }, meta: JSON.parse(JSON.stringify(meta)) }
 }
 
 /** Fills `state` from its own part; returns the time of the last window, undefined when there is no such part. */
@@ -98,13 +123,14 @@ export function restoreStage(
   for (const [source, target, lastSeenMs, given, tenant] of saved.edges)
     state.graph.add(source, target, lastSeenMs, given ?? lastSeenMs === 0, tenant)
   state.fleet.restore(saved.entities, saved.instances)
-  const rows = rowColumns(Math.max(64, table.capacity))
-  for (let i = 0; i < part.keys.length; i++) {
-    const row = part.keys[i] === '' ? -1 : table.row(part.keys[i])
-    if (row >= 0) rows.lastLiveMs[row] = lastLiveMs[i]
+  state.fleet.letGoRows(table.capacity)
+  const { chunks } = state.fleet.rows
+  const rowOf = rowsIn(part, table)
+  for (let i = 0; i < rowsOf(part); i++) {
+    const row = rowOf(i)
+    if (row >= 0) chunks[row >> CHUNK_SHIFT].lastLiveMs[row & CHUNK_MASK] = lastLiveMs[i]
   }
-  state.fleet.rows = rows
-  state.fleet.ceilings.restore(saved.ceilings ?? [], part.keys)
+  state.fleet.ceilings.restore(saved.ceilings ?? [], rowOf)
   state.open.splice(0, Number.POSITIVE_INFINITY, ...saved.open.map(revive))
   state.resolved.splice(0, Number.POSITIVE_INFINITY, ...saved.resolved.map(revive))
   state.changes.splice(0, Number.POSITIVE_INFINITY, ...saved.changes)

@@ -1,5 +1,6 @@
 import type { FeatureBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { deltaZ, LEVEL_COLUMNS, learnLevel, levelZ, zScore } from './level.ts'
@@ -55,6 +56,8 @@ export class FeatureExtractor {
     const sin = Math.sin(angle)
     const cos = Math.cos(angle)
     const slot = seasonSlot(middleMs, this.#seasonMs)
+    this.#level.touchRows(series, length)
+    this.#season.touchRows(series, length)
     for (let i = 0; i < length; i++) {
       const x = Math.max(-VALUE_MAX, Math.min(VALUE_MAX, observed[i]))
       const chunk = series[i] >> CHUNK_SHIFT
@@ -91,6 +94,13 @@ export class FeatureExtractor {
     return [
       this.#level.snapshot('level', VERSION, table),
       this.#season.snapshot('season', VERSION, table, { seasonMs: this.#seasonMs }),
+    ]
+  }
+
+  cut(cut: Cut, table: SeriesTable): CutSnapshot[] {
+    return [
+      this.#level.cut(cut, 'level', VERSION, table),
+      this.#season.cut(cut, 'season', VERSION, table, { seasonMs: this.#seasonMs }),
     ]
   }
 

@@ -1,4 +1,6 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import { CHUNK_MASK, CHUNK_ROWS, CHUNK_SHIFT, rowsIn, rowsOf } from '../core/columns.ts'
+import { type Cut, CutColumn, type CutSnapshot, RowStretches } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
 import type { SeriesTable } from '../core/series.ts'
@@ -10,6 +12,8 @@ export interface HistoryOptions {
   readonly depth?: number | undefined
   /** Bytes for all series; those that come when it is spent get no history. */
   readonly budgetBytes?: number | undefined
+  /** Whether a series is kept; all are when left out. One that joins begins with `fill`, one that leaves ends with `forget`. */
+  readonly keeps?: ((series: number) => boolean) | undefined
 }
 
 export const HISTORY_DEFAULTS = { depth: 360, budgetBytes: 268_435_456 } as const
@@ -17,7 +21,10 @@ export const HISTORY_DEFAULTS = { depth: 360, budgetBytes: 268_435_456 } as cons
 /** Observed, expected, lower, upper, surprise. */
 const FIELDS = 5
 /** Series per slab of memory: 1.8 MB at the usual depth, so that a small fleet stays small. */
-const SLAB_SLOTS = 256
+const SLAB_SHIFT = 8
+const SLAB_SLOTS = 2 ** SLAB_SHIFT
+/** The row of a slot that no series has. */
+const NO_ROW = 0xffff_ffff
 const NO_SLOT = -1
 /** No slot, because the budget was spent when it asked. */
 const REFUSED = -2
@@ -36,13 +43,16 @@ export class WindowHistory implements SeriesHistory {
   readonly #table: SeriesTable
   readonly #slabs: Float32Array[] = []
   /** Slot of each series. */
-  #slots = new Int32Array(0)
+  readonly #slots = new SlotColumn()
+  readonly #keeps: ((series: number) => boolean) | undefined
   /** Number of the newest window written, per slot. */
   #newest: Float64Array
   readonly #free: number[] = []
   #used = 0
   #window = Number.NaN
   #refused = 0
+  /** What a cut that is being written still needs of the slabs. */
+  #cut: RowStretches | undefined
 
   constructor(options: HistoryOptions, context: { readonly series: SeriesTable }) {
     this.depth = options.depth ?? HISTORY_DEFAULTS.depth
@@ -50,6 +60,7 @@ export class WindowHistory implements SeriesHistory {
     const budget = options.budgetBytes ?? HISTORY_DEFAULTS.budgetBytes
     this.slotsMax = Math.floor(budget / (this.depth * FIELDS * 4 + 8))
     this.#table = context.series
+    this.#keeps = options.keeps
     this.#newest = new Float64Array(SLAB_SLOTS)
   }
 
@@ -70,22 +81,25 @@ export class WindowHistory implements SeriesHistory {
   /** Takes the rows of one window; windows come in ascending order. */
   record(batch: FeatureBatch, opinions: OpinionBatch): void {
     if (batch.length === 0) return
+    if (this.#cut?.isOpen !== true) this.#cut = undefined
+    const cut = this.#cut
     const window = Math.round(batch.windowEndMs[0] / this.stepMs)
     this.#window = Number.isNaN(this.#window) ? window : Math.max(this.#window, window)
-    const highest = batch.series[batch.length - 1]
-    if (this.#slots.length <= highest) this.#growSlots(highest + 1)
     const { depth } = this
     const slots = this.#slots
+    const keeps = this.#keeps
     const place = modulo(window, depth)
     let newest = this.#newest
     for (let i = 0; i < batch.length; i++) {
-      let slot = slots[batch.series[i]]
+      let slot = slots.at(batch.series[i])
       if (slot < 0) {
         if (slot === REFUSED && this.#free.length === 0) continue
+        if (keeps !== undefined && !keeps(batch.series[i])) continue
         slot = this.#claim(batch.series[i], window)
         if (slot < 0) continue
         newest = this.#newest
       }
+      cut?.touch(slot)
       const slab = this.#slabs[Math.floor(slot / SLAB_SLOTS)]
       const base = (slot % SLAB_SLOTS) * FIELDS * depth
       if (newest[slot] < window - 1) blankSince(slab, base, depth, newest, slot, window)
@@ -100,7 +114,7 @@ export class WindowHistory implements SeriesHistory {
   }
 
   read(series: number, out: HistoryColumns): number {
-    const slot = this.#slotOf(series)
+    const slot = this.#slots.at(series)
     if (slot < 0) return 0
     const count = Math.min(out.observed.length, this.depth)
     const fields = [out.observed, out.expected, out.lower, out.upper, out.surprise]
@@ -109,7 +123,7 @@ export class WindowHistory implements SeriesHistory {
   }
 
   observed(series: number, fromMs: number, toMs: number, out: Float64Array): number {
-    const slot = this.#slotOf(series)
+    const slot = this.#slots.at(series)
     if (slot < 0) return 0
     const first = Math.max(Math.floor(fromMs / this.stepMs) + 1, this.#window - this.depth + 1)
     const last = Math.min(Math.floor(toMs / this.stepMs), this.#window)
@@ -118,24 +132,41 @@ export class WindowHistory implements SeriesHistory {
     return count
   }
 
+  /**
+   * Gives a series that is kept from here on a past: windows with these values, the last of which ends at `endMs`. What
+   * was expected of them is not known. Nothing happens when it has one, or when the budget is spent.
+   */
+  fill(series: number, endMs: number, values: Float64Array): void {
+    const last = Math.round(endMs / this.stepMs)
+    if (values.length === 0 || this.#slots.at(series) >= 0) return
+    const slot = this.#claim(series, last)
+    if (slot < 0) return
+    if (!(this.#window >= last)) this.#window = last
+    const slab = this.#slabs[slot >> SLAB_SHIFT]
+    const base = (slot % SLAB_SLOTS) * FIELDS * this.depth
+    const count = Math.min(values.length, this.depth)
+    for (let back = 0; back < count; back++)
+      slab[base + modulo(last - back, this.depth) * FIELDS] = values[values.length - 1 - back]
+  }
+
   forget(series: number): void {
-    const slot = this.#slotOf(series)
+    const slot = this.#slots.at(series)
     if (slot === NO_SLOT) return
-    this.#slots[series] = NO_SLOT
+    this.#slots.set(series, NO_SLOT)
     if (slot === REFUSED) this.#refused--
     else this.#free.push(slot)
   }
 
   bytes(): number {
     const slab = SLAB_SLOTS * FIELDS * this.depth * 4
-    return this.#slabs.length * slab + this.#slots.byteLength + this.#newest.byteLength
+    return this.#slabs.length * slab + this.#slots.bytes() + this.#newest.byteLength
   }
 
   snapshot(): Snapshot {
     const keys: string[] = []
     const slots: number[] = []
     for (let series = 0; series < this.#slots.length; series++) {
-      const slot = this.#slots[series]
+      const slot = this.#slots.at(series)
       if (slot < 0 || !this.#table.has(series)) continue
       keys.push(this.#table.meta(series).key)
       slots.push(slot)
@@ -148,14 +179,29 @@ export class WindowHistory implements SeriesHistory {
       rings.set(this.#slabs[Math.floor(slot / SLAB_SLOTS)].subarray(from, from + width), i * width)
       newest[i] = this.#newest[slot]
     }
+    return { id: ID, version: VERSION, keys, columns: { rings, newest }, meta: this.#meta() }
+  }
+
+  /** As `snapshot`, but slot by slot and without copying the rings. */
+  cut(cut: Cut): CutSnapshot {
+    const width = FIELDS * this.depth
+    const used = this.#used
+    const rows = new Uint32Array(used).fill(NO_ROW)
+    for (let series = 0; series < this.#slots.length; series++)
+      if (this.#slots.at(series) >= 0 && this.#table.has(series)) rows[this.#slots.at(series)] = series
+    const rings = new CutColumn(Float32Array, used * width)
+    this.#cut?.touchAll()
+    this.#cut = new RowStretches(cut, used, SLAB_SHIFT, (from, to) => {
+      const values = this.#slabs[from >> SLAB_SHIFT].subarray(0, (to - from) * width)
+      return [{ column: rings, at: from * width, values }]
+    })
+    const newest = this.#newest.slice(0, used)
+    return { id: ID, version: VERSION, keys: [], rows, columns: { rings, newest }, meta: this.#meta() }
+  }
+
+  #meta(): { depth: number; stepMs: number; window: number | null } {
     const window = Number.isFinite(this.#window) ? this.#window : null
-    return {
-      id: ID,
-      version: VERSION,
-      keys,
-      columns: { rings, newest },
-      meta: { depth: this.depth, stepMs: this.stepMs, window },
-    }
+    return { depth: this.depth, stepMs: this.stepMs, window }
   }
 
   /** Takes its own part back; another depth or step starts empty, since charts are no learned state. */
@@ -164,25 +210,21 @@ export class WindowHistory implements SeriesHistory {
     if (!from) return
     const { rings, newest } = from.columns
     const width = FIELDS * this.depth
-    if (from.version !== VERSION || !(rings instanceof Float32Array) || newest?.length !== from.keys.length)
+    if (from.version !== VERSION || !(rings instanceof Float32Array) || newest?.length !== rowsOf(from))
       throw new ForeshockError('FS_SNAPSHOT_INVALID', `${ID} v${from.version}: of another layout`)
     const meta = from.meta as { depth: number; stepMs: number; window: number | null }
     if (meta.depth !== this.depth || meta.stepMs !== this.stepMs) return
     this.#window = meta.window ?? Number.NaN
-    for (const [i, key] of from.keys.entries()) {
-      const series = this.#table.row(key)
+    const rowOf = rowsIn(from, this.#table)
+    for (let i = 0; i < newest.length; i++) {
+      const series = rowOf(i)
       if (series < 0) continue
-      if (this.#slots.length <= series) this.#growSlots(series + 1)
       const slot = this.#claim(series, newest[i])
       if (slot < 0) continue
       const at = (slot % SLAB_SLOTS) * width
       this.#slabs[Math.floor(slot / SLAB_SLOTS)].set(rings.subarray(i * width, (i + 1) * width), at)
       this.#newest[slot] = newest[i]
     }
-  }
-
-  #slotOf(series: number): number {
-    return series < this.#slots.length ? this.#slots[series] : NO_SLOT
   }
 
   /** Copies windows [first, first + count) of one field; NaN where the series has none. */
@@ -202,15 +244,16 @@ export class WindowHistory implements SeriesHistory {
     let slot = this.#free.pop() ?? NO_SLOT
     if (slot === NO_SLOT) {
       if (this.#used >= this.slotsMax) {
-        if (this.#slots[series] !== REFUSED) this.#refused++
-        this.#slots[series] = REFUSED
+        if (this.#slots.at(series) !== REFUSED) this.#refused++
+        this.#slots.set(series, REFUSED)
         return REFUSED
       }
       slot = this.#used++
       if (slot >= this.#slabs.length * SLAB_SLOTS) this.#growSlabs()
     }
-    if (this.#slots[series] === REFUSED) this.#refused--
-    this.#slots[series] = slot
+    if (this.#slots.at(series) === REFUSED) this.#refused--
+    this.#slots.set(series, slot)
+    this.#cut?.touch(slot)
     const width = FIELDS * this.depth
     const base = (slot % SLAB_SLOTS) * width
     this.#slabs[Math.floor(slot / SLAB_SLOTS)].fill(Number.NaN, base, base + width)
@@ -226,11 +269,32 @@ export class WindowHistory implements SeriesHistory {
     newest.set(this.#newest)
     this.#newest = newest
   }
+}
 
-  #growSlots(series: number): void {
-    const slots = new Int32Array(Math.ceil(series * 1.25) + 16).fill(NO_SLOT)
-    slots.set(this.#slots)
-    this.#slots = slots
+/** Slots by series, in chunks; stretches of series without any cost nothing. */
+class SlotColumn {
+  readonly #chunks: (Int32Array | undefined)[] = []
+
+  /** One past the last series that may have one. */
+  get length(): number {
+    return this.#chunks.length << CHUNK_SHIFT
+  }
+
+  at(series: number): number {
+    const chunk = this.#chunks[series >> CHUNK_SHIFT]
+    return chunk === undefined ? NO_SLOT : chunk[series & CHUNK_MASK]
+  }
+
+  set(series: number, slot: number): void {
+    const index = series >> CHUNK_SHIFT
+    while (this.#chunks.length <= index) this.#chunks.push(undefined)
+    const chunk = this.#chunks[index] ?? new Int32Array(CHUNK_ROWS).fill(NO_SLOT)
+    this.#chunks[index] = chunk
+    chunk[series & CHUNK_MASK] = slot
+  }
+
+  bytes(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + (chunk?.byteLength ?? 0), 0)
   }
 }
 

@@ -1,10 +1,11 @@
+import type { CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import type { Converter } from './convert.ts'
 import { addMember, Statistics } from './groups.ts'
 import type { PointMemory } from './points.ts'
-import { PLAN } from './wire-table.ts'
+import { PLAN, type WireTable } from './wire-table.ts'
 
 /** The layout: wires as columns keyed by their text, groups and histogram streams beside them. */
 const ID = 'ingest'
@@ -29,8 +30,8 @@ const COLUMNS = [
 
 interface Meta {
   readonly names: readonly string[]
-  /** Row key per wire, '' without one: rows do not survive a restart, keys do. */
-  readonly rowKeys: readonly string[]
+  /** Row key per wire, '' without one; in a cut the column `row` stands for it. */
+  readonly rowKeys?: readonly string[]
   readonly groups: readonly (null | {
     key: string
     pattern: string
@@ -52,13 +53,32 @@ interface Meta {
 }
 
 export function snapshotConverter(convert: Converter): Snapshot[] {
-  const { table, families } = convert
+  const { table } = convert
+  const seriesKeys = convert.series.keys()
+  const rowKeys = Array.from({ length: table.length }, (_, wire) => seriesKeys[table.row[wire]] ?? '')
+  const keys = table.texts.slice(0, table.length)
+  const meta: Meta = { ...metaOf(convert), rowKeys }
+  return [{ id: ID, version: VERSION, keys, columns: columnsOf(table), meta }]
+}
+
+/** As `snapshotConverter`, with rows of the series table for keys. */
+export function cutConverter(convert: Converter): CutSnapshot[] {
+  const { table } = convert
+  const columns = { ...columnsOf(table), row: table.row.slice(0, table.length) }
+  const keys = table.texts.slice(0, table.length)
+  return [{ id: ID, version: VERSION, keys, columns, meta: metaOf(convert) }]
+}
+
+function columnsOf(table: WireTable): Record<string, ColumnData> {
   const columns: Record<string, ColumnData> = {}
   for (const name of COLUMNS) columns[name] = table[name].slice(0, table.length)
-  const seriesKeys = convert.series.keys()
-  const meta: Meta = {
+  return columns
+}
+
+function metaOf(convert: Converter): Meta {
+  const { table, families } = convert
+  return {
     names: [...table.names],
-    rowKeys: Array.from({ length: table.length }, (_, wire) => seriesKeys[table.row[wire]] ?? ''),
     groups: convert.groups.map(group =>
       group
         ? {
@@ -82,7 +102,6 @@ export function snapshotConverter(convert: Converter): Snapshot[] {
     grouped: [...families.grouped],
     waiting: structuredClone([...families.waiting]),
   }
-  return [{ id: ID, version: VERSION, keys: table.texts.slice(0, table.length), columns, meta }]
 }
 
 /** Into an empty converter. Throws FS_SNAPSHOT_INVALID on another layout. */
@@ -99,7 +118,9 @@ export function restoreConverter(convert: Converter, parts: readonly Snapshot[],
       throw invalid(`column ${name} is missing or of another shape`)
     }
   }
-  if (!Array.isArray(meta?.rowKeys) || meta.rowKeys.length !== length) throw invalid('row keys are missing')
+  const { row: rows } = part.columns
+  const { rowKeys } = meta
+  if ((rowKeys ?? rows)?.length !== length) throw invalid('row keys are missing')
   if (table.size > 0) throw new ForeshockError('FS_ASSERTION', 'an intake is restored only when empty')
   for (const name of meta.names) table.name(name)
   const { a, b, width, plan } = part.columns
@@ -111,8 +132,8 @@ export function restoreConverter(convert: Converter, parts: readonly Snapshot[],
   }
   for (let wire = 0; wire < length; wire++) {
     if (plan[wire] === PLAN.free) continue
-    const row = meta.rowKeys[wire] === '' ? -1 : series.row(meta.rowKeys[wire])
-    if (row >= 0) table.attach(wire, row)
+    const row = rowKeys ? rowOf(rowKeys[wire], series) : rows[wire]
+    if (row >= 0 && series.has(row)) table.attach(wire, row)
   }
   restoreGroups(convert, meta)
   for (const { wire, pattern, statistics, memory } of meta.streams) {
@@ -147,6 +168,10 @@ function statisticsOf(pattern: string, wires: readonly number[]): Statistics {
   const statistics = new Statistics(pattern)
   statistics.wires.set(wires)
   return statistics
+}
+
+function rowOf(key: string, series: SeriesTable): number {
+  return key === '' ? -1 : series.row(key)
 }
 
 function invalid(detail: string): ForeshockError {

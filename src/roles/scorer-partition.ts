@@ -1,14 +1,14 @@
 import { type Assembled, assemble, intakeOptions, type ModelsPort } from '../assembly.ts'
 import { deadLetter } from '../bus/dead-letters.ts'
 import { WindowWriter } from '../bus/window-report-writer.ts'
-import { capture, resume, type Stateful } from '../checkpoint.ts'
+import { cutAt, resume, type Stateful } from '../checkpoint.ts'
 import type { Config } from '../config/schema.ts'
 import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from '../core/batch.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Envelope } from '../core/envelope.ts'
 import type { Logger } from '../core/logger.ts'
 import { modelOrderOf } from '../core/model-order.ts'
-import type { Checkpoint, CheckpointStore } from '../core/ports.ts'
+import type { CheckpointCut, CheckpointStore } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { AnomalyChange } from '../core/stages.ts'
 import { CONTENT, HEADERS, type StoredMessage, type StreamMessage, TOPICS } from '../core/stream.ts'
@@ -167,9 +167,9 @@ export class ScorerPartition implements WindowTap {
     this.#position = message.offset + 1
   }
 
-  /** A copy of everything learned up to now; call it between two messages. */
-  capture(): Checkpoint {
-    return capture(this.#position, this.#context.clock(), this.parts.series, this.#stateful)
+  /** Everything learned up to now, to be written while messages go on; call it between two messages. */
+  capture(): CheckpointCut {
+    return cutAt(this.#position, this.#context.clock(), this.parts.series, this.#stateful)
   }
 
   window(
@@ -298,6 +298,7 @@ function statefulOf(parts: Parts): Stateful[] {
   const { intake, windows, scoring, disruptions, history, reports, origins, configuration } = parts
   const past: Stateful = {
     snapshot: () => [history.snapshot()],
+    cut: cut => [history.cut(cut)],
     restore: saved => history.restore(saved),
   }
   return [configuration, intake, windows, scoring, disruptions, past, reports, origins]

@@ -2,9 +2,10 @@ import { setImmediate } from 'node:timers/promises'
 import type { ModelsPort } from '../assembly.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../core/clock.ts'
+import { CutColumn } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
-import type { Checkpoint, CheckpointStore, CheckpointStores } from '../core/ports.ts'
+import type { CheckpointCut, CheckpointStore, CheckpointStores } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import {
   CONTENT,
@@ -235,7 +236,10 @@ export class Scorer implements PartitionOwner {
     const started = performance.now()
     try {
       await before
-      if (!(await held.outbox.settled())) return
+      if (!(await held.outbox.settled())) {
+        checkpoint.cut?.close()
+        return
+      }
       await held.store.save(checkpoint)
     } catch (error) {
       if (error instanceof ForeshockError && error.code === 'FS_FENCED') return this.#fence(partition, held)
@@ -283,9 +287,11 @@ export class Scorer implements PartitionOwner {
 }
 
 /** Bytes of the columns: what is not a column is small beside them. */
-function bytesOf({ parts }: Checkpoint): number {
+function bytesOf({ parts }: CheckpointCut): number {
   let sum = 0
-  for (const { columns } of parts) for (const column of Object.values(columns)) sum += column.byteLength
+  for (const { columns } of parts)
+    for (const column of Object.values(columns))
+      sum += column instanceof CutColumn ? column.length * column.make.BYTES_PER_ELEMENT : column.byteLength
   return sum
 }
 

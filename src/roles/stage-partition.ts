@@ -1,6 +1,6 @@
 import type { StageParts } from '../assembly.ts'
 import { deadLetter } from '../bus/dead-letters.ts'
-import { capture, resume } from '../checkpoint.ts'
+import { cutAt, resume } from '../checkpoint.ts'
 import type { Config } from '../config/schema.ts'
 import type { Anomaly } from '../core/anomaly.ts'
 import type { Change } from '../core/change.ts'
@@ -244,7 +244,7 @@ export class StagePartition {
     const isUnfit = this.#isBusy || this.#saving !== undefined || this.#isCold
     if (isUnfit || handledTo === this.#savedTo) return undefined
     memory.record = handledTo < this.#newFrom ? this.#begunAt : this.#record.place
-    const checkpoint = capture(position, nowMs, series, stateful)
+    const checkpoint = cutAt(position, nowMs, series, stateful)
     const started = performance.now()
     this.#saving = this.#store.save(checkpoint)
     try {

@@ -78,9 +78,10 @@ export class StageWork {
   /** What survives a restart, in the order in which it is put back: rows need the table, which comes before all. */
   get stateful(): Stateful[] {
     const { disruptions, history } = this.parts
-    const past = {
+    const past: Stateful = {
       snapshot: () => [history.snapshot()],
-      restore: (saved: Parameters<Stateful['restore']>[0]) => history.restore(saved),
+      cut: cut => [history.cut(cut)],
+      restore: saved => history.restore(saved),
     }
     return [this.memory, this.#windows.reader, this.#origins, disruptions, past]
   }

@@ -1,19 +1,20 @@
-import type { Checkpoint } from '../core/ports.ts'
+import { type Cut, CutColumn } from '../core/cut.ts'
+import type { Checkpoint, CheckpointCut } from '../core/ports.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import { type Spilled, spill, unspill } from './spill.ts'
 
 /**
- * The bytes of a checkpoint: magic "FSCKPT01", header length u32, header JSON, then in the header's order the key
- * lists, the spilled blocks of JSON and the columns (little-endian, as the machine has them), then SHA-256 of
- * everything before. Key lists shared between parts are stored once. It is made and read in pieces of about a
- * megabyte, so that saving a million series never needs one buffer of the whole.
+ * The bytes of a checkpoint: magic, header length u32, header JSON, then in the header's order the key lists and the
+ * spilled blocks of JSON, then pieces of columns (little-endian, as the machine has them) in any order, each behind a head
+ * that says where it belongs; what none of them brings is zero. After the last SHA-256 of everything before. Layout 1,
+ * which is still read, had whole columns in the header's order. It is made and read in pieces of about a megabyte, so that
+ * saving a million series never needs one buffer of the whole.
  */
-export const MAGIC = 'FSCKPT01'
+const MAGIC = 'FSCKPT02'
+const MAGIC_1 = 'FSCKPT01'
 export const DIGEST_BYTES = 32
-/** Keys per block, JSON of one block being far below the longest string V8 allows. */
-const KEYS_PER_BLOCK = 8192
-/** Bytes of a column handed on at once. */
-const COLUMN_BYTES = 1_048_576
+/** Bytes of a column that is no live memory handed on at once. */
+const PLAIN_BYTES = 1_048_576
 
 const TYPES = {
   f64: Float64Array,
@@ -39,10 +40,23 @@ interface Header {
     readonly version: number
     /** Index of its key list. */
     readonly keys: number
+    /** In place of keys: how many rows of the series table, or the column behind the others that names them. */
+    readonly rows?: number | 'column'
     readonly meta: unknown
     readonly columns: readonly { readonly name: string; readonly type: TypeName; readonly length: number }[]
   }[]
 }
+
+/** Name of the column of rows in the header; it is none of the part's own. */
+const ROWS = ':rows'
+/** A piece's head: index of the column over all parts u32, bytes u32, first byte's place f64. */
+const PIECE_BYTES = 16
+/** Index that ends the pieces. */
+const NO_COLUMN = 0xffff_ffff
+/** A piece smaller than this is not worth its head: what is left of a block stays empty. */
+const PIECE_LEAST = 1024
+/** Items of JSON written at once: a millisecond. */
+const KEYS_PER_BLOCK = 4096
 
 function u32(value: number): Buffer {
   const out = Buffer.alloc(4)
@@ -50,8 +64,10 @@ function u32(value: number): Buffer {
   return out
 }
 
-function typeOf(column: ColumnData): TypeName {
-  for (const name of Object.keys(TYPES) as TypeName[]) if (column instanceof TYPES[name]) return name
+function typeOf(column: ColumnData | CutColumn): TypeName {
+  for (const name of Object.keys(TYPES) as TypeName[]) {
+    if (column instanceof CutColumn ? column.make === TYPES[name] : column instanceof TYPES[name]) return name
+  }
   throw new TypeError('a column of an unknown type')
 }
 
@@ -62,38 +78,106 @@ function* jsonBlock(value: unknown): IterableIterator<Uint8Array> {
   yield text
 }
 
-/** Everything but the digest, in pieces. The arrays are read while it runs: they must not change. */
-export function* encodeCheckpoint(checkpoint: Checkpoint): IterableIterator<Uint8Array> {
-  const lists = [...new Set(checkpoint.parts.map(part => part.keys))]
-  const blocks: Spilled[] = []
-  const header: Header = {
-    position: checkpoint.position,
-    savedMs: checkpoint.savedMs,
-    keyLists: lists.map(list => list.length),
-    parts: checkpoint.parts.map(part => ({
-      id: part.id,
-      version: part.version,
-      keys: lists.indexOf(part.keys),
-      meta: spill(part.meta ?? null, blocks),
-      columns: Object.entries(part.columns).map(([name, column]) => ({
-        name,
-        type: typeOf(column),
-        length: column.length,
+function pieceHead(column: number, bytes: number, at: number): Buffer {
+  const head = Buffer.alloc(PIECE_BYTES)
+  head.writeUInt32LE(column)
+  head.writeUInt32LE(bytes, 4)
+  head.writeDoubleLE(at, 8)
+  return head
+}
+
+type Column = readonly [name: string, column: ColumnData | CutColumn]
+
+/**
+ * The bytes of a checkpoint but the digest, made as they are asked for. Live memory is copied straight into the buffer that
+ * is to be filled, so that whatever happens between two calls is no matter; it must go on until it returns 0 or throws.
+ */
+export class CheckpointEncoder {
+  readonly #checkpoint: CheckpointCut
+  readonly #source: Iterator<Uint8Array | undefined>
+  #room = 0
+  #carry: Uint8Array = new Uint8Array(0)
+
+  constructor(checkpoint: CheckpointCut) {
+    this.#checkpoint = checkpoint
+    this.#source = this.#pieces()
+  }
+
+  /** Fills `into` from its beginning, as far as there is something and it fits; returns how far, 0 at the end. */
+  read(into: Uint8Array): number {
+    let filled = 0
+    while (filled < into.length) {
+      if (this.#carry.length > 0) {
+        const some = this.#carry.subarray(0, into.length - filled)
+        into.set(some, filled)
+        filled += some.length
+        this.#carry = this.#carry.subarray(some.length)
+        continue
+      }
+      this.#room = into.length - filled
+      const { value, done } = this.#source.next()
+      // The next piece of live memory wants a block of its own.
+      if (done || value === undefined) break
+      this.#carry = value
+    }
+    return filled
+  }
+
+  /** Undefined where the block at hand has too little room left for what comes. */
+  *#pieces(): IterableIterator<Uint8Array | undefined> {
+    const { position, savedMs, parts, cut } = this.#checkpoint
+    const lists = [...new Set(parts.filter(part => part.rows === undefined).map(part => part.keys))]
+    const blocks: Spilled[] = []
+    const columns = parts.map(({ columns, rows }): Column[] => [
+      ...Object.entries(columns),
+      ...(rows instanceof Uint32Array ? [[ROWS, rows] as const] : []),
+    ])
+    const header: Header = {
+      position,
+      savedMs,
+      keyLists: lists.map(list => list.length),
+      parts: parts.map((part, i) => ({
+        id: part.id,
+        version: part.version,
+        keys: lists.indexOf(part.keys),
+        ...(part.rows === undefined ? {} : { rows: typeof part.rows === 'number' ? part.rows : 'column' }),
+        meta: spill(part.meta ?? null, blocks),
+        columns: columns[i].map(([name, column]) => ({ name, type: typeOf(column), length: column.length })),
       })),
-    })),
-    blocks: blocks.length,
+      blocks: blocks.length,
+    }
+    yield Buffer.from(MAGIC)
+    yield* jsonBlock(header)
+    for (const list of lists) {
+      for (let at = 0; at < list.length; at += KEYS_PER_BLOCK)
+        yield* jsonBlock(list.slice(at, at + KEYS_PER_BLOCK))
+    }
+    for (const { array, from, to } of blocks) yield* jsonBlock(array.slice(from, to))
+    yield* this.#columns(columns.flat(), cut)
+    yield pieceHead(NO_COLUMN, 0, 0)
   }
-  yield Buffer.from(MAGIC)
-  yield* jsonBlock(header)
-  for (const list of lists) {
-    for (let at = 0; at < list.length; at += KEYS_PER_BLOCK)
-      yield* jsonBlock(list.slice(at, at + KEYS_PER_BLOCK))
-  }
-  for (const { array, from, to } of blocks) yield* jsonBlock(array.slice(from, to))
-  for (const part of checkpoint.parts) {
-    for (const column of Object.values(part.columns)) {
-      const bytes = new Uint8Array(column.buffer, column.byteOffset, column.byteLength)
-      for (let at = 0; at < bytes.length; at += COLUMN_BYTES) yield bytes.subarray(at, at + COLUMN_BYTES)
+
+  *#columns(columns: readonly Column[], cut: Cut | undefined): IterableIterator<Uint8Array | undefined> {
+    const places = new Map<CutColumn, number>()
+    for (const [place, [, column]] of columns.entries()) {
+      if (column instanceof CutColumn) places.set(column, place)
+      else if (column.length > 0) {
+        const bytes = new Uint8Array(column.buffer, column.byteOffset, column.byteLength)
+        for (let at = 0; at < bytes.length; at += PLAIN_BYTES) {
+          const some = bytes.subarray(at, at + PLAIN_BYTES)
+          yield pieceHead(place, some.length, at)
+          yield some
+        }
+      }
+    }
+    while (cut) {
+      while (this.#room < PIECE_BYTES + PIECE_LEAST) yield undefined
+      const piece = cut.next(this.#room - PIECE_BYTES)
+      if (!piece) break
+      const place = places.get(piece.column)
+      if (place === undefined) throw new TypeError('a piece of a column that is in no part')
+      yield pieceHead(place, piece.bytes.length, piece.at)
+      yield piece.bytes
     }
   }
 }
@@ -112,7 +196,8 @@ export async function decodeCheckpoint(read: Read): Promise<Checkpoint> {
   }
   const magic = Buffer.alloc(MAGIC.length)
   await read(magic)
-  if (magic.toString() !== MAGIC) throw new Error('not a checkpoint of this version')
+  const layout = magic.toString()
+  if (layout !== MAGIC && layout !== MAGIC_1) throw new Error('not a checkpoint of this version')
   const header = (await json()) as Header
   const lists: string[][] = []
   for (const length of header.keyLists) {
@@ -122,21 +207,34 @@ export async function decodeCheckpoint(read: Read): Promise<Checkpoint> {
   }
   const blocks: unknown[][] = []
   for (let i = 0; i < header.blocks; i++) blocks.push((await json()) as unknown[])
-  const parts: Snapshot[] = []
-  for (const part of header.parts) {
-    const columns: [string, ColumnData][] = []
-    for (const { name, type, length } of part.columns) {
-      const column = new TYPES[type](length)
-      await read(new Uint8Array(column.buffer))
-      columns.push([name, column])
+  const columns = header.parts.map(part =>
+    part.columns.map(({ name, type, length }): [string, ColumnData] => [name, new TYPES[type](length)]),
+  )
+  const bytes = columns.flat().map(([, column]) => new Uint8Array(column.buffer))
+  if (layout === MAGIC) await readPieces(read, bytes)
+  else for (const column of bytes) await read(column)
+  const parts = header.parts.map(({ id, version, keys, rows, meta }, i): Snapshot => {
+    const own = columns[i].filter(([name]) => rows !== 'column' || name !== ROWS)
+    const named = columns[i].find(([name]) => name === ROWS)?.[1] as Uint32Array
+    return {
+      id,
+      version,
+      keys: keys < 0 ? [] : lists[keys],
+      ...(rows === undefined ? {} : { rows: rows === 'column' ? named : rows }),
+      columns: Object.fromEntries(own),
+      meta: unspill(meta, blocks),
     }
-    parts.push({
-      id: part.id,
-      version: part.version,
-      keys: lists[part.keys],
-      columns: Object.fromEntries(columns),
-      meta: unspill(part.meta, blocks),
-    })
-  }
+  })
   return { position: header.position, savedMs: header.savedMs, parts }
+}
+
+async function readPieces(read: Read, columns: readonly Uint8Array[]): Promise<void> {
+  const head = Buffer.alloc(PIECE_BYTES)
+  for (;;) {
+    await read(head)
+    const column = head.readUInt32LE()
+    if (column === NO_COLUMN) return
+    const at = head.readDoubleLE(8)
+    await read(columns[column].subarray(at, at + head.readUInt32LE(4)))
+  }
 }

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ioError, syncDirectory, writeFully } from '../core/durable-file.ts'
-import type { Checkpoint, CheckpointStore } from '../core/ports.ts'
-import { DIGEST_BYTES, decodeCheckpoint, encodeCheckpoint } from './checkpoint-format.ts'
+import { ForeshockError } from '../core/errors.ts'
+import type { Checkpoint, CheckpointCut, CheckpointStore } from '../core/ports.ts'
+import { CheckpointEncoder, DIGEST_BYTES, decodeCheckpoint } from './checkpoint-format.ts'
 
 export interface FileCheckpointsOptions {
   readonly dir: string
@@ -32,8 +33,8 @@ export class FileCheckpoints implements CheckpointStore {
   }
 
   /** Saves one after the other. Throws FS_IO and leaves the former checkpoints as they were. */
-  save(checkpoint: Checkpoint): Promise<void> {
-    const saved = this.#saving.then(() => this.#save(checkpoint))
+  save(checkpoint: CheckpointCut): Promise<void> {
+    const saved = this.#saving.then(() => this.#save(checkpoint)).finally(() => checkpoint.cut?.close())
     this.#saving = saved.catch(() => {}) // its own caller hears of it
     return saved
   }
@@ -50,19 +51,20 @@ export class FileCheckpoints implements CheckpointStore {
     return undefined
   }
 
-  async #save(checkpoint: Checkpoint): Promise<void> {
+  async #save(checkpoint: CheckpointCut): Promise<void> {
     const temporary = join(this.#dir, TEMPORARY)
     try {
       await mkdir(this.#dir, { recursive: true })
       const names = await checkpointNames(this.#dir)
       await writeCheckpoint(temporary, checkpoint)
+      await checkpoint.ready?.()
       const number = names.length === 0 ? 1 : numberOf(names[names.length - 1]) + 1
       await rename(temporary, join(this.#dir, `checkpoint-${String(number).padStart(10, '0')}.bin`))
       await syncDirectory(this.#dir)
       for (const old of names.slice(0, Math.max(0, names.length + 1 - KEPT))) await rm(join(this.#dir, old))
     } catch (cause) {
       await rm(temporary, { force: true }).catch(() => {}) // overwritten by the next save
-      throw ioError(this.#dir, cause)
+      throw cause instanceof ForeshockError ? cause : ioError(this.#dir, cause)
     }
   }
 }
@@ -79,29 +81,18 @@ function numberOf(name: string): number {
   return Number(name.slice(11, 21))
 }
 
-async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+async function writeCheckpoint(path: string, checkpoint: CheckpointCut): Promise<void> {
   const handle = await open(path, 'w')
   try {
     const digest = createHash('sha256')
     const block = Buffer.alloc(BLOCK_BYTES) // one for all, so that saving leaves no garbage of its own size
+    const encoder = new CheckpointEncoder(checkpoint)
     let at = 0
-    let held = 0
-    const flush = async () => {
+    for (let held = encoder.read(block); held > 0; held = encoder.read(block)) {
       const full = block.subarray(0, held)
       digest.update(full)
       at += await writeFully(handle, full, at)
-      held = 0
     }
-    for (const piece of encodeCheckpoint(checkpoint)) {
-      for (let from = 0; from < piece.length; ) {
-        const part = piece.subarray(from, from + block.length - held)
-        block.set(part, held)
-        held += part.length
-        from += part.length
-        if (held === block.length) await flush()
-      }
-    }
-    await flush()
     await writeFully(handle, digest.digest(), at)
     await handle.sync()
   } finally {

@@ -1,3 +1,4 @@
+import { settled } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Checkpoint, CheckpointStore, CheckpointStores } from '../core/ports.ts'
 
@@ -15,9 +16,11 @@ export class MemoryCheckpointStores implements CheckpointStores {
     this.#held.set(name, held)
     const epoch = ++held.epoch
     return {
-      save: async checkpoint => {
+      save: async ({ position, savedMs, parts, cut, ready }) => {
+        const copy = structuredClone({ position, savedMs, parts: settled(parts, cut) })
+        await ready?.()
         if (held.epoch !== epoch) throw new ForeshockError('FS_FENCED', `${name} was claimed by another`)
-        held.checkpoint = structuredClone(checkpoint)
+        held.checkpoint = copy
       },
       load: async () => structuredClone(held.checkpoint),
     }

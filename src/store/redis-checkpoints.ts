@@ -1,5 +1,5 @@
 import { ForeshockError } from '../core/errors.ts'
-import type { Checkpoint, CheckpointStore, CheckpointStores } from '../core/ports.ts'
+import type { Checkpoint, CheckpointCut, CheckpointStore, CheckpointStores } from '../core/ports.ts'
 import { CLAIM, COMMIT, DISCARD } from './redis-checkpoint-scripts.ts'
 import { packed, unpacked } from './redis-chunks.ts'
 import type { RedisConnection } from './redis-connection.ts'
@@ -81,8 +81,8 @@ class ClaimedCheckpoints implements CheckpointStore {
   }
 
   /** Saves one after the other. Rejects with FS_IO or FS_FENCED and leaves the former checkpoints as they were. */
-  save(checkpoint: Checkpoint): Promise<void> {
-    const saved = this.#saving.then(() => this.#save(checkpoint))
+  save(checkpoint: CheckpointCut): Promise<void> {
+    const saved = this.#saving.then(() => this.#save(checkpoint)).finally(() => checkpoint.cut?.close())
     this.#saving = saved.catch(() => {}) // its own caller hears of it
     return saved
   }
@@ -121,13 +121,14 @@ class ClaimedCheckpoints implements CheckpointStore {
     })
   }
 
-  async #save(checkpoint: Checkpoint): Promise<void> {
+  async #save(checkpoint: CheckpointCut): Promise<void> {
     await this.#refuseFenced() // before much is sent for nothing
     await this.#discardFailed()
     const id = `${this.#epoch}-${++this.#saves}`
     const chunks: string[] = []
     try {
       const bytes = await this.#send(checkpoint, id, chunks)
+      await checkpoint.ready?.()
       const { position, savedMs } = checkpoint
       const manifest: Manifest = { version: VERSION, id, position, savedMs, bytes, chunks }
       const answer = await this.#connection.script(
@@ -147,7 +148,7 @@ class ClaimedCheckpoints implements CheckpointStore {
   }
 
   /** Sends all chunks, whose digests it adds; gives their bytes. */
-  async #send(checkpoint: Checkpoint, id: string, digests: string[]): Promise<number> {
+  async #send(checkpoint: CheckpointCut, id: string, digests: string[]): Promise<number> {
     const underWay = new Set<Promise<void>>()
     let bytes = 0
     let failure: unknown

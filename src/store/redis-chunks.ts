@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { brotliCompress, brotliDecompress, constants } from 'node:zlib'
-import type { Checkpoint } from '../core/ports.ts'
-import { decodeCheckpoint, encodeCheckpoint } from './checkpoint-format.ts'
+import type { Checkpoint, CheckpointCut } from '../core/ports.ts'
+import { CheckpointEncoder, decodeCheckpoint } from './checkpoint-format.ts'
 
 const compress = promisify(brotliCompress)
 const decompress = promisify(brotliDecompress)
@@ -25,25 +25,14 @@ export function digestOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('base64')
 }
 
-/** The bytes of `encodeCheckpoint` in packed chunks, one at a time. The checkpoint's arrays must not change meanwhile. */
-export async function* packed(checkpoint: Checkpoint): AsyncIterable<Chunk> {
+/** The bytes of a checkpoint in packed chunks, one at a time. What is no live memory of a cut must not change meanwhile. */
+export async function* packed(checkpoint: CheckpointCut): AsyncIterable<Chunk> {
   const block = Buffer.alloc(CHUNK_BYTES) // one for all: each is packed before the next is filled
-  let held = 0
-  const pack = async (): Promise<Chunk> => {
+  const encoder = new CheckpointEncoder(checkpoint)
+  for (let held = encoder.read(block); held > 0; held = encoder.read(block)) {
     const bytes = await compress(block.subarray(0, held), QUALITY)
-    held = 0
-    return { bytes, digest: digestOf(bytes) }
+    yield { bytes, digest: digestOf(bytes) }
   }
-  for (const piece of encodeCheckpoint(checkpoint)) {
-    for (let from = 0; from < piece.length; ) {
-      const part = piece.subarray(from, from + block.length - held)
-      block.set(part, held)
-      held += part.length
-      from += part.length
-      if (held === block.length) yield await pack()
-    }
-  }
-  if (held > 0) yield await pack()
 }
 
 /**

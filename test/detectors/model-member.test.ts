@@ -12,7 +12,8 @@ import { SeriesTable } from '../../src/core/series.ts'
 import type { Snapshot } from '../../src/core/snapshot.ts'
 import type { ModelCard } from '../../src/detectors/model-card.ts'
 import { ModelMember } from '../../src/detectors/model-member.ts'
-import { decodeCheckpoint, encodeCheckpoint } from '../../src/store/checkpoint-format.ts'
+import { decodeCheckpoint } from '../../src/store/checkpoint-format.ts'
+import { encoded } from '../store/encoded.ts'
 import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
 import { cardOf, digestOf, type Forward, meanOfRow, Shelf } from './model-world.ts'
 
@@ -431,7 +432,7 @@ it('goes on after a stop as if it had not stopped, champion, challenger and the 
     await w.windows(25)
   }
   const part = stopped.member.snapshot()
-  const bytes = Buffer.concat([...encodeCheckpoint({ position: 1, savedMs: 0, parts: [part] })])
+  const bytes = encoded({ position: 1, savedMs: 0, parts: [part] })
   let at = 0
   const { parts } = await decodeCheckpoint(async into => {
     bytes.copy(into, 0, at, at + into.length)

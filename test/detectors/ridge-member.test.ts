@@ -8,7 +8,8 @@ import { SeriesTable } from '../../src/core/series.ts'
 import { RidgeDetector } from '../../src/detectors/ridge.ts'
 import { costOf } from '../../src/detectors/ridge-cover.ts'
 import { RidgeMember } from '../../src/detectors/ridge-member.ts'
-import { decodeCheckpoint, encodeCheckpoint } from '../../src/store/checkpoint-format.ts'
+import { decodeCheckpoint } from '../../src/store/checkpoint-format.ts'
+import { encoded } from '../store/encoded.ts'
 import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
 
 const STEP_MS = 900_000
@@ -233,7 +234,7 @@ describe('a saved state', () => {
     w.rows[1].push(intern(w.series, 1, 6))
     await run(w, 2 * DAY, 2 * DAY + 70)
     expect(part).toEqual(before)
-    const bytes = Buffer.concat([...encodeCheckpoint({ position: 1, savedMs: 0, parts: [part] })])
+    const bytes = encoded({ position: 1, savedMs: 0, parts: [part] })
     let at = 0
     const { parts } = await decodeCheckpoint(async into => {
       bytes.copy(into, 0, at, at + into.length)

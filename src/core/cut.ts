@@ -1,0 +1,298 @@
+import { ForeshockError } from './errors.ts'
+import type { ColumnData, Snapshot } from './snapshot.ts'
+
+/** What a cut needs of a typed array's constructor. */
+export interface ColumnMaker {
+  new (length: number): ColumnData
+  readonly BYTES_PER_ELEMENT: number
+}
+
+/** A column of a checkpoint whose values still lie in live memory; stretches bring them. What none brings is zero. */
+export class CutColumn {
+  readonly make: ColumnMaker
+  /** Values. */
+  readonly length: number
+
+  constructor(make: ColumnMaker, length: number) {
+    this.make = make
+    this.length = length
+  }
+}
+
+/** Live values that belong from index `at` on in a column. */
+export interface CutPiece {
+  readonly column: CutColumn
+  readonly at: number
+  readonly values: ColumnData
+}
+
+/** A piece as it is written. `bytes` are lent: copy them before anything else runs. */
+export interface CutBytes {
+  readonly column: CutColumn
+  /** First byte's place in the column. */
+  readonly at: number
+  readonly bytes: Uint8Array
+}
+
+/** A snapshot of which parts are still in live memory. */
+export interface CutSnapshot extends Omit<Snapshot, 'columns'> {
+  readonly columns: Readonly<Record<string, ColumnData | CutColumn>>
+}
+
+/** Copies that may wait to be written, bytes: what a window of a million series is at most asked for at once. */
+export const HELD_BYTES_MAX = 268_435_456
+
+/**
+ * Live memory that is written to a checkpoint a piece at a time while its owner goes on. Whoever is about to change it
+ * calls `touch` first: what is not written yet is copied then, and only then.
+ */
+export class Stretch {
+  readonly rank: number
+  /** Copied, and waiting to be written. */
+  isHeld = false
+  #cut: Cut | undefined
+  #pieces: CutPiece[]
+  #done = 0
+
+  constructor(cut: Cut, rank: number, pieces: readonly CutPiece[]) {
+    this.#cut = cut
+    this.rank = rank
+    this.#pieces = [...pieces]
+  }
+
+  /** The owner is about to write, or to let the memory go. Free of charge once written or copied. */
+  touch(): void {
+    if (this.#cut === undefined) return
+    const cut = this.#cut
+    this.#cut = undefined
+    if (!cut.makeRoom(this.bytesLeft)) return
+    this.#pieces = this.#pieces.map(({ column, at, values }, i) => {
+      const from = i === 0 ? this.#done : 0
+      return { column, at: at + from, values: values.slice(from) }
+    })
+    this.#done = 0
+    this.isHeld = true
+    cut.hold(this)
+  }
+
+  get bytesLeft(): number {
+    const all = this.#pieces.reduce((sum, { values }) => sum + values.byteLength, 0)
+    return all - (this.#pieces.length === 0 ? 0 : this.#done * this.#pieces[0].values.BYTES_PER_ELEMENT)
+  }
+
+  /** Up to `bytesMax` of what is left, undefined at its end. For its cut alone. */
+  next(bytesMax: number): CutBytes | undefined {
+    while (this.#pieces.length > 0 && this.#done >= this.#pieces[0].values.length) {
+      this.#pieces.shift()
+      this.#done = 0
+    }
+    if (this.#pieces.length === 0) {
+      this.#cut = undefined
+      return undefined
+    }
+    const { column, at, values } = this.#pieces[0]
+    const size = values.BYTES_PER_ELEMENT
+    const count = Math.min(values.length - this.#done, Math.floor(bytesMax / size))
+    const from = this.#done
+    this.#done += count
+    const bytes = new Uint8Array(values.buffer, values.byteOffset + from * size, count * size)
+    return { column, at: (at + from) * size, bytes }
+  }
+
+  /** Nothing of it is wanted any more. */
+  drop(): void {
+    this.#cut = undefined
+    this.#pieces = []
+    this.#done = 0
+  }
+}
+
+/**
+ * A checkpoint that is being taken while the pipeline goes on (copy on write). It is opened while everything stands still
+ * and knows where every column lies; from then on the columns are written a piece at a time, and owners copy what they are
+ * about to change. Copies that wait are bounded: beyond that the cut is given up, and the next one begins anew.
+ */
+export class Cut {
+  readonly #heldBytesMax: number
+  #pending: Stretch[] = []
+  #isSorted = false
+  readonly #held: Stretch[] = []
+  #heldBytes = 0
+  #copiedBytes = 0
+  #isGivenUp = false
+  #isClosed = false
+  #waiting: (() => void)[] = []
+
+  constructor(heldBytesMax = HELD_BYTES_MAX) {
+    this.#heldBytesMax = heldBytesMax
+  }
+
+  /**
+   * Live memory of columns. It is written in the order of `rank`, 0..1: how far towards the end of the table its rows
+   * lie, so that what a window changes next has been written before. The arrays must stay where they are until `touch`.
+   */
+  stretch(rank: number, pieces: readonly CutPiece[]): Stretch {
+    const stretch = new Stretch(this, rank, pieces)
+    this.#pending.push(stretch)
+    return stretch
+  }
+
+  /** Up to `bytesMax` (at least 8) of what is not written yet; undefined when all is. Throws FS_OVERLOADED when given up. */
+  next(bytesMax: number): CutBytes | undefined {
+    if (this.#isGivenUp)
+      throw new ForeshockError(
+        'FS_OVERLOADED',
+        `more than ${this.#heldBytesMax} bytes of a checkpoint waited to be written`,
+      )
+    for (let held = this.#held[0]; held; held = this.#held[0]) {
+      const found = held.next(bytesMax)
+      if (found) {
+        this.#release(found.bytes.length)
+        return found
+      }
+      this.#held.shift()
+    }
+    if (!this.#isSorted) {
+      // Last in the list is first to be written.
+      this.#pending.sort((a, b) => b.rank - a.rank)
+      this.#isSorted = true
+    }
+    for (let last = this.#pending.at(-1); last; last = this.#pending.at(-1)) {
+      // What was touched meanwhile is with those held.
+      const found = last.isHeld ? undefined : last.next(bytesMax)
+      if (found) return found
+      this.#pending.pop()
+    }
+    return undefined
+  }
+
+  /** Whether anything of it may still be asked for. */
+  get isOpen(): boolean {
+    return !this.#isClosed
+  }
+
+  /** Bytes that owners had to copy, for the operator. */
+  get copiedBytes(): number {
+    return this.#copiedBytes
+  }
+
+  /** Copies that wait to be written, bytes. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /**
+   * Resolves when half of the copies that may wait have been written, or nothing waits any more; undefined when there is
+   * room. Who asks before each batch keeps the cut from being given up while the disk can follow.
+   */
+  room(): Promise<void> | undefined {
+    if (this.#heldBytes <= this.#heldBytesMax / 2) return undefined
+    return new Promise(done => this.#waiting.push(done))
+  }
+
+  /** Written whole, or no longer wanted: owners copy nothing from here on. */
+  close(): void {
+    this.#isClosed = true
+    for (const stretch of [...this.#pending, ...this.#held]) stretch.drop()
+    this.#pending = []
+    this.#held.length = 0
+    this.#heldBytes = 0
+    this.#wake()
+  }
+
+  /** For stretches: whether that much more may wait. */
+  makeRoom(bytes: number): boolean {
+    if (this.#heldBytes + bytes > this.#heldBytesMax) {
+      this.#isGivenUp = true
+      this.close()
+    }
+    return !this.#isGivenUp
+  }
+
+  /** For stretches that have copied what is left of them. */
+  hold(stretch: Stretch): void {
+    const bytes = stretch.bytesLeft
+    this.#held.push(stretch)
+    this.#heldBytes += bytes
+    this.#copiedBytes += bytes
+  }
+
+  #release(bytes: number): void {
+    this.#heldBytes -= bytes
+    if (this.#heldBytes <= this.#heldBytesMax / 2) this.#wake()
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const done of waiting) done()
+  }
+}
+
+/** Live memory of many rows, in stretches of 2^`shift` rows each, so that only those are copied that change. */
+export class RowStretches {
+  readonly shift: number
+  readonly #cut: Cut
+  readonly #stretches: readonly Stretch[]
+
+  /** `piecesOf` gives the pieces of rows [from, to), of `rows` in all. */
+  constructor(cut: Cut, rows: number, shift: number, piecesOf: (from: number, to: number) => CutPiece[]) {
+    this.shift = shift
+    this.#cut = cut
+    this.#stretches = Array.from({ length: Math.ceil(rows / 2 ** shift) }, (_, i) => {
+      const from = i * 2 ** shift
+      return cut.stretch(from / rows, piecesOf(from, Math.min(rows, from + 2 ** shift)))
+    })
+  }
+
+  /** While true owners must touch before they write. */
+  get isOpen(): boolean {
+    return this.#cut.isOpen
+  }
+
+  touch(row: number): void {
+    this.#stretches[row >> this.shift]?.touch()
+  }
+
+  touchStretch(index: number): void {
+    this.#stretches[index]?.touch()
+  }
+
+  /** Rows of a batch, best in ascending order. */
+  touchRows(rows: Uint32Array, length: number): void {
+    let stretch = -1
+    for (let i = 0; i < length; i++) {
+      if (rows[i] >> this.shift === stretch) continue
+      stretch = rows[i] >> this.shift
+      this.#stretches[stretch]?.touch()
+    }
+  }
+
+  touchAll(): void {
+    for (const stretch of this.#stretches) stretch.touch()
+  }
+}
+
+/** The snapshots with everything copied now: for stores in memory, and for whoever has no cut. Closes the cut. */
+export function settled(parts: readonly CutSnapshot[], cut: Cut | undefined): Snapshot[] {
+  const made = new Map<CutColumn, ColumnData>()
+  const columnOf = (column: CutColumn): ColumnData => {
+    const known = made.get(column) ?? new column.make(column.length)
+    made.set(column, known)
+    return known
+  }
+  for (let piece = cut?.next(1 << 30); piece; piece = cut?.next(1 << 30)) {
+    const { buffer } = columnOf(piece.column)
+    new Uint8Array(buffer).set(piece.bytes, piece.at)
+  }
+  cut?.close()
+  return parts.map(part => ({
+    ...part,
+    columns: Object.fromEntries(
+      Object.entries(part.columns).map(([name, column]) => [
+        name,
+        column instanceof CutColumn ? columnOf(column) : column,
+      ]),
+    ),
+  }))
+}
