@@ -38,11 +38,12 @@ export class BodyReader {
       labels: new LabelSet(options),
       point: new HistogramPoint(options.bucketsMax),
       tally,
-      hash: new Int32Array(2),
+      hash: new Int32Array(3),
       options,
       entityLabel: options.entityLabels[0] ?? '',
       tenant: 'default',
       seed: 0,
+      seedCheck: 0,
     }
   }
 
@@ -74,6 +75,7 @@ export class BodyReader {
     c.tenant = envelope.tenant
     hashText(`${envelope.tenant}/${kind}`, 1, c.hash)
     c.seed = c.hash[0]
+    c.seedCheck = c.hash[1]
     const protobuf = kind === 'remote-write-1' || kind === 'remote-write-2' || kind === 'otlp-protobuf'
     if (protobuf && !wellFramed(c.reader)) {
       return this.#fail(envelope, 'FS_INPUT_INVALID', 'the body is not a protobuf message of its kind')

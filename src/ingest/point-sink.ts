@@ -17,13 +17,13 @@ export interface WireSpec {
  */
 export interface PointSink {
   /** The wire of an identity, or −1. */
-  readonly table: { find(a: number, b: number, width: number): number }
+  readonly table: { find(a: number, b: number, check: number): number }
   /** One sample on its way: time (Unix ms), value, start of the count (Unix ms, 0 when not said). */
   readonly io: Float64Array
   /** A new wire for an identity that `table.find` does not know; −1 when there is no room. */
-  define(a: number, b: number, width: number, spec: WireSpec): number
+  define(a: number, b: number, check: number, spec: WireSpec): number
   /** A wire over a limit, so that its next sample is refused without looking at its labels again. */
-  defineRefused(a: number, b: number, width: number, reason: string): void
+  defineRefused(a: number, b: number, check: number, reason: string): void
   reject(reason: string, detail: string): void
   /** Takes one scalar sample, cumulative since `startMs` when that is known; false when it was refused. */
   sample(wire: number, timeMs: number, value: number, startMs?: number): boolean
