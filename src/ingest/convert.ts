@@ -1,5 +1,6 @@
 import type { SeriesTable } from '../core/series.ts'
 import { seriesKey } from '../core/series.ts'
+import { ARRIVAL_S, GAP_MS, LATEST_MS } from '../kernels/assembly/_wire-layout.ts'
 import { Emitter } from './emitter.ts'
 import { Families, TYPE } from './families.ts'
 import {
@@ -23,6 +24,7 @@ import { PLAN, WireTable } from './wire-table.ts'
 /** Wire samples → converted samples: rates, quantiles, means; all state between bodies is here. */
 export class Converter implements PointSink {
   readonly table: WireTable
+  readonly converts = true
   readonly families = new Families()
   readonly groups: (Group | undefined)[] = []
   readonly freeGroups: number[] = []
@@ -62,7 +64,15 @@ export class Converter implements PointSink {
   begin(arrivalMs: number, take: Parameters<Emitter['begin']>[0]): void {
     this.#arrivalS = Math.max(0, Math.floor(arrivalMs / 1000))
     this.#latestMs = arrivalMs + this.#options.futureMsMax
+    const { i32, f64 } = this.table.memory
+    i32[ARRIVAL_S >> 2] = this.#arrivalS
+    f64[LATEST_MS >> 3] = this.#latestMs
+    f64[GAP_MS >> 3] = this.#options.counterGapMsMax
     this.#out.begin(take)
+  }
+
+  flush(): void {
+    this.#out.flush()
   }
 
   end(): void {

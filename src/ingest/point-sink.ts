@@ -1,4 +1,5 @@
 import type { HistogramPoint } from './points.ts'
+import type { WireTable } from './wire-table.ts'
 
 /** A series as its sender describes it. Labels are checked and named as ours. */
 export interface WireSpec {
@@ -17,7 +18,9 @@ export interface WireSpec {
  */
 export interface PointSink {
   /** The wire of an identity, or −1. */
-  readonly table: { find(a: number, b: number, check: number): number }
+  readonly table: WireTable
+  /** Whether what it makes of gauges and counters is a SampleBatch: the kernel then does the same by itself. */
+  readonly converts: boolean
   /** One sample on its way: time (Unix ms), value, start of the count (Unix ms, 0 when not said). */
   readonly io: Float64Array
   /** A new wire for an identity that `table.find` does not know; −1 when there is no room. */
@@ -29,6 +32,8 @@ export interface PointSink {
   sample(wire: number, timeMs: number, value: number, startMs?: number): boolean
   /** The same with the numbers in `io`: handed over in memory, since a number argument may be boxed. */
   take(wire: number): boolean
+  /** Hands on what the batch of the table's memory holds. */
+  flush(): void
   /** Takes one increment since `startMs` (0 when not said: since the previous one). */
   increment(wire: number, startMs: number, timeMs: number, value: number): boolean
   /** Takes a whole histogram. */

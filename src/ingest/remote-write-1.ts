@@ -11,12 +11,7 @@ import { utf8 } from './protobuf.ts'
  */
 export function decodeRemoteWrite1(c: DecodeContext): void {
   const r = c.reader
-  // Metadata stand last in a body but say how its series are meant.
-  while (r.pos < r.end) {
-    const tag = r.varint()
-    if (tag === 0x1a) readMetadata(c, r.enter())
-    else r.skip(tag)
-  }
+  readMetadata1(c)
   r.pos = 0
   r.bad = false
   while (r.pos < r.end) {
@@ -26,9 +21,19 @@ export function decodeRemoteWrite1(c: DecodeContext): void {
       continue
     }
     const end = r.enter()
-    readSeries(c, end)
+    readSeries1(c, end)
     r.pos = end
     r.bad = false
+  }
+}
+
+/** Metadata stand last in a body but say how its series are meant. */
+export function readMetadata1(c: DecodeContext): void {
+  const r = c.reader
+  while (r.pos < r.end) {
+    const tag = r.varint()
+    if (tag === 0x1a) readMetadata(c, r.enter())
+    else r.skip(tag)
   }
 }
 
@@ -84,7 +89,8 @@ function plainTimeMs(bytes: Uint8Array, at: number): number {
   return high * 268_435_456 + low
 }
 
-function readSeries(c: DecodeContext, end: number): void {
+/** One series, whose message the reader stands at. */
+export function readSeries1(c: DecodeContext, end: number): void {
   const r = c.reader
   const { bytes } = r
   const from = r.pos

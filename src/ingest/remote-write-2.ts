@@ -6,9 +6,14 @@ import { readNativeHistogram } from './native-histogram.ts'
 import { utf8 } from './protobuf.ts'
 
 /** Symbols of one body; their index costs 16 bytes each, so this is what bounds it to 16 MB. */
-const SYMBOLS_MAX = 1_000_000
+export const SYMBOLS_MAX = 1_000_000
 /** Label references of one series; also bounded by labelsMax once they are read. */
 const REFS_MAX = 1024
+
+/** Why the symbols of a body cannot be read. */
+export function symbolsFailure(what: 'too-many' | 'first'): string {
+  return what === 'first' ? 'the first symbol is not empty' : `more than ${SYMBOLS_MAX} symbols`
+}
 
 /**
  * Prometheus remote write 2.0 (`io.prometheus.write.v2.Request`, already inflated and well framed): symbols = 4,
@@ -24,6 +29,8 @@ export class RemoteWrite2 {
   #symbols = 0
   readonly #refs = new Uint32Array(REFS_MAX)
   #refCount = 0
+  /** Whether the symbols of the body at hand were read. */
+  #begun = false
 
   /** '' or why the whole body cannot be read. */
   decode(c: DecodeContext): string {
@@ -45,6 +52,23 @@ export class RemoteWrite2 {
     return ''
   }
 
+  /** Another body follows, of which single series are read. */
+  begin(): void {
+    this.#begun = false
+  }
+
+  /** One series, whose message the reader stands at, of a body whose symbols can be read. */
+  readSeries(c: DecodeContext, end: number): void {
+    const { pos } = c.reader
+    if (!this.#begun) {
+      c.reader.pos = 0
+      this.#readSymbols(c)
+      this.#begun = true
+      c.reader.pos = pos
+    }
+    this.#readSeries(c, end)
+  }
+
   #readSymbols(c: DecodeContext): string {
     const r = c.reader
     this.#symbols = 0
@@ -55,7 +79,7 @@ export class RemoteWrite2 {
         continue
       }
       const end = r.enter()
-      if (this.#symbols >= SYMBOLS_MAX) return `more than ${SYMBOLS_MAX} symbols`
+      if (this.#symbols >= SYMBOLS_MAX) return symbolsFailure('too-many')
       if (this.#symbols === this.#from.length) this.#grow()
       const at = this.#symbols++
       this.#from[at] = r.pos
@@ -66,7 +90,7 @@ export class RemoteWrite2 {
       this.#check[at] = c.hash[2]
       r.pos = end
     }
-    if (this.#symbols > 0 && this.#to[0] !== this.#from[0]) return 'the first symbol is not empty'
+    if (this.#symbols > 0 && this.#to[0] !== this.#from[0]) return symbolsFailure('first')
     return ''
   }
 

@@ -70,6 +70,7 @@ type Held = Parameters<Rejects['add']>
  */
 export class Splitter implements PointSink {
   table: WireTable
+  readonly converts = false
   readonly io = new Float64Array(3)
   readonly #options: IntakeOptions
   readonly #context: SplitterContext
@@ -236,6 +237,9 @@ export class Splitter implements PointSink {
     io[2] = startMs
     return this.#take(wire, BIT.increment)
   }
+
+  /** The batch is not used. */
+  flush(): void {}
 
   histogram(wire: number, point: HistogramPoint): boolean {
     if (!this.#inTime(wire, point.timeMs)) return false

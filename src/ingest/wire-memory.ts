@@ -24,7 +24,7 @@ interface Run {
  * nobody keeps one over a call that may add something.
  */
 export class WireMemory {
-  readonly memory = new WebAssembly.Memory({ initial: FIRST_FREE_PAGE })
+  readonly memory = new WebAssembly.Memory({ initial: GROW_PAGES })
   i32: Int32Array
   f64: Float64Array
   u8: Uint8Array

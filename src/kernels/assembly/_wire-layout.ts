@@ -10,7 +10,7 @@ export const LENGTH = 68
 export const DEPTH = 72
 /** Rows of the batch that are filled. */
 export const BATCH_LENGTH = 76
-/** Where the walk stands, where its series begins and ends, and which wire it is; see the walk's codes. */
+/** Where the walk stands, where its series begins and ends, and the wire of a series that it is within; see the walk's codes. */
 export const AT = 80
 export const SERIES_AT = 84
 export const SERIES_END = 88
@@ -27,7 +27,8 @@ export const SYMBOLS = 112
 export const SYMBOL_HASHES = 116
 /** What the framing of a body showed: see FRAME_ flags. */
 export const FRAME = 120
-/** Time and value of a sample that is handed back. */
+/** Wire, time and value of a sample that is handed back. */
+export const SAMPLE_WIRE = 124
 export const IO_TIME_MS = 128
 export const IO_VALUE = 136
 /** Latest time that is taken, and how long a counter may be silent, ms. */
@@ -87,3 +88,23 @@ export const SIDE_NEXT = 7
 /** A segment of slots: one page of wire + 1, 0 where free. */
 export const SLOTS = 16_384
 export const SLOT_MASK = 16_383
+
+/** Plans of wires that the kernel converts; see the wire table for all. */
+export const PLAN_FREE = 0
+export const PLAN_GAUGE = 2
+export const PLAN_COUNTER = 3
+export const PLAN_OUTPUT = 7
+
+/** What a walk came to. */
+export const WALK_END = 0
+/** The batch is full. */
+export const WALK_FULL = 1
+/** A sample of a wire that the kernel does not convert: WIRE, IO_TIME_MS, IO_VALUE. */
+export const WALK_SAMPLE = 2
+/** A series that the kernel does not read: SERIES_AT to SERIES_END. */
+export const WALK_SERIES = 3
+
+/** A body that is no clean sequence of fields; else how many symbols it has, and these flags. */
+export const FRAME_BAD = -1
+export const FRAME_METADATA = 1
+export const FRAME_FIRST_SYMBOL = 2
