@@ -1,7 +1,7 @@
 import { Cut, type CutSnapshot } from './core/cut.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Checkpoint, CheckpointCut, CheckpointStore, Position } from './core/ports.ts'
-import type { SeriesMeta, SeriesTable } from './core/series.ts'
+import { type SeriesTable, savedMetas } from './core/series.ts'
 import type { Snapshot } from './core/snapshot.ts'
 
 /** Anything whose learned state survives a restart. */
@@ -12,7 +12,7 @@ export interface Stateful {
   restore(parts: readonly Snapshot[]): void
 }
 
-const SERIES_PART = { id: 'series', version: 1 } as const
+const SERIES_PART = 'series'
 
 /** A copy of all learned state as it stands after `position`; call it only while the pipeline stands still. */
 export function capture(
@@ -21,8 +21,7 @@ export function capture(
   series: SeriesTable,
   parts: readonly Stateful[],
 ): Checkpoint {
-  const table: Snapshot = { ...SERIES_PART, keys: series.keys(), columns: {}, meta: series.snapshot() }
-  return { position, savedMs: nowMs, parts: [table, ...parts.flatMap(part => part.snapshot())] }
+  return { position, savedMs: nowMs, parts: [series.snapshot(), ...parts.flatMap(part => part.snapshot())] }
 }
 
 /**
@@ -36,15 +35,8 @@ export function cutAt(
   parts: readonly Stateful[],
   cut = new Cut(),
 ): CheckpointCut {
-  const table: CutSnapshot = {
-    ...SERIES_PART,
-    keys: [],
-    rows: series.capacity,
-    columns: {},
-    meta: series.snapshot(),
-  }
   const rest = parts.flatMap(part => part.cut?.(cut) ?? part.snapshot().map(one => byRow(one, series)))
-  return { position, savedMs: nowMs, parts: [table, ...rest], cut }
+  return { position, savedMs: nowMs, parts: [series.snapshot(), ...rest], cut }
 }
 
 /** A part that repeats the keys of the whole table need not. */
@@ -56,11 +48,9 @@ function byRow(part: Snapshot, series: SeriesTable): CutSnapshot {
 
 /** Puts a checkpoint back into empty parts. Throws FS_SNAPSHOT_INVALID when a part cannot read it. */
 export function restore(checkpoint: Checkpoint, series: SeriesTable, parts: readonly Stateful[]): void {
-  const table = checkpoint.parts.find(part => part.id === SERIES_PART.id)
-  if (table?.version !== SERIES_PART.version) {
-    throw new ForeshockError('FS_SNAPSHOT_INVALID', 'the checkpoint holds no series table of this version')
-  }
-  series.restore(table.meta as { metas: (SeriesMeta | null)[]; free: number[] })
+  const table = checkpoint.parts.find(part => part.id === SERIES_PART)
+  if (!table) throw new ForeshockError('FS_SNAPSHOT_INVALID', 'the checkpoint holds no series table')
+  series.restore(table)
   const saved = checkpoint.parts.map(part => withKeys(part, () => series.keys()))
   for (const part of parts) part.restore(saved)
 }
@@ -87,9 +77,8 @@ function withKeys(part: Snapshot, tableKeys: () => readonly string[]): Snapshot 
 
 /** A checkpoint whose parts name their rows by key alone, for whoever changes the series table in it. */
 export function keyed(checkpoint: Checkpoint): Checkpoint {
-  const table = checkpoint.parts.find(part => part.id === SERIES_PART.id)?.meta
-  const { metas } = (table ?? { metas: [] }) as { metas: (SeriesMeta | null)[] }
-  const all = metas.map(meta => meta?.key ?? '')
+  const table = checkpoint.parts.find(part => part.id === SERIES_PART)
+  const all = table ? savedMetas(table).metas.map(meta => meta?.key ?? '') : []
   const parts = checkpoint.parts.map(part => {
     const { rows: _, ...rest } = part
     return part.rows === undefined ? part : { ...rest, keys: withKeys(part, () => all).keys }

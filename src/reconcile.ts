@@ -3,7 +3,7 @@ import type { Config } from './config/schema.ts'
 import type { Anomaly } from './core/anomaly.ts'
 import { unitOf } from './core/metric-kind.ts'
 import type { Checkpoint } from './core/ports.ts'
-import type { SeriesMeta } from './core/series.ts'
+import { type SeriesMeta, savedMetas } from './core/series.ts'
 import type { Snapshot } from './core/snapshot.ts'
 import { DERIVED } from './features/panes.ts'
 import { metaOf, rateUnit } from './ingest/naming.ts'
@@ -65,7 +65,7 @@ export function reconciled(
 
   const checkpoint = keyed(saved)
   const table = checkpoint.parts.find(part => part.id === 'series') as Snapshot
-  const before = table.meta as { metas: (SeriesMeta | null)[]; free: number[] }
+  const before = savedMetas(table)
   const derived = derivedKeys(checkpoint)
   const stale = staleMetrics(was, now)
   const changed = new Set<string>()
@@ -96,7 +96,9 @@ export function reconciled(
   const parts = checkpoint.parts
     // Disruptions are about entities: under other names they would never end. Those open are retracted at the start.
     .filter(part => part.id !== 'disruptions' || changed.size === 0)
-    .map(part => (part.id === 'series' ? { ...part, keys, meta: { metas, free } } : part))
+    .map(part =>
+      part.id === 'series' ? { ...part, version: 1, columns: {}, keys, meta: { metas, free } } : part,
+    )
     .map(part => (part.id === 'hysteresis' ? closing(part, changed) : part))
   return { ...checkpoint, parts }
 }

@@ -1,12 +1,12 @@
 import type { FeatureBatch, ScoreBatch } from './batch.ts'
 import type { Cut, CutSnapshot } from './cut.ts'
 import type { LocalTime } from './local-time.ts'
-import type { BadDirection, SeriesTable } from './series.ts'
+import type { BadDirection, SeriesRows } from './series.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** What a detector is told at construction; options of its own come beside it. */
 export interface DetectorContext {
-  readonly series: SeriesTable
+  readonly series: SeriesRows
   /** Window step, ms. */
   readonly stepMs: number
   /** Which way is bad for a series, where rules say other than its metadata. */

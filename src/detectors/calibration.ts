@@ -1,6 +1,6 @@
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { LOG_BITS, LOG_FLOAT, LOG_TABLE } from '../math/fast-log.ts'
 import { EXCESS, excessSurprise, fitTail, type TailFit } from '../math/tail-fit.ts'
@@ -63,11 +63,11 @@ const NO_BIN = 255
 
 export class Calibration {
   readonly #id: string
-  readonly #table: SeriesTable
+  readonly #table: SeriesRows
   readonly #store: ColumnStore<typeof SPEC>
 
   /** `id` names the voice in snapshots, such as `calibration:deviation@1:score`; `rowsMax` where they are few. */
-  constructor(id: string, table: SeriesTable, rowsMax?: number) {
+  constructor(id: string, table: SeriesRows, rowsMax?: number) {
     this.#id = id
     this.#table = table
     this.#store = new ColumnStore(SPEC, CHUNK_SHIFT, rowsMax)

@@ -1,6 +1,6 @@
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
 import { KIND_TRAITS, unitFloor } from '../core/metric-kind.ts'
-import type { BadDirection, SeriesTable } from '../core/series.ts'
+import type { BadDirection, SeriesRows } from '../core/series.ts'
 
 /** Distinct (kind, unit floor, direction) triples told apart; later ones count as the first seen class. */
 const CLASSES_MAX = 255
@@ -24,14 +24,14 @@ export class KindClasses {
   readonly bad = new Int8Array(CLASSES_MAX + 1)
   /** Least value there can be: a latency is never negative, of kind `other` nothing is known. */
   readonly least = new Float64Array(CLASSES_MAX + 1)
-  readonly #table: SeriesTable
+  readonly #table: SeriesRows
   readonly #index = new Map<string, number>()
   readonly #store = new ColumnStore(SPEC)
 
   readonly #direction: ((row: number) => BadDirection | undefined) | undefined
 
   /** `direction` says which way is bad where rules differ from what the metric's kind says. */
-  constructor(table: SeriesTable, direction?: (row: number) => BadDirection | undefined) {
+  constructor(table: SeriesRows, direction?: (row: number) => BadDirection | undefined) {
     this.#table = table
     this.#direction = direction
   }

@@ -1,6 +1,6 @@
 import { type Chunk, COLUMN_ARRAYS, type ColumnSpec } from '../core/columns.ts'
 import { ForeshockError } from '../core/errors.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 
 /**
@@ -50,7 +50,7 @@ export class LazyRows<S extends ColumnSpec> {
   }
 
   /** A plain copy; its keys are those of the series that have state. */
-  snapshot(id: string, version: number, table: SeriesTable): Snapshot {
+  snapshot(id: string, version: number, table: SeriesRows): Snapshot {
     const rows = [...this.#rows.keys()].filter(row => this.#rows[row] !== undefined && table.has(row))
     const columns: Record<string, ColumnData> = {}
     for (const [name, make, width] of fieldsOf(this.#spec)) {
@@ -63,7 +63,7 @@ export class LazyRows<S extends ColumnSpec> {
   }
 
   /** Puts state back under the rows that its keys have now. Throws FS_SNAPSHOT_INVALID on another layout. */
-  restore(from: Snapshot, id: string, version: number, table: SeriesTable): void {
+  restore(from: Snapshot, id: string, version: number, table: SeriesRows): void {
     if (from.id !== id || from.version !== version)
       throw new ForeshockError(
         'FS_SNAPSHOT_INVALID',

@@ -1,4 +1,4 @@
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import {
   CENTRE,
   fillInput,
@@ -94,7 +94,7 @@ export class ModelQuestion {
   }
 
   /** Fills the input from what the rings hold. */
-  ask(own: OwnRows, back: number, rings: ModelRings, covered: SeriesTable, running: RunningColumns): void {
+  ask(own: OwnRows, back: number, rings: ModelRings, covered: SeriesRows, running: RunningColumns): void {
     this.#reserve(this.#plan.of === 'series' ? own.length : own.groups.length)
     this.rows = 0
     if (this.#plan.of === 'series') {
@@ -114,7 +114,7 @@ export class ModelQuestion {
     own: OwnRows,
     back: number,
     rings: ModelRings,
-    covered: SeriesTable,
+    covered: SeriesRows,
     running: RunningColumns,
   ): void {
     const row = this.rows
@@ -141,7 +141,7 @@ export class ModelQuestion {
   }
 
   /** Which series of an entity each filter lets through; worked out again when the entity has changed. */
-  #casting(group: Group, covered: SeriesTable): Casting {
+  #casting(group: Group, covered: SeriesRows): Casting {
     let casting = this.#castings.get(group)
     if (casting?.changes === group.changes) return casting
     casting = {
@@ -155,7 +155,7 @@ export class ModelQuestion {
     return casting
   }
 
-  #inScope(covered: SeriesTable, c: number): boolean {
+  #inScope(covered: SeriesRows, c: number): boolean {
     const { scope } = this.#plan
     return scope === null || scope.includes(covered.meta(c).kind)
   }

@@ -1,4 +1,4 @@
-import { type SeriesMeta, SeriesTable } from '../core/series.ts'
+import { type SeriesMeta, type SeriesRows, SeriesTable } from '../core/series.ts'
 import { isGolden } from './ridge-cover.ts'
 
 /** How a series stands with a model, by row of the series table. */
@@ -26,7 +26,7 @@ export class ModelRoster {
   /** The covered series in rows of their own, so that what is kept of them is dense. */
   readonly covered: SeriesTable
   readonly groups = new Map<string, Group>()
-  readonly #series: SeriesTable
+  readonly #series: SeriesRows
   readonly #onLeave: (coveredRow: number) => void
   /** Covered rows whose series is no golden signal, in the order of their coming. */
   readonly #yielding = new Set<number>()
@@ -41,7 +41,7 @@ export class ModelRoster {
 
   /** `onLeave`: a series is no longer covered, its row will be used again. */
   constructor(
-    series: SeriesTable,
+    series: SeriesRows,
     size: number,
     wants: (meta: SeriesMeta) => boolean,
     onLeave: (coveredRow: number) => void,

@@ -1,5 +1,5 @@
 import { ForeshockError } from '../core/errors.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import type { Calibration } from './calibration.ts'
 import type { Challenger, ModelLane } from './model-lane.ts'
@@ -129,7 +129,7 @@ type NewLane = (model: string) => ModelLane
 /** Puts lanes back, their series under the rows that they have now. Throws FS_SNAPSHOT_INVALID on another layout. */
 export function restoreModels(
   from: Snapshot,
-  series: SeriesTable,
+  series: SeriesRows,
   stepMs: number,
   size: number,
   newLane: NewLane,
@@ -146,7 +146,7 @@ function restoreLane(
   from: Snapshot,
   saved: SavedLane,
   at: number,
-  series: SeriesTable,
+  series: SeriesRows,
   size: number,
   newLane: NewLane,
 ): ModelLane {

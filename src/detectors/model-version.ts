@@ -1,6 +1,6 @@
 import { ForeshockError } from '../core/errors.ts'
 import type { ModelUse, ModelVersion as Named } from '../core/model.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import { Calibration } from './calibration.ts'
 import { learnRunning, type RunningColumns, runningRate } from './model-input.ts'
 import type { ModelPlan } from './model-plan.ts'
@@ -39,7 +39,7 @@ export interface Said {
 
 /** What all versions of a model share. */
 export interface Shared {
-  readonly covered: SeriesTable
+  readonly covered: SeriesRows
   readonly rings: ModelRings
   readonly stepMs: number
   /** Which way is bad for a covered row: 1 up, −1 down, 0 both. */

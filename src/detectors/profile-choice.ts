@@ -1,4 +1,4 @@
-import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import type { SeriesMeta, SeriesRows } from '../core/series.ts'
 import { matcherOf } from '../core/series-match.ts'
 
 /** Memory profiles of the daily shape, smallest first; `none` is a series without one. */
@@ -21,14 +21,14 @@ export interface ProfileRule {
  * else the default. Looked up once a series.
  */
 export class ProfileChoice {
-  readonly #table: SeriesTable
+  readonly #table: SeriesRows
   readonly #rules: readonly ((meta: SeriesMeta) => boolean)[]
   readonly #profiles: readonly Profile[]
   readonly #default: Profile
   /** Place in PROFILES plus one by row, and PINNED; 0 is not looked up yet. */
   #known = new Uint8Array(0)
 
-  constructor(table: SeriesTable, fallback: Profile, rules: readonly ProfileRule[]) {
+  constructor(table: SeriesRows, fallback: Profile, rules: readonly ProfileRule[]) {
     const rank = (rule: ProfileRule) => (rule.series !== undefined ? 0 : rule.metric !== undefined ? 1 : 2)
     const sorted = rules.toSorted((a, b) => rank(a) - rank(b))
     this.#table = table

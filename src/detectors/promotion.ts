@@ -1,4 +1,4 @@
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import { grown } from './row-pool.ts'
 
 /**
@@ -52,7 +52,7 @@ export interface Standing {
 }
 
 export class Promotion {
-  readonly #table: SeriesTable
+  readonly #table: SeriesRows
   readonly #budget: number
   /** Unix seconds of the last suspicion by series; 0 never. */
   #suspectS = new Uint32Array(0)
@@ -60,7 +60,7 @@ export class Promotion {
   #golden = new Uint8Array(0)
   #reviewed = Number.NEGATIVE_INFINITY
 
-  constructor(table: SeriesTable, { budgetBytes }: PromotionOptions) {
+  constructor(table: SeriesRows, { budgetBytes }: PromotionOptions) {
     this.#table = table
     this.#budget = budgetBytes
   }

@@ -1,5 +1,5 @@
 import { ForeshockError } from '../core/errors.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import type { Calibration } from './calibration.ts'
 import type { RidgeShape } from './ridge.ts'
@@ -68,7 +68,7 @@ export function restoreRidge(
   from: Snapshot,
   roster: RidgeRoster,
   calibrations: readonly Calibration[],
-  series: SeriesTable,
+  series: SeriesRows,
   times: RidgeTimes,
 ): void {
   const meta = from.meta as Meta | null

@@ -1,4 +1,4 @@
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import { formatValue, metricWords } from '../core/units.ts'
 import type { RidgeRoster } from './ridge-roster.ts'
 
@@ -7,7 +7,7 @@ const NAMED_MAX = 3
 const NAMED_SHARE = 0.3
 
 /** That it is the combination that is strange, and which metrics of the entity stand out with this one. */
-export function companyWords(roster: RidgeRoster, table: SeriesTable, row: number): string[] {
+export function companyWords(roster: RidgeRoster, table: SeriesRows, row: number): string[] {
   const entity = roster.entityOf(row)
   const metric = roster.metricOf(row)
   const opinion = entity?.detector?.opinion

@@ -1,18 +1,18 @@
 import type { RowTable } from '../core/columns.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 
 /**
  * Which of the table's series have a row of a smaller store, and which row. Rows are dense: when one is given back the
  * last takes its place, so a store holds no more than its series need and shrinks when they leave.
  */
 export class RowPool implements RowTable {
-  readonly #table: SeriesTable & RowTable
+  readonly #table: SeriesRows & RowTable
   /** Row of the store plus one by series, 0 without. */
   #rowOf = new Uint32Array(0)
   #seriesOf = new Uint32Array(0)
   #count = 0
 
-  constructor(table: SeriesTable) {
+  constructor(table: SeriesRows) {
     this.#table = table
   }
 

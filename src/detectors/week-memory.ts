@@ -1,4 +1,4 @@
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { priorTail, SURPRISE_MAX } from './calibration.ts'
 
@@ -37,12 +37,12 @@ export interface LikeDay {
 
 export class WeekMemory {
   readonly id = ID
-  readonly #table: SeriesTable
+  readonly #table: SeriesRows
   readonly #rate: number
   readonly #cells = new Map<number, Float32Array>()
   dropped = 0
 
-  constructor(table: SeriesTable, stepMs: number) {
+  constructor(table: SeriesRows, stepMs: number) {
     this.#table = table
     this.#rate = VISIT_SHARE / Math.max(1, SLOT_MS / stepMs)
   }

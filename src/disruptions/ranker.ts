@@ -98,8 +98,8 @@ export class Ranker {
   /** In order of keys, so that neither rows nor their order matter. */
   #rowsOf({ tenant, scope }: Question): number[] {
     const rows: number[] = []
-    const keys = this.#table.keys()
-    for (let row = 0; row < keys.length; row++) {
+    const table = this.#table
+    for (let row = 0; row < table.capacity; row++) {
       const entity = this.#fleet.entityOf(row)
       if (entity < 0) continue
       const memory = this.#fleet.entities[entity]
@@ -109,7 +109,8 @@ export class Ranker {
       )
         rows.push(row)
     }
-    rows.sort((a, b) => compare(keys[a], keys[b]))
+    const keys = new Map(rows.map(row => [row, table.key(row)]))
+    rows.sort((a, b) => compare(keys.get(a) as string, keys.get(b) as string))
     if (rows.length > this.#options.maxRanked) {
       this.dropped += rows.length - this.#options.maxRanked
       rows.length = this.#options.maxRanked

@@ -2,7 +2,7 @@ import type { FeatureBatch } from '../core/batch.ts'
 import type { Chunk, ColumnStore } from '../core/columns.ts'
 import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
 import { sortPairs } from '../math/sort-pairs.ts'
-import type { SampleLog } from './sample-log.ts'
+import type { PaneGroups } from './pane-groups.ts'
 import { OVERDUE_PAUSES } from './window-options.ts'
 
 /** What is kept of a series between windows: 17 bytes. */
@@ -25,9 +25,12 @@ export const STALE = 2
 export const EXPIRED = 4
 /** Its rows come from an expression. */
 export const DERIVED = 8
+/** The row was given back while samples of its series waited: some that wait are not its own. Never saved. */
+export const FORGOTTEN = 128
 
 /** Bits of the flags that count the windows behind the learned interval, up to EARLY_WINDOWS. */
 const LEARNED_SHIFT = 4
+const LEARNED_MASK = 7
 /** Until then the interval is the plain mean: the first windows may be a burst and say little. */
 const EARLY_WINDOWS = 4
 /** Weight of one window in the learned interval: a lasting change from 1 s to 60 s is learned in eight. */
@@ -36,61 +39,6 @@ const INTERVAL_RATE = 1 / EARLY_WINDOWS
 const GAP_MAX = 4
 /** Slack on the number of samples expected, so that jitter does not count as loss. */
 const EXPECTED_SLACK = 1.05
-
-/** One window's samples, by series and in time order within each. Grows, never shrinks. */
-export class PaneGroups {
-  /** End of each series' samples; series s begins where s − 1 ends. */
-  ends = new Uint32Array(0)
-  timeMs = new Float64Array(0)
-  value = new Float64Array(0)
-
-  /** Counting sort of samples [from, to) of a log by series; `capacity` is one past the highest series. */
-  group(log: SampleLog, from: number, to: number, capacity: number): void {
-    if (this.ends.length < capacity + 1) this.ends = new Uint32Array(Math.ceil(capacity * 1.25) + 16)
-    if (this.timeMs.length < to - from) {
-      const room = Math.ceil((to - from) * 1.25) + 16
-      this.timeMs = new Float64Array(room)
-      this.value = new Float64Array(room)
-    }
-    countingSort(log, from, to, capacity, this.ends, this.timeMs, this.value)
-  }
-
-  /** Series [from, to) are new and without samples. */
-  extend(from: number, to: number): void {
-    if (to <= from) return
-    if (this.ends.length < to + 1) {
-      const ends = new Uint32Array(Math.ceil(to * 1.25) + 16)
-      ends.set(this.ends)
-      this.ends = ends
-    }
-    this.ends.fill(from === 0 ? 0 : this.ends[from - 1], from, to)
-  }
-
-  bytes(): number {
-    return this.ends.byteLength + this.timeMs.byteLength + this.value.byteLength
-  }
-}
-
-function countingSort(
-  log: SampleLog,
-  from: number,
-  to: number,
-  capacity: number,
-  ends: Uint32Array,
-  timeMs: Float64Array,
-  value: Float64Array,
-): void {
-  const { series, timeMs: fromTime, value: fromValue } = log
-  ends.fill(0, 0, capacity + 1)
-  for (let i = from; i < to; i++) ends[series[i] + 1]++
-  for (let s = 1; s <= capacity; s++) ends[s] += ends[s - 1]
-  // ends[s] is where series s begins; placing its samples moves it to where they end.
-  for (let i = from; i < to; i++) {
-    const at = ends[series[i]]++
-    timeMs[at] = fromTime[i]
-    value[at] = fromValue[i]
-  }
-}
 
 /** Results of `aggregate`, by index. */
 const MEAN = 0
@@ -146,7 +94,7 @@ function aggregate(
 
 const meanScratch = new Float64Array(AGGREGATES)
 
-/** Mean of a series' samples in the window; NaN when it has none. */
+/** Mean of a series' samples in a window that was grouped whole; NaN when it has none. */
 export function meanOf(groups: PaneGroups, series: number): number {
   const to = groups.ends[series]
   const from = series === 0 ? 0 : groups.ends[series - 1]
@@ -197,6 +145,7 @@ export function emitRows(
   while (range.series < range.end && batch.length < batch.capacity) {
     const chunk = panes.writable(range.series >> CHUNK_SHIFT)
     const stop = Math.min(range.end, ((range.series >> CHUNK_SHIFT) + 1) << CHUNK_SHIFT)
+    groups.reach(range.series)
     emitChunk(groups, chunk, range, stop, derived, batch, spread, expired, scratch)
   }
 }
@@ -212,15 +161,15 @@ function emitChunk(
   expired: number[],
   scratch: Float64Array,
 ): void {
-  const { ends, timeMs, value } = groups
+  const { ends, timeMs, value, base } = groups
   const { lastSeenMs, intervalMs, pauseMs, flags } = chunk
   const { windowEndMs, stepMs, retentionMs, resumeMs } = range
   const { series: rowSeries, windowEndMs: rowEnd, observed, coverage, capacity } = batch
   let n = batch.length
   let s = range.series
-  let from = s === 0 ? 0 : ends[s - 1]
+  let from = s === base ? 0 : ends[s - base - 1]
   for (; s < stop && n < capacity; s++) {
-    const to = ends[s]
+    const to = ends[s - base]
     const at = s & CHUNK_MASK
     const flag = flags[at]
     if (to > from) {
@@ -243,7 +192,7 @@ function emitChunk(
       from = to
       const interval = intervalMs[at]
       const previous = lastSeenMs[at]
-      let windows = flag >> LEARNED_SHIFT
+      let windows = (flag >> LEARNED_SHIFT) & LEARNED_MASK
       let gapMs = 0
       if (count > 0 && (flag & (SEEN | STALE)) === SEEN && previous >= resumeMs) {
         gapMs = (last - previous) / count
@@ -257,7 +206,7 @@ function emitChunk(
       }
       intervalMs[at] = learned
       lastSeenMs[at] = last
-      flags[at] = (windows << LEARNED_SHIFT) | (gap ? SEEN | STALE : SEEN)
+      flags[at] = (windows << LEARNED_SHIFT) | (gap ? SEEN | STALE : SEEN) | (flag & FORGOTTEN)
       const usual = interval > 0 ? interval : learned
       const due = usual > 0 ? Math.max(1, Math.floor((EXPECTED_SLACK * stepMs) / usual)) : 1
       rowSeries[n] = s
@@ -273,7 +222,7 @@ function emitChunk(
       const x = derived.valueOf(s)
       if (!Number.isNaN(x)) {
         lastSeenMs[at] = windowEndMs - stepMs
-        flags[at] = SEEN | DERIVED
+        flags[at] = SEEN | DERIVED | (flag & FORGOTTEN)
         rowSeries[n] = s
         rowEnd[n] = windowEndMs
         observed[n] = x

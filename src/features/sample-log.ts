@@ -1,150 +1,185 @@
 import type { Stretch } from '../core/cut.ts'
 
-/** Samples kept at the start, 80 kB. */
-const FIRST_CAPACITY = 4096
+/** Samples in a chunk at most, 229 kB: small enough that little of the last one lies idle. */
+const CHUNK_SAMPLES = 16_384
+/** Samples in the first chunk of a window: a replay of sparse history holds thousands of windows. */
+const FIRST_SAMPLES = 64
+/** Offsets within windows up to this long take two bytes, ms. */
+const SHORT_MS = 65_536
+
+type Offsets = Uint16Array | Uint32Array
+
+/** Samples of one window in the order they came: 14 bytes each where they lie on whole ms of a window up to a minute. */
+export interface LogChunk {
+  length: number
+  readonly capacity: number
+  readonly series: Uint32Array
+  /** Time from the window's start, ms. */
+  readonly offsetMs: Offsets
+  readonly value: Float64Array
+  /** Times as they are, once one does not lie on a whole ms. */
+  exactMs: Float64Array | undefined
+  /** Samples came after so many rounds of forgetting. */
+  round: number
+}
+
+/** The samples of one window. */
+export class WindowLog {
+  readonly startMs: number
+  readonly chunks: LogChunk[] = []
+  length = 0
+  /** What a cut still needs of the chunks. Samples that are added lie behind it. */
+  stretch: Stretch | undefined
+
+  constructor(startMs: number) {
+    this.startMs = startMs
+  }
+
+  /** Samples that lie in the chunks are about to be moved or to go. */
+  touch(): void {
+    this.stretch?.touch()
+    this.stretch = undefined
+  }
+}
 
 /**
- * Samples of windows that are not complete, in the order they came. Sums wait until a window closes and its
+ * Samples of windows that are not complete, by window in the order they came. Sums wait until a window closes and its
  * samples are in time order: float addition depends on its order, so a running sum would not survive
  * "any arrival order gives the same window".
  */
 export class SampleLog {
+  readonly #stepMs: number
+  #windows = new Map<number, WindowLog>()
+  /** Chunks without use, by capacity. */
+  readonly #idle = new Map<number, LogChunk[]>()
+  #bytes = 0
+  /** Samples in all windows. */
   length = 0
-  series = new Uint32Array(FIRST_CAPACITY)
-  timeMs = new Float64Array(FIRST_CAPACITY)
-  value = new Float64Array(FIRST_CAPACITY)
+  /** Rounds of forgetting so far: whoever forgets a series drops what came in this round and before. */
+  round = 0
 
-  /** What a cut still needs of the log. Samples that are added lie behind it. */
-  #stretch: Stretch | undefined
-
-  /** The log as it stands belongs to a cut; arrays that it grows out of stay as they are. */
-  cutBy(stretch: Stretch): void {
-    this.touch()
-    this.#stretch = stretch
+  constructor(stepMs: number) {
+    this.#stepMs = stepMs
   }
 
-  /** Samples that lie in the log are about to be moved. */
-  touch(): void {
-    this.#stretch?.touch()
-    this.#stretch = undefined
+  /** The window that a time lies in, made when new. */
+  window(t: number): WindowLog {
+    const startMs = Math.floor(t / this.#stepMs) * this.#stepMs
+    let found = this.#windows.get(startMs)
+    if (!found) {
+      found = new WindowLog(startMs)
+      this.#windows.set(startMs, found)
+    }
+    return found
   }
 
-  get capacity(): number {
-    return this.series.length
+  /** The chunk that the next sample of a window goes to. */
+  room({ chunks, length }: WindowLog): LogChunk {
+    const last = chunks.at(-1)
+    if (last && last.length < last.capacity && last.round === this.round) return last
+    const capacity =
+      length < CHUNK_SAMPLES ? Math.max(FIRST_SAMPLES, 2 ** Math.floor(Math.log2(length + 1))) : CHUNK_SAMPLES
+    const chunk = this.#idle.get(capacity)?.pop() ?? this.#chunk(capacity)
+    chunk.round = this.round
+    chunks.push(chunk)
+    return chunk
   }
 
-  /** Makes room for `length` samples in all, at least doubling; keeps the content. */
-  reserve(length: number): void {
-    if (length <= this.capacity) return
-    const capacity = Math.max(length, this.capacity * 2)
-    const { series, timeMs, value } = this
-    this.series = new Uint32Array(capacity)
-    this.timeMs = new Float64Array(capacity)
-    this.value = new Float64Array(capacity)
-    this.series.set(series.subarray(0, this.length))
-    this.timeMs.set(timeMs.subarray(0, this.length))
-    this.value.set(value.subarray(0, this.length))
+  /** One more sample of a window; for what is rare. */
+  add(series: number, t: number, value: number): void {
+    const log = this.window(t)
+    put(this.room(log), log.startMs, series, t, value)
+    log.length++
+    this.length++
+  }
+
+  /** Takes the windows that begin before `closedMs` out, in ascending order; they go back by `recycle`. */
+  take(closedMs: number): WindowLog[] {
+    const ready: WindowLog[] = []
+    for (const log of this.#windows.values()) {
+      if (log.startMs >= closedMs) continue
+      ready.push(log)
+      this.#windows.delete(log.startMs)
+      this.length -= log.length
+    }
+    return ready.sort((a, b) => a.startMs - b.startMs)
+  }
+
+  /** The chunks of a window are used again. */
+  recycle(log: WindowLog): void {
+    const { chunks } = log
+    log.touch()
+    for (const chunk of chunks) {
+      chunk.exactMs = undefined
+      chunk.length = 0
+      const idle = this.#idle.get(chunk.capacity)
+      if (idle) idle.push(chunk)
+      else this.#idle.set(chunk.capacity, [chunk])
+    }
+    chunks.length = 0
+  }
+
+  windows(): Iterable<WindowLog> {
+    return this.#windows.values()
+  }
+
+  /** Counts samples that were taken out of a window; one without any is none. */
+  dropped(log: WindowLog, count: number): void {
+    this.length -= count
+    if (log.length > 0) return
+    this.recycle(log)
+    this.#windows.delete(log.startMs)
+  }
+
+  clear(): void {
+    for (const log of this.#windows.values()) this.recycle(log)
+    this.#windows.clear()
+    this.length = 0
   }
 
   bytes(): number {
-    return this.capacity * 20
+    let sum = this.#bytes
+    for (const { chunks } of this.#windows.values())
+      for (const { exactMs } of chunks) sum += exactMs?.byteLength ?? 0
+    return sum
+  }
+
+  #chunk(capacity: number): LogChunk {
+    const short = this.#stepMs <= SHORT_MS
+    const bytes = capacity * (12 + (short ? 2 : 4))
+    this.#bytes += bytes
+    // One block of memory: it comes and goes as a whole.
+    const memory = new ArrayBuffer(bytes)
+    const Offset = short ? Uint16Array : Uint32Array
+    return {
+      length: 0,
+      capacity,
+      value: new Float64Array(memory, 0, capacity),
+      series: new Uint32Array(memory, 8 * capacity, capacity),
+      offsetMs: new Offset(memory, 12 * capacity, capacity),
+      exactMs: undefined,
+      round: 0,
+    }
   }
 }
 
-/** Splits off complete windows: stable order by window, so that each window's samples lie together. */
-export class ReadyWindows {
-  readonly log = new SampleLog()
-  /** Start of each window, ascending, Unix ms. */
-  starts: number[] = []
-  /** Where each window's samples end in the log. */
-  ends: number[] = []
-  #ordinals = new Uint32Array(0)
-
-  /** Moves the samples before `closedMs` out of `open`; the rest stay there in their order. */
-  take(open: SampleLog, closedMs: number, stepMs: number): void {
-    open.touch()
-    const found = new Map<number, number>()
-    if (this.#ordinals.length < open.length) this.#ordinals = new Uint32Array(open.capacity)
-    const counts: number[] = []
-    const ready = assignWindows(open, closedMs, stepMs, this.#ordinals, found, counts)
-    const order = [...found].sort((a, b) => a[0] - b[0])
-    this.starts = order.map(([start]) => start)
-    const next = new Uint32Array(counts.length)
-    this.ends = []
-    let sum = 0
-    for (const [, ordinal] of order) {
-      next[ordinal] = sum
-      sum += counts[ordinal]
-      this.ends.push(sum)
-    }
-    this.log.length = 0
-    this.log.reserve(ready)
-    this.log.length = ready
-    open.length = moveReady(open, this.log, this.#ordinals, next)
-  }
-
-  bytes(): number {
-    return this.log.bytes() + this.#ordinals.byteLength
+/** Appends to a chunk that has room. */
+export function put(chunk: LogChunk, startMs: number, series: number, t: number, value: number): void {
+  const at = chunk.length++
+  const offset = t - startMs
+  chunk.series[at] = series
+  chunk.value[at] = value
+  chunk.offsetMs[at] = offset
+  if (chunk.exactMs) chunk.exactMs[at] = t
+  else if (chunk.offsetMs[at] !== offset || startMs + offset !== t) {
+    const exact = new Float64Array(chunk.capacity)
+    for (let i = 0; i < at; i++) exact[i] = startMs + chunk.offsetMs[i]
+    exact[at] = t
+    chunk.exactMs = exact
   }
 }
 
-const STAYS = 0xffffffff
-
-function assignWindows(
-  open: SampleLog,
-  closedMs: number,
-  stepMs: number,
-  ordinals: Uint32Array,
-  found: Map<number, number>,
-  counts: number[],
-): number {
-  const { timeMs, length } = open
-  let start = Number.NaN
-  let end = Number.NaN
-  let ordinal = 0
-  let ready = 0
-  for (let i = 0; i < length; i++) {
-    const t = timeMs[i]
-    if (t >= closedMs) {
-      ordinals[i] = STAYS
-      continue
-    }
-    if (!(t >= start && t < end)) {
-      start = Math.floor(t / stepMs) * stepMs
-      end = start + stepMs
-      const known = found.get(start)
-      ordinal = known ?? counts.length
-      if (known === undefined) {
-        found.set(start, ordinal)
-        counts.push(0)
-      }
-    }
-    ordinals[i] = ordinal
-    counts[ordinal]++
-    ready++
-  }
-  return ready
-}
-
-function moveReady(open: SampleLog, to: SampleLog, ordinals: Uint32Array, next: Uint32Array): number {
-  const { series, timeMs, value, length } = open
-  const toSeries = to.series
-  const toTime = to.timeMs
-  const toValue = to.value
-  let kept = 0
-  for (let i = 0; i < length; i++) {
-    const ordinal = ordinals[i]
-    if (ordinal === STAYS) {
-      series[kept] = series[i]
-      timeMs[kept] = timeMs[i]
-      value[kept] = value[i]
-      kept++
-    } else {
-      const at = next[ordinal]++
-      toSeries[at] = series[i]
-      toTime[at] = timeMs[i]
-      toValue[at] = value[i]
-    }
-  }
-  return kept
+/** When the sample at a place of a chunk was. */
+export function timeAt(chunk: LogChunk, startMs: number, at: number): number {
+  return chunk.exactMs ? chunk.exactMs[at] : startMs + chunk.offsetMs[at]
 }

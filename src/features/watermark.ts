@@ -1,5 +1,5 @@
 import type { SampleBatch } from '../core/batch.ts'
-import type { SampleLog } from './sample-log.ts'
+import { type LogChunk, put, type SampleLog, type WindowLog } from './sample-log.ts'
 
 /**
  * Event time: min(newest event, arrival) − lateness, never backwards. A sender with a fast clock cannot push it
@@ -66,13 +66,13 @@ export function sift(
   const { stepMs, latenessMs } = limits
   const now = Math.max(arrivalMs, clock.arrivalMs)
   const futureMs = now + limits.futureLimitMs
-  const room = Math.min(length, limits.openSamplesMax - log.length)
-  log.reserve(log.length + Math.max(room, 0))
-  const toSeries = log.series
-  const toTime = log.timeMs
-  const toValue = log.value
-  let at = log.length
-  const end = at + room
+  const room = limits.openSamplesMax - log.length
+  let taken = 0
+  // The window that the last sample lay in, and where in it the next one goes.
+  let window: WindowLog | undefined
+  let chunk: LogChunk | undefined
+  let startMs = Number.NaN
+  let endMs = Number.NaN
   let { eventMs, watermarkMs, closedMs } = clock
   for (let i = 0; i < length; i++) {
     const t = timeMs[i]
@@ -89,14 +89,19 @@ export function sift(
       if (out.infinite++ === 0) out.firstInfinite = i
       continue
     }
-    if (at >= end) {
+    if (taken >= room) {
       out.full++
       continue
     }
-    toSeries[at] = series[i]
-    toTime[at] = t
-    toValue[at] = v
-    at++
+    if (window === undefined || chunk === undefined || !(t >= startMs && t < endMs)) {
+      window = log.window(t)
+      startMs = window.startMs
+      endMs = startMs + stepMs
+      chunk = log.room(window)
+    } else if (chunk.length === chunk.capacity) chunk = log.room(window)
+    put(chunk, startMs, series[i], t, v)
+    window.length++
+    taken++
     if (t > eventMs) {
       eventMs = t < now ? t : Math.max(eventMs, now)
       const mark = eventMs - latenessMs
@@ -108,8 +113,8 @@ export function sift(
     }
   }
   clock.arrivalMs = now
-  if (at > log.length) clock.activeMs = now
-  log.length = at
+  if (taken > 0) clock.activeMs = now
+  log.length += taken
   clock.eventMs = eventMs
   clock.watermarkMs = watermarkMs
   clock.closedMs = closedMs

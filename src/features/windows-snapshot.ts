@@ -1,13 +1,17 @@
 import { rowsIn, rowsOf } from '../core/columns.ts'
-import { type Cut, CutColumn, type CutSnapshot } from '../core/cut.ts'
+import { type Cut, CutColumn, type CutPiece, type CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesTable } from '../core/series.ts'
-import type { Snapshot } from '../core/snapshot.ts'
-import type { SampleLog } from './sample-log.ts'
+import type { ColumnData, Snapshot } from '../core/snapshot.ts'
+import { type SampleLog, timeAt } from './sample-log.ts'
 import type { EventClock } from './watermark.ts'
 import type { Progress } from './windows.ts'
 
-const OPEN_VERSION = 1
+const OPEN = 'windows-open'
+/** Samples with their times. */
+const OPEN_TIMES = 1
+/** Samples window by window, with their distance from its start. */
+const OPEN_OFFSETS = 2
 
 /** JSON knows no infinity: null stands for "not yet". */
 type Moment = number | null
@@ -60,54 +64,73 @@ export function readMeta(meta: unknown, stepMs: number, clock: EventClock, progr
 
 /** The samples of open windows: one entry a sample, `series` is an index into the keys. */
 export function openSamples(log: SampleLog, table: SeriesTable): Snapshot {
-  return {
-    id: 'windows-open',
-    version: OPEN_VERSION,
-    keys: table.keys(),
-    columns: {
-      series: log.series.slice(0, log.length),
-      timeMs: log.timeMs.slice(0, log.length),
-      value: log.value.slice(0, log.length),
-    },
-    meta: null,
-  }
+  return { id: OPEN, version: OPEN_TIMES, keys: table.keys(), columns: copied(log), meta: null }
 }
 
-/** As `openSamples`, without copying them. */
-export function cutSamples(cut: Cut, log: SampleLog, table: SeriesTable): CutSnapshot {
-  const { length } = log
-  const columns = {
-    series: new CutColumn(Uint32Array, length),
-    timeMs: new CutColumn(Float64Array, length),
-    value: new CutColumn(Float64Array, length),
+function copied(log: SampleLog): Record<'series' | 'timeMs' | 'value', ColumnData> {
+  const series = new Uint32Array(log.length)
+  const timeMs = new Float64Array(log.length)
+  const value = new Float64Array(log.length)
+  let at = 0
+  for (const { chunks, startMs } of log.windows()) {
+    for (const chunk of chunks) {
+      series.set(chunk.series.subarray(0, chunk.length), at)
+      value.set(chunk.value.subarray(0, chunk.length), at)
+      for (let i = 0; i < chunk.length; i++) timeMs[at + i] = timeAt(chunk, startMs, i)
+      at += chunk.length
+    }
   }
-  // Moved as soon as a window closes: written last, it is copied then; so it comes first.
-  log.cutBy(
-    cut.stretch(0, [
-      { column: columns.series, at: 0, values: log.series.subarray(0, length) },
-      { column: columns.timeMs, at: 0, values: log.timeMs.subarray(0, length) },
-      { column: columns.value, at: 0, values: log.value.subarray(0, length) },
-    ]),
-  )
-  return { id: 'windows-open', version: OPEN_VERSION, keys: [], rows: table.capacity, columns, meta: null }
+  return { series, timeMs, value }
+}
+
+/** As `openSamples`, with rows of the table for keys, and without copying them as long as times are whole ms. */
+export function cutSamples(cut: Cut, log: SampleLog, table: SeriesTable): CutSnapshot {
+  const rows = table.capacity
+  const windows = [...log.windows()]
+  const chunks = windows.flatMap(window => window.chunks)
+  if (chunks.length === 0 || chunks.some(({ exactMs }) => exactMs !== undefined))
+    return { id: OPEN, version: OPEN_TIMES, keys: [], rows, columns: copied(log), meta: null }
+  const Offset = chunks[0].offsetMs instanceof Uint16Array ? Uint16Array : Uint32Array
+  const columns = {
+    series: new CutColumn(Uint32Array, log.length),
+    offsetMs: new CutColumn(Offset, log.length),
+    value: new CutColumn(Float64Array, log.length),
+  }
+  let at = 0
+  for (const window of windows) {
+    const pieces: CutPiece[] = []
+    for (const { series, offsetMs, value, length } of window.chunks) {
+      pieces.push({ column: columns.series, at, values: series.subarray(0, length) })
+      pieces.push({ column: columns.offsetMs, at, values: offsetMs.subarray(0, length) })
+      pieces.push({ column: columns.value, at, values: value.subarray(0, length) })
+      at += length
+    }
+    // Their memory is used again as soon as the window closes: written last, it is copied then; so it comes first.
+    window.touch()
+    window.stretch = cut.stretch(0, pieces)
+  }
+  const meta = windows.map(({ startMs, length }) => [startMs, length])
+  return { id: OPEN, version: OPEN_OFFSETS, keys: [], rows, columns, meta }
 }
 
 /** Replaces the log's content; samples of series that are gone are dropped. */
 export function restoreSamples(from: Snapshot, table: SeriesTable, log: SampleLog): void {
-  const { series, timeMs, value } = from.columns
-  const same = series?.length === timeMs?.length && series?.length === value?.length
-  if (from.version !== OPEN_VERSION || !(series instanceof Uint32Array) || !same)
-    throw new ForeshockError('FS_SNAPSHOT_INVALID', `windows-open v${from.version}: of another layout`)
+  const { series, timeMs, offsetMs, value } = from.columns
+  const times = from.version === OPEN_OFFSETS ? offsetMs : timeMs
+  const same = series?.length === times?.length && series?.length === value?.length
+  const isKnown = from.version === OPEN_TIMES || from.version === OPEN_OFFSETS
+  const windows = from.version === OPEN_OFFSETS ? (from.meta as [number, number][]) : [[0, series?.length]]
+  const held = windows.reduce((sum, [, length]) => sum + length, 0)
+  if (!isKnown || !(series instanceof Uint32Array) || !same || held !== series.length)
+    throw new ForeshockError('FS_SNAPSHOT_INVALID', `${OPEN} v${from.version}: of another layout`)
   const rowOf = rowsIn(from, table)
   const rows = Int32Array.from({ length: rowsOf(from) }, (_, at) => rowOf(at))
-  log.length = 0
-  log.reserve(series.length)
-  for (let i = 0; i < series.length; i++) {
-    const row = rows[series[i]] ?? -1
-    if (row < 0) continue
-    log.series[log.length] = row
-    log.timeMs[log.length] = timeMs[i]
-    log.value[log.length] = value[i]
-    log.length++
+  log.clear()
+  let i = 0
+  for (const [startMs, length] of windows) {
+    for (const end = i + length; i < end; i++) {
+      const row = rows[series[i]] ?? -1
+      if (row >= 0) log.add(row, startMs + times[i], value[i])
+    }
   }
 }

@@ -8,17 +8,10 @@ import type { Snapshot } from '../core/snapshot.ts'
 import type { Windowing } from '../core/stages.ts'
 import { DerivedSeries } from './derived.ts'
 import { FEATURES, FeatureExtractor } from './extract.ts'
-import {
-  DERIVED,
-  type EmitRange,
-  EXPIRED,
-  emitRows,
-  meanOf,
-  PANE_COLUMNS,
-  PaneGroups,
-  SEEN,
-} from './panes.ts'
-import { ReadyWindows, SampleLog } from './sample-log.ts'
+import { dropForgotten } from './forgotten.ts'
+import { PaneGroups } from './pane-groups.ts'
+import { DERIVED, type EmitRange, EXPIRED, emitRows, FORGOTTEN, meanOf, PANE_COLUMNS, SEEN } from './panes.ts'
+import { SampleLog, type WindowLog } from './sample-log.ts'
 import { closeUpTo, eventClock, passTime, sift } from './watermark.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
 import { cutSamples, openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
@@ -43,8 +36,9 @@ export class EventTimeWindows implements Windowing {
   readonly #table: SeriesTable
   readonly #rejects: Rejects
   readonly #panes = new ColumnStore(PANE_COLUMNS)
-  readonly #open = new SampleLog()
-  readonly #ready = new ReadyWindows()
+  readonly #open: SampleLog
+  /** Complete windows, in ascending order. */
+  #ready: WindowLog[] = []
   readonly #groups = new PaneGroups()
   readonly #clock = eventClock()
   readonly #progress: Progress = { nextMs: Number.NaN, emptyRun: 0, resumeMs: Number.NEGATIVE_INFINITY }
@@ -53,16 +47,18 @@ export class EventTimeWindows implements Windowing {
   readonly #batch: FeatureBatch
   readonly #spread: Float64Array
   readonly #lent: { readonly batch: FeatureBatch; last: boolean; windowEndMs: number }
+  /** The window that is given out now. */
+  #log: WindowLog | undefined
   /** Windows of `#ready` already given out. */
   #readyAt = 0
   #range: EmitRange | undefined
   #expired: number[] = []
-  /** Rows forgotten while samples of theirs wait: how much of the open log is theirs. */
-  readonly #forgottenOpen = new Map<number, number>()
-  readonly #forgottenReady = new Set<number>()
+  /** Rows forgotten while samples wait, and the round of the log up to which they are of the former series. */
+  readonly #forgotten = new Map<number, number>()
 
   constructor(options: WindowOptions, context: { readonly series: SeriesTable; readonly rejects: Rejects }) {
     this.settings = windowSettings(options)
+    this.#open = new SampleLog(this.settings.stepMs)
     this.#table = context.series
     this.#rejects = context.rejects
     this.#derived = new DerivedSeries(this.settings.expressions, context.series)
@@ -80,6 +76,7 @@ export class EventTimeWindows implements Windowing {
 
   add(batch: SampleBatch, arrivalMs: number): void {
     this.#pass(arrivalMs)
+    if (this.#forgotten.size > 0) this.#open.round++
     const lost = { late: 0, firstLate: 0, future: 0, firstFuture: 0, infinite: 0, firstInfinite: 0, full: 0 }
     sift(batch, arrivalMs, this.#open, this.#clock, this.settings, lost)
     const rejects = this.#rejects
@@ -115,16 +112,15 @@ export class EventTimeWindows implements Windowing {
     this.#lent.last = range.series >= range.end
     this.#lent.windowEndMs = range.windowEndMs
     this.#range = this.#lent.last ? undefined : range
+    if (this.#lent.last) this.#finishWindow()
     return this.#lent
   }
 
   finish(): void {
-    const { timeMs, length } = this.#open
-    let newest = Number.NEGATIVE_INFINITY
-    for (let i = 0; i < length; i++) if (timeMs[i] > newest) newest = timeMs[i]
-    if (length === 0) return
     const { stepMs } = this.settings
-    closeUpTo(this.#clock, (Math.floor(newest / stepMs) + 1) * stepMs, stepMs)
+    let newestMs = Number.NEGATIVE_INFINITY
+    for (const { startMs } of this.#open.windows()) newestMs = Math.max(newestMs, startMs)
+    if (this.#open.length > 0) closeUpTo(this.#clock, newestMs + stepMs, stepMs)
   }
 
   letGo(): void {
@@ -145,19 +141,20 @@ export class EventTimeWindows implements Windowing {
     this.#panes.clear(series)
     this.#extractor?.forget(series)
     this.#derived.forget(series)
-    if (this.#open.length > 0) this.#forgottenOpen.set(series, this.#open.length)
-    if (this.#readyAt < this.#ready.starts.length) this.#forgottenReady.add(series)
+    if (this.#open.length === 0 && this.#readyAt >= this.#ready.length) return
+    this.#ensure()
+    this.#forgotten.set(series, this.#open.round)
+    this.#panes.touch(series)
+    this.#panes.chunks[series >> CHUNK_SHIFT].flags[series & CHUNK_MASK] = FORGOTTEN
   }
 
   bytes(): number {
-    const parts = [this.#panes, this.#open, this.#ready, this.#groups, this.#derived, this.#extractor]
+    const parts = [this.#panes, this.#open, this.#groups, this.#derived, this.#extractor]
     return parts.reduce((sum, part) => sum + (part?.bytes() ?? 0), 0)
   }
 
   snapshot(): Snapshot[] {
-    this.#refuseHalfWay()
-    this.#dropForgotten()
-    const meta = windowsMeta(this.settings.stepMs, this.#clock, this.#progress)
+    const meta = this.#settle()
     return [
       this.#panes.snapshot('windows', 1, this.#table, meta),
       openSamples(this.#open, this.#table),
@@ -166,9 +163,7 @@ export class EventTimeWindows implements Windowing {
   }
 
   cut(cut: Cut): CutSnapshot[] {
-    this.#refuseHalfWay()
-    this.#dropForgotten()
-    const meta = windowsMeta(this.settings.stepMs, this.#clock, this.#progress)
+    const meta = this.#settle()
     return [
       this.#panes.cut(cut, 'windows', 1, this.#table, meta),
       cutSamples(cut, this.#open, this.#table),
@@ -176,9 +171,11 @@ export class EventTimeWindows implements Windowing {
     ]
   }
 
-  #refuseHalfWay(): void {
-    if (this.#range || this.#readyAt < this.#ready.starts.length)
+  #settle(): unknown {
+    if (this.#range || this.#readyAt < this.#ready.length)
       throw new ForeshockError('FS_ASSERTION', 'windows are snapshotted only when next() has nothing more')
+    this.#dropForgotten()
+    return windowsMeta(this.settings.stepMs, this.#clock, this.#progress)
   }
 
   restore(parts: readonly Snapshot[]): void {
@@ -191,7 +188,8 @@ export class EventTimeWindows implements Windowing {
     this.#extractor?.restore(parts, this.#table)
     this.#ensure()
     const derived: number[] = []
-    for (const [row] of this.#table.metas()) {
+    for (let row = 0; row < this.#table.capacity; row++) {
+      if (!this.#table.has(row)) continue
       const flags = this.#flagsOf(row)
       if (flags & EXPIRED) this.#expired.push(row)
       if (flags & DERIVED) derived.push(row)
@@ -213,12 +211,12 @@ export class EventTimeWindows implements Windowing {
   /** Finds the next window to complete and puts its samples in order; undefined when none is complete. */
   #begin(): EmitRange | undefined {
     const { gapWindowsMax } = this.settings
-    const ready = this.#ready
     const progress = this.#progress
     const { closedMs } = this.#clock
-    if (this.#readyAt >= ready.starts.length) this.#take(closedMs)
-    const waiting = this.#readyAt < ready.starts.length
-    const until = waiting ? ready.starts[this.#readyAt] : closedMs
+    if (this.#readyAt >= this.#ready.length) this.#take(closedMs)
+    const ready = this.#ready
+    const waiting = this.#readyAt < ready.length
+    const until = waiting ? ready[this.#readyAt].startMs : closedMs
     if (Number.isNaN(progress.nextMs)) {
       if (!waiting) return undefined
       progress.nextMs = until
@@ -226,35 +224,34 @@ export class EventTimeWindows implements Windowing {
     if (progress.nextMs < until) {
       if (progress.emptyRun < gapWindowsMax) {
         progress.emptyRun++
-        return this.#window(0, 0)
+        return this.#window(undefined)
       }
       progress.nextMs = until
       progress.resumeMs = until
     }
     if (!waiting) return undefined
     progress.emptyRun = 0
-    const at = this.#readyAt++
-    return this.#window(at === 0 ? 0 : ready.ends[at - 1], ready.ends[at])
+    return this.#window(ready[this.#readyAt++])
   }
 
   #take(closedMs: number): void {
     this.#readyAt = 0
-    this.#ready.starts = []
+    this.#ready = []
     this.#dropForgotten()
     if (this.#open.length === 0) return
     const { nextMs } = this.#progress
     // Nothing has closed since the last time.
     if (closedMs <= nextMs) return
-    this.#ready.take(this.#open, closedMs, this.settings.stepMs)
+    this.#ready = this.#open.take(closedMs)
   }
 
-  /** Groups samples [from, to) of the ready log and evaluates the expressions: the window is ready to emit. */
-  #window(from: number, to: number): EmitRange {
-    const log = this.#ready.log
-    const end = this.#forgottenReady.size > 0 ? without(log, from, to, this.#forgottenReady) : to
+  /** Groups a window's samples and evaluates the expressions: it is ready to emit. */
+  #window(log: WindowLog | undefined): EmitRange {
     this.#ensure()
-    if (!this.#derived.empty) this.#register(from, end)
-    this.#groups.group(log, from, end, this.#table.capacity)
+    if (log && this.#forgotten.size > 0) dropForgotten(log, this.#panes.chunks, this.#forgotten)
+    if (!this.#derived.empty) this.#register(log)
+    this.#log = log
+    this.#groups.begin(log, this.#table.capacity)
     if (!this.#derived.empty) this.#evaluate()
     const { stepMs, retentionMs } = this.settings
     const progress = this.#progress
@@ -264,25 +261,33 @@ export class EventTimeWindows implements Windowing {
     return this.#range
   }
 
-  #register(from: number, to: number): void {
-    const { series } = this.#ready.log
-    for (let i = from; i < to; i++) {
-      const row = series[i]
-      const flags = this.#flagsOf(row)
-      if ((flags & SEEN) === 0 && this.#table.has(row)) this.#derived.register(row)
+  #finishWindow(): void {
+    this.#groups.clear()
+    if (this.#log) this.#open.recycle(this.#log)
+    this.#log = undefined
+  }
+
+  #register(log: WindowLog | undefined): void {
+    for (const { series, length } of log?.chunks ?? []) {
+      for (let i = 0; i < length; i++) {
+        const row = series[i]
+        if ((this.#flagsOf(row) & SEEN) === 0 && this.#table.has(row)) this.#derived.register(row)
+      }
     }
   }
 
   #evaluate(): void {
     const groups = this.#groups
     const capacity = this.#table.capacity
+    groups.whole()
     this.#derived.evaluate(
       row => (row < capacity ? meanOf(groups, row) : Number.NaN),
       row => {
         this.#ensure()
+        const kept = this.#flagsOf(row) & FORGOTTEN
         this.#panes.clear(row)
         this.#panes.touch(row)
-        this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] = SEEN | DERIVED
+        this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] = SEEN | DERIVED | kept
       },
     )
     groups.extend(capacity, this.#table.capacity)
@@ -293,34 +298,17 @@ export class EventTimeWindows implements Windowing {
     this.#extractor?.ensure(this.#table.capacity)
   }
 
-  /** Takes samples out of the open log whose series was forgotten after they came. */
+  /** Takes samples out of the open log whose series was forgotten after they came; nothing else waits. */
   #dropForgotten(): void {
-    this.#forgottenReady.clear()
-    if (this.#forgottenOpen.size === 0) return
-    this.#open.touch()
-    const { series, timeMs, value, length } = this.#open
-    let kept = 0
-    for (let i = 0; i < length; i++) {
-      if (i < (this.#forgottenOpen.get(series[i]) ?? 0)) continue
-      series[kept] = series[i]
-      timeMs[kept] = timeMs[i]
-      value[kept] = value[i]
-      kept++
+    if (this.#forgotten.size === 0) return
+    for (const log of [...this.#open.windows()]) {
+      const dropped = dropForgotten(log, this.#panes.chunks, this.#forgotten)
+      this.#open.dropped(log, dropped)
     }
-    this.#open.length = kept
-    this.#forgottenOpen.clear()
+    for (const row of this.#forgotten.keys()) {
+      this.#panes.touch(row)
+      this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] &= ~FORGOTTEN
+    }
+    this.#forgotten.clear()
   }
-}
-
-/** Moves the samples of [from, to) whose series is not in `dropped` together; returns their end. */
-function without(log: SampleLog, from: number, to: number, dropped: ReadonlySet<number>): number {
-  let kept = from
-  for (let i = from; i < to; i++) {
-    if (dropped.has(log.series[i])) continue
-    log.series[kept] = log.series[i]
-    log.timeMs[kept] = log.timeMs[i]
-    log.value[kept] = log.value[i]
-    kept++
-  }
-  return kept
 }

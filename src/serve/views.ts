@@ -96,19 +96,6 @@ export function scoresView(
   }
 }
 
-/** How long a count of series by tenant is told again, ms: it walks every series. */
-const COUNTED_KEPT_MS = 2000
-const counted = new WeakMap<object, { readonly atMs: number; readonly series: ReadonlyMap<string, number> }>()
-
-function seriesOfTenant({ series, clock }: Pick<ServeDeps, 'series' | 'clock'>, tenant: string): number {
-  const known = counted.get(series)
-  if (known && Math.abs(clock() - known.atMs) <= COUNTED_KEPT_MS) return known.series.get(tenant) ?? 0
-  const counts = new Map<string, number>()
-  for (const [, meta] of series.metas()) counts.set(meta.tenant, (counts.get(meta.tenant) ?? 0) + 1)
-  counted.set(series, { atMs: clock(), series: counts })
-  return counts.get(tenant) ?? 0
-}
-
 const sumOf = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0)
 
 /** The health strip: is data arriving, is it understood, how far has it been judged. */
@@ -121,7 +108,7 @@ export function statusView(deps: ServeDeps, version: string, tenant: string | un
     ready,
     why: [...why],
     stepMs: deps.history.stepMs,
-    series: tenant === undefined ? deps.series.size : seriesOfTenant(deps, tenant),
+    series: tenant === undefined ? deps.series.size : deps.series.heldBy(tenant),
     seriesLimit: deps.series.limit,
     watermark: isoTime(deps.history.newestEndMs),
     // What is refused is not kept by tenant.

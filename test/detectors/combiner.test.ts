@@ -3,7 +3,7 @@
 // a restart with it switched on or off goes on, young rings have no views, and without a model profiles speak.
 import { describe, expect, it } from 'vitest'
 import { type FeatureBatch, featureBatch, scoreBatch } from '../../src/core/batch.ts'
-import { SeriesTable } from '../../src/core/series.ts'
+import { type SeriesRows, SeriesTable } from '../../src/core/series.ts'
 import { COMBINER_FOLDER, Combiner } from '../../src/detectors/combiner.ts'
 import { COMBINER_VIEWS, VIEWS_WIDTH } from '../../src/detectors/combiner-views.ts'
 import { Ensemble } from '../../src/detectors/ensemble.ts'
@@ -21,7 +21,7 @@ const onFailure = (error: Error) => {
 }
 
 const weighed = (
-  context: { series: SeriesTable; stepMs: number },
+  context: { series: SeriesRows; stepMs: number },
   profile: Profile,
   rules: ProfileRule[] = [],
   combiner = new Combiner(context, { folder: COMBINER_FOLDER, onFailure }),

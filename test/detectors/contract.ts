@@ -40,6 +40,11 @@ export function testSeries(name: string, kind: MetricKind = 'other', unit = ''):
   return { key: name, tenant: 'default', metric: name, labels: {}, entity: 'test', unit, kind, bad }
 }
 
+/** What a detector is told, with a table that series can still join. */
+interface World extends DetectorContext {
+  readonly series: SeriesTable
+}
+
 /** Values per window and series name; a series that is not in a window has no row in it. */
 type Windows = ReadonlyMap<string, number>[]
 
@@ -130,7 +135,7 @@ const ONES = new Float32Array(16).fill(1)
 /** Scores, then learns, each window; returns one line per row with every output. */
 async function drive(
   detector: Detector,
-  context: DetectorContext,
+  context: World,
   windows: Windows,
   from = 0,
   visit: Visit = (d, batch, out) => d.score(batch, out),
@@ -171,7 +176,7 @@ export function detectorContract(
 ): void {
   const stepMs = settings.stepMs ?? 1_800_000
   const together = settings.together ?? false
-  const context = (): DetectorContext => ({ series: new SeriesTable(64), stepMs })
+  const context = (): World => ({ series: new SeriesTable(64), stepMs })
   const count = settings.windows ?? Math.max(240, 3 * factory(context()).warmUpWindows)
   const windows = windowsOf(count)
   const fresh = () => {

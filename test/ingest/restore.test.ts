@@ -16,7 +16,7 @@ function saved(parts: Snapshot[]): Snapshot[] {
 
 function restored(from: Bench): Bench {
   const series = new SeriesTable()
-  series.restore(JSON.parse(JSON.stringify(from.series.snapshot())))
+  series.restore(saved([from.series.snapshot()])[0])
   const bench = new Bench({}, series)
   bench.intake.restore(saved(from.intake.snapshot()))
   return bench

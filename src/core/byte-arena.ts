@@ -1,0 +1,198 @@
+import { ForeshockError } from './errors.ts'
+import type { ColumnData } from './snapshot.ts'
+
+/** Blocks begin at multiples of four bytes: a free one holds the address of the next. */
+const UNIT = 4
+const CHUNK_SHIFT = 18
+/** Units in a chunk of 1 MiB. */
+const CHUNK_UNITS = 1 << CHUNK_SHIFT
+const MASK = CHUNK_UNITS - 1
+/** Up to here every size has free blocks of its own, in units; beyond only powers of two do. */
+const EXACT_UNITS = 512
+const EXACT_BITS = 9
+const CLASSES = EXACT_UNITS + (CHUNK_SHIFT - EXACT_BITS) + 1
+const WORDS = Math.ceil(CLASSES / 32)
+/** Addresses stay below 2^31: the upper half of 32 bits is the holder's to mark with. */
+const CHUNKS_MAX = 2 ** 31 / CHUNK_UNITS
+const EMPTY = Buffer.alloc(0)
+/** Bytes of the first chunk at first, and its growth: most arenas stay small. */
+const FIRST_BYTES = 1024
+const GROWTH = 1.25
+
+export interface SavedArena {
+  readonly next: number
+  readonly heads: readonly (readonly [sizeClass: number, address: number])[]
+  /** Bytes of each chunk. */
+  readonly chunks: readonly number[]
+  readonly spare: readonly number[]
+}
+
+/**
+ * Many short byte strings in chunks of 1 MiB. What is given back is used again: by strings of the same size first, then a
+ * larger block is split. A string longer than a chunk has one of its own. The length of a string is its holder's to know.
+ */
+export class ByteArena {
+  readonly #chunks: Buffer[] = [EMPTY]
+  /** First free block by class of size, 0 without. */
+  readonly #heads = new Uint32Array(CLASSES)
+  /** A bit for each class that has a free block. */
+  readonly #some = new Uint32Array(WORDS)
+  /** Numbers of chunks without content. */
+  readonly #spare: number[] = []
+  /** The first unit of the chunk in use that was never given out; 0 is nobody's address. */
+  #next = 1
+
+  /** The chunk that an address lies in, to read from. */
+  chunk(address: number): Buffer {
+    return this.#chunks[address >>> CHUNK_SHIFT]
+  }
+
+  /** Where in its chunk. */
+  offset(address: number): number {
+    return (address & MASK) * UNIT
+  }
+
+  /** Keeps the first `length` bytes; returns their address. */
+  put(bytes: Uint8Array, length: number): number {
+    const units = rounded(Math.max(1, Math.ceil(length / UNIT)))
+    const address = this.#reuse(units) || this.#extend(units)
+    const chunk = this.chunk(address)
+    const from = this.offset(address)
+    for (let i = 0; i < length; i++) chunk[from + i] = bytes[i]
+    return address
+  }
+
+  /** Gives back what `put` gave for a string of this length. */
+  free(address: number, length: number): void {
+    const units = rounded(Math.max(1, Math.ceil(length / UNIT)))
+    if (units <= CHUNK_UNITS) {
+      this.#release(address, units)
+      return
+    }
+    this.#chunks[address >>> CHUNK_SHIFT] = EMPTY
+    this.#spare.push(address >>> CHUNK_SHIFT)
+  }
+
+  bytes(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + chunk.byteLength, this.#heads.byteLength)
+  }
+
+  /** Plain copies of the chunks, a column each under `name`, and what is needed to go on with them. */
+  snapshot(name: string, columns: Record<string, ColumnData>): SavedArena {
+    const heads: [number, number][] = []
+    for (const [sizeClass, address] of this.#heads.entries())
+      if (address > 0) heads.push([sizeClass, address])
+    for (const [i, chunk] of this.#chunks.entries()) columns[`${name}.${i}`] = Uint8Array.from(chunk)
+    const chunks = this.#chunks.map(chunk => chunk.length)
+    return { next: this.#next, heads, chunks, spare: [...this.#spare] }
+  }
+
+  /** Fills an empty arena. Throws FS_SNAPSHOT_INVALID when a chunk is missing. */
+  restore(name: string, columns: Readonly<Record<string, ColumnData>>, from: SavedArena): void {
+    for (const [i, length] of from.chunks.entries()) {
+      const column = columns[`${name}.${i}`]
+      if (!(column instanceof Uint8Array) || column.length !== length)
+        throw new ForeshockError('FS_SNAPSHOT_INVALID', `${name}: chunk ${i} is missing or of another length`)
+      this.#chunks[i] = Buffer.alloc(length)
+      this.#chunks[i].set(column)
+    }
+    this.#next = from.next
+    this.#spare.push(...from.spare)
+    for (const [sizeClass, address] of from.heads) {
+      this.#heads[sizeClass] = address
+      this.#mark(sizeClass)
+    }
+  }
+
+  #reuse(units: number): number {
+    if (units > CHUNK_UNITS) return 0
+    const wanted = classOf(units)
+    const found = this.#heads[wanted] > 0 ? wanted : this.#larger(wanted)
+    if (found < 0) return 0
+    const address = this.#heads[found]
+    const next = this.chunk(address).readUInt32LE(this.offset(address))
+    this.#heads[found] = next
+    if (next === 0) this.#some[found >>> 5] &= ~(1 << (found & 31))
+    const rest = unitsOf(found) - units
+    if (rest > 0) this.#release(address + units, rest)
+    return address
+  }
+
+  /** The smallest class above with a free block, or −1. */
+  #larger(sizeClass: number): number {
+    for (let word = sizeClass >>> 5; word < WORDS; word++) {
+      let bits = this.#some[word]
+      // Of the first word only what lies above the class.
+      if (word === sizeClass >>> 5) bits &= (-2 << (sizeClass & 31)) >>> 0
+      if (bits !== 0) return word * 32 + (31 - Math.clz32(bits & -bits))
+    }
+    return -1
+  }
+
+  /** Takes units that were never given out. */
+  #extend(units: number): number {
+    if (units > CHUNK_UNITS) return this.#newChunk(units * UNIT)
+    const within = this.#next & MASK
+    if (within === 0 || within + units > CHUNK_UNITS) {
+      if (within > 0) {
+        this.#fit(CHUNK_UNITS)
+        this.#release(this.#next, CHUNK_UNITS - within)
+      }
+      this.#next = this.#newChunk(CHUNK_UNITS * UNIT)
+    } else this.#fit(within + units)
+    const address = this.#next
+    this.#next += units
+    return address
+  }
+
+  /** A chunk that holds nothing yet; its first address. */
+  #newChunk(bytes: number): number {
+    const at = this.#spare.pop() ?? Math.max(1, this.#chunks.length)
+    if (at >= CHUNKS_MAX) throw new ForeshockError('FS_ASSERTION', 'an arena has 8192 chunks at most')
+    this.#chunks[at] = Buffer.alloc(bytes)
+    return at * CHUNK_UNITS
+  }
+
+  /** Makes the chunk in use long enough: only the first one is not whole from the start, and grows. */
+  #fit(units: number): void {
+    if (this.#next >= CHUNK_UNITS) return
+    const held = this.#chunks[0]
+    if (held.length >= units * UNIT) return
+    const length = Math.max(FIRST_BYTES, UNIT * Math.ceil((GROWTH * held.length) / UNIT), units * UNIT)
+    this.#chunks[0] = Buffer.alloc(Math.min(CHUNK_UNITS * UNIT, length))
+    this.#chunks[0].set(held)
+  }
+
+  /** Puts units into the free blocks, in as few pieces as their classes allow. */
+  #release(address: number, units: number): void {
+    let at = address
+    for (let rest = units; rest > 0; ) {
+      const piece = rest <= EXACT_UNITS ? rest : 1 << (31 - Math.clz32(rest))
+      const sizeClass = classOf(piece)
+      this.chunk(at).writeUInt32LE(this.#heads[sizeClass], this.offset(at))
+      this.#heads[sizeClass] = at
+      this.#mark(sizeClass)
+      at += piece
+      rest -= piece
+    }
+  }
+
+  #mark(sizeClass: number): void {
+    this.#some[sizeClass >>> 5] |= 1 << (sizeClass & 31)
+  }
+}
+
+/** Units that a block of at least so many has. */
+function rounded(units: number): number {
+  if (units <= EXACT_UNITS) return units
+  if (units > CHUNK_UNITS) return Math.ceil(units / CHUNK_UNITS) * CHUNK_UNITS
+  return 1 << (32 - Math.clz32(units - 1))
+}
+
+function classOf(units: number): number {
+  return units <= EXACT_UNITS ? units : EXACT_UNITS + (31 - Math.clz32(units)) - EXACT_BITS
+}
+
+function unitsOf(sizeClass: number): number {
+  return sizeClass <= EXACT_UNITS ? sizeClass : 1 << (sizeClass - EXACT_UNITS + EXACT_BITS)
+}

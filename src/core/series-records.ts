@@ -1,0 +1,138 @@
+import { ByteArena, type SavedArena } from './byte-arena.ts'
+import { PackedBytes, PackedReader } from './packed-text.ts'
+import type { SeriesMeta } from './series.ts'
+import { OWN_ENTITY, type SavedShapes, SeriesShapes } from './series-shapes.ts'
+import type { ColumnData } from './snapshot.ts'
+import { type SavedDictionary, TextDictionary } from './text-dictionary.ts'
+
+/** Texts of so few characters are no longer than their number would be. */
+const TINY_TEXT = 2
+/** Stands before a text that is kept in the record itself; numbers of the dictionary are told one higher. */
+const HERE = 0
+
+export interface SavedRecords {
+  readonly shapes: SavedShapes
+  readonly texts: SavedDictionary
+  readonly records: SavedArena
+}
+
+/**
+ * What is known of series, in some thirty bytes each outside of the JavaScript heap: the number of the shape, then the
+ * metric, the entity where no label names it, and the values of the labels, each as a number of the dictionary or, the
+ * first time that it comes, as it is.
+ */
+export class SeriesRecords {
+  readonly #shapes = new SeriesShapes()
+  readonly #texts = new TextDictionary()
+  readonly #arena = new ByteArena()
+  readonly #packed = new PackedBytes()
+  readonly #reader = new PackedReader()
+
+  /** Keeps a series; returns its address. `series`: how many there are, about. */
+  put(meta: SeriesMeta, series: number): number {
+    const packed = this.#packed
+    packed.length = 0
+    const number = this.#shapes.take(meta)
+    const { names, entityAt, hasOwnKey } = this.#shapes.at(number)
+    packed.number(number)
+    this.#put(meta.metric, series)
+    if (entityAt === OWN_ENTITY) this.#put(meta.entity, series)
+    for (let i = 0; i < names.length; i++) this.#put(meta.labels[names[i]], series)
+    if (hasOwnKey) packed.text(meta.key)
+    return this.#arena.put(packed.bytes, packed.length)
+  }
+
+  free(address: number): void {
+    const reader = this.#reader
+    const from = this.#seek(address)
+    const number = reader.number()
+    const { names, entityAt, hasOwnKey } = this.#shapes.at(number)
+    const texts = names.length + (entityAt === OWN_ENTITY ? 2 : 1)
+    for (let i = 0; i < texts; i++) {
+      const text = reader.number()
+      if (text === HERE) reader.skipText()
+      else this.#texts.release(text - 1)
+    }
+    if (hasOwnKey) reader.skipText()
+    this.#arena.free(address, reader.at - from)
+    this.#shapes.release(number)
+  }
+
+  read(address: number): SeriesMeta {
+    this.#seek(address)
+    const number = this.#reader.number()
+    const { tenant, unit, kind, bad, names, entityAt, hasOwnKey } = this.#shapes.at(number)
+    const metric = this.#text()
+    const own = entityAt === OWN_ENTITY ? this.#text() : ''
+    const values: string[] = []
+    for (let i = 0; i < names.length; i++) values.push(this.#text())
+    const entity = entityAt === OWN_ENTITY ? own : values[entityAt]
+    const key = hasOwnKey ? this.#reader.text() : this.#shapes.key(number, metric, values)
+    return { key, tenant, metric, labels: labelsOf(names, values), entity, unit, kind, bad }
+  }
+
+  key(address: number): string {
+    this.#seek(address)
+    const number = this.#reader.number()
+    const { names, entityAt, hasOwnKey } = this.#shapes.at(number)
+    const metric = this.#text()
+    if (entityAt === OWN_ENTITY) this.#skip()
+    const values: string[] = []
+    for (let i = 0; i < names.length; i++) values.push(this.#text())
+    return hasOwnKey ? this.#reader.text() : this.#shapes.key(number, metric, values)
+  }
+
+  tenant(address: number): string {
+    this.#seek(address)
+    return this.#shapes.at(this.#reader.number()).tenant
+  }
+
+  bytes(): number {
+    return this.#texts.bytes() + this.#arena.bytes()
+  }
+
+  snapshot(columns: Record<string, ColumnData>): SavedRecords {
+    const records = this.#arena.snapshot('records', columns)
+    return { shapes: this.#shapes.snapshot(), texts: this.#texts.snapshot(columns), records }
+  }
+
+  /** Fills an empty one. Throws FS_SNAPSHOT_INVALID on another layout. */
+  restore(columns: Readonly<Record<string, ColumnData>>, from: SavedRecords): void {
+    this.#arena.restore('records', columns, from.records)
+    this.#texts.restore(columns, from.texts)
+    this.#shapes.restore(from.shapes)
+  }
+
+  #seek(address: number): number {
+    const from = this.#arena.offset(address)
+    this.#reader.seek(this.#arena.chunk(address), from)
+    return from
+  }
+
+  #put(text: string, series: number): void {
+    const texts = this.#texts
+    if (text.length > TINY_TEXT && (texts.find(text) >= 0 || texts.wanted(text, series)))
+      this.#packed.number(texts.take(text) + 1)
+    else {
+      this.#packed.number(HERE)
+      this.#packed.text(text)
+    }
+  }
+
+  #text(): string {
+    const number = this.#reader.number()
+    return number === HERE ? this.#reader.text() : this.#texts.text(number - 1)
+  }
+
+  #skip(): void {
+    if (this.#reader.number() === HERE) this.#reader.skipText()
+  }
+}
+
+function labelsOf(names: readonly string[], values: readonly string[]): Record<string, string> {
+  // Plain assignment would not make a label of this name.
+  if (names.includes('__proto__')) return Object.fromEntries(names.map((name, i) => [name, values[i]]))
+  const labels: Record<string, string> = {}
+  for (let i = 0; i < names.length; i++) labels[names[i]] = values[i]
+  return labels
+}

@@ -1,0 +1,50 @@
+/** Numbers in a chunk; a power of two. */
+const CHUNK_SHIFT = 16
+const CHUNK_LENGTH = 1 << CHUNK_SHIFT
+const MASK = CHUNK_LENGTH - 1
+/** Numbers there is room for at first: most tables stay small. */
+const FIRST_LENGTH = 64
+
+/** Numbers by row, in chunks: it grows without copying, but for the first chunk while that is small. */
+export class U32Column {
+  readonly #chunks: Uint32Array[] = []
+
+  /** Makes room for rows below `length`; new ones are 0. */
+  ensure(length: number): void {
+    const chunks = this.#chunks
+    const first = chunks.length === 0 ? 0 : chunks[0].length
+    if (first < CHUNK_LENGTH && length > first) {
+      const longer = new Uint32Array(Math.min(CHUNK_LENGTH, Math.max(FIRST_LENGTH, 2 * first, length)))
+      if (first > 0) longer.set(chunks[0])
+      chunks[0] = longer
+    }
+    while (chunks.length << CHUNK_SHIFT < length) chunks.push(new Uint32Array(CHUNK_LENGTH))
+  }
+
+  at(row: number): number {
+    return this.#chunks[row >>> CHUNK_SHIFT][row & MASK]
+  }
+
+  set(row: number, value: number): void {
+    this.#chunks[row >>> CHUNK_SHIFT][row & MASK] = value
+  }
+
+  /** A copy of the first `length` numbers; 0 where there is no room yet. */
+  slice(length: number): Uint32Array {
+    const out = new Uint32Array(length)
+    for (let from = 0, c = 0; from < length && c < this.#chunks.length; from += CHUNK_LENGTH, c++)
+      out.set(this.#chunks[c].subarray(0, length - from), from)
+    return out
+  }
+
+  /** Replaces the content. */
+  load(from: Uint32Array): void {
+    this.ensure(from.length)
+    for (let at = 0, c = 0; at < from.length; at += CHUNK_LENGTH, c++)
+      this.#chunks[c].set(from.subarray(at, at + CHUNK_LENGTH))
+  }
+
+  bytes(): number {
+    return this.#chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
+  }
+}
