@@ -148,7 +148,13 @@ export class KernelBodies {
           c.tally.samples++
       } else {
         const { i32 } = memory
-        this.#series(c, version, plain, (i32[SERIES_AT >> 2] >>> 0) - from, (i32[SERIES_END >> 2] >>> 0) - from)
+        this.#series(
+          c,
+          version,
+          plain,
+          (i32[SERIES_AT >> 2] >>> 0) - from,
+          (i32[SERIES_END >> 2] >>> 0) - from,
+        )
       }
     }
     c.tally.samples += memory.i32[TAKEN >> 2]
