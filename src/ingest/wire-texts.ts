@@ -1,58 +1,43 @@
-import { WIRE_MASK, WIRE_SHIFT } from '../kernels/assembly/_wire-layout.ts'
+/** Wires of one map: a map holds 2^24 entries at the most. */
+const SHIFT = 20
+/** About what an entry costs beside its units: its place in the map, the header of the text. */
+const ENTRY_BYTES = 64
 
-/** Texts of the few wires that have one of their own: a chunk of 4,096 without any costs nothing. */
+/** Texts of the few wires that have one of their own. */
 export class WireTexts {
-  readonly #chunks: (string | undefined)[][] = []
-  readonly #counts: number[] = []
+  readonly #maps: Map<number, string>[] = []
   /** UTF-16 units held. */
   #units = 0
+  #size = 0
 
   of(wire: number): string | undefined {
-    return this.#chunks[wire >>> WIRE_SHIFT]?.[wire & WIRE_MASK]
+    return this.#maps[wire >>> SHIFT]?.get(wire)
   }
 
   set(wire: number, text: string): void {
-    const index = wire >>> WIRE_SHIFT
-    while (this.#chunks.length <= index) {
-      this.#chunks.push([])
-      this.#counts.push(0)
-    }
-    const chunk = this.#chunks[index]
-    const slot = wire & WIRE_MASK
-    while (chunk.length <= slot) chunk.push(undefined)
-    const held = chunk[slot]
-    if (held === undefined) this.#counts[index]++
-    else this.#units -= held.length
-    chunk[slot] = text
+    this.delete(wire)
+    while (this.#maps.length <= wire >>> SHIFT) this.#maps.push(new Map())
+    this.#maps[wire >>> SHIFT].set(wire, text)
     this.#units += text.length
+    this.#size++
   }
 
   delete(wire: number): void {
-    const index = wire >>> WIRE_SHIFT
-    const chunk = this.#chunks[index]
-    const held = chunk?.[wire & WIRE_MASK]
-    if (chunk === undefined || held === undefined) return
+    const held = this.of(wire)
+    if (held === undefined) return
+    this.#maps[wire >>> SHIFT].delete(wire)
     this.#units -= held.length
-    chunk[wire & WIRE_MASK] = undefined
-    if (--this.#counts[index] === 0) this.#chunks[index] = []
+    this.#size--
   }
 
   /** In the order of wires. */
   *entries(): IterableIterator<[wire: number, text: string]> {
-    for (let index = 0; index < this.#chunks.length; index++) {
-      const chunk = this.#chunks[index]
-      for (let slot = 0; slot < chunk.length; slot++) {
-        const text = chunk[slot]
-        if (text !== undefined) yield [index * (WIRE_MASK + 1) + slot, text]
-      }
+    for (const map of this.#maps) {
+      for (const wire of Uint32Array.from(map.keys()).sort()) yield [wire, map.get(wire) as string]
     }
   }
 
-  /** About: one byte a unit, a header each, a reference in each place of a chunk. */
   bytes(): number {
-    let sum = this.#units
-    for (let index = 0; index < this.#chunks.length; index++)
-      sum += this.#chunks[index].length * 8 + this.#counts[index] * 24
-    return sum
+    return this.#units + this.#size * ENTRY_BYTES
   }
 }

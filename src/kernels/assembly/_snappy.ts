@@ -1,5 +1,16 @@
 // Snappy blocks, decompressed (google/snappy format_description.txt); the twin is math/snappy.ts, and what is malformed is -1 in both.
-// Copies run 16 bytes at a time where there is room: up to 15 bytes past what is written may change, and 15 past the input are read.
+// Copies are four steps of 16 bytes, however long they are, so that no branch depends on their length: up to 63 bytes past the output may
+// change, and 63 past the input are read.
+
+/** No step reads what a later one writes, as long as `from` lies 16 bytes before `to` or behind it. */
+// @ts-ignore: decorator
+@inline
+function copy64(to: u32, from: u32): void {
+  v128.store(to, v128.load(from))
+  v128.store(to, v128.load(from, 16), 16)
+  v128.store(to, v128.load(from, 32), 32)
+  v128.store(to, v128.load(from, 48), 48)
+}
 
 /** The elements [at, to) into `out`; `length` when that is what they make, else -1. */
 export function snappyElements(from: u32, to: u32, base: u32, length: u32): i32 {
@@ -11,8 +22,8 @@ export function snappyElements(from: u32, to: u32, base: u32, length: u32): i32 
     const type = tag & 3
     if (type == 0) {
       let size = (tag >> 2) + 1
-      if (size <= 16 && size <= to - at && size <= end - out) {
-        v128.store(out, v128.load(at))
+      if (size <= 60 && size <= to - at && size <= end - out) {
+        copy64(out, at)
         at += size
         out += size
         continue
@@ -53,9 +64,8 @@ export function snappyElements(from: u32, to: u32, base: u32, length: u32): i32 
     if (offset == 0 || offset > out - base || size > end - out) return -1
     let seen = out - offset
     const stop = out + size
-    if (offset >= 16) {
-      for (; out < stop; out += 16, seen += 16) v128.store(out, v128.load(seen))
-    } else if (offset >= 8) {
+    if (offset >= 16) copy64(out, seen)
+    else if (offset >= 8) {
       for (; out < stop; out += 8, seen += 8) store<u64>(out, load<u64>(seen))
     } else for (; out < stop; out++, seen++) store<u8>(out, load<u8>(seen))
     out = stop
