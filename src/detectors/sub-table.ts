@@ -1,3 +1,4 @@
+import type { RowTable } from '../core/columns.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesMeta, SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
@@ -5,12 +6,14 @@ import { grown } from './row-pool.ts'
 
 const ID = 'sub-table'
 const VERSION = 1
+/** In place of a row of the table, where an own row is free. */
+const NOWHERE = 0xffff_ffff
 
 /**
  * Some series of a table under dense rows of their own, so that what is kept of them takes no room for the others. A row
  * stays with its series until it is given back, and is taken again by the next.
  */
-export class SubTable implements SeriesRows {
+export class SubTable implements SeriesRows, RowTable {
   readonly id = ID
   readonly limit: number
   readonly #table: SeriesRows
@@ -91,6 +94,16 @@ export class SubTable implements SeriesRows {
 
   keys(): readonly string[] {
     return Array.from({ length: this.#length }, (_, row) => this.key(row))
+  }
+
+  seriesRows(): Uint32Array {
+    return Uint32Array.from({ length: this.#length }, (_, row) =>
+      this.has(row) ? this.seriesAt(row) : NOWHERE,
+    )
+  }
+
+  rowOfSeries(series: number): number {
+    return this.of(series)
   }
 
   *metas(): IterableIterator<[row: number, meta: SeriesMeta]> {

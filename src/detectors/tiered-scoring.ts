@@ -1,5 +1,6 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
@@ -244,14 +245,19 @@ export class TieredScoring implements Scoring {
   }
 
   snapshot(): Snapshot[] {
-    const { rows, rich, plain } = this.#parts
-    const meta = this.#suspects.saved()
-    return [
-      { id: ID, version: VERSION, keys: [], columns: {}, meta },
-      rows.snapshot(),
-      ...rich.snapshot(),
-      ...plain.snapshot().map(part => ({ ...part, id: `${PLAIN}${part.id}` })),
-    ]
+    const { rich, plain } = this.#parts
+    return [...this.#own(), ...rich.snapshot(), ...plain.snapshot().map(asPlain)]
+  }
+
+  cut(cut: Cut): CutSnapshot[] {
+    const { rich, plain } = this.#parts
+    return [...this.#own(), ...rich.cut(cut), ...plain.cut(cut).map(asPlain)]
+  }
+
+  /** Who is in which tier: the rich are few. */
+  #own(): Snapshot[] {
+    const tiers = { id: ID, version: VERSION, keys: [], columns: {}, meta: this.#suspects.saved() }
+    return [tiers, this.#parts.rows.snapshot()]
   }
 
   /** From a time without tiers: the series that came first are rich, as far as there is room; the others learn anew. */
@@ -264,16 +270,15 @@ export class TieredScoring implements Scoring {
       this.#suspects.restore(own.meta)
     }
     this.#placed = new Uint8Array(series.capacity)
-    for (const [row] of series.metas()) {
+    for (let row = 0; row < series.capacity; row++) {
+      if (!series.has(row)) continue
       if (own) this.#placed[row] = 1
       else this.#admit(row)
     }
     for (const [row] of rows.metas()) onRich?.(rows.seriesAt(row))
     rich.restore(parts)
     plain.restore(
-      parts
-        .filter(({ id }) => id.startsWith(PLAIN))
-        .map(part => ({ ...part, id: part.id.slice(PLAIN.length) })),
+      parts.filter(({ id }) => id.startsWith(PLAIN)).map(part => renamed(part, part.id.slice(PLAIN.length))),
     )
   }
 
@@ -281,5 +286,24 @@ export class TieredScoring implements Scoring {
     const { rows, rich, plain } = this.#parts
     const parts = this.#richPart.bytes() + this.#plainPart.bytes()
     return rows.bytes() + rich.bytes() + plain.bytes() + parts + this.#placed.byteLength
+  }
+}
+
+function asPlain<S extends CutSnapshot>(part: S): S {
+  return { ...part, id: `${PLAIN}${part.id}` }
+}
+
+/** The same part under another name; its keys are made only for whoever asks for them. */
+function renamed(part: Snapshot, id: string): Snapshot {
+  const { version, rows, columns, meta } = part
+  return {
+    id,
+    version,
+    ...(rows === undefined ? {} : { rows }),
+    columns,
+    meta,
+    get keys() {
+      return part.keys
+    },
   }
 }
