@@ -23,6 +23,8 @@ const NO_SLOT = -1
 const REFUSED = -2
 const VERSION = 1
 const ID = 'history'
+/** What is known of series without their windows. */
+const OUTLINE_ID = 'history-outline'
 
 /**
  * Rings of the last windows of each series: a slot of depth × FIELDS Float32 per series, contiguous, so that a
@@ -32,6 +34,8 @@ const ID = 'history'
 export class WindowHistory implements SeriesHistory {
   readonly depth: number
   readonly stepMs: number
+  /** Bytes that all series may take together. */
+  readonly budgetBytes: number
   readonly slotsMax: number
   readonly #table: SeriesTable
   readonly #slabs: Float32Array[] = []
@@ -39,6 +43,8 @@ export class WindowHistory implements SeriesHistory {
   #slots = new Int32Array(0)
   /** Number of the newest window written, per slot. */
   #newest: Float64Array
+  /** Number of the first window that belongs to who holds the slot. */
+  #first: Float64Array
   readonly #free: number[] = []
   #used = 0
   #window = Number.NaN
@@ -47,10 +53,11 @@ export class WindowHistory implements SeriesHistory {
   constructor(options: HistoryOptions, context: { readonly series: SeriesTable }) {
     this.depth = options.depth ?? HISTORY_DEFAULTS.depth
     this.stepMs = options.stepMs
-    const budget = options.budgetBytes ?? HISTORY_DEFAULTS.budgetBytes
-    this.slotsMax = Math.floor(budget / (this.depth * FIELDS * 4 + 8))
+    this.budgetBytes = options.budgetBytes ?? HISTORY_DEFAULTS.budgetBytes
+    this.slotsMax = Math.floor(this.budgetBytes / (this.depth * FIELDS * 4 + 8))
     this.#table = context.series
     this.#newest = new Float64Array(SLAB_SLOTS)
+    this.#first = new Float64Array(SLAB_SLOTS)
   }
 
   get newestEndMs(): number {
@@ -90,12 +97,25 @@ export class WindowHistory implements SeriesHistory {
       const base = (slot % SLAB_SLOTS) * FIELDS * depth
       if (newest[slot] < window - 1) blankSince(slab, base, depth, newest, slot, window)
       newest[slot] = window
-      const at = base + place * FIELDS
-      slab[at] = batch.observed[i]
-      slab[at + 1] = opinions.expected[i]
-      slab[at + 2] = opinions.lower[i]
-      slab[at + 3] = opinions.upper[i]
-      slab[at + 4] = opinions.surprise[i]
+      write(slab, base + place * FIELDS, batch, opinions, i)
+    }
+  }
+
+  /**
+   * Takes the rows of a window again that the series held when they were recorded; in any order, before anything new is
+   * recorded. Rows of series without a place, and of those that came to it later, change nothing.
+   */
+  refill(batch: FeatureBatch, opinions: OpinionBatch): void {
+    if (batch.length === 0) return
+    const window = Math.round(batch.windowEndMs[0] / this.stepMs)
+    const { depth } = this
+    const place = modulo(window, depth)
+    for (let i = 0; i < batch.length; i++) {
+      const slot = this.#slotOf(batch.series[i])
+      if (slot < 0 || window < this.#first[slot]) continue
+      if (window > this.#newest[slot] || window <= this.#newest[slot] - depth) continue
+      const at = ((slot % SLAB_SLOTS) * depth + place) * FIELDS
+      write(this.#slabs[Math.floor(slot / SLAB_SLOTS)], at, batch, opinions, i)
     }
   }
 
@@ -128,57 +148,108 @@ export class WindowHistory implements SeriesHistory {
 
   bytes(): number {
     const slab = SLAB_SLOTS * FIELDS * this.depth * 4
-    return this.#slabs.length * slab + this.#slots.byteLength + this.#newest.byteLength
+    const perSlot = this.#newest.byteLength + this.#first.byteLength
+    return this.#slabs.length * slab + this.#slots.byteLength + perSlot
   }
 
   snapshot(): Snapshot {
-    const keys: string[] = []
-    const slots: number[] = []
-    for (let series = 0; series < this.#slots.length; series++) {
-      const slot = this.#slots[series]
-      if (slot < 0 || !this.#table.has(series)) continue
-      keys.push(this.#table.meta(series).key)
-      slots.push(slot)
+    return this.#whole(this.#held())
+  }
+
+  /**
+   * A snapshot without the windows, for whoever can tell them again (`refill`). `toldFromMs`: end of the first window of a
+   * series that can be told again, Unix ms; the windows of series that hold older ones are in it all the same.
+   */
+  outline(toldFromMs: (series: number) => number): Snapshot[] {
+    const held = this.#held()
+    const { newest, first, keys } = this.#columnsOf(held)
+    const old: number[] = []
+    for (let i = 0; i < held.length; i++) {
+      const oldest = Math.max(first[i], newest[i] - this.depth + 1)
+      if (oldest * this.stepMs < toldFromMs(held[i])) old.push(held[i])
     }
-    const width = FIELDS * this.depth
-    const rings = new Float32Array(keys.length * width)
-    const newest = new Float64Array(keys.length)
-    for (const [i, slot] of slots.entries()) {
-      const from = (slot % SLAB_SLOTS) * width
-      rings.set(this.#slabs[Math.floor(slot / SLAB_SLOTS)].subarray(from, from + width), i * width)
-      newest[i] = this.#newest[slot]
-    }
-    const window = Number.isFinite(this.#window) ? this.#window : null
-    return {
-      id: ID,
-      version: VERSION,
-      keys,
-      columns: { rings, newest },
-      meta: { depth: this.depth, stepMs: this.stepMs, window },
+    const meta = this.#meta()
+    return [{ id: OUTLINE_ID, version: VERSION, keys, columns: { first, newest }, meta }, this.#whole(old)]
+  }
+
+  /** Takes its own parts back; another depth or step starts empty, since charts are no learned state. */
+  restore(parts: readonly Snapshot[]): void {
+    for (const id of [OUTLINE_ID, ID]) {
+      const from = parts.find(part => part.id === id)
+      if (!from) continue
+      const { newest, first, rings } = from.columns
+      const isReadable =
+        from.version === VERSION &&
+        newest?.length === from.keys.length &&
+        (id === ID ? rings instanceof Float32Array : first?.length === from.keys.length)
+      if (!isReadable)
+        throw new ForeshockError('FS_SNAPSHOT_INVALID', `${id} v${from.version}: of another layout`)
+      const meta = from.meta as { depth: number; stepMs: number; window: number | null }
+      if (meta.depth !== this.depth || meta.stepMs !== this.stepMs) continue
+      this.#window = meta.window ?? Number.NaN
+      this.#takePlaces(from)
+      if (rings instanceof Float32Array) this.#takeRings(from.keys, rings)
     }
   }
 
-  /** Takes its own part back; another depth or step starts empty, since charts are no learned state. */
-  restore(parts: readonly Snapshot[]): void {
-    const from = parts.find(part => part.id === ID)
-    if (!from) return
-    const { rings, newest } = from.columns
-    const width = FIELDS * this.depth
-    if (from.version !== VERSION || !(rings instanceof Float32Array) || newest?.length !== from.keys.length)
-      throw new ForeshockError('FS_SNAPSHOT_INVALID', `${ID} v${from.version}: of another layout`)
-    const meta = from.meta as { depth: number; stepMs: number; window: number | null }
-    if (meta.depth !== this.depth || meta.stepMs !== this.stepMs) return
-    this.#window = meta.window ?? Number.NaN
-    for (const [i, key] of from.keys.entries()) {
+  #takePlaces({ keys, columns: { newest, first } }: Snapshot): void {
+    for (const [i, key] of keys.entries()) {
       const series = this.#table.row(key)
-      if (series < 0) continue
+      if (series < 0 || this.#slotOf(series) >= 0) continue
       if (this.#slots.length <= series) this.#growSlots(series + 1)
-      const slot = this.#claim(series, newest[i])
+      // Without an outline nobody says since when: since the oldest window that there can be.
+      const slot = this.#claim(series, first ? first[i] : newest[i] - this.depth + 1)
+      if (slot >= 0) this.#newest[slot] = newest[i]
+    }
+  }
+
+  #takeRings(keys: readonly string[], rings: Float32Array): void {
+    const width = FIELDS * this.depth
+    for (const [i, key] of keys.entries()) {
+      const series = this.#table.row(key)
+      const slot = series < 0 ? NO_SLOT : this.#slotOf(series)
       if (slot < 0) continue
       const at = (slot % SLAB_SLOTS) * width
       this.#slabs[Math.floor(slot / SLAB_SLOTS)].set(rings.subarray(i * width, (i + 1) * width), at)
-      this.#newest[slot] = newest[i]
     }
+  }
+
+  #whole(held: readonly number[]): Snapshot {
+    const { newest, keys } = this.#columnsOf(held)
+    const width = FIELDS * this.depth
+    const rings = new Float32Array(held.length * width)
+    for (let i = 0; i < held.length; i++) {
+      const slot = this.#slots[held[i]]
+      const from = (slot % SLAB_SLOTS) * width
+      rings.set(this.#slabs[Math.floor(slot / SLAB_SLOTS)].subarray(from, from + width), i * width)
+    }
+    return { id: ID, version: VERSION, keys, columns: { rings, newest }, meta: this.#meta() }
+  }
+
+  /** Series that have a place, ascending. */
+  #held(): number[] {
+    const out: number[] = []
+    for (let series = 0; series < this.#slots.length; series++)
+      if (this.#slots[series] >= 0 && this.#table.has(series)) out.push(series)
+    return out
+  }
+
+  #columnsOf(held: readonly number[]): { keys: string[]; newest: Float64Array; first: Float64Array } {
+    const keys: string[] = []
+    const newest = new Float64Array(held.length)
+    const first = new Float64Array(held.length)
+    for (let i = 0; i < held.length; i++) {
+      const slot = this.#slots[held[i]]
+      keys.push(this.#table.meta(held[i]).key)
+      newest[i] = this.#newest[slot]
+      first[i] = this.#first[slot]
+    }
+    return { keys, newest, first }
+  }
+
+  #meta(): { depth: number; stepMs: number; window: number | null } {
+    const window = Number.isFinite(this.#window) ? this.#window : null
+    return { depth: this.depth, stepMs: this.stepMs, window }
   }
 
   #slotOf(series: number): number {
@@ -215,6 +286,7 @@ export class WindowHistory implements SeriesHistory {
     const base = (slot % SLAB_SLOTS) * width
     this.#slabs[Math.floor(slot / SLAB_SLOTS)].fill(Number.NaN, base, base + width)
     this.#newest[slot] = window
+    this.#first[slot] = window
     return slot
   }
 
@@ -222,9 +294,8 @@ export class WindowHistory implements SeriesHistory {
     this.#slabs.push(new Float32Array(SLAB_SLOTS * FIELDS * this.depth))
     const slots = this.#slabs.length * SLAB_SLOTS
     if (this.#newest.length >= slots) return
-    const newest = new Float64Array(slots * 2)
-    newest.set(this.#newest)
-    this.#newest = newest
+    this.#newest = longer(this.#newest, slots * 2)
+    this.#first = longer(this.#first, slots * 2)
   }
 
   #growSlots(series: number): void {
@@ -232,6 +303,21 @@ export class WindowHistory implements SeriesHistory {
     slots.set(this.#slots)
     this.#slots = slots
   }
+}
+
+function longer(column: Float64Array, length: number): Float64Array {
+  const out = new Float64Array(length)
+  out.set(column)
+  return out
+}
+
+/** Writes a row of a window to its place in a slab. */
+function write(slab: Float32Array, at: number, batch: FeatureBatch, opinions: OpinionBatch, i: number): void {
+  slab[at] = batch.observed[i]
+  slab[at + 1] = opinions.expected[i]
+  slab[at + 2] = opinions.lower[i]
+  slab[at + 3] = opinions.upper[i]
+  slab[at + 4] = opinions.surprise[i]
 }
 
 function modulo(window: number, depth: number): number {
