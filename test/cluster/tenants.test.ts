@@ -119,11 +119,17 @@ it('keeps two tenants with the same names apart, on every gateway', { timeout: 9
     }
   }
 
-  // One id for two releases.
-  for (const [i, tenant] of TENANTS.entries()) {
-    const change = { id: 'rel-1', time: Date.now(), entity: 'edge', kind: 'deploy', ref: `of-${tenant}` }
-    expect((await post(`${gateways[i]}/api/changes`, tenant, change)).status).toBe(201)
-  }
+  // One id for two releases, as a pipeline of deployments writes them to Kafka.
+  const { streams } = shared.engines()
+  const producer = await streams.producer()
+  await producer.send(
+    TOPICS.changes,
+    TENANTS.map(tenant => {
+      const change = { id: 'rel-1', time: Date.now(), entity: 'edge', kind: 'deploy', ref: `of-${tenant}` }
+      const value = Buffer.from(JSON.stringify(change))
+      return { key: 'edge', value, headers: { [HEADERS.tenant]: tenant }, timestampMs: Date.now() }
+    }),
+  )
   for (const tenant of TENANTS)
     await until(`${tenant} has its change`, async () => {
       const changes = await itemsOf<{ ref: string }>(`${gateways[0]}/api/changes`, tenant)
@@ -164,7 +170,10 @@ it('keeps two tenants with the same names apart, on every gateway', { timeout: 9
     const client = told.get(tenant) as SseClient
     const own = found.get(tenant) as Disruption
     await until('it is told', async () => client.events.some(one => one.id.startsWith(own.id)))
-    for (const { data } of client.events) if (data !== '') expect(JSON.parse(data).data.tenant).toBe(tenant)
+    for (const { data } of client.events) {
+      expect(data).toContain(`"tenant":"${tenant}"`)
+      for (const other of TENANTS) if (other !== tenant) expect(data).not.toContain(`"${other}"`)
+    }
     client.cut()
   }
   const events = shared.log.topic(TOPICS.disruptions).flat()
