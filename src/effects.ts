@@ -1,4 +1,4 @@
-import type { Change } from './core/change.ts'
+import { type Change, keyOfChange } from './core/change.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import { contentId } from './core/identity.ts'
 import type { DisruptionSink, Journal, Position, RecordEntry } from './core/ports.ts'
@@ -102,7 +102,7 @@ export class Effects {
 /** What an outcome puts into the record, each under the id that its content gives it. */
 export function linesOf({ anomalies, events, changes }: Results): Line[] {
   const lines: Line[] = changes.map(change => ({
-    id: change.id,
+    id: keyOfChange(change),
     timeMs: change.timeMs,
     entry: { type: 'change', change },
   }))

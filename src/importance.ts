@@ -1,5 +1,6 @@
 import type { Disruption } from './core/disruption.ts'
-import type { CallEdge } from './core/topology.ts'
+import { entityKey } from './core/entity-key.ts'
+import type { TenantEntity } from './core/stages.ts'
 
 /** An entity that others do not call but that calls others: users meet it first. */
 const FRONT_DOOR = 0.5
@@ -7,19 +8,23 @@ const FRONT_DOOR = 0.5
 const DISRUPTED = 1
 const SUSPECTED = 0.5
 
-/** How much entities matter, 0..1: what is in trouble, its suspects, and the front doors of the call graph. */
+/**
+ * How much entities matter, 0..1, by `entityKey`: what is in trouble, its suspects, and the front doors of its tenant's call
+ * graph.
+ */
 export function importanceOf(
   board: readonly Disruption[],
-  edges: readonly CallEdge[],
+  frontDoors: readonly TenantEntity[],
 ): ReadonlyMap<string, number> {
   const importance = new Map<string, number>()
-  const raise = (entity: string, to: number) =>
-    importance.set(entity, Math.max(importance.get(entity) ?? 0, to))
-  const called = new Set(edges.map(edge => edge.target))
-  for (const { source } of edges) if (!called.has(source)) raise(source, FRONT_DOOR)
-  for (const disruption of board) {
-    raise(disruption.entity, DISRUPTED)
-    for (const { entity } of disruption.suspects) raise(entity, SUSPECTED)
+  const raise = (tenant: string, entity: string, to: number) => {
+    const key = entityKey(tenant, entity)
+    importance.set(key, Math.max(importance.get(key) ?? 0, to))
+  }
+  for (const { tenant, entity } of frontDoors) raise(tenant, entity, FRONT_DOOR)
+  for (const { tenant, entity, suspects } of board) {
+    raise(tenant, entity, DISRUPTED)
+    for (const suspect of suspects) raise(tenant, suspect.entity, SUSPECTED)
   }
   return importance
 }

@@ -155,7 +155,7 @@ export class Pipeline {
       if (last) {
         const events = disruptions.advance(windowEndMs)
         if (!this.#past) outcome.events.push(...events)
-        scoring.review(windowEndMs, () => importanceOf(disruptions.board(), disruptions.edges()))
+        scoring.review(windowEndMs, () => importanceOf(disruptions.board(), disruptions.frontDoors()))
         for (const row of windows.expired()) this.#evict(row)
         isComplete = true
       }

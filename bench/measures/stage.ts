@@ -3,13 +3,14 @@
 // node --expose-gc --import tsx bench/measures/stage.ts [--quick] [--series N] [--windows N]
 import { parseArgs } from 'node:util'
 import { WindowWriter } from '../../src/bus/window-report-writer.ts'
-import { capture } from '../../src/checkpoint.ts'
+import { capture, restore } from '../../src/checkpoint.ts'
 import { parseConfig } from '../../src/config.ts'
 import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
 import { SeriesTable, seriesKey } from '../../src/core/series.ts'
-import { CONTENT, HEADERS, TOPICS } from '../../src/core/stream.ts'
+import { CONTENT, HEADERS, type StoredMessage, TOPICS } from '../../src/core/stream.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { noEffects, StageWork } from '../../src/roles/stage-work.ts'
+import { type Chunk, packed, unpacked } from '../../src/store/redis-chunks.ts'
 import { cpuNs, type Measured, QUICK, say } from '../measure.ts'
 
 const { values: args } = parseArgs({
@@ -41,7 +42,10 @@ const scorers = Array.from({ length: SCORERS }, (_, samplesPartition) => {
 
 const batch = featureBatch(each, 0)
 const opinions = opinionBatch(each)
-const work = new StageWork(parseConfig({}), 0, { partitions: SCORERS, bytesMax: 1e9, returnMs: 60_000 })
+const stageOf = () =>
+  new StageWork(parseConfig({}), 0, { partitions: SCORERS, bytesMax: 1e9, returnMs: 60_000 })
+const work = stageOf()
+const log: StoredMessage[] = []
 let offset = 0
 const perRow: number[] = []
 const perWindow: number[] = []
@@ -67,7 +71,8 @@ for (let w = -5; w < windows; w++) {
     for (const { bytes: value } of parts) {
       const headers = { [HEADERS.content]: CONTENT.window }
       const message = { topic: TOPICS.anomalies, partition: 0, offset: offset++, key: null, value, headers }
-      work.take({ ...message, timestampMs: windowEndMs }, noEffects())
+      log.push({ ...message, timestampMs: windowEndMs })
+      work.take(log[log.length - 1], noEffects())
     }
     cpu += cpuNs() - from
   }
@@ -83,6 +88,25 @@ let state = 0
 for (const { columns } of checkpoint.parts)
   for (const column of Object.values(columns)) state += column.byteLength
 
+const packing = cpuNs()
+const chunks: Chunk[] = []
+for await (const chunk of packed(checkpoint)) chunks.push(chunk)
+const pack = cpuNs() - packing
+const packedBytes = chunks.reduce((sum, { bytes }) => sum + bytes.length, 0)
+const unpacking = cpuNs()
+const digests = chunks.map(({ digest }) => digest)
+const read = await unpacked(digests, async i => chunks[i].bytes)
+const unpack = cpuNs() - unpacking
+const offered = cpuNs()
+const again = stageOf()
+restore(read, again.series, again.stateful)
+const putBack = cpuNs() - offered
+const { from: begin, refill } = again.begin(checkpoint.position, 0)
+const reading = cpuNs()
+for (const message of log.slice(begin)) again.take(message, noEffects())
+const readAgain = cpuNs() - reading
+const rows = (refill?.windows ?? 0) * each * SCORERS
+
 const of = (id: string, what: string, unit: string, values: readonly number[]): Measured => ({
   id: `stage.${id}`,
   what,
@@ -94,4 +118,10 @@ say([
   of('window', '· a window', 'ms CPU', perWindow),
   of('state', '· state in a checkpoint', 'B/series', [state / (each * SCORERS)]),
   of('copied', '· copying it, in which nothing else is done', 'ms CPU', [copied / 1e6]),
+  of('packed', '· packed, as Redis holds it', 'B/series', [packedBytes / (each * SCORERS)]),
+  of('pack', '· packing it, beside the event loop', 'ms CPU', [pack / 1e6]),
+  of('unpack', '· unpacking it', 'ms CPU', [unpack / 1e6]),
+  of('restored', '· putting it back', 'ms CPU', [putBack / 1e6]),
+  of('refilled', `· history of ${refill?.windows ?? 0} windows read again`, 'ns CPU/row', [readAgain / rows]),
+  of('refill', '· messages of a window that are read again', 'B/row', [(refill?.bytes ?? 0) / rows]),
 ])

@@ -39,6 +39,8 @@ interface Slots {
   row: Uint32Array<ArrayBuffer>
   high: Uint32Array<ArrayBuffer>
   low: Uint32Array<ArrayBuffer>
+  /** End of the first window whose rows may be of what the slot holds, Unix ms. */
+  sinceMs: Float64Array<ArrayBuffer>
 }
 
 /** Slots beyond this are not believed: a scorer holds fewer series. */
@@ -69,8 +71,11 @@ export class WindowReader {
     this.#evict = evict
   }
 
-  /** The reason when it cannot be read; nothing has changed then. */
-  read(bytes: Uint8Array): WindowReport | string {
+  /**
+   * The reason when it cannot be read; nothing has changed then. `sinceMs`: end of the first window whose rows are used of
+   * what it describes, Unix ms, where that is a later one.
+   */
+  read(bytes: Uint8Array, sinceMs = Number.NEGATIVE_INFINITY): WindowReport | string {
     const from = new ByteCursor(bytes)
     const header = readHeader(from)
     if (typeof header === 'string') return header
@@ -84,12 +89,45 @@ export class WindowReader {
     const changes = readChanges(from)
     if (typeof changes === 'string') return changes
     if (from.left > 0) return 'a window report with something behind its end'
-    return this.#take(header, gone, entries, rows, changes)
+    return this.#take(header, gone, entries, rows, changes, Math.max(sinceMs, header.windowEndMs))
+  }
+
+  /**
+   * The rows of a part that was read before, as far as their slots still hold what they held then; for reading the past
+   * once more. Nothing is learned from it. The reason when it cannot be read; undefined when it is of another life of its
+   * scorer.
+   */
+  past(bytes: Uint8Array): Pick<WindowReport, 'batch' | 'opinions'> | string | undefined {
+    const from = new ByteCursor(bytes)
+    const header = readHeader(from)
+    if (typeof header === 'string') return header
+    const slots = this.#slots.get(header.samplesPartition)
+    if (slots?.epoch !== header.epoch) return undefined
+    const gone = readGone(from)
+    if (typeof gone === 'string') return gone
+    skipEntries(from)
+    const rows = this.#readRows(from)
+    if (typeof rows === 'string') return rows
+    this.#translate(slots, rows, header.windowEndMs, header.windowEndMs)
+    return { batch: this.#batch, opinions: this.#opinions }
+  }
+
+  /**
+   * By row of the table, the end of the first window from which on `past` knows it, Unix ms; +Infinity for those that nobody
+   * has told of in the present life of their scorer.
+   */
+  knownSinceMs(): Float64Array {
+    const out = new Float64Array(this.#series.capacity).fill(Number.POSITIVE_INFINITY)
+    for (const { row, sinceMs } of this.#slots.values()) {
+      for (let slot = 0; slot < row.length; slot++)
+        if (row[slot] > 0 && sinceMs[slot] < out[row[slot] - 1]) out[row[slot] - 1] = sinceMs[slot]
+    }
+    return out
   }
 
   bytes(): number {
     let sum = this.#holders.byteLength
-    for (const { row } of this.#slots.values()) sum += 12 * row.length
+    for (const { row } of this.#slots.values()) sum += 20 * row.length
     return sum
   }
 
@@ -101,9 +139,10 @@ export class WindowReader {
       high: new Uint32Array(keys.length),
       low: new Uint32Array(keys.length),
       former: new Uint32Array(keys.length),
+      sinceMs: new Float64Array(keys.length),
     }
     const epochs: [number, number, number][] = []
-    for (const [partition, { epoch, windows, former, row, high, low }] of this.#slots) {
+    for (const [partition, { epoch, windows, former, row, high, low, sinceMs }] of this.#slots) {
       epochs.push([partition, epoch, windows])
       for (const at of former) columns.former[at] = partition + 1
       for (let slot = 0; slot < row.length; slot++) {
@@ -113,6 +152,7 @@ export class WindowReader {
         columns.slot[at] = slot
         columns.high[at] = high[slot]
         columns.low[at] = low[slot]
+        columns.sinceMs[at] = sinceMs[slot]
       }
     }
     return [{ id: 'window-reader', version: 1, keys, columns, meta: { epochs } }]
@@ -127,6 +167,8 @@ export class WindowReader {
     )
     if (from.version !== 1 || !isWhole)
       throw new ForeshockError('FS_SNAPSHOT_INVALID', `window-reader v${from.version} cannot be read`)
+    // Absent in snapshots of before it was kept: since ever, as far as anybody knows.
+    const sinceMs = from.columns.sinceMs ?? new Float64Array(from.keys.length).fill(Number.NEGATIVE_INFINITY)
     const { epochs } = from.meta as { readonly epochs: readonly (readonly [number, number, number])[] }
     for (const [samplesPartition, epoch, windows] of epochs)
       this.#slotsOf(samplesPartition, epoch).windows = windows
@@ -134,7 +176,7 @@ export class WindowReader {
       const row = this.#series.row(from.keys[i])
       if (row < 0) continue
       const slots = this.#slots.get(partition[i] - 1)
-      if (slots) this.#hold(slots, slot[i], row, high[i], low[i])
+      if (slots) this.#hold(slots, slot[i], row, high[i], low[i], sinceMs[i])
       const before = this.#slots.get(former[i] - 1)
       if (!before) continue
       before.former.push(row)
@@ -190,11 +232,12 @@ export class WindowReader {
     entries: readonly Entry[],
     rows: number,
     read: readonly ReadChange[],
+    sinceMs: number,
   ): WindowReport {
     const slots = this.#slotsOf(header.samplesPartition, header.epoch)
     for (const slot of gone) this.#release(slots, slot)
-    for (const entry of entries) this.#learn(slots, entry)
-    const unknownRows = this.#translate(slots, rows, header.windowEndMs)
+    for (const entry of entries) this.#learn(slots, entry, sinceMs)
+    const unknownRows = this.#translate(slots, rows, header.windowEndMs, Number.POSITIVE_INFINITY)
     const changes: AnomalyChange[] = []
     for (const change of read) {
       const row = (slots.row[change.slot] ?? 0) - 1
@@ -220,7 +263,8 @@ export class WindowReader {
     // In this order they are given up, whether this process was restarted in between or not.
     const former = [...rows].sort((a, b) => a - b)
     const none = new Uint32Array(0)
-    const slots: Slots = { epoch, windows: 0, former, row: none, high: none, low: none }
+    const sinceMs = new Float64Array(0)
+    const slots: Slots = { epoch, windows: 0, former, row: none, high: none, low: none, sinceMs }
     this.#slots.set(samplesPartition, slots)
     return slots
   }
@@ -230,7 +274,7 @@ export class WindowReader {
     slots.former.length = 0
   }
 
-  #learn(slots: Slots, entry: Entry): void {
+  #learn(slots: Slots, entry: Entry, sinceMs: number): void {
     const { slot, high, low, meta } = entry
     if (holds(slots, slot, high, low)) return
     this.#release(slots, slot)
@@ -238,19 +282,23 @@ export class WindowReader {
     const told = meta ?? described(entry.text)
     if (typeof told === 'string') return
     const row = this.#series.intern(told)
-    if (row >= 0) this.#hold(slots, slot, row, high, low)
+    if (row >= 0) this.#hold(slots, slot, row, high, low, sinceMs)
   }
 
-  #hold(slots: Slots, slot: number, row: number, high: number, low: number): void {
+  #hold(slots: Slots, slot: number, row: number, high: number, low: number, sinceMs: number): void {
     if (slots.row.length <= slot) {
       const length = Math.max(slot + 1, 2 * slots.row.length)
       slots.row = grown(slots.row, length)
       slots.high = grown(slots.high, length)
       slots.low = grown(slots.low, length)
+      const since = new Float64Array(length)
+      since.set(slots.sinceMs)
+      slots.sinceMs = since
     }
     slots.row[slot] = row + 1
     slots.high[slot] = high
     slots.low[slot] = low
+    slots.sinceMs[slot] = sinceMs
     this.#count(row)
   }
 
@@ -274,8 +322,10 @@ export class WindowReader {
     if (--this.#holders[row] === 0) this.#evict(row)
   }
 
-  /** Puts the rows whose series is known in the order of the own table; how many are not known. */
-  #translate(slots: Slots, rows: number, windowEndMs: number): number {
+  /**
+   * Puts the rows whose series is known, and was known at `asOfMs`, in the order of the own table; how many are left out.
+   */
+  #translate(slots: Slots, rows: number, windowEndMs: number, asOfMs: number): number {
     const { series } = this.#raw
     const order = new Uint32Array(rows)
     let kept = 0
@@ -283,7 +333,7 @@ export class WindowReader {
     let before = -1
     for (let i = 0; i < rows; i++) {
       const own = (slots.row[series[i]] ?? 0) - 1
-      if (own < 0) continue
+      if (own < 0 || slots.sinceMs[series[i]] > asOfMs) continue
       series[i] = own
       order[kept++] = i
       if (own <= before) isSorted = false
@@ -354,6 +404,16 @@ function readGone(from: ByteCursor): number[] | string {
   const gone: number[] = []
   for (let i = 0; i < count && !from.broken; i++) gone.push(from.varint())
   return from.broken ? 'a window report ends too early' : gone
+}
+
+/** Passes over a dictionary without a look at it. */
+function skipEntries(from: ByteCursor): void {
+  for (let left = from.varint(); left > 0 && !from.broken; left--) {
+    from.varint()
+    from.varint()
+    from.varint()
+    from.take(from.varint())
+  }
 }
 
 function readChanges(from: ByteCursor): ReadChange[] | string {

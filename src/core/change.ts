@@ -1,3 +1,5 @@
+import { contentId } from './identity.ts'
+
 /** Something that people or machines did to an entity. */
 export interface Change {
   readonly id: string
@@ -16,6 +18,11 @@ export interface Change {
 /** The tenant of a change; those recorded before changes had one are of `default`. */
 export function tenantOfChange({ tenant }: Change): string {
   return tenant ?? 'default'
+}
+
+/** Tells changes of all tenants apart, and from everything else that has an id: what people call a change is theirs alone. */
+export function keyOfChange(change: Change): string {
+  return contentId('chg', tenantOfChange(change), change.id)
 }
 
 /** The change as one of a tenant, whatever it said of itself. */

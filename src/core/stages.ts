@@ -116,7 +116,7 @@ export interface Scoring extends Stage {
   alerting?(): AlertingReport | undefined
   /**
    * Called once when a window is complete, after all its batches were learned: memory may be given out anew.
-   * `importance` says how much entities matter, 0..1; it is asked only when needed.
+   * `importance` says how much entities matter, 0..1, by `entityKey`; it is asked only when needed.
    */
   review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void
   /** How memory is given out now; undefined when no series has a daily shape. */
@@ -150,6 +150,11 @@ export interface ExplainedSuspect {
   readonly why: readonly string[]
 }
 
+export interface TenantEntity {
+  readonly tenant: string
+  readonly entity: string
+}
+
 /** Opinions and anomalies → disruptions. */
 export interface DisruptionStage extends Stage {
   /** Every row of every batch, after `judge`. */
@@ -164,7 +169,7 @@ export interface DisruptionStage extends Stage {
   addEdges(edges: readonly CallEdge[], timeMs: number): void
   /** Called once when a window is complete; returns what happened, in a deterministic order. */
   advance(windowEndMs: number): DisruptionEvent[]
-  /** Open disruptions (and lately resolved ones), highest rank first. */
+  /** Open disruptions (and lately resolved ones), most urgent first; a rank is one among those of its tenant. */
   board(): readonly Disruption[]
   /**
    * All entities with any evidence at a moment, strongest first, ties by name. `alert` says which trouble was
@@ -180,6 +185,8 @@ export interface DisruptionStage extends Stage {
   letGo(): void
   /** Of a tenant: what its series told of, and what people gave. */
   edges(tenant?: string): readonly (CallEdge & { readonly lastSeenMs: number })[]
+  /** Entities of each tenant that call others and are called by none. */
+  frontDoors(): readonly TenantEntity[]
   /** What did not fit since the start, by what it was. */
   dropped(): Readonly<Record<string, number>>
   /** Entity-windows that were strange and explained since the start, by what explains them. */

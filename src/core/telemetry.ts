@@ -246,6 +246,11 @@ export const METRICS = {
     help: 'Samples partitions that windows go on without: they were silent for longer than cluster.patience',
     labels: ['partition'],
   },
+  foreshock_stage_history_missing_windows: {
+    type: 'gauge',
+    help: 'Windows that history lacks since a restart, as the log held them no more; keep anomalies for longer',
+    labels: ['partition'],
+  },
   foreshock_stage_merged_windows_total: {
     type: 'counter',
     help: 'Windows of all samples partitions that were grouped',

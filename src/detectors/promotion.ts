@@ -1,3 +1,4 @@
+import { entityKey } from '../core/entity-key.ts'
 import type { SeriesRows } from '../core/series.ts'
 import { grown } from './row-pool.ts'
 
@@ -113,7 +114,7 @@ export class Promotion {
     this.#reviewed = reviewed
   }
 
-  /** How much a larger profile of this series is worth; `importance` of its entity 0..1. */
+  /** How much a larger profile of this series is worth; `importance` 0..1 by `entityKey`. */
   #worth(series: number, windowEndMs: number, importance: ReadonlyMap<string, number>): number {
     if (series >= this.#golden.length) this.#golden = grown(this.#golden, series + 1)
     if (this.#golden[series] === 0)
@@ -121,7 +122,10 @@ export class Promotion {
     let worth = 0
     if (this.#golden[series] === 2) {
       worth = 1
-      if (importance.size > 0) worth += importance.get(this.#table.meta(series).entity) ?? 0
+      if (importance.size > 0) {
+        const { tenant, entity } = this.#table.meta(series)
+        worth += importance.get(entityKey(tenant, entity)) ?? 0
+      }
     }
     const since = this.suspectS(series)
     if (since > 0) worth += SUSPICION * 2 ** (-Math.max(0, windowEndMs - 1000 * since) / SUSPICION_HALF_MS)

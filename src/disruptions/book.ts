@@ -2,9 +2,22 @@ import { FRONT_DOOR } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import { type CallGraph, compare } from './graph.ts'
 import type { WindowLevels } from './levels.ts'
-import type { DisruptionOptions } from './options.ts'
+import { type DisruptionOptions, TENANTS_FULL } from './options.ts'
 import { joined, nearest } from './paths.ts'
 import { join, newStory, type Story } from './story.ts'
+import type { TenantGraphs } from './tenant-graphs.ts'
+
+/** What follows from the call graph of a tenant, until it changes. */
+interface TenantMap {
+  version: number
+  /** Entities of the tenant that were looked at. */
+  counted: number
+  /** Whether the graph holds any of them. */
+  isMapped: boolean
+  components: Map<string, string>
+  readonly kin: Map<string, ReadonlySet<string>>
+  front: string | undefined
+}
 
 /**
  * Which strange entities belong to one story. Stories keep to one tenant and one component of the call graph
@@ -16,36 +29,31 @@ export class StoryBook {
   readonly open: Story[] = []
   dropped = 0
   readonly #fleet: Fleet
-  readonly #graph: CallGraph
+  readonly #graphs: TenantGraphs
   readonly #options: DisruptionOptions
-  #components = new Map<string, string>()
-  #version = -1
-  /** Tenants of which the call graph holds anybody. */
-  readonly #mapped = new Set<string>()
-  #counted = 0
-  readonly #kin = new Map<string, ReadonlySet<string>>()
-  #front: string | undefined
+  readonly #maps = new Map<string, TenantMap>()
   /** Onsets this close belong together, ms. */
   readonly nearMs: number
 
-  constructor(fleet: Fleet, graph: CallGraph, options: DisruptionOptions) {
+  constructor(fleet: Fleet, graphs: TenantGraphs, options: DisruptionOptions) {
     this.#fleet = fleet
-    this.#graph = graph
+    this.#graphs = graphs
     this.#options = options
     this.nearMs = options.togetherWindows * options.stepMs
   }
 
   /** Name of the component an entity belongs to. */
   componentOf(entity: number): string {
-    this.#refresh()
     return this.#mappedOf(entity) ?? `namespace ${this.#fleet.entities[entity].namespace}`
   }
 
-  /** The component of the call graph that an entity is in, undefined when it is in none. */
+  /** The component of its tenant's call graph that an entity is in, undefined when it is in none. */
   #mappedOf(entity: number): string | undefined {
-    const { name } = this.#fleet.entities[entity]
-    const found = this.#components.get(name)
-    return found === undefined && name === FRONT_DOOR && this.#graph.size > 0 ? this.#frontComponent() : found
+    const { tenant, name } = this.#fleet.entities[entity]
+    const map = this.#mapOf(tenant)
+    const found = map.components.get(name)
+    const graph = this.#graphs.of(tenant)
+    return found === undefined && name === FRONT_DOOR && graph.size > 0 ? frontOf(map, graph) : found
   }
 
   componentOfName(tenant: string, name: string): string {
@@ -54,23 +62,31 @@ export class StoryBook {
   }
 
   /** A graph that has grown names its components anew: open stories follow their first member. */
-  #refresh(): void {
-    const { entities } = this.#fleet
-    if (this.#version === this.#graph.version && this.#counted === entities.length) return
-    for (; this.#counted < entities.length; this.#counted++) {
-      if (this.#graph.has(entities[this.#counted].name)) this.#mapped.add(entities[this.#counted].tenant)
+  #mapOf(tenant: string): TenantMap {
+    let map = this.#maps.get(tenant)
+    if (!map) {
+      const none = { version: -1, counted: 0, isMapped: false, front: undefined }
+      map = { ...none, components: new Map(), kin: new Map() }
+      this.#maps.set(tenant, map)
     }
-    if (this.#version === this.#graph.version) return
-    for (const { tenant, name } of entities) if (this.#graph.has(name)) this.#mapped.add(tenant)
-    this.#components = this.#graph.components()
-    this.#version = this.#graph.version
-    this.#kin.clear()
-    this.#front = undefined
+    const graph = this.#graphs.of(tenant)
+    const own = this.#fleet.ownedBy(tenant)
+    if (map.version === graph.version && map.counted === own.length) return map
+    const isNew = map.version !== graph.version
+    for (let i = isNew ? 0 : map.counted; i < own.length && !map.isMapped; i++)
+      map.isMapped = graph.has(this.#fleet.entities[own[i]].name)
+    map.counted = own.length
+    if (!isNew) return map
+    map.version = graph.version
+    map.components = graph.components()
+    map.kin.clear()
+    map.front = undefined
     for (const story of this.open) {
       const first = Object.keys(story.members)[0]
-      if (story.kind === 'fault' && first !== undefined)
-        story.component = this.componentOfName(story.tenant, first)
+      if (story.kind === 'fault' && story.tenant === tenant && first !== undefined)
+        story.component = this.componentOfName(tenant, first)
     }
+    return map
   }
 
   /** The open story that an anomaly of a member is evidence of: that of the latest run that had begun by its end. */
@@ -93,20 +109,18 @@ export class StoryBook {
     const members = Object.keys(story.members)
     const components = new Set([story.component])
     for (const name of members) components.add(this.componentOfName(story.tenant, name))
-    for (let e = 0; e < this.#fleet.entities.length; e++) {
-      if (this.#fleet.entities[e].tenant === story.tenant && components.has(this.componentOf(e))) {
-        out.push(this.#fleet.entities[e].name)
-      }
-    }
+    for (const e of this.#fleet.ownedBy(story.tenant))
+      if (components.has(this.componentOf(e))) out.push(this.#fleet.entities[e].name)
     if (out.length <= MOST_SCOPE) return out.sort(compare)
-    const near = nearest(members, this.#graph, MOST_SCOPE)
+    const graph = this.#graphs.of(story.tenant)
+    const near = nearest(members, graph, MOST_SCOPE)
     // Where no call graph says who is near, all are.
-    return out.filter(name => near.has(name) || !this.#graph.has(name)).sort(compare)
+    return out.filter(name => near.has(name) || !graph.has(name)).sort(compare)
   }
 
   /** Lets strange entities join open stories, opens new ones. Returns the new ones, earliest first. */
   group(levels: WindowLevels, nowMs: number): Story[] {
-    this.#refresh()
+    for (const { tenant } of this.open) this.#mapOf(tenant)
     const strange = this.#strange(levels)
     const taken = new Map<number, Story>()
     const waiting: number[] = []
@@ -123,7 +137,7 @@ export class StoryBook {
         this.#take(joined, seed, levels, nowMs, taken)
         continue
       }
-      if (this.open.length + born.length >= this.#options.maxOpen) {
+      if (!this.hasRoom(this.#fleet.entities[seed].tenant, born)) {
         this.dropped++
         continue
       }
@@ -138,6 +152,20 @@ export class StoryBook {
     }
     this.open.push(...born)
     return born
+  }
+
+  /** A tenant has its own limit, and all together have that of several: one in trouble leaves room for others. */
+  hasRoom(tenant: string, born: readonly Story[]): boolean {
+    const { maxOpen } = this.#options
+    if (this.open.length + born.length >= TENANTS_FULL * maxOpen) return false
+    return this.openOf(tenant) + born.filter(story => story.tenant === tenant).length < maxOpen
+  }
+
+  /** Open stories of a tenant. */
+  openOf(tenant: string): number {
+    let own = 0
+    for (const story of this.open) if (story.tenant === tenant) own++
+    return own
   }
 
   #strange(levels: WindowLevels): number[] {
@@ -225,7 +253,8 @@ export class StoryBook {
     if (onsetMs === null || !this.together(onsetMs, story)) return false
     const own = this.#mappedOf(entity)
     if (own !== undefined && this.#mappedTo(story, own)) return this.linked(name, story)
-    const close = this.#mapped.has(tenant) ? CORRELATED_WINDOWS * this.#options.stepMs : this.nearMs
+    const { isMapped } = this.#mapOf(tenant)
+    const close = isMapped ? CORRELATED_WINDOWS * this.#options.stepMs : this.nearMs
     let members = 0
     for (const member of Object.keys(story.members)) {
       const other = this.#fleet.id(tenant, member)
@@ -234,7 +263,7 @@ export class StoryBook {
       if (own !== undefined) continue
       const space = this.#fleet.entities[other].namespace
       if (space !== '' && namespace !== '' && space !== namespace) continue
-      if (!this.#mapped.has(tenant) || Math.abs(onsetMs - story.members[member].runMs) <= close) return true
+      if (!isMapped || Math.abs(onsetMs - story.members[member].runMs) <= close) return true
     }
     return false
   }
@@ -257,12 +286,13 @@ export class StoryBook {
 
   /** Whether the call graph joins an entity to a member; what is in no graph is joined by its onset alone. */
   linked(name: string, story: Story): boolean {
-    if (!this.#graph.has(name)) return true
+    const graph = this.#graphs.of(story.tenant)
+    if (!graph.has(name)) return true
     const measured = (other: string): boolean => this.#fleet.id(story.tenant, other) >= 0
     let members = 0
     for (const member of Object.keys(story.members)) {
       if (++members > MOST_COMPARED) return true
-      if (!this.#graph.has(member) || joined(name, member, this.#graph, measured)) return true
+      if (!graph.has(member) || joined(name, member, graph, measured)) return true
     }
     return false
   }
@@ -276,27 +306,29 @@ export class StoryBook {
     if (entity < 0 || !(levels.level[entity] >= this.#options.stayShare * this.#options.memberAt))
       return false
     if (story.members[cause] !== undefined && !this.isActive(story, cause)) return false
-    return this.#kinOf(cause).has(name)
+    return this.#kinOf(story.tenant, cause).has(name)
   }
 
   /** Everybody above and below an entity, remembered until the graph changes. */
-  #kinOf(entity: string): ReadonlySet<string> {
-    const known = this.#kin.get(entity)
+  #kinOf(tenant: string, entity: string): ReadonlySet<string> {
+    const { kin: all } = this.#mapOf(tenant)
+    const known = all.get(entity)
     if (known) return known
-    const kin = this.#graph.ancestors(entity)
-    for (const name of this.#graph.descendants(entity)) kin.add(name)
-    if (this.#kin.size >= this.#options.maxOpen) this.#kin.clear()
-    this.#kin.set(entity, kin)
+    const graph = this.#graphs.of(tenant)
+    const kin = graph.ancestors(entity)
+    for (const name of graph.descendants(entity)) kin.add(name)
+    if (all.size >= this.#options.maxOpen) all.clear()
+    all.set(entity, kin)
     return kin
   }
+}
 
-  /** The component of the least entity that calls others and is called by none. */
-  #frontComponent(): string {
-    if (this.#front !== undefined) return this.#front
-    const first = this.#graph.edges().find(({ source }) => this.#graph.callers(source).length === 0)?.source
-    this.#front = first === undefined ? FRONT_DOOR : (this.#components.get(first) ?? first)
-    return this.#front
-  }
+/** The component of the least entity that calls others and is called by none. */
+function frontOf(map: TenantMap, graph: CallGraph): string {
+  if (map.front !== undefined) return map.front
+  const [first] = graph.frontDoors()
+  map.front = first === undefined ? FRONT_DOOR : (map.components.get(first) ?? first)
+  return map.front
 }
 
 /** The sliding extension of a story by new onsets ends after this many times `togetherWindows`. */

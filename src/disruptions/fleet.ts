@@ -15,7 +15,7 @@ import {
   ROW_COLUMNS,
 } from './evidence.ts'
 import { FRONT_DOOR, placeOf } from './families.ts'
-import type { CallGraph } from './graph.ts'
+import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** What is remembered of an entity from window to window. JSON-safe: NaN is null. */
 export interface EntityMemory {
@@ -39,7 +39,7 @@ export interface InstanceMemory {
   readonly firstSeenMs: number
 }
 
-/** Entity of everything beyond the limit. */
+/** Entity of everything of a tenant that is beyond the limit. */
 const OVERFLOW = '(more)'
 /** Windows after which a silent series is no longer missed: an hour at ten seconds. */
 const MISSED_WINDOWS = 360
@@ -56,21 +56,23 @@ export class Fleet {
   readonly ceilings: Ceilings
   dropped = 0
   readonly #table: SeriesTable
-  readonly #graph: CallGraph
+  readonly #graphs: TenantGraphs
   readonly #limit: number
   readonly #forgetAfterMs: number
   readonly #ids = new Map<string, number>()
   readonly #instanceIds = new Map<string, number>()
-  readonly #entryRows: number[] = []
-  #entryVersion = -1
+  /** Entities of each tenant, ascending. */
+  readonly #own = new Map<string, number[]>()
+  /** Rows measured at the entry of a tenant, and the version of its graph that they were placed by. */
+  readonly #entries = new Map<string, { version: number; readonly rows: number[] }>()
   #edgeSeenMs = new Float64Array(64)
   /** What a cut that is being written still needs of the rows. */
   #cut: RowStretches | undefined
 
-  constructor(table: SeriesTable, graph: CallGraph, limit: number, stepMs: number) {
+  constructor(table: SeriesTable, graphs: TenantGraphs, limit: number, stepMs: number) {
     this.#table = table
     this.ceilings = new Ceilings(table, this.rows)
-    this.#graph = graph
+    this.#graphs = graphs
     this.#limit = limit
     this.#forgetAfterMs = MISSED_WINDOWS * stepMs
   }
@@ -79,13 +81,23 @@ export class Fleet {
     return this.#ids.get(`${tenant}\n${name}`) ?? -1
   }
 
+  /** Entities of a tenant, by index, ascending. */
+  ownedBy(tenant: string): readonly number[] {
+    return this.#own.get(tenant) ?? []
+  }
+
+  /** Tenants that have entities, in the order in which they were first seen. */
+  tenants(): Iterable<string> {
+    return this.#own.keys()
+  }
+
   /** `disrupted`: 1 for entities, by index, of which a disruption is told already. */
   observe(batch: FeatureBatch, opinions: OpinionBatch, disrupted: Uint8Array): void {
     this.ensure(this.#table.capacity)
     this.#placeEntryAnew()
     this.#placeNew(batch)
-    if (this.#graph.extent > this.#edgeSeenMs.length) {
-      const longer = new Float64Array(grown(this.#graph.extent, this.#edgeSeenMs.length))
+    if (this.#graphs.extent > this.#edgeSeenMs.length) {
+      const longer = new Float64Array(grown(this.#graphs.extent, this.#edgeSeenMs.length))
       longer.set(this.#edgeSeenMs)
       this.#edgeSeenMs = longer
     }
@@ -115,8 +127,8 @@ export class Fleet {
   endWindow(): void {
     clearEntities(this.columns)
     clearInstances(this.instanceColumns)
-    for (let edge = 0; edge < this.#graph.extent && edge < this.#edgeSeenMs.length; edge++) {
-      if (this.#edgeSeenMs[edge] > 0) this.#graph.seen(edge, this.#edgeSeenMs[edge])
+    for (let edge = 0; edge < this.#graphs.extent && edge < this.#edgeSeenMs.length; edge++) {
+      if (this.#edgeSeenMs[edge] > 0) this.#graphs.seen(edge, this.#edgeSeenMs[edge])
     }
   }
 
@@ -136,7 +148,7 @@ export class Fleet {
    * placed anew.
    */
   expireEdges(nowMs: number): void {
-    const gone = this.#graph.expire(nowMs - this.#forgetAfterMs)
+    const gone = this.#graphs.expire(nowMs - this.#forgetAfterMs)
     if (gone.length === 0) return
     const places = new Set(gone.map(edge => edge + 1))
     for (const { edge, entity } of this.rows.chunks) {
@@ -192,11 +204,10 @@ export class Fleet {
     this.instances.length = 0
     this.#ids.clear()
     this.#instanceIds.clear()
+    this.#own.clear()
+    this.#entries.clear()
     for (const { entity } of this.rows.chunks) entity.fill(0)
-    for (const memory of entities) {
-      this.#ids.set(`${memory.tenant}\n${memory.name}`, this.entities.length)
-      this.entities.push({ ...memory, recent: [...memory.recent] })
-    }
+    for (const memory of entities) this.#push({ ...memory, recent: [...memory.recent] })
     this.#growEntities()
     for (const { entity, name, firstSeenMs } of instances) this.#internInstance(entity, name, firstSeenMs)
   }
@@ -224,10 +235,12 @@ export class Fleet {
    * own. What is measured at the entry is its evidence. `__entry__` itself where that is not so.
    */
   frontDoor(tenant: string): string {
+    const graph = this.#graphs.of(tenant)
     let found = ''
-    for (const { tenant: own, name } of this.entities) {
-      if (own !== tenant || this.#graph.callees(name).length === 0) continue
-      if (this.#graph.callers(name).some(caller => this.id(tenant, caller) >= 0)) continue
+    for (const entity of this.ownedBy(tenant)) {
+      const { name } = this.entities[entity]
+      if (graph.callees(name).length === 0) continue
+      if (graph.callers(name).some(caller => this.id(tenant, caller) >= 0)) continue
       if (found !== '') return FRONT_DOOR
       found = name
     }
@@ -236,10 +249,20 @@ export class Fleet {
 
   /** A graph that has grown may have another front door: what is measured there is placed anew. */
   #placeEntryAnew(): void {
-    if (this.#entryVersion === this.#graph.version) return
-    this.#entryVersion = this.#graph.version
-    for (const row of this.#entryRows) this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] = 0
-    this.#entryRows.length = 0
+    for (const [tenant, entry] of this.#entries) {
+      const { version } = this.#graphs.of(tenant)
+      if (entry.version === version) continue
+      entry.version = version
+      for (const row of entry.rows) this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] = 0
+      entry.rows.length = 0
+    }
+  }
+
+  #placeEntry(tenant: string, row: number): string {
+    const entry = this.#entries.get(tenant)
+    if (entry) this.#enter(entry.rows, row)
+    else this.#entries.set(tenant, { version: this.#graphs.of(tenant).version, rows: [row] })
+    return this.frontDoor(tenant)
   }
 
   #placeNew(batch: FeatureBatch): void {
@@ -253,8 +276,7 @@ export class Fleet {
   #place(row: number, timeMs: number): void {
     const meta = this.#table.meta(row)
     const place = placeOf(meta, name => this.#ids.has(`${meta.tenant}\n${name}`))
-    if (place.entity === FRONT_DOOR) this.#enter(row)
-    const name = place.entity === FRONT_DOOR ? this.frontDoor(meta.tenant) : place.entity
+    const name = place.entity === FRONT_DOOR ? this.#placeEntry(meta.tenant, row) : place.entity
     const entity = this.#intern(meta, name, timeMs)
     const chunk = this.rows.chunks[row >> CHUNK_SHIFT]
     const at = row & CHUNK_MASK
@@ -264,33 +286,31 @@ export class Fleet {
     chunk.edge[at] = 0
     if (place.caller !== undefined) {
       this.#intern(meta, place.caller, timeMs)
-      const edge = this.#graph.add(place.caller, place.entity, timeMs, false, meta.tenant)
+      const edge = this.#graphs.own(meta.tenant).add(place.caller, place.entity, timeMs)
       // A call that the full graph does not hold must still not count as a sign of life of the callee.
       chunk.edge[at] = edge < 0 ? NO_EDGE : edge + 1
     }
   }
 
   /** Rows that are given back and placed again and again must not be remembered each time. */
-  #enter(row: number): void {
-    this.#entryRows.push(row)
-    if (this.#entryRows.length <= 2 * this.#table.capacity) return
-    const rows = new Set(this.#entryRows)
-    this.#entryRows.length = 0
-    for (const one of rows) this.#entryRows.push(one)
+  #enter(entryRows: number[], row: number): void {
+    entryRows.push(row)
+    if (entryRows.length <= 2 * this.#table.capacity) return
+    const rows = new Set(entryRows)
+    entryRows.length = 0
+    for (const one of rows) entryRows.push(one)
   }
 
-  /** Beyond the limit all new entities of all tenants share one, which is about nothing in particular. */
+  /** Beyond the limit all new entities of a tenant share one, which is about nothing in particular. */
   #intern(meta: SeriesMeta, name: string, timeMs: number): number {
     const key = `${meta.tenant}\n${name}`
     const known = this.#ids.get(key)
     if (known !== undefined) return known
     if (this.entities.length >= this.#limit - 1 && name !== OVERFLOW) {
       this.dropped++
-      return this.#intern({ ...meta, tenant: 'default' }, OVERFLOW, timeMs)
+      return this.#intern(meta, OVERFLOW, timeMs)
     }
-    const id = this.entities.length
-    this.#ids.set(key, id)
-    this.entities.push({
+    const id = this.#push({
       tenant: meta.tenant,
       name,
       namespace: meta.labels.namespace ?? meta.labels.service_namespace ?? '',
@@ -301,6 +321,21 @@ export class Fleet {
       traffic: null,
     })
     this.#growEntities()
+    return id
+  }
+
+  #push(memory: EntityMemory): number {
+    const { tenant, name } = memory
+    const id = this.entities.length
+    this.#ids.set(`${tenant}\n${name}`, id)
+    this.entities.push(memory)
+    const own = this.#own.get(tenant)
+    if (own) own.push(id)
+    else {
+      this.#own.set(tenant, [id])
+      // From now on it has a graph of its own.
+      this.#graphs.own(tenant)
+    }
     return id
   }
 

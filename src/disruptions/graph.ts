@@ -1,31 +1,12 @@
 import type { CallEdge } from '../core/topology.ts'
 
-/** Tenant of an edge that people gave and that no series told of yet. */
-const NOBODY = ''
-
-/**
- * Who calls whom, with when each call was last seen. Edges given by people stay; learned ones are refreshed by
- * their series and forgotten when those have been silent for long. Capped: what does not fit is counted in
- * `dropped`. Unknown entities are simply not in it. Each tenant's
- * series tell of edges of their own; who is asked about by name alone is answered of all tenants.
- */
-export class CallGraph {
+/** Numbers of edges, given out to the graphs of all tenants together: no two edges have one, and there is a limit. */
+export class EdgePlaces {
   dropped = 0
-  /** Goes up whenever an edge is added, so that what derives from the graph knows when to be made again. */
-  version = 0
   readonly #limit: number
-  readonly #sources: string[] = []
-  readonly #targets: string[] = []
   readonly #seenMs: number[] = []
-  readonly #given: boolean[] = []
   /** Places of edges that were forgotten, to be taken by new ones. */
   readonly #free: number[] = []
-  readonly #tenants: string[] = []
-  /** Edges of a source and target: one of each tenant whose series told of the call. */
-  readonly #pairs = new Map<string, number[]>()
-  #size = 0
-  readonly #callees = new Map<string, string[]>()
-  readonly #callers = new Map<string, string[]>()
 
   constructor(limit: number) {
     this.#limit = limit
@@ -33,82 +14,108 @@ export class CallGraph {
 
   /** Edges that are there. */
   get size(): number {
-    return this.#size
+    return this.#seenMs.length - this.#free.length
   }
 
-  /** One more than the largest index of an edge: forgotten ones leave gaps. */
+  /** One more than the largest number: forgotten ones leave gaps. */
   get extent(): number {
-    return this.#sources.length
+    return this.#seenMs.length
   }
 
-  /**
-   * Index of the edge, made when new; −1 when the graph is full or the edge is none. `given` edges were told by
-   * people and are never forgotten.
-   */
-  add(
-    source: string,
-    target: string,
-    timeMs: number,
-    given = false,
-    tenant = given ? NOBODY : 'default',
-  ): number {
-    if (source === '' || target === '' || source === target) return -1
-    const key = JSON.stringify([source, target])
-    const pair = this.#pairs.get(key) ?? []
-    if (given) for (const index of pair) this.#given[index] = true
-    const known =
-      pair.find(index => this.#tenants[index] === tenant) ??
-      (tenant === NOBODY ? pair[0] : pair.find(index => this.#tenants[index] === NOBODY))
-    if (known !== undefined) {
-      // What was given is of the first whose series tell of it, too.
-      if (this.#tenants[known] === NOBODY) this.#tenants[known] = tenant
-      if (timeMs > this.#seenMs[known]) this.#seenMs[known] = timeMs
-      return known
-    }
-    if (this.#size >= this.#limit) {
+  /** −1 when all are taken. */
+  take(seenMs: number): number {
+    if (this.size >= this.#limit) {
       this.dropped++
       return -1
     }
-    const index = this.#free.pop() ?? this.#sources.length
-    this.#sources[index] = source
-    this.#targets[index] = target
-    this.#seenMs[index] = timeMs
-    this.#tenants[index] = tenant
-    this.#given[index] = given || pair.some(other => this.#given[other])
-    this.#size++
-    if (pair.length === 0) {
-      this.#pairs.set(key, pair)
-      link(this.#callees, source, target)
-      link(this.#callers, target, source)
+    const index = this.#free.pop() ?? this.#seenMs.length
+    this.#seenMs[index] = seenMs
+    return index
+  }
+
+  giveBack(index: number): void {
+    this.#free.push(index)
+  }
+
+  seenMs(index: number): number {
+    return this.#seenMs[index]
+  }
+
+  /** Notes that calls over an edge were measured. */
+  seen(index: number, timeMs: number): void {
+    if (timeMs > this.#seenMs[index]) this.#seenMs[index] = timeMs
+  }
+}
+
+interface Edge {
+  readonly source: string
+  readonly target: string
+  given: boolean
+}
+
+/**
+ * Who calls whom, of one tenant, with when each call was last seen. Edges given by people stay; learned ones are refreshed by
+ * their series and forgotten when those have been silent for long. Capped: what does not fit is counted in
+ * `dropped`. Unknown entities are simply not in it.
+ */
+export class CallGraph {
+  /** Goes up whenever an edge is added, so that what derives from the graph knows when to be made again. */
+  version = 0
+  readonly #places: EdgePlaces
+  /** By number. */
+  readonly #edges = new Map<number, Edge>()
+  readonly #pairs = new Map<string, number>()
+  readonly #callees = new Map<string, string[]>()
+  readonly #callers = new Map<string, string[]>()
+
+  constructor(places: EdgePlaces | number) {
+    this.#places = typeof places === 'number' ? new EdgePlaces(places) : places
+  }
+
+  /** Edges that are there. */
+  get size(): number {
+    return this.#edges.size
+  }
+
+  get dropped(): number {
+    return this.#places.dropped
+  }
+
+  /**
+   * Number of the edge, made when new; −1 when there is no room or the edge is none. `given` edges were told by
+   * people and are never forgotten.
+   */
+  add(source: string, target: string, timeMs: number, given = false): number {
+    if (source === '' || target === '' || source === target) return -1
+    const pair = JSON.stringify([source, target])
+    const known = this.#pairs.get(pair)
+    const edge = known === undefined ? undefined : this.#edges.get(known)
+    if (known !== undefined && edge) {
+      edge.given ||= given
+      this.#places.seen(known, timeMs)
+      return known
     }
-    pair.push(index)
+    const index = this.#places.take(timeMs)
+    if (index < 0) return -1
+    this.#edges.set(index, { source, target, given })
+    this.#pairs.set(pair, index)
+    link(this.#callees, source, target)
+    link(this.#callers, target, source)
     this.version++
     return index
   }
 
-  /** Notes that calls over an edge were just measured. */
-  seen(index: number, timeMs: number): void {
-    if (timeMs > this.#seenMs[index]) this.#seenMs[index] = timeMs
-  }
-
-  /** Forgets learned edges last seen before `beforeMs`. Returns their indices, which new edges may take. */
+  /** Forgets learned edges last seen before `beforeMs`. Returns their numbers, which new edges may take. */
   expire(beforeMs: number): number[] {
     const out: number[] = []
-    for (const index of [...this.#pairs.values()].flat()) {
-      if (!this.#given[index] && this.#seenMs[index] < beforeMs) out.push(index)
-    }
-    for (const index of out) {
-      const [source, target] = [this.#sources[index], this.#targets[index]]
-      this.#size--
-      const key = JSON.stringify([source, target])
-      const left = (this.#pairs.get(key) ?? []).filter(one => one !== index)
-      if (left.length > 0) this.#pairs.set(key, left)
-      else {
-        this.#pairs.delete(key)
-        unlink(this.#callees, source, target)
-        unlink(this.#callers, target, source)
-      }
-      this.#free.push(index)
+    for (const [index, { source, target, given }] of this.#edges) {
+      if (given || this.#places.seenMs(index) >= beforeMs) continue
+      out.push(index)
+      this.#edges.delete(index)
+      this.#pairs.delete(JSON.stringify([source, target]))
+      unlink(this.#callees, source, target)
+      unlink(this.#callers, target, source)
+      this.#places.giveBack(index)
     }
     if (out.length > 0) this.version++
     return out
@@ -135,35 +142,20 @@ export class CallGraph {
     return reach(from, entity => this.callees(entity))
   }
 
-  /**
-   * Sorted by source, then target, each once. Of a tenant: what its own series told of, and what was given, which counts as
-   * seen only where its own series saw it.
-   */
-  edges(tenant?: string): KnownEdge[] {
-    const out: KnownEdge[] = []
-    for (const pair of this.#pairs.values()) {
-      const own =
-        tenant === undefined
-          ? pair
-          : pair.filter(i => this.#tenants[i] === tenant || this.#tenants[i] === NOBODY)
-      const given = this.#given[pair[0]]
-      if (own.length === 0 && !given) continue
-      const lastSeenMs = own.reduce((latest, i) => Math.max(latest, this.#seenMs[i]), 0)
-      out.push({ source: this.#sources[pair[0]], target: this.#targets[pair[0]], lastSeenMs, given })
-    }
+  /** Sorted by source, then target. */
+  edges(): KnownEdge[] {
+    const out = Array.from(this.#edges, ([index, { source, target, given }]) => ({
+      source,
+      target,
+      lastSeenMs: this.#places.seenMs(index),
+      given,
+    }))
     return out.sort(compareEdges)
   }
 
-  /** Every edge with whose series told of it, to be added again. */
-  kept(): (KnownEdge & { readonly tenant: string })[] {
-    const all = [...this.#pairs.values()].flat().map(i => ({
-      source: this.#sources[i],
-      target: this.#targets[i],
-      lastSeenMs: this.#seenMs[i],
-      given: this.#given[i],
-      tenant: this.#tenants[i],
-    }))
-    return all.sort((a, b) => compareEdges(a, b) || compare(a.tenant, b.tenant))
+  /** Entities that call others and are called by none, sorted. */
+  frontDoors(): string[] {
+    return [...this.#callees.keys()].filter(name => !this.#callers.has(name)).sort(compare)
   }
 
   /** Representative of each entity's connected component: the least name in it. */
@@ -179,9 +171,9 @@ export class CallGraph {
       }
       return root
     }
-    for (const [i] of this.#pairs.values()) {
-      const a = find(this.#sources[i])
-      const b = find(this.#targets[i])
+    for (const { source, target } of this.#edges.values()) {
+      const a = find(source)
+      const b = find(target)
       const low = compare(a, b) < 0 ? a : b
       parent.set(a, low)
       parent.set(b, low)
@@ -192,9 +184,9 @@ export class CallGraph {
   }
 }
 
-type KnownEdge = CallEdge & { readonly lastSeenMs: number; readonly given: boolean }
+export type KnownEdge = CallEdge & { readonly lastSeenMs: number; readonly given: boolean }
 
-function compareEdges(a: CallEdge, b: CallEdge): number {
+export function compareEdges(a: CallEdge, b: CallEdge): number {
   return compare(a.source, b.source) || compare(a.target, b.target)
 }
 

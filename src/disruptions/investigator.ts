@@ -6,12 +6,13 @@ import type { StoryBook } from './book.ts'
 import { type Alert, type Cause, type CauseRules, rankCauses } from './cause.ts'
 import { FRONT_DOOR, familyOfMetric } from './families.ts'
 import type { Fleet } from './fleet.ts'
-import type { CallGraph } from './graph.ts'
+import { compare } from './graph.ts'
 import { measuredEvidence } from './measured.ts'
 import type { DisruptionOptions } from './options.ts'
 import type { Interval } from './past.ts'
 import type { Ranker } from './ranker.ts'
 import type { Story } from './story.ts'
+import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** Strength (logarithmic) from which an entity that is no member may be suspected: a shift of 1.7 usual tails. */
 const SUSPECT_AT = 1
@@ -23,7 +24,7 @@ const NORMAL_BELOW = 1
 interface Parts {
   readonly options: DisruptionOptions
   readonly history: SeriesHistory
-  readonly graph: CallGraph
+  readonly graphs: TenantGraphs
   readonly fleet: Fleet
   readonly book: StoryBook
   readonly ranker: Ranker
@@ -42,7 +43,8 @@ export class Investigator {
   /**
    * Suspects for the moment at which something began. What happened is measured on the windows after `atMs`, up
    * to `postWindows` of them, and normal on the `lookbackMs` before it (0: `baselineWindows`). Where an alert
-   * was raised, its entity and metric say which kind of trouble is looked for. Of one tenant when it is named.
+   * was raised, its entity and metric say which kind of trouble is looked for. Of one tenant when it is named; else of each,
+   * in one list.
    */
   explain(
     atMs: number,
@@ -56,20 +58,24 @@ export class Investigator {
     if (Number.isNaN(newestMs)) return []
     // Asked about now, when nothing has followed yet: the last three windows are what happened.
     const onsetMs = newestMs - atMs >= 2 * stepMs ? atMs : newestMs - 3 * stepMs
-    const causes = this.#causes({
-      tenant,
-      scope: undefined,
-      onsetMs,
-      untilMs: Math.min(newestMs, onsetMs + postWindows * stepMs),
-      baselineMs: lookbackMs > 0 ? lookbackMs : baselineWindows * stepMs,
-      disrupted: this.#intervals(tenant, undefined),
-      alert: alert && { entity: alert.entity, family: familyOfMetric(alert.metric) },
-      rules,
-    })
-    return causes
-      .filter(cause => cause.base > 0)
-      .map((cause, i) => {
-        const suspect = suspectOf(cause, i + 1, onsetMs, this.#parts.graph.has(cause.entity))
+    const ask = (one: string) =>
+      this.#causes({
+        tenant: one,
+        scope: undefined,
+        onsetMs,
+        untilMs: Math.min(newestMs, onsetMs + postWindows * stepMs),
+        baselineMs: lookbackMs > 0 ? lookbackMs : baselineWindows * stepMs,
+        disrupted: this.#intervals(one, undefined),
+        alert: alert && { entity: alert.entity, family: familyOfMetric(alert.metric) },
+        rules,
+      }).map(cause => ({ cause, isMapped: this.#parts.graphs.of(one).has(cause.entity) }))
+    const tenants = tenant === undefined ? [...this.#parts.fleet.tenants()].sort(compare) : [tenant]
+    return tenants
+      .flatMap(ask)
+      .filter(({ cause }) => cause.base > 0)
+      .sort((a, b) => b.cause.score - a.cause.score || compare(a.cause.entity, b.cause.entity))
+      .map(({ cause, isMapped }, i) => {
+        const suspect = suspectOf(cause, i + 1, onsetMs, isMapped)
         const { observed, expected } = cause.findings[0].change
         return { ...suspect, onsetMs: Date.parse(suspect.onset), observed, expected }
       })
@@ -79,6 +85,7 @@ export class Investigator {
   /** Names the suspects of a story, what changed before it, and what stayed normal. */
   rank(story: Story, nowMs: number): void {
     const { stepMs, postWindows, baselineWindows, maxSuspects } = this.#parts.options
+    const graph = this.#parts.graphs.of(story.tenant)
     const told = this.#parts.book.told(story)
     const names = this.#parts.book.scope(story).filter(name => !told.has(name))
     const causes = this.#causes({
@@ -94,7 +101,7 @@ export class Investigator {
     story.suspects = causes
       .filter(({ entity, base }) => base >= SUSPECT_AT || (base > 0 && story.members[entity] !== undefined))
       .slice(0, maxSuspects)
-      .map((cause, i) => suspectOf(cause, i + 1, story.episodeMs, this.#parts.graph.has(cause.entity)))
+      .map((cause, i) => suspectOf(cause, i + 1, story.episodeMs, graph.has(cause.entity)))
     story.causeFamily = causes.find(one => one.entity === story.suspects[0]?.entity)?.findings[0].family ?? -1
     story.measured = measuredEvidence(
       causes,
@@ -121,7 +128,7 @@ export class Investigator {
   }
 
   #causes(question: {
-    tenant: string | undefined
+    tenant: string
     scope: ReadonlySet<string> | undefined
     onsetMs: number
     untilMs: number
@@ -138,7 +145,7 @@ export class Investigator {
       .findings({ ...question, changes, silent })
       .filter(finding => finding.entity !== FRONT_DOOR)
     return rankCauses(findings, {
-      graph: this.#parts.graph,
+      graph: this.#parts.graphs.of(question.tenant),
       changes,
       onsetMs: question.onsetMs,
       changeDecayMs: this.#parts.options.changeDecayMs,
@@ -147,15 +154,14 @@ export class Investigator {
     })
   }
 
-  #changesOf(tenant: string | undefined): readonly Change[] {
-    const { changes } = this.#parts
-    return tenant === undefined ? changes : changes.filter(change => tenantOfChange(change) === tenant)
+  #changesOf(tenant: string): readonly Change[] {
+    return this.#parts.changes.filter(change => tenantOfChange(change) === tenant)
   }
 
   /** Stretches of other disruptions, which are no baseline. */
-  #intervals(tenant: string | undefined, except: Story | undefined): Interval[] {
+  #intervals(tenant: string, except: Story | undefined): Interval[] {
     return [...this.#parts.resolved, ...this.#parts.book.open]
-      .filter(story => story !== except && (tenant === undefined || story.tenant === tenant))
+      .filter(story => story !== except && story.tenant === tenant)
       .flatMap(({ earlier, episodeMs, resolvedMs }) => [
         ...earlier,
         { fromMs: episodeMs, toMs: resolvedMs ?? Number.POSITIVE_INFINITY },

@@ -2,10 +2,11 @@ import type { Anomaly } from '../core/anomaly.ts'
 import type { Change } from '../core/change.ts'
 import { FAMILIES, FAMILY_SLOTS } from './families.ts'
 import type { Fleet } from './fleet.ts'
-import { type CallGraph, compare } from './graph.ts'
+import { compare } from './graph.ts'
 import type { DisruptionOptions } from './options.ts'
 import { expectedByTenant } from './planned.ts'
 import { absenceOf, entityStrength, type Strength } from './strength.ts'
+import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** What one window says of the whole fleet. */
 export interface WindowLevels {
@@ -47,7 +48,7 @@ export interface CriticalAnomaly {
 /** Turns the sums of a window into levels, and moves every entity's memory on by one window. */
 export function windowLevels(
   fleet: Fleet,
-  graph: CallGraph,
+  graphs: TenantGraphs,
   changes: readonly Change[],
   critical: readonly CriticalAnomaly[],
   nowMs: number,
@@ -55,7 +56,7 @@ export function windowLevels(
 ): WindowLevels {
   const { columns, entities } = fleet
   const graceMs = options.plannedGraceWindows * options.stepMs
-  const expected = expectedByTenant(changes, nowMs, graph, options.plannedMs, graceMs)
+  const expected = expectedByTenant(changes, nowMs, graphs, options.plannedMs, graceMs)
   const tenants = tenantSums(fleet)
   const mute = muteTenants(tenants)
   const silent = silences(fleet, nowMs, options.stepMs)

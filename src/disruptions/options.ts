@@ -34,12 +34,14 @@ export interface DisruptionOptions {
   readonly plannedGraceWindows: number
   /** A change is guilty in full for this long; after as long again it counts 1/e, ms. */
   readonly changeDecayMs: number
+  /** Of one tenant. */
   readonly maxOpen: number
   readonly maxEntities: number
   readonly maxEdges: number
   readonly maxAnomalies: number
+  /** Of one tenant. */
   readonly maxChanges: number
-  /** Resolved disruptions kept for the board and for reopening. */
+  /** Resolved disruptions of one tenant kept for the board and for reopening. */
   readonly maxResolved: number
   /** Series ranked for one cause. */
   readonly maxRanked: number
@@ -57,6 +59,9 @@ export interface DisruptionOptions {
   /** Put before `/api/disruptions/…` in links; no slash at the end. */
   readonly linksBase: string
 }
+
+/** Limits of one tenant that all tenants together may fill: bounds memory, and leaves room beside a tenant in trouble. */
+export const TENANTS_FULL = 10
 
 export const DISRUPTION_DEFAULTS: DisruptionOptions = {
   stepMs: 10_000,

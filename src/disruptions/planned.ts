@@ -1,6 +1,7 @@
 import { type Change, tenantOfChange } from '../core/change.ts'
 import { F } from './families.ts'
 import type { CallGraph } from './graph.ts'
+import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** What an announced interruption makes expected of an entity. */
 export type Expected = 'interrupted' | 'caller' | 'callee'
@@ -13,7 +14,7 @@ const PLANNED = new Set(['restart', 'maintenance'])
 export function expectedByTenant(
   changes: readonly Change[],
   timeMs: number,
-  graph: CallGraph,
+  graphs: TenantGraphs,
   defaultMs: number,
   graceMs: number,
 ): Map<string, Map<string, Expected>> {
@@ -26,7 +27,8 @@ export function expectedByTenant(
     else own.set(tenant, [change])
   }
   const out = new Map<string, Map<string, Expected>>()
-  for (const [tenant, list] of own) out.set(tenant, expectedNow(list, timeMs, graph, defaultMs, graceMs))
+  for (const [tenant, list] of own)
+    out.set(tenant, expectedNow(list, timeMs, graphs.of(tenant), defaultMs, graceMs))
   return out
 }
 

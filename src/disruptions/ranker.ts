@@ -13,8 +13,7 @@ import { countKnown, firstKnown, hear, type Interval, keepNormal, unitSeen, type
 import { atCeiling } from './saturation.ts'
 
 export interface Question {
-  /** Undefined is all tenants. */
-  readonly tenant: string | undefined
+  readonly tenant: string
   /** Entities to look at; undefined is all of the tenant. */
   readonly scope: ReadonlySet<string> | undefined
   /** Start of the first strange window, Unix ms. */
@@ -103,11 +102,7 @@ export class Ranker {
       const entity = this.#fleet.entityOf(row)
       if (entity < 0) continue
       const memory = this.#fleet.entities[entity]
-      if (
-        (tenant === undefined || memory.tenant === tenant) &&
-        (scope === undefined || scope.has(memory.name))
-      )
-        rows.push(row)
+      if (memory.tenant === tenant && (scope === undefined || scope.has(memory.name))) rows.push(row)
     }
     const keys = new Map(rows.map(row => [row, table.key(row)]))
     rows.sort((a, b) => compare(keys.get(a) as string, keys.get(b) as string))

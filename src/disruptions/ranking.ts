@@ -2,37 +2,49 @@ import type { Disruption, DisruptionEvent, DisruptionEventType } from '../core/d
 import type { SeriesTable } from '../core/series.ts'
 import { bodyOf } from './body.ts'
 import type { Fleet } from './fleet.ts'
-import { type CallGraph, compare } from './graph.ts'
+import { compare } from './graph.ts'
 import { confidenceOf, rankParts, rankValue, severityOf } from './impact.ts'
 import type { DisruptionOptions } from './options.ts'
 import type { Story } from './story.ts'
+import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** Orders open stories by how much they matter, and makes the bodies that are published. */
 export class Ranking {
   readonly #options: DisruptionOptions
   readonly #series: SeriesTable
   readonly #fleet: Fleet
-  readonly #graph: CallGraph
+  readonly #graphs: TenantGraphs
 
-  constructor(options: DisruptionOptions, series: SeriesTable, fleet: Fleet, graph: CallGraph) {
+  constructor(options: DisruptionOptions, series: SeriesTable, fleet: Fleet, graphs: TenantGraphs) {
     this.#options = options
     this.#series = series
     this.#fleet = fleet
-    this.#graph = graph
+    this.#graphs = graphs
   }
 
-  /** Highest rank first, ties by id. */
+  /** Highest rank first, ties by id; of all tenants. */
   order(open: readonly Story[]): Story[] {
-    const known = this.#entitiesKnown()
     const { openAt } = this.#options
     const valued = open.map(story => {
-      const count = known.get(story.tenant) ?? 0
+      const count = this.#fleet.ownedBy(story.tenant).length
       const share = this.#trafficShare(story)
       const parts = rankParts(story, severityOf(story, openAt), confidenceOf(story, openAt), count, share)
       return { story, value: rankValue(parts) }
     })
     valued.sort((a, b) => b.value - a.value || compare(a.story.id, b.story.id))
     return valued.map(({ story }) => story)
+  }
+
+  /** Place of each story among those of its tenant, from 1 on; `ordered` as `order` gives them. */
+  ranks(ordered: readonly Story[]): Map<Story, number> {
+    const counts = new Map<string, number>()
+    const out = new Map<Story, number>()
+    for (const story of ordered) {
+      const rank = (counts.get(story.tenant) ?? 0) + 1
+      counts.set(story.tenant, rank)
+      out.set(story, rank)
+    }
+    return out
   }
 
   /** What of a story is worth an update when it changes. */
@@ -77,27 +89,22 @@ export class Ranking {
 
   #body(story: Story, rank: number, nowMs: number): Disruption {
     return bodyOf(story, {
-      graph: this.#graph,
+      graph: this.#graphs.of(story.tenant),
       options: this.#options,
-      entitiesKnown: this.#entitiesKnown().get(story.tenant) ?? 0,
+      entitiesKnown: this.#fleet.ownedBy(story.tenant).length,
       trafficShare: this.#trafficShare(story),
-      unitOf: (metric, key) => this.#unitOf(metric, key),
+      unitOf: (metric, key) => this.#unitOf(story.tenant, metric, key),
       rank,
       severity: severityOf(story, this.#options.openAt),
       nowMs,
     })
   }
 
-  #entitiesKnown(): Map<string, number> {
-    const out = new Map<string, number>()
-    for (const { tenant } of this.#fleet.entities) out.set(tenant, (out.get(tenant) ?? 0) + 1)
-    return out
-  }
-
-  #unitOf(metric: string, key?: string): string {
+  #unitOf(tenant: string, metric: string, key?: string): string {
     const row = key === undefined ? -1 : this.#series.row(key)
     if (row >= 0) return this.#series.meta(row).unit
-    for (const [, meta] of this.#series.metas()) if (meta.metric === metric) return meta.unit
+    for (const [, meta] of this.#series.metas())
+      if (meta.metric === metric && meta.tenant === tenant) return meta.unit
     return ''
   }
 
@@ -105,8 +112,9 @@ export class Ranking {
   #trafficShare(story: Story): number | null {
     let all = 0
     let own = 0
-    for (const { tenant, name, traffic } of this.#fleet.entities) {
-      if (tenant !== story.tenant || traffic === null) continue
+    for (const entity of this.#fleet.ownedBy(story.tenant)) {
+      const { name, traffic } = this.#fleet.entities[entity]
+      if (traffic === null) continue
       all = Math.max(all, traffic)
       if (story.members[name] !== undefined) own = Math.max(own, traffic)
     }

@@ -1,10 +1,11 @@
 import { contentId } from '../core/identity.ts'
 import type { StoryBook } from './book.ts'
 import type { Fleet } from './fleet.ts'
-import { type CallGraph, compare } from './graph.ts'
+import { compare } from './graph.ts'
 import type { DisruptionOptions } from './options.ts'
 import { clusters, joined } from './paths.ts'
 import { episodes, keepEvidence, newStory, relate, type Story } from './story.ts'
+import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** Members beyond which a story is not taken apart: what touches so many is one thing. */
 const MOST_PARTED = 200
@@ -13,7 +14,7 @@ export interface StoryParts {
   readonly options: DisruptionOptions
   readonly book: StoryBook
   readonly fleet: Fleet
-  readonly graph: CallGraph
+  readonly graphs: TenantGraphs
 }
 
 /** Two stories that turned out one; the younger ends here. */
@@ -27,7 +28,7 @@ export interface Merge {
  * strange) when they began joins their members and they began together. The one opened first is the elder; ties
  * by id.
  */
-export function merges({ book, graph, fleet }: StoryParts): Merge[] {
+export function merges({ book, graphs, fleet }: StoryParts): Merge[] {
   const open = book.open
     .filter(story => story.kind === 'fault' && story.id !== '')
     .sort((a, b) => a.openedMs - b.openedMs || a.startedMs - b.startedMs || compare(a.id, b.id))
@@ -38,7 +39,7 @@ export function merges({ book, graph, fleet }: StoryParts): Merge[] {
     for (const younger of open.slice(i + 1)) {
       if (gone.has(younger) || younger.tenant !== elder.tenant) continue
       if (cameApart(elder, younger)) continue
-      if (!sameCause(elder, younger) && !onePath(elder, younger, book, graph, fleet)) continue
+      if (!sameCause(elder, younger) && !onePath(elder, younger, book, graphs, fleet)) continue
       gone.add(younger)
       out.push({ elder, younger })
     }
@@ -57,8 +58,9 @@ function sameCause(a: Story, b: Story): boolean {
   return cause !== undefined && cause === b.suspects[0]?.entity
 }
 
-function onePath(elder: Story, younger: Story, book: StoryBook, graph: CallGraph, fleet: Fleet): boolean {
+function onePath(elder: Story, younger: Story, book: StoryBook, graphs: TenantGraphs, fleet: Fleet): boolean {
   if (!book.together(younger.startedMs, elder) && !book.together(elder.startedMs, younger)) return false
+  const graph = graphs.of(elder.tenant)
   const measured = (name: string): boolean => fleet.id(elder.tenant, name) >= 0
   const [left, right] = [elder, younger].map(story =>
     Object.keys(story.members)
@@ -102,11 +104,12 @@ export function absorb(elder: Story, younger: Story): number {
  * Takes a story apart whose members no call path joins: the group with the cause keeps the story, every other
  * group strong enough to have opened one becomes a story of its own. Members too weak for that stay.
  */
-export function parted(story: Story, { options, book, graph, fleet }: StoryParts, nowMs: number): Story[] {
+export function parted(story: Story, { options, book, graphs, fleet }: StoryParts, nowMs: number): Story[] {
   const names = Object.keys(story.members).sort(compare)
   if (story.kind !== 'fault' || names.length < 2 || names.length > MOST_PARTED) return []
   // What was found to be one is not taken apart again.
   if (story.related.some(one => one.relation === 'merged-from')) return []
+  const graph = graphs.of(story.tenant)
   const measured = (name: string): boolean => fleet.id(story.tenant, name) >= 0
   const groups = clusters(names.length, (i, j) => {
     const [a, b] = [names[i], names[j]]
@@ -122,7 +125,7 @@ export function parted(story: Story, { options, book, graph, fleet }: StoryParts
   const out: Story[] = []
   for (const group of groups) {
     if (group === kept || strength(group) < options.openAt) continue
-    if (book.open.length + out.length >= options.maxOpen) break
+    if (!book.hasRoom(story.tenant, out)) break
     out.push(
       part(
         story,

@@ -8,12 +8,12 @@ import type { SeriesHistory } from '../core/history.ts'
 import type { MaintenanceOrder, MaintenanceState } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { AnomalyChange, DisruptionStage, ExplainedSuspect } from '../core/stages.ts'
+import type { AnomalyChange, DisruptionStage, ExplainedSuspect, TenantEntity } from '../core/stages.ts'
 import type { CallEdge } from '../core/topology.ts'
 import { StoryBook } from './book.ts'
 import type { CauseRules } from './cause.ts'
 import { Fleet } from './fleet.ts'
-import { CallGraph, compare } from './graph.ts'
+import { compare } from './graph.ts'
 import { Investigator } from './investigator.ts'
 import { criticalOf, type WindowLevels, windowLevels } from './levels.ts'
 import { age, christen, revive } from './life.ts'
@@ -22,9 +22,11 @@ import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
 import { Ranking } from './ranking.ts'
 import { absorb, merges, parted, retract, type StoryParts } from './reunion.ts'
+import { keepShare } from './shares.ts'
 import { hearPipeline } from './silence.ts'
 import { cutStage, restoreStage, type StageState, snapshotStage } from './state.ts'
 import { keepEvidence, type Story } from './story.ts'
+import { TenantGraphs } from './tenant-graphs.ts'
 
 /** An anomaly that is open, with where it belongs. */
 export interface OpenAnomaly {
@@ -64,7 +66,7 @@ export class Disruptions implements DisruptionStage {
   }
   readonly #options: DisruptionOptions
   readonly #series: SeriesTable
-  readonly #graph: CallGraph
+  readonly #graphs: TenantGraphs
   readonly #fleet: Fleet
   readonly #book: StoryBook
   readonly #ranker: Ranker
@@ -78,8 +80,8 @@ export class Disruptions implements DisruptionStage {
   readonly #maintenance: Maintenance
   #quiet = new Uint8Array(0)
   #nowMs = 0
-  /** Version of the graph at which stories were last looked at for parting. */
-  #partedAt = 0
+  /** Version of each tenant's graph at which stories were last looked at for parting. */
+  readonly #partedAt = new Map<string, number>()
   readonly #parts: StoryParts
 
   constructor(
@@ -93,16 +95,16 @@ export class Disruptions implements DisruptionStage {
     this.#options = options
     this.#maintenance = context.maintenance ?? new Maintenance()
     this.#series = context.series
-    this.#graph = new CallGraph(options.maxEdges)
-    this.#fleet = new Fleet(context.series, this.#graph, options.maxEntities, options.stepMs)
-    this.#book = new StoryBook(this.#fleet, this.#graph, options)
+    this.#graphs = new TenantGraphs(options.maxEdges)
+    this.#fleet = new Fleet(context.series, this.#graphs, options.maxEntities, options.stepMs)
+    this.#book = new StoryBook(this.#fleet, this.#graphs, options)
     this.#ranker = new Ranker(context.series, context.history, this.#fleet, options)
-    this.#parts = { options, book: this.#book, fleet: this.#fleet, graph: this.#graph }
-    this.#ranking = new Ranking(options, context.series, this.#fleet, this.#graph)
+    this.#parts = { options, book: this.#book, fleet: this.#fleet, graphs: this.#graphs }
+    this.#ranking = new Ranking(options, context.series, this.#fleet, this.#graphs)
     this.#investigator = new Investigator({
       options,
       history: context.history,
-      graph: this.#graph,
+      graphs: this.#graphs,
       fleet: this.#fleet,
       book: this.#book,
       ranker: this.#ranker,
@@ -140,10 +142,7 @@ export class Disruptions implements DisruptionStage {
   change(change: Change): void {
     const tenant = tenantOfChange(change)
     if (this.#changes.some(known => known.id === change.id && tenantOfChange(known) === tenant)) return
-    this.#changes.push(change)
-    if (this.#changes.length <= this.#options.maxChanges) return
-    this.#changes.shift()
-    this.counts.changesDropped++
+    this.counts.changesDropped += keepShare(this.#changes, change, this.#options.maxChanges, tenantOfChange)
   }
 
   maintain(order: MaintenanceOrder, nowMs: number): string | undefined {
@@ -159,14 +158,14 @@ export class Disruptions implements DisruptionStage {
   }
 
   addEdges(edges: readonly CallEdge[], timeMs: number): void {
-    for (const { source, target } of edges) this.#graph.add(source, target, timeMs, true)
+    for (const { source, target } of edges) this.#graphs.give(source, target, timeMs)
   }
 
   advance(windowEndMs: number): DisruptionEvent[] {
     this.#nowMs = windowEndMs
     const levels = windowLevels(
       this.#fleet,
-      this.#graph,
+      this.#graphs,
       this.#changes,
       criticalOf(this.#anomalies.values()),
       windowEndMs,
@@ -196,10 +195,9 @@ export class Disruptions implements DisruptionStage {
     this.#reunite(pending)
     this.#settle(windowEndMs, pending)
     this.#release(pending)
-    const order = pending.length > 0 ? this.#ranking.order(this.#book.open) : []
+    const ranks = this.#ranking.ranks(pending.length > 0 ? this.#ranking.order(this.#book.open) : [])
     for (const [story, type] of pending) {
-      const at = order.indexOf(story)
-      const rank = at < 0 ? order.length + 1 : at + 1
+      const rank = ranks.get(story) ?? 1 + this.#book.openOf(story.tenant)
       events.push(this.#ranking.publish(story, type, rank, windowEndMs, this.#holdsOf(story)))
     }
     this.#mark(levels)
@@ -215,11 +213,15 @@ export class Disruptions implements DisruptionStage {
     const lately = [...this.#resolved]
       .filter(story => story.status === 'resolved')
       .sort((a, b) => (b.resolvedMs ?? 0) - (a.resolvedMs ?? 0) || compare(a.id, b.id))
-    return [...open, ...lately].flatMap((story, i) => {
+    const all = [...open, ...lately]
+    const ranks = this.#ranking.ranks(all)
+    return all.flatMap(story => {
       if (!story.published) return []
       const { maintenance: _, ...published } = story.published
       const holds = story.status === 'open' ? this.#holdsOf(story) : story.holds
-      return [{ ...published, rank: i + 1, ...(holds.length > 0 ? { maintenance: holds } : {}) }]
+      return [
+        { ...published, rank: ranks.get(story) ?? 0, ...(holds.length > 0 ? { maintenance: holds } : {}) },
+      ]
     })
   }
 
@@ -245,7 +247,16 @@ export class Disruptions implements DisruptionStage {
   }
 
   edges(tenant?: string): readonly (CallEdge & { readonly lastSeenMs: number })[] {
-    return this.#graph.edges(tenant)
+    return this.#graphs.edges(tenant)
+  }
+
+  frontDoors(): readonly TenantEntity[] {
+    return [...this.#fleet.tenants()].flatMap(tenant =>
+      this.#graphs
+        .of(tenant)
+        .frontDoors()
+        .map(entity => ({ tenant, entity })),
+    )
   }
 
   letGo(): void {
@@ -265,13 +276,13 @@ export class Disruptions implements DisruptionStage {
 
   bytes(): number {
     const stories = this.#book.open.length + this.#resolved.length
-    return this.#fleet.bytes() + 200 * this.#graph.size + 20_000 * stories + 1_000 * this.#anomalies.size
+    return this.#fleet.bytes() + 200 * this.#graphs.size + 20_000 * stories + 1_000 * this.#anomalies.size
   }
 
   /** What did not fit, by what it was. */
   dropped(): Readonly<Record<string, number>> {
     return {
-      edges: this.#graph.dropped,
+      edges: this.#graphs.dropped,
       entities: this.#fleet.dropped,
       disruptions: this.#book.dropped,
       ranked: this.#ranker.dropped,
@@ -304,7 +315,7 @@ export class Disruptions implements DisruptionStage {
     return {
       nowMs: this.#nowMs,
       fleet: this.#fleet,
-      graph: this.#graph,
+      graphs: this.#graphs,
       open: this.#book.open,
       resolved: this.#resolved,
       changes: this.#changes,
@@ -350,10 +361,14 @@ export class Disruptions implements DisruptionStage {
 
   /** Tells apart what began as one story and is not. */
   #part(pending: Pending): void {
-    const grown = this.#graph.version !== this.#partedAt
-    this.#partedAt = this.#graph.version
+    const grown = new Set<string>()
+    for (const tenant of new Set(this.#book.open.map(story => story.tenant))) {
+      const { version } = this.#graphs.of(tenant)
+      if (version !== (this.#partedAt.get(tenant) ?? 0)) grown.add(tenant)
+      this.#partedAt.set(tenant, version)
+    }
     for (const story of [...this.#book.open]) {
-      if (story.kind !== 'fault' || !(grown || RANK_AT.includes(story.windows))) continue
+      if (story.kind !== 'fault' || !(grown.has(story.tenant) || RANK_AT.includes(story.windows))) continue
       const parts = parted(story, this.#parts, this.#nowMs)
       if (parts.length === 0) continue
       this.#book.open.push(...parts)
@@ -411,8 +426,7 @@ export class Disruptions implements DisruptionStage {
   }
 
   #keep(story: Story): void {
-    this.#resolved.push(story)
-    if (this.#resolved.length > this.#options.maxResolved) this.#resolved.shift()
+    keepShare(this.#resolved, story, this.#options.maxResolved, one => one.tenant)
   }
 
   /** Notes which entities must teach the baselines little. */

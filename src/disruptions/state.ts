@@ -7,10 +7,10 @@ import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { SavedCeiling } from './ceiling.ts'
 import type { EntityMemory, Fleet, InstanceMemory } from './fleet.ts'
-import type { CallGraph } from './graph.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { DisruptionCounts, OpenAnomaly } from './stage.ts'
 import { dictionary, type Story } from './story.ts'
+import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** Saving and restoring the stage between two windows: stories and memories as JSON, last signs of life as a column. */
 const ID = 'disruptions'
@@ -21,7 +21,7 @@ const OLDEST_VERSION = 1
 export interface StageState {
   readonly nowMs: number
   readonly fleet: Fleet
-  readonly graph: CallGraph
+  readonly graphs: TenantGraphs
   readonly open: Story[]
   readonly resolved: Story[]
   readonly changes: Change[]
@@ -88,7 +88,7 @@ function savedMeta(state: StageState): SavedMeta {
     nowMs: state.nowMs,
     entities: state.fleet.entities,
     instances: state.fleet.instances,
-    edges: state.graph
+    edges: state.graphs
       .kept()
       .map(({ source, target, lastSeenMs, given, tenant }) => [source, target, lastSeenMs, given, tenant]),
     open: state.open,
@@ -121,7 +121,7 @@ export function restoreStage(
   }
   // Older snapshots do not say who told of an edge: those never seen by a series were given.
   for (const [source, target, lastSeenMs, given, tenant] of saved.edges)
-    state.graph.add(source, target, lastSeenMs, given ?? lastSeenMs === 0, tenant)
+    state.graphs.keep(...edgeOf(source, target, lastSeenMs, given ?? lastSeenMs === 0, tenant))
   state.fleet.restore(saved.entities, saved.instances)
   state.fleet.letGoRows(table.capacity)
   const { chunks } = state.fleet.rows
@@ -141,6 +141,10 @@ export function restoreStage(
   Object.assign(state.counts, saved.counts)
   state.maintenance.restore(saved.maintenance ?? [])
   return saved.nowMs
+}
+
+function edgeOf(source: string, target: string, lastSeenMs: number, given: boolean, tenant?: string) {
+  return [{ source, target, lastSeenMs, given }, tenant ?? (given ? '' : 'default')] as const
 }
 
 function revive(story: Story): Story {

@@ -30,6 +30,8 @@ const NO_SLOT = -1
 const REFUSED = -2
 const VERSION = 1
 const ID = 'history'
+/** What is known of series without their windows. */
+const OUTLINE_ID = 'history-outline'
 
 /**
  * Rings of the last windows of each series: a slot of depth × FIELDS Float32 per series, contiguous, so that a
@@ -39,6 +41,8 @@ const ID = 'history'
 export class WindowHistory implements SeriesHistory {
   readonly depth: number
   readonly stepMs: number
+  /** Bytes that all series may take together. */
+  readonly budgetBytes: number
   readonly slotsMax: number
   readonly #table: SeriesTable
   readonly #slabs: Float32Array[] = []
@@ -47,6 +51,8 @@ export class WindowHistory implements SeriesHistory {
   readonly #keeps: ((series: number) => boolean) | undefined
   /** Number of the newest window written, per slot. */
   #newest: Float64Array
+  /** Number of the first window that belongs to who holds the slot. */
+  #first: Float64Array
   readonly #free: number[] = []
   #used = 0
   #window = Number.NaN
@@ -57,11 +63,12 @@ export class WindowHistory implements SeriesHistory {
   constructor(options: HistoryOptions, context: { readonly series: SeriesTable }) {
     this.depth = options.depth ?? HISTORY_DEFAULTS.depth
     this.stepMs = options.stepMs
-    const budget = options.budgetBytes ?? HISTORY_DEFAULTS.budgetBytes
-    this.slotsMax = Math.floor(budget / (this.depth * FIELDS * 4 + 8))
+    this.budgetBytes = options.budgetBytes ?? HISTORY_DEFAULTS.budgetBytes
+    this.slotsMax = Math.floor(this.budgetBytes / (this.depth * FIELDS * 4 + 8))
     this.#table = context.series
     this.#keeps = options.keeps
     this.#newest = new Float64Array(SLAB_SLOTS)
+    this.#first = new Float64Array(SLAB_SLOTS)
   }
 
   get newestEndMs(): number {
@@ -104,12 +111,25 @@ export class WindowHistory implements SeriesHistory {
       const base = (slot % SLAB_SLOTS) * FIELDS * depth
       if (newest[slot] < window - 1) blankSince(slab, base, depth, newest, slot, window)
       newest[slot] = window
-      const at = base + place * FIELDS
-      slab[at] = batch.observed[i]
-      slab[at + 1] = opinions.expected[i]
-      slab[at + 2] = opinions.lower[i]
-      slab[at + 3] = opinions.upper[i]
-      slab[at + 4] = opinions.surprise[i]
+      write(slab, base + place * FIELDS, batch, opinions, i)
+    }
+  }
+
+  /**
+   * Takes the rows of a window again that the series held when they were recorded; in any order, before anything new is
+   * recorded. Rows of series without a place, and of those that came to it later, change nothing.
+   */
+  refill(batch: FeatureBatch, opinions: OpinionBatch): void {
+    if (batch.length === 0) return
+    const window = Math.round(batch.windowEndMs[0] / this.stepMs)
+    const { depth } = this
+    const place = modulo(window, depth)
+    for (let i = 0; i < batch.length; i++) {
+      const slot = this.#slots.at(batch.series[i])
+      if (slot < 0 || window < this.#first[slot]) continue
+      if (window > this.#newest[slot] || window <= this.#newest[slot] - depth) continue
+      const at = ((slot % SLAB_SLOTS) * depth + place) * FIELDS
+      write(this.#slabs[Math.floor(slot / SLAB_SLOTS)], at, batch, opinions, i)
     }
   }
 
@@ -139,12 +159,13 @@ export class WindowHistory implements SeriesHistory {
   fill(series: number, endMs: number, values: Float64Array): void {
     const last = Math.round(endMs / this.stepMs)
     if (values.length === 0 || this.#slots.at(series) >= 0) return
-    const slot = this.#claim(series, last)
+    const count = Math.min(values.length, this.depth)
+    const slot = this.#claim(series, last - count + 1)
     if (slot < 0) return
+    this.#newest[slot] = last
     if (!(this.#window >= last)) this.#window = last
     const slab = this.#slabs[slot >> SLAB_SHIFT]
     const base = (slot % SLAB_SLOTS) * FIELDS * this.depth
-    const count = Math.min(values.length, this.depth)
     for (let back = 0; back < count; back++)
       slab[base + modulo(last - back, this.depth) * FIELDS] = values[values.length - 1 - back]
   }
@@ -159,27 +180,28 @@ export class WindowHistory implements SeriesHistory {
 
   bytes(): number {
     const slab = SLAB_SLOTS * FIELDS * this.depth * 4
-    return this.#slabs.length * slab + this.#slots.bytes() + this.#newest.byteLength
+    const perSlot = this.#newest.byteLength + this.#first.byteLength
+    return this.#slabs.length * slab + this.#slots.bytes() + perSlot
   }
 
   snapshot(): Snapshot {
-    const keys: string[] = []
-    const slots: number[] = []
-    for (let series = 0; series < this.#slots.length; series++) {
-      const slot = this.#slots.at(series)
-      if (slot < 0 || !this.#table.has(series)) continue
-      keys.push(this.#table.meta(series).key)
-      slots.push(slot)
+    return this.#whole(this.#held())
+  }
+
+  /**
+   * A snapshot without the windows, for whoever can tell them again (`refill`). `toldFromMs`: end of the first window of a
+   * series that can be told again, Unix ms; the windows of series that hold older ones are in it all the same.
+   */
+  outline(toldFromMs: (series: number) => number): Snapshot[] {
+    const held = this.#held()
+    const { newest, first, keys } = this.#columnsOf(held)
+    const old: number[] = []
+    for (let i = 0; i < held.length; i++) {
+      const oldest = Math.max(first[i], newest[i] - this.depth + 1)
+      if (oldest * this.stepMs < toldFromMs(held[i])) old.push(held[i])
     }
-    const width = FIELDS * this.depth
-    const rings = new Float32Array(keys.length * width)
-    const newest = new Float64Array(keys.length)
-    for (const [i, slot] of slots.entries()) {
-      const from = (slot % SLAB_SLOTS) * width
-      rings.set(this.#slabs[Math.floor(slot / SLAB_SLOTS)].subarray(from, from + width), i * width)
-      newest[i] = this.#newest[slot]
-    }
-    return { id: ID, version: VERSION, keys, columns: { rings, newest }, meta: this.#meta() }
+    const meta = this.#meta()
+    return [{ id: OUTLINE_ID, version: VERSION, keys, columns: { first, newest }, meta }, this.#whole(old)]
   }
 
   /** As `snapshot`, but slot by slot and without copying the rings. */
@@ -199,32 +221,86 @@ export class WindowHistory implements SeriesHistory {
     return { id: ID, version: VERSION, keys: [], rows, columns: { rings, newest }, meta: this.#meta() }
   }
 
-  #meta(): { depth: number; stepMs: number; window: number | null } {
-    const window = Number.isFinite(this.#window) ? this.#window : null
-    return { depth: this.depth, stepMs: this.stepMs, window }
+  /** Takes its own parts back; another depth or step starts empty, since charts are no learned state. */
+  restore(parts: readonly Snapshot[]): void {
+    for (const id of [OUTLINE_ID, ID]) {
+      const from = parts.find(part => part.id === id)
+      if (!from) continue
+      const { newest, first, rings } = from.columns
+      const isReadable =
+        from.version === VERSION &&
+        newest?.length === rowsOf(from) &&
+        (id === ID ? rings instanceof Float32Array : first?.length === rowsOf(from))
+      if (!isReadable)
+        throw new ForeshockError('FS_SNAPSHOT_INVALID', `${id} v${from.version}: of another layout`)
+      const meta = from.meta as { depth: number; stepMs: number; window: number | null }
+      if (meta.depth !== this.depth || meta.stepMs !== this.stepMs) continue
+      this.#window = meta.window ?? Number.NaN
+      this.#takePlaces(from)
+      if (rings instanceof Float32Array) this.#takeRings(from, rings)
+    }
   }
 
-  /** Takes its own part back; another depth or step starts empty, since charts are no learned state. */
-  restore(parts: readonly Snapshot[]): void {
-    const from = parts.find(part => part.id === ID)
-    if (!from) return
-    const { rings, newest } = from.columns
-    const width = FIELDS * this.depth
-    if (from.version !== VERSION || !(rings instanceof Float32Array) || newest?.length !== rowsOf(from))
-      throw new ForeshockError('FS_SNAPSHOT_INVALID', `${ID} v${from.version}: of another layout`)
-    const meta = from.meta as { depth: number; stepMs: number; window: number | null }
-    if (meta.depth !== this.depth || meta.stepMs !== this.stepMs) return
-    this.#window = meta.window ?? Number.NaN
+  #takePlaces(from: Snapshot): void {
+    const { newest, first } = from.columns
     const rowOf = rowsIn(from, this.#table)
     for (let i = 0; i < newest.length; i++) {
       const series = rowOf(i)
-      if (series < 0) continue
-      const slot = this.#claim(series, newest[i])
+      if (series < 0 || this.#slots.at(series) >= 0) continue
+      // Without an outline nobody says since when: since the oldest window that there can be.
+      const slot = this.#claim(series, first ? first[i] : newest[i] - this.depth + 1)
+      if (slot >= 0) this.#newest[slot] = newest[i]
+    }
+  }
+
+  #takeRings(from: Snapshot, rings: Float32Array): void {
+    const width = FIELDS * this.depth
+    const rowOf = rowsIn(from, this.#table)
+    for (let i = 0; i < rowsOf(from); i++) {
+      const series = rowOf(i)
+      const slot = series < 0 ? NO_SLOT : this.#slots.at(series)
       if (slot < 0) continue
       const at = (slot % SLAB_SLOTS) * width
       this.#slabs[Math.floor(slot / SLAB_SLOTS)].set(rings.subarray(i * width, (i + 1) * width), at)
-      this.#newest[slot] = newest[i]
     }
+  }
+
+  #whole(held: readonly number[]): Snapshot {
+    const { newest, keys } = this.#columnsOf(held)
+    const width = FIELDS * this.depth
+    const rings = new Float32Array(held.length * width)
+    for (let i = 0; i < held.length; i++) {
+      const slot = this.#slots.at(held[i])
+      const from = (slot % SLAB_SLOTS) * width
+      rings.set(this.#slabs[Math.floor(slot / SLAB_SLOTS)].subarray(from, from + width), i * width)
+    }
+    return { id: ID, version: VERSION, keys, columns: { rings, newest }, meta: this.#meta() }
+  }
+
+  /** Series that have a place, ascending. */
+  #held(): number[] {
+    const out: number[] = []
+    for (let series = 0; series < this.#slots.length; series++)
+      if (this.#slots.at(series) >= 0 && this.#table.has(series)) out.push(series)
+    return out
+  }
+
+  #columnsOf(held: readonly number[]): { keys: string[]; newest: Float64Array; first: Float64Array } {
+    const keys: string[] = []
+    const newest = new Float64Array(held.length)
+    const first = new Float64Array(held.length)
+    for (let i = 0; i < held.length; i++) {
+      const slot = this.#slots.at(held[i])
+      keys.push(this.#table.meta(held[i]).key)
+      newest[i] = this.#newest[slot]
+      first[i] = this.#first[slot]
+    }
+    return { keys, newest, first }
+  }
+
+  #meta(): { depth: number; stepMs: number; window: number | null } {
+    const window = Number.isFinite(this.#window) ? this.#window : null
+    return { depth: this.depth, stepMs: this.stepMs, window }
   }
 
   /** Copies windows [first, first + count) of one field; NaN where the series has none. */
@@ -258,6 +334,7 @@ export class WindowHistory implements SeriesHistory {
     const base = (slot % SLAB_SLOTS) * width
     this.#slabs[Math.floor(slot / SLAB_SLOTS)].fill(Number.NaN, base, base + width)
     this.#newest[slot] = window
+    this.#first[slot] = window
     return slot
   }
 
@@ -265,9 +342,8 @@ export class WindowHistory implements SeriesHistory {
     this.#slabs.push(new Float32Array(SLAB_SLOTS * FIELDS * this.depth))
     const slots = this.#slabs.length * SLAB_SLOTS
     if (this.#newest.length >= slots) return
-    const newest = new Float64Array(slots * 2)
-    newest.set(this.#newest)
-    this.#newest = newest
+    this.#newest = longer(this.#newest, slots * 2)
+    this.#first = longer(this.#first, slots * 2)
   }
 }
 
@@ -296,6 +372,21 @@ class SlotColumn {
   bytes(): number {
     return this.#chunks.reduce((sum, chunk) => sum + (chunk?.byteLength ?? 0), 0)
   }
+}
+
+function longer(column: Float64Array, length: number): Float64Array {
+  const out = new Float64Array(length)
+  out.set(column)
+  return out
+}
+
+/** Writes a row of a window to its place in a slab. */
+function write(slab: Float32Array, at: number, batch: FeatureBatch, opinions: OpinionBatch, i: number): void {
+  slab[at] = batch.observed[i]
+  slab[at + 1] = opinions.expected[i]
+  slab[at + 2] = opinions.lower[i]
+  slab[at + 3] = opinions.upper[i]
+  slab[at + 4] = opinions.surprise[i]
 }
 
 function modulo(window: number, depth: number): number {

@@ -51,6 +51,7 @@ const GAUGES = [
   'foreshock_stage_waiting_windows',
   'foreshock_stage_away',
   'foreshock_stage_watermark_seconds',
+  'foreshock_stage_history_missing_windows',
 ] as const
 
 /** What is open in the record. */
@@ -160,9 +161,10 @@ export class StagePartition {
     // Whoever had it before is shut out by now: what it took stands before this.
     const { end } = await streams.range(TOPICS.anomalies, partition)
     const stage = new StagePartition(ports, partition, { store, record, work, open, isCold, end })
-    const from = Math.max(position, first)
-    memory.handledTo = Math.max(memory.handledTo, from)
-    if (isCold && from >= end) await stage.#retract(ports.clock())
+    const { from, refill } = work.begin(position, first)
+    if (refill || work.missingWindows > 0)
+      logger.info({ partition, from, ...refill, missing: work.missingWindows }, 'history is read again')
+    if (isCold && Math.max(position, first) >= end) await stage.#retract(ports.clock())
     return { stage, from }
   }
 
@@ -219,7 +221,7 @@ export class StagePartition {
     const { merge } = this.#work
     const { patienceMs, producer, logger } = this.#ports
     const { partition } = this
-    if (this.#isBusy || this.lag > 0) {
+    if (this.#isBusy || this.lag > 0 || this.#work.isRefilling) {
       this.#heardMs.fill(nowMs)
       return
     }
@@ -240,8 +242,8 @@ export class StagePartition {
   async save(nowMs: number): Promise<number | undefined> {
     const { memory, position, series, stateful } = this.#work
     const { handledTo } = memory
-    // Until all is read again that can be, a checkpoint would hide what must still be retracted.
-    const isUnfit = this.#isBusy || this.#saving !== undefined || this.#isCold
+    // Until all is read again that can be, a checkpoint would hide what must still be retracted, and what still waits.
+    const isUnfit = this.#isBusy || this.#saving !== undefined || this.#isCold || this.#work.isRefilling
     if (isUnfit || handledTo === this.#savedTo) return undefined
     memory.record = handledTo < this.#newFrom ? this.#begunAt : this.#record.place
     const checkpoint = cutAt(position, nowMs, series, stateful)
@@ -278,6 +280,7 @@ export class StagePartition {
     telemetry.set('foreshock_stage_waiting_bytes', merge.bytes, labels)
     telemetry.set('foreshock_stage_waiting_windows', merge.waiting.windows, labels)
     telemetry.set('foreshock_stage_away', merge.away.length, labels)
+    telemetry.set('foreshock_stage_history_missing_windows', this.#work.missingWindows, labels)
     if (Number.isFinite(merge.mergedMs))
       telemetry.set('foreshock_stage_watermark_seconds', merge.mergedMs / 1000, labels)
   }

@@ -5,7 +5,9 @@ import type { Config } from '../config/schema.ts'
 import { CONTENT, HEADERS, type StoredMessage, TOPICS } from '../core/stream.ts'
 import { type Line, linesOf } from '../effects.ts'
 import { type HeldReport, type MergeOptions, WindowMerge } from './merge.ts'
+import type { Refill } from './merged-log.ts'
 import { Origins, originOf } from './origins.ts'
+import { StageHistory } from './stage-history.ts'
 import { StageMemory } from './stage-memory.ts'
 import { auditOf, changesOf, maintenanceOf, sealOf } from './stage-orders.ts'
 import { type Found, StageWindows } from './stage-windows.ts'
@@ -55,7 +57,10 @@ export class StageWork {
   readonly #partition: number
   readonly #samplesPartitions: number
   readonly #windows: StageWindows
+  readonly #history: StageHistory
   readonly #origins = new Origins()
+  /** Offset after the last message that was handed over. */
+  #readTo = 0
 
   constructor(config: Config, partition: number, merge: MergeOptions) {
     this.#partition = partition
@@ -64,10 +69,34 @@ export class StageWork {
     this.merge = new WindowMerge(merge)
     this.memory = new StageMemory(this.merge)
     this.#windows = new StageWindows(this.parts, merge.partitions)
+    this.#history = new StageHistory(this.#windows)
   }
 
   get series(): StageParts['series'] {
     return this.parts.series
+  }
+
+  /** Whether what was handled before a restart is still to be read again. */
+  get isRefilling(): boolean {
+    return this.#readTo < this.memory.handledTo
+  }
+
+  /** Windows of the history that are missing because the log did not hold them any more. */
+  get missingWindows(): number {
+    return this.#windows.log.missing
+  }
+
+  /**
+   * After a restart: messages up to `position` are handled already, save those that wait. `first` is the oldest that the log
+   * holds. Returns where to read from.
+   */
+  begin(position: number, first: number): { readonly from: number; readonly refill: Refill | undefined } {
+    const { memory } = this
+    const next = Math.max(position, first)
+    memory.handledTo = Math.max(memory.handledTo, next)
+    const refill = this.#history.begin(first)
+    this.#readTo = Math.min(next, refill?.from ?? next)
+    return { from: this.#readTo, refill }
   }
 
   /** Offset to read from after a restart: whatever waits is read again. */
@@ -77,19 +106,15 @@ export class StageWork {
 
   /** What survives a restart, in the order in which it is put back: rows need the table, which comes before all. */
   get stateful(): Stateful[] {
-    const { disruptions, history } = this.parts
-    const past: Stateful = {
-      snapshot: () => [history.snapshot()],
-      cut: cut => [history.cut(cut)],
-      restore: saved => history.restore(saved),
-    }
-    return [this.memory, this.#windows.reader, this.#origins, disruptions, past]
+    const { disruptions } = this.parts
+    return [this.memory, this.#windows.reader, this.#origins, disruptions, this.#windows.log, this.#history]
   }
 
   take(message: StoredMessage, out: Effects): void {
     const content = message.headers[HEADERS.content]
+    this.#readTo = message.offset + 1
     if (message.offset < this.memory.handledTo) {
-      if (content === CONTENT.window) this.#refill(message)
+      if (content === CONTENT.window) this.#again(message)
       return
     }
     const reason = this.#handle(content, message, out)
@@ -131,7 +156,7 @@ export class StageWork {
     if (as === 'repeat') out.repeats++
     if (as === 'late') {
       if (report.last) out.lateWindows++
-      this.#found(this.#windows.late(report), out)
+      this.#found(this.#windows.late(report, this.merge.mergedMs), out)
     }
     this.#drain(out)
     return undefined
@@ -175,7 +200,11 @@ export class StageWork {
       out.refused.push({ message: this.#messageOf(report), reason })
   }
 
-  #refill(message: StoredMessage): void {
+  #again(message: StoredMessage): void {
+    if (this.#windows.log.isAgain(message.offset)) {
+      this.#windows.again(message.value)
+      return
+    }
     const report = this.#reportOf(message)
     if (typeof report !== 'string') this.merge.refill(report)
   }

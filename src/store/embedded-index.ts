@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RecordIndex, RecordLog } from '../core/ports.ts'
 import { DuckDbIndex } from './duckdb-index.ts'
@@ -12,15 +13,21 @@ export interface EmbeddedIndexOptions {
   readonly onWarning: (text: string) => void
 }
 
+/** Layout of the file, the columns of its tables. */
+const LAYOUT = 2
+
 /** The file of the index in a data folder; the number is that of its layout. */
-export function indexFile(folder: string): string {
-  return join(folder, 'index-1.duckdb')
+export function indexFile(folder: string, layout = LAYOUT): string {
+  return join(folder, `index-${layout}.duckdb`)
 }
 
 /** The index of one process, as far as it was built before; `IndexFeed.catchUp` brings the rest. */
 export async function openEmbeddedIndex(options: EmbeddedIndexOptions): Promise<RecordIndex> {
   const { kind, folder, retentionMs, record, onWarning } = options
   if (kind === 'memory') return new MemoryIndex()
+  // Files of former layouts are of no use: what they hold is in the record.
+  for (let layout = 1; layout < LAYOUT; layout++)
+    for (const tail of ['', '.wal']) rmSync(`${indexFile(folder, layout)}${tail}`, { force: true })
   const path = indexFile(folder)
   const index = await DuckDbIndex.open({ path, retentionMs, onWarning })
   if (await isOfAnother(index, record)) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Anomaly } from '../core/anomaly.ts'
-import type { Change } from '../core/change.ts'
+import { type Change, keyOfChange, tenantOfChange } from '../core/change.ts'
 import type { Disruption } from '../core/disruption.ts'
 import type { RecordLine } from '../core/ports.ts'
 import { TRAIT_KINDS, traits } from './similarity.ts'
@@ -47,7 +47,15 @@ export const ANOMALY_COLUMNS = [
   'body',
 ] as const
 export const TRAIT_COLUMNS = ['id', 'detected_ms', 'trait', 'kind', 'size'] as const
-export const CHANGE_COLUMNS = ['id', 'detected_ms', 'entity', 'kind', 'body'] as const
+export const CHANGE_COLUMNS = [
+  'id',
+  'detected_ms',
+  'tenant',
+  'tenant_hash',
+  'entity',
+  'kind',
+  'body',
+] as const
 export const AUDIT_COLUMNS = ['id', 'detected_ms', 'who', 'action', 'body'] as const
 
 /** Columns of a table, which all begin with `id` and `detected_ms`. */
@@ -115,7 +123,7 @@ export function rowsOf(lines: readonly RecordLine[], fromMs: number): Tables {
       if (anomalies.get(anomaly.id)?.status !== 'closed' || anomaly.status === 'closed')
         anomalies.set(anomaly.id, anomaly)
     } else if (entry.type === 'change') {
-      changes.set(entry.change.id, entry.change)
+      changes.set(keyOfChange(entry.change), entry.change)
     } else if (timeMs >= fromMs) {
       const { who, action, detail } = entry
       const values = [who, action, JSON.stringify(detail ?? null)].map(textOf)
@@ -134,10 +142,15 @@ export function rowsOf(lines: readonly RecordLine[], fromMs: number): Tables {
     const row = anomalyRow(one)
     if (row.detectedMs >= fromMs) tables.anomalies.push(row)
   }
-  for (const one of changes.values()) {
+  for (const [id, one] of changes) {
     if (!(one.timeMs >= fromMs)) continue
-    const values = [one.entity, one.kind, JSON.stringify(one)].map(textOf)
-    tables.changes.push({ id: textOf(one.id), detectedMs: Math.floor(one.timeMs), values })
+    const tenant = tenantOfChange(one)
+    const values = [
+      textOf(tenant),
+      hash64(tenant),
+      ...[one.entity, one.kind, JSON.stringify(one)].map(textOf),
+    ]
+    tables.changes.push({ id, detectedMs: Math.floor(one.timeMs), values })
   }
   return tables
 }

@@ -68,14 +68,13 @@ export function anomaliesStatement(query: AnomalyQuery, schema: string, engine: 
   return page(`${schema}.anomalies d`, wanted, query, 'd')
 }
 
-/** Changes recorded before they had a tenant are of `default`. */
+/** The newest first. */
 export function changesStatement(limit: number, schema: string, tenant: string | undefined): Statement {
-  const where = tenant === undefined ? '' : ` WHERE coalesce(body->>'tenant', 'default') = $1`
-  const order = 'detected_ms DESC, id DESC'
-  return {
-    text: `SELECT body FROM ${schema}.changes${where} ORDER BY ${order} LIMIT ${pageSize(limit)}`,
-    values: tenant === undefined ? [] : [textOf(tenant)],
-  }
+  const wanted = new Wanted()
+  tenantIs(wanted, tenant)
+  const order = 'd.detected_ms DESC, d.id DESC'
+  const text = `SELECT d.body FROM ${schema}.changes d${wanted.where} ORDER BY ${order} LIMIT ${pageSize(limit)}`
+  return { text, values: wanted.values }
 }
 
 export function disruptionStatement(id: string, schema: string): Statement {

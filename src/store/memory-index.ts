@@ -1,5 +1,5 @@
 import type { Anomaly } from '../core/anomaly.ts'
-import { type Change, tenantOfChange } from '../core/change.ts'
+import { type Change, keyOfChange, tenantOfChange } from '../core/change.ts'
 import type { Disruption } from '../core/disruption.ts'
 import type {
   AnomalyQuery,
@@ -192,11 +192,11 @@ export class MemoryIndex implements RecordIndex {
   }
 
   async changes(limit: number, tenant?: string): Promise<Change[]> {
-    const wanted = [...this.#changes.values()].filter(
-      one => tenant === undefined || tenantOfChange(one) === tenant,
+    const wanted = [...this.#changes].filter(
+      ([, one]) => tenant === undefined || tenantOfChange(one) === tenant,
     )
-    const newest = wanted.sort((a, b) => b.timeMs - a.timeMs || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0))
-    return newest.slice(0, pageSize(limit))
+    const newest = wanted.sort(([a, x], [b, y]) => y.timeMs - x.timeMs || (a < b ? 1 : a > b ? -1 : 0))
+    return newest.slice(0, pageSize(limit)).map(([, one]) => one)
   }
 
   async apply(lines: readonly RecordLine[], source?: RecordSource): Promise<void> {
@@ -224,8 +224,9 @@ export class MemoryIndex implements RecordIndex {
       if (known?.status !== 'closed' || entry.anomaly.status === 'closed') this.#anomalies.put(entry.anomaly)
     } else if (entry.type === 'change') {
       const { change } = entry
-      this.#changes.delete(change.id)
-      this.#changes.set(change.id, change)
+      const key = keyOfChange(change)
+      this.#changes.delete(key)
+      this.#changes.set(key, change)
       if (this.#changes.size > this.#changesMax)
         this.#changes.delete(this.#changes.keys().next().value as string)
     }

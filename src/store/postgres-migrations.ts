@@ -82,4 +82,15 @@ CREATE TABLE {schema}.anomalies_other PARTITION OF {schema}.anomalies DEFAULT;
 CREATE TABLE {schema}.changes_other PARTITION OF {schema}.changes DEFAULT;
 CREATE TABLE {schema}.audit_other PARTITION OF {schema}.audit DEFAULT;
 `,
+  // Changes of a tenant are found by its hash, as `hash64` makes it, and have an id of their own (`keyOfChange`).
+  `
+ALTER TABLE {schema}.changes ADD COLUMN tenant text NOT NULL DEFAULT 'default';
+ALTER TABLE {schema}.changes ADD COLUMN tenant_hash bigint NOT NULL DEFAULT 0;
+UPDATE {schema}.changes SET tenant = body->>'tenant' WHERE body->>'tenant' IS NOT NULL;
+UPDATE {schema}.changes SET tenant_hash =
+  ('x' || encode(substring(sha256(convert_to(jsonb_build_array(tenant)::text, 'UTF8')) FROM 1 FOR 8), 'hex'))::bit(64)::bigint;
+ALTER TABLE {schema}.changes ALTER COLUMN tenant DROP DEFAULT;
+ALTER TABLE {schema}.changes ALTER COLUMN tenant_hash DROP DEFAULT;
+CREATE INDEX ON {schema}.changes (tenant_hash, detected_ms DESC, id DESC);
+`,
 ]

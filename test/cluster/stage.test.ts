@@ -122,8 +122,8 @@ it('is taken over while it hangs, is shut out, and goes on', { timeout: 180_000 
   )
   const messages: StoredMessage[] = []
   for await (const message of theirs.read(TOPICS.anomalies, 0, other.from)) messages.push(message)
-  // From the checkpoint, less what waited then for the slowest of the scorers.
-  expect(other.from).toBeGreaterThan(half / 2)
+  // From the checkpoint on; what stands before only fills its history again, and waits again for the slowest of the scorers.
+  expect(other.stage.position).toBeGreaterThanOrEqual(half)
   await other.stage.take(messages, more)
   wake()
   await until('the first is shut out', () => ended !== undefined)

@@ -1,6 +1,7 @@
 // Shows that the call graph takes what people and tracers give it: cycles, loops, unknown names, too many edges.
 import { expect, it } from 'vitest'
 import { CallGraph } from '../../src/disruptions/graph.ts'
+import { TenantGraphs } from '../../src/disruptions/tenant-graphs.ts'
 
 it('finds who is above and below, through cycles', () => {
   const graph = new CallGraph(100)
@@ -58,12 +59,12 @@ it('forgets learned calls that were not seen for long, keeps given ones, and tak
 })
 
 it('tells a tenant of calls that its own series told of, and of those that were given', () => {
-  const graph = new CallGraph(10)
-  graph.add('a', 'b', 10, false, 'acme')
-  graph.add('a', 'b', 90, false, 'globex')
-  graph.add('b', 'c', 20, false, 'globex')
-  graph.add('c', 'd', 0, true)
-  const of = (tenant?: string) => graph.edges(tenant).map(one => [one.source + one.target, one.lastSeenMs])
+  const graphs = new TenantGraphs(10)
+  graphs.own('acme').add('a', 'b', 10)
+  graphs.own('globex').add('a', 'b', 90)
+  graphs.own('globex').add('b', 'c', 20)
+  graphs.give('c', 'd', 0)
+  const of = (tenant?: string) => graphs.edges(tenant).map(one => [one.source + one.target, one.lastSeenMs])
   expect(of()).toEqual([
     ['ab', 90],
     ['bc', 20],
@@ -79,22 +80,47 @@ it('tells a tenant of calls that its own series told of, and of those that were 
     ['cd', 0],
   ])
   expect(of('other')).toEqual([['cd', 0]])
-  graph.add('c', 'd', 70, false, 'globex')
+  expect(graphs.of('acme').callees('b')).toEqual([])
+  expect([...graphs.of('acme').descendants('a')]).toEqual(['b'])
+  expect(graphs.of('globex').components().get('d')).toBe('a')
+  expect(graphs.of('acme').components().get('d')).toBe('c')
+  graphs.own('globex').add('c', 'd', 70)
   expect(of('acme')).toEqual([
     ['ab', 10],
     ['cd', 0],
   ])
-  const again = new CallGraph(10)
-  for (const { source, target, lastSeenMs, given, tenant } of graph.kept())
-    again.add(source, target, lastSeenMs, given, tenant)
-  expect(again.kept()).toEqual(graph.kept())
-  graph.expire(50)
+  const again = new TenantGraphs(10)
+  for (const { tenant, ...edge } of graphs.kept()) again.keep(edge, tenant)
+  expect(again.kept()).toEqual(graphs.kept())
+  graphs.expire(50)
   expect(of('acme')).toEqual([['cd', 0]])
   expect(of('globex')).toEqual([
     ['ab', 90],
     ['cd', 70],
   ])
-  expect(graph.callees('a')).toEqual(['b'])
-  expect(graph.callees('b')).toEqual([])
-  expect(graph.size).toBe(2)
+  expect(graphs.of('globex').callees('b')).toEqual([])
+  // One call that was learned, and the given one of each of the two.
+  expect(graphs.size).toBe(3)
+})
+
+it('gives all tenants together no more room than there is, and no two calls one number', () => {
+  const graphs = new TenantGraphs(4)
+  const numbers = ['acme', 'globex', 'acme', 'globex', 'acme'].map((tenant, i) =>
+    graphs.own(tenant).add(`a${i}`, 'b', i),
+  )
+  expect(numbers).toEqual([0, 1, 2, 3, -1])
+  expect([graphs.size, graphs.extent, graphs.dropped]).toEqual([4, 4, 1])
+  graphs.seen(1, 100)
+  expect(graphs.expire(3)).toEqual([0, 2])
+  expect(graphs.own('globex').add('x', 'y', 5)).toBe(2)
+  expect(graphs.edges('globex').map(one => one.lastSeenMs)).toEqual([100, 3, 5])
+})
+
+it('takes back what an older snapshot says of given calls', () => {
+  const graphs = new TenantGraphs(10)
+  const edge = { source: 'a', target: 'b', lastSeenMs: 70, given: true }
+  graphs.keep(edge, 'acme')
+  expect(graphs.edges('acme')).toEqual([edge])
+  expect(graphs.edges('globex')).toEqual([{ ...edge, lastSeenMs: 0 }])
+  expect(graphs.expire(1e9)).toEqual([])
 })

@@ -15,11 +15,15 @@ const LEARN_STEPS = 300
 const FAULT_STEPS = 60
 const HEAL_STEPS = 120
 
-export async function postLines(url: string, body: string): Promise<void> {
+export async function postLines(
+  url: string,
+  body: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const answer = await fetch(`${url}/api/samples`, {
     method: 'POST',
     body,
-    headers: { 'content-type': 'application/x-ndjson' },
+    headers: { 'content-type': 'application/x-ndjson', ...more },
   })
   if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`)
   await answer.body?.cancel()
@@ -33,11 +37,22 @@ export async function disruptions(url: string, status?: 'open' | 'resolved'): Pr
 export class Incident {
   readonly #bodies: string[]
   #next = 0
+  readonly #headers: Readonly<Record<string, string>>
 
   /** `stepsAgo`: how long ago the fault begins; as long as it and the life after it last, unless said. */
-  constructor(seed = 1, { extraLatencyS = 0.4, stepsAgo = FAULT_STEPS + HEAL_STEPS } = {}) {
+  constructor(
+    seed = 1,
+    {
+      extraLatencyS = 0.4,
+      stepsAgo = FAULT_STEPS + HEAL_STEPS,
+      service = 'store',
+      /** Sent with every body. */
+      headers = {} as Readonly<Record<string, string>>,
+    } = {},
+  ) {
+    this.#headers = headers
     const fault = {
-      service: 'store',
+      service,
       fromStep: LEARN_STEPS,
       toStep: LEARN_STEPS + FAULT_STEPS,
       extraLatencyS,
@@ -50,7 +65,7 @@ export class Incident {
   /** Sends the given number of steps, fewer when no more are left. */
   async tell(url: string, steps: number): Promise<void> {
     for (const body of this.#bodies.slice(this.#next, this.#next + steps)) {
-      await postLines(url, body)
+      await postLines(url, body, this.#headers)
       this.#next++
     }
   }

@@ -9,7 +9,7 @@ const CONFIG = { data: { index: 'duckdb' }, checkpoint: { every: '1h' }, log: { 
 
 describe('an index in a file', () => {
   const folder = temporaryFolder()
-  const file = join(folder, 'data/index-1.duckdb')
+  const file = join(folder, 'data/index-2.duckdb')
   let service: RunningService | undefined
   afterAll(async () => {
     await service?.kill()

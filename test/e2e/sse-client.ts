@@ -18,10 +18,11 @@ export class SseClient {
   }
 
   /** Connects, from where it left off; resolves when the head of the answer is there. */
-  connect(url: string): Promise<void> {
+  connect(url: string, more: Readonly<Record<string, string>> = {}): Promise<void> {
     const last = this.lastEventId
     const headers = {
       accept: 'text/event-stream',
+      ...more,
       ...(last === undefined ? {} : { 'last-event-id': last }),
     }
     return new Promise((connected, failed) => {

@@ -1,7 +1,7 @@
 // A real PostgreSQL for tests, in a folder of its own: one that can be stopped, killed, paused and started again on its
 // port. It runs as an unprivileged user where tests run as root, which PostgreSQL refuses.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { chownSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -47,7 +47,13 @@ function user(): { uid?: number; gid?: number } {
   throw new Error('PostgreSQL needs a user other than root')
 }
 
-async function single(pgCtl: string): Promise<PostgresPeer> {
+/** What a server shows of itself over TLS, PEM. */
+export interface Identity {
+  readonly cert: string
+  readonly key: string
+}
+
+async function single(pgCtl: string, identity?: Identity): Promise<PostgresPeer> {
   const bin = dirname(realpathSync(pgCtl))
   const as = user()
   const dir = mkdtempSync(join(tmpdir(), 'foreshock-postgres-'))
@@ -62,6 +68,14 @@ async function single(pgCtl: string): Promise<PostgresPeer> {
     { ...as, encoding: 'utf8', cwd: dir },
   )
   if (made.status !== 0) throw new Error(`initdb: ${made.stderr}${made.error ?? ''}`)
+  const settings = [...SETTINGS]
+  for (const [name, text] of Object.entries(identity ?? {})) {
+    const file = join(dir, `server.${name}`)
+    writeFileSync(file, text, { mode: 0o600 })
+    if (as.uid !== undefined && as.gid !== undefined) chownSync(file, as.uid, as.gid)
+    settings.push(`ssl_${name}_file=${file}`)
+  }
+  if (identity) settings.push('ssl=on')
   const port = await freePort()
   const url = `postgres://${ROLE}@127.0.0.1:${port}/${DATABASE}`
   const ask = async (text: string) => {
@@ -77,7 +91,7 @@ async function single(pgCtl: string): Promise<PostgresPeer> {
   let child: ChildProcess | undefined
   let printed = ''
   const start = async () => {
-    const args = ['-D', data, '-p', String(port), ...SETTINGS.flatMap(one => ['-c', one])]
+    const args = ['-D', data, '-p', String(port), ...settings.flatMap(one => ['-c', one])]
     const started = spawn(join(bin, 'postgres'), args, {
       ...as,
       cwd: dir,
@@ -134,8 +148,8 @@ async function single(pgCtl: string): Promise<PostgresPeer> {
 }
 
 /** Starts a PostgreSQL; it is removed when the test ends. */
-export async function postgres(context: TestContext): Promise<PostgresPeer> {
-  const peer = await single(await peerPath('postgres', context))
+export async function postgres(context: TestContext, identity?: Identity): Promise<PostgresPeer> {
+  const peer = await single(await peerPath('postgres', context), identity)
   context.onTestFinished(() => peer.remove())
   return peer
 }

@@ -66,8 +66,11 @@ export const MOMENTS: readonly Moment[] = (() => {
 const endMs = MOMENTS[MOMENTS.length - 1].timeMs
 /** Wall time goes on for a while after the last sample, so that windows close. */
 const TICKS = Array.from({ length: 12 }, (_, i) => endMs + (i + 1) * 5000)
+/** Other tenants, and what each makes of a moment of the recording, which it tells as its own beside it. */
+export type Beside = Readonly<Record<string, (body: Uint8Array) => Uint8Array>>
+
 /** What one process says of the recording. */
-export async function embeddedEvents(): Promise<DisruptionEvent[]> {
+export async function embeddedEvents(beside: Beside = {}): Promise<DisruptionEvent[]> {
   const events: DisruptionEvent[] = []
   const parts = assemble(CONFIG, new Rejects())
   const pipeline = new Pipeline(
@@ -77,8 +80,12 @@ export async function embeddedEvents(): Promise<DisruptionEvent[]> {
   )
   let position = 0
   const common = { encoding: 'identity', tenant: 'default' } as const
-  for (const { timeMs, body: bytes } of MOMENTS)
-    await pipeline.process(++position, { ...common, kind: 'json-lines', arrivalMs: timeMs + 100, bytes })
+  for (const { timeMs, body: bytes } of MOMENTS) {
+    const told = { ...common, kind: 'json-lines', arrivalMs: timeMs + 100, bytes } as const
+    for (const [tenant, made] of Object.entries(beside))
+      await pipeline.process(++position, { ...told, tenant, bytes: made(bytes) })
+    await pipeline.process(++position, told)
+  }
   for (const arrivalMs of TICKS)
     await pipeline.process(++position, { ...common, kind: 'tick', arrivalMs, bytes: new Uint8Array(0) })
   return events
@@ -89,6 +96,7 @@ export interface WorldOptions {
   readonly anomalies?: number
   readonly patienceMs?: number
   readonly waitingBytesMax?: number
+  readonly beside?: Beside
 }
 
 export class FleetWorld {
@@ -169,6 +177,8 @@ export class FleetWorld {
     const { producer, samples } = this.#gateway
     for (const { timeMs, body: bytes } of MOMENTS.slice(from, to)) {
       const common = { kind: 'json-lines', encoding: 'identity', tenant: 'default' } as const
+      for (const [tenant, made] of Object.entries(this.#options.beside ?? {}))
+        await samples.submit({ ...common, tenant, arrivalMs: timeMs + 100, bytes: made(bytes) })
       await samples.submit({ ...common, arrivalMs: timeMs + 100, bytes })
       this.nowMs = timeMs + 100
     }

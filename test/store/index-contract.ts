@@ -233,6 +233,19 @@ function filters({ fresh, runs }: IndexSubject): void {
     expect(await index.changes(10)).toHaveLength(4)
   })
 
+  it('keeps changes of two tenants apart that have the same id and time', async () => {
+    const index = await fresh()
+    const entries = ['acme', 'globex', undefined].map(tenant =>
+      changed('release', { ref: `of ${tenant}`, ...(tenant === undefined ? {} : { tenant }) }),
+    )
+    await index.apply(lines(entries))
+    const refsOf = async (tenant?: string) => (await index.changes(10, tenant)).map(one => one.ref).sort()
+    expect(await refsOf('acme')).toEqual(['of acme'])
+    expect(await refsOf('globex')).toEqual(['of globex'])
+    expect(await refsOf('default')).toEqual(['of undefined'])
+    expect(await refsOf()).toEqual(['of acme', 'of globex', 'of undefined'])
+  })
+
   it('keeps the newest changes, each once', async () => {
     const index = await fresh()
     const entries = Array.from({ length: 5 }, (_, i) => changed(`chg_${i}`, { timeMs: BASE_MS + i }))

@@ -144,6 +144,41 @@ describe.skipIf(!peer)('PostgreSQL as index', () => {
       expect(plan).not.toContain('Sort Key: d.body')
     }
   })
+
+  it('brings an index of the first layout up to date, and finds the changes of a tenant by their index', async () => {
+    const schema = schemaOf()
+    const { MIGRATIONS } = await import('../../src/store/postgres-migrations.ts')
+    const { changesStatement } = await import('../../src/store/index-sql.ts')
+    await asked(`CREATE SCHEMA ${schema};
+      CREATE TABLE ${schema}.versions (version int PRIMARY KEY, made timestamptz NOT NULL DEFAULT now());
+      ${MIGRATIONS[0].replaceAll('{schema}', schema)};
+      INSERT INTO ${schema}.versions (version) VALUES (1)`)
+    const old = ['acme', undefined, 'zürich "x"'].map((tenant, i) => {
+      const made = changed(`old_${i}`, { timeMs: BASE_MS + i, ...(tenant === undefined ? {} : { tenant }) })
+      return made.type === 'change' ? made.change : undefined
+    })
+    for (const change of old)
+      await asked(
+        `INSERT INTO ${schema}.changes VALUES ('${change?.id}', ${change?.timeMs}, 'checkout', 'deploy', '${JSON.stringify(change)}')`,
+      )
+    const index = open({ schema })
+    const more = Array.from({ length: 3000 }, (_, i) =>
+      changed(`chg_${i}`, { timeMs: BASE_MS + i, tenant: i % 300 === 0 ? 'acme' : 'globex' }),
+    )
+    await index.apply(lines(more))
+    const idsOf = async (tenant: string) => (await index.changes(100, tenant)).map(one => one.id)
+    expect(await idsOf('default')).toEqual(['old_1'])
+    expect(await idsOf('zürich "x"')).toEqual(['old_2'])
+    expect((await idsOf('acme')).length).toBe(11)
+    expect((await idsOf('acme')).slice(-2).sort()).toEqual(['chg_0', 'old_0'])
+    await asked(`ANALYZE ${schema}.changes`)
+    const { text, values } = changesStatement(5, schema, 'acme')
+    const plan = (await asked(`EXPLAIN ${text.replace('$1', `'${values[0]}'`)}`)).map(
+      row => row['QUERY PLAN'],
+    )
+    expect(plan.join('\n')).toMatch(/Index Scan.* on changes_2026/)
+    expect(plan.join('\n')).not.toMatch(/Seq Scan on changes_2026/)
+  })
 })
 
 describe.skipIf(!peer)('a PostgreSQL that is away', () => {
