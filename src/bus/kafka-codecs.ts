@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib'
 import { init as initZstd, compress as zstdCompress, decompress as zstdDecompress } from '@bokuweb/zstd-wasm'
 import kafkajs from 'kafkajs'
 import snappy from 'snappyjs'
@@ -19,7 +20,10 @@ export const COMPRESSION: Readonly<Record<Compression, number>> = {
 }
 
 /** Most bytes that one batch may become: brokers take batches of a few MiB, so more is an attack or a mistake. */
-const INFLATED_MAX = 128 * 1024 * 1024
+export const INFLATED_MAX = 128 * 1024 * 1024
+
+export const gunzip = (bytes: Buffer, limit = INFLATED_MAX): Buffer =>
+  gunzipSync(bytes, { maxOutputLength: limit })
 
 /** Frame of snappy-java's SnappyOutputStream, which is what Kafka's clients write: magic, version, oldest version read. */
 const XERIAL = Uint8Array.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])

@@ -58,7 +58,12 @@ export class Relay implements PartitionOwner {
   constructor(options: RelayOptions) {
     this.#options = options
     const { streams, member } = options
-    this.#group = streams.group({ topic: TOPICS.changes, group: RELAY_GROUP, member })
+    this.#group = streams.group({
+      topic: TOPICS.changes,
+      group: RELAY_GROUP,
+      member,
+      takesFaults: true,
+    })
   }
 
   async start(): Promise<void> {
@@ -95,7 +100,7 @@ export class Relay implements PartitionOwner {
     const passed: StreamMessage[] = []
     const dead: StreamMessage[] = []
     for (const message of messages) {
-      const read = relayed(message, this.#anomaliesPartitions)
+      const read = message.fault ?? relayed(message, this.#anomaliesPartitions)
       if (typeof read === 'string') dead.push(deadLetter(message, read))
       else if (read) passed.push(read)
     }

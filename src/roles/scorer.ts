@@ -81,7 +81,12 @@ export class Scorer implements PartitionOwner {
   constructor(options: ScorerOptions) {
     this.#options = options
     const { streams, member } = options
-    this.#group = streams.group({ topic: TOPICS.samples, group: SCORER_GROUP, member })
+    this.#group = streams.group({
+      topic: TOPICS.samples,
+      group: SCORER_GROUP,
+      member,
+      takesFaults: true,
+    })
   }
 
   /** Joins the group; resolves when the first partitions are known. */
