@@ -18,7 +18,7 @@ import {
   SEEN,
 } from './panes.ts'
 import { ReadyWindows, SampleLog } from './sample-log.ts'
-import { closeUpTo, eventClock, passTime, sift } from './watermark.ts'
+import { closeUpTo, eventClock, passTime, setBack, sift } from './watermark.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
 import { openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
 
@@ -94,6 +94,9 @@ export class EventTimeWindows implements Windowing {
   }
 
   tick(arrivalMs: number): void {
+    // A return that lay ahead blames nobody for silence until then.
+    if (setBack(this.#clock, arrivalMs))
+      this.#progress.resumeMs = Math.min(this.#progress.resumeMs, arrivalMs)
     this.#pass(arrivalMs)
   }
 
