@@ -1,7 +1,6 @@
 import { ForeshockError } from '../core/errors.ts'
 import type { StoredMessage } from '../core/stream.ts'
-import { RecordsKernel } from '../kernels/records.ts'
-import { crc32c, crc32cTables } from '../math/crc32c.ts'
+import { crc32c } from '../math/crc32c.ts'
 import { COMPRESSION, gunzip, INFLATED_MAX, lz4Unframe, snappyUnframe, zstdUnframe } from './kafka-codecs.ts'
 import {
   type BatchHeader,
@@ -13,6 +12,7 @@ import {
   readBatchHeader,
   readRecords,
 } from './record-batch.ts'
+import { recordsKernel } from './records-kernel.ts'
 
 /** A transaction that was given up: what its producer wrote from this offset on, up to its marker, was never said. */
 export interface Aborted {
@@ -30,20 +30,6 @@ export interface RecordSet {
   readonly end: number
   readonly bytes: Buffer
   readonly aborted: readonly Aborted[]
-}
-
-/** Undefined where there is no WebAssembly with SIMD: its plain twins are used then. */
-let kernel: RecordsKernel | undefined | null = null
-
-function recordsKernel(): RecordsKernel | undefined {
-  if (kernel === null) {
-    try {
-      kernel = new RecordsKernel(crc32cTables())
-    } catch {
-      kernel = undefined
-    }
-  }
-  return kernel
 }
 
 /**

@@ -4,10 +4,12 @@ interface Exports {
   crc32c(tables: number, from: number, to: number): number
   lz4FrameRoom(from: number, to: number): number
   lz4Frame(from: number, to: number, base: number, room: number): number
+  lz4FrameWrite(from: number, to: number, table: number, out: number): number
 }
 
-/** Record batches are put behind the tables of the checksum. */
-const TABLE_BYTES = 8 * 256 * 4
+/** Tables of the checksum, then that of the compressor; what is worked on is put behind them. */
+const CRC_TABLE_BYTES = 8 * 256 * 4
+const TABLE_BYTES = CRC_TABLE_BYTES + 65_536
 
 /**
  * Checks and inflates Kafka's record batches in WebAssembly. A batch is copied in once and what it becomes out once; the memory between
@@ -24,7 +26,7 @@ export class RecordsKernel {
   constructor(tables: Uint32Array) {
     this.#kernel = instantiateKernel<Exports>('records', this.#memory)
     this.#bytes = new Uint8Array(this.#memory.buffer)
-    this.#bytes.set(new Uint8Array(tables.buffer, tables.byteOffset, TABLE_BYTES))
+    this.#bytes.set(new Uint8Array(tables.buffer, tables.byteOffset, CRC_TABLE_BYTES))
   }
 
   /** Takes a batch; what follows is about it. */
@@ -48,6 +50,15 @@ export class RecordsKernel {
     this.#ensure(end + room)
     const length = this.#kernel.lz4Frame(TABLE_BYTES + from, end, end, room)
     return length < 0 ? undefined : this.#bytes.subarray(end, end + length)
+  }
+
+  /** An LZ4 frame of all that was loaded, from `from` on; lent until the next call. */
+  frameLz4(from: number): Uint8Array {
+    const end = TABLE_BYTES + this.#size
+    const most = this.#size + Math.ceil(this.#size / 255) + 64 * (1 + Math.ceil(this.#size / 65_536))
+    this.#ensure(end + most)
+    const out = this.#kernel.lz4FrameWrite(TABLE_BYTES + from, end, CRC_TABLE_BYTES, end)
+    return this.#bytes.subarray(end, out >>> 0)
   }
 
   #ensure(bytes: number): void {

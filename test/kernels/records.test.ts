@@ -56,6 +56,17 @@ describe('records kernel', () => {
     )
   })
 
+  it('frames as the twin does, byte for byte', () => {
+    fc.assert(
+      fc.property(fc.oneof(text, fc.uint8Array({ maxLength: 200_000 })), fc.nat(10), (bytes, from) => {
+        fc.pre(from <= bytes.length)
+        kernel.load(bytes)
+        expect(Buffer.compare(kernel.frameLz4(from), lz4Frame(bytes.subarray(from)))).toBe(0)
+      }),
+      { numRuns: 150 },
+    )
+  })
+
   it('refuses what the twin refuses: changed, cut short, too large', () => {
     fc.assert(
       fc.property(text, fc.nat(), fc.nat(255), fc.nat(200_000), fc.nat(40), (bytes, at, byte, limit, cut) => {
