@@ -291,7 +291,7 @@ async function leaderKilled({ engines, names }: Site, partition: number, awayMs:
     const node = engines.nodes[leader - 1]
     await node.kill()
     await pause(awayMs)
-    await cluster.recover(undefined, 0)
+    await cluster.recover(new Error('a leader was killed'), 0)
     const next = cluster.leaders(topic).get(partition)
     await node.start()
     if (next === leader && awayMs > RESTART_MS) throw new Error(`partition ${partition} has no other leader`)
