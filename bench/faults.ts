@@ -1,6 +1,7 @@
 // `npm run faults`: what a fleet loses when it is hurt, against real Kafka, Redis and PostgreSQL. Seeded and bounded; each
 // case is compared with an undisturbed run of the same input. --only NAME,…; --json FILE; --seed N; --windows N; --rate
-// WINDOWS_A_SECOND; --logs FOLDER; --list. Ends with 1 when anything was lost, doubled or different.
+// WINDOWS_A_SECOND; --logs FOLDER; --quick (engines are away
+// for ten seconds, not a minute); --older CLI (a build to upgrade from); --list. Ends with 1 when anything was lost, doubled or different.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { CASES } from './faults/cases.ts'
@@ -17,6 +18,8 @@ const { values: args } = parseArgs({
     entities: { type: 'string', default: '24' },
     rate: { type: 'string', default: '10' },
     logs: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    older: { type: 'string' },
     list: { type: 'boolean', default: false },
   },
 })
@@ -37,6 +40,8 @@ if (args.list) {
     entities: Number(args.entities),
     windows: Number(args.windows),
     windowsPerSecond: Number(args.rate),
+    awayMs: args.quick ? 10_000 : 60_000,
+    ...(args.older ? { older: args.older } : {}),
     ...(only ? { only } : {}),
     ...(args.logs ? { logs: args.logs } : {}),
     onStart: name => process.stderr.write(`${name} …\n`),

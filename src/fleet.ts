@@ -4,7 +4,7 @@ import { intakeOptions } from './assembly.ts'
 import type { ClusterConfig, Role } from './config/cluster.ts'
 import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
-import { systemClock } from './core/clock.ts'
+import { steadyClock, systemClock } from './core/clock.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import { Rejects } from './core/rejects.ts'
@@ -181,6 +181,7 @@ async function startScorer(process: Process): Promise<void> {
     telemetry,
     logger,
     clock,
+    elapsed: steadyClock,
   })
   stops.push(() => scorer.close())
   await started(health, 'scorer', () => scorer.start())
@@ -198,6 +199,7 @@ async function startStage(process: Process, url: string, held: { live?: StageLiv
     telemetry,
     logger,
     clock: systemClock,
+    elapsed: steadyClock,
     member,
     url,
     patienceMs: cluster.patience,

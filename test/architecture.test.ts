@@ -42,7 +42,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   features: BASE,
   detectors: BASE,
   disruptions: BASE,
-  bus: ['core', 'math'],
+  bus: BASE,
   store: ['core'],
   publish: ['core'],
   serve: ['core'],

@@ -3,28 +3,48 @@ import { spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { KafkaCluster } from '../../src/bus/kafka-connection.ts'
 import { SMALL_FLEET } from '../../src/commands/lab-fleet.ts'
 import { CONTENT, HEADERS, TOPICS } from '../../src/core/stream.ts'
 import { RedisCheckpointStores } from '../../src/store/redis-checkpoints.ts'
 import { RedisConnection } from '../../src/store/redis-connection.ts'
-import { halfOf, type Input, LEARNING } from './input.ts'
+import { CLI } from '../service.ts'
+import { buried, corrupted } from './corrupted.ts'
+import { inOrderWithoutOvertaken, twiceAndCrossed } from './crossed.ts'
+import { type Input, LEARNING } from './input.ts'
 import type { Outcome } from './outcome.ts'
 import type { RunPlan, Site } from './site.ts'
 import { PARTITIONS, SESSION_MS } from './site.ts'
+
+export interface When {
+  /** The window in whose middle it is to be done. */
+  readonly window: number
+  /** How long an engine is away, ms. */
+  readonly awayMs: number
+  /** The program of an earlier build, where there is one. */
+  readonly older: string | undefined
+}
 
 export interface FaultCase {
   readonly name: string
   readonly what: string
   /** Kafka's log is to lie on a disk of its own, so large. */
   readonly diskBytes?: number
-  /** Given the window in whose middle it is to be done. */
-  readonly plan: (at: number) => Omit<RunPlan, 'input' | 'windowsPerSecond'>
+  /** Where the order of bodies is the fault: those that must give the same, every number of it (crossed.ts). */
+  readonly against?: (input: Input, window: number, half: number) => readonly string[]
+  /** So many brokers, each with a copy of everything. */
+  readonly brokers?: number
+  /** An engine is away: the input is sent so slowly that it does not end before. */
+  readonly isAway?: true
+  readonly plan: (when: When) => Omit<RunPlan, 'input' | 'windowsPerSecond'>
 }
 
+/** Until a broker that came back has what it missed, ms. */
+const REPLICATED_MS = 10_000
 /** A supervisor takes this long to start a process again, ms. */
 const RESTART_MS = 500
-/** How long an engine is away, ms. */
-const AWAY_MS = 10_000
+/** Until a broker whose disk is full has found out, ms. */
+const FOUND_OUT_MS = 10_000
 
 async function killed(site: Site, name: string): Promise<void> {
   await site.fleet.member(name).kill()
@@ -36,27 +56,27 @@ export const CASES: readonly FaultCase[] = [
   {
     name: 'scorer-killed',
     what: 'kill -9 of a scorer in the middle of a window; it is started again',
-    plan: at => ({ deeds: [{ at, act: site => killed(site, 'scorer-0') }] }),
+    plan: ({ window: at }) => ({ deeds: [{ at, act: site => killed(site, 'scorer-0') }] }),
   },
   {
     name: 'scorer-lost',
     what: 'kill -9 of one of two scorers; its partitions move to the other',
-    plan: at => ({ deeds: [{ at, act: site => site.fleet.member('scorer-1').kill() }] }),
+    plan: ({ window: at }) => ({ deeds: [{ at, act: site => site.fleet.member('scorer-1').kill() }] }),
   },
   {
     name: 'stage-killed',
     what: 'kill -9 of the disruption stage; it is started again',
-    plan: at => ({ deeds: [{ at, act: site => killed(site, 'disruptions') }] }),
+    plan: ({ window: at }) => ({ deeds: [{ at, act: site => killed(site, 'disruptions') }] }),
   },
   {
     name: 'gateway-killed',
     what: 'kill -9 of the gateway; it is started again',
-    plan: at => ({ deeds: [{ at, act: site => killed(site, 'gateway') }] }),
+    plan: ({ window: at }) => ({ deeds: [{ at, act: site => killed(site, 'gateway') }] }),
   },
   {
     name: 'scorer-frozen',
     what: 'SIGSTOP of a scorer for twice the session timeout; then the zombie wakes',
-    plan: at => ({
+    plan: ({ window: at }) => ({
       deeds: [
         {
           at,
@@ -72,7 +92,7 @@ export const CASES: readonly FaultCase[] = [
   {
     name: 'stage-frozen',
     what: 'SIGSTOP of one of two disruption stages for twice the session timeout; then the zombie wakes',
-    plan: at => ({
+    plan: ({ window: at }) => ({
       members: [
         { name: 'gateway', roles: ['gateway', 'indexer'] },
         { name: 'scorer-0', roles: ['scorer'] },
@@ -97,14 +117,15 @@ export const CASES: readonly FaultCase[] = [
   },
   {
     name: 'broker-stopped',
-    what: `Kafka is stopped in order and started again after ${AWAY_MS / 1000} s`,
-    plan: at => ({
+    what: 'Kafka is stopped in order and started again after a minute (--quick: 10 s)',
+    isAway: true,
+    plan: ({ window: at, awayMs }) => ({
       deeds: [
         {
           at,
           act: async ({ engines }) => {
             await engines.kafka.stop()
-            await pause(AWAY_MS)
+            await pause(awayMs)
             await engines.kafka.start()
           },
         },
@@ -114,7 +135,7 @@ export const CASES: readonly FaultCase[] = [
   {
     name: 'broker-killed',
     what: 'kill -9 of Kafka; it is started again',
-    plan: at => ({
+    plan: ({ window: at }) => ({
       deeds: [
         {
           at,
@@ -127,15 +148,34 @@ export const CASES: readonly FaultCase[] = [
     }),
   },
   {
+    name: 'leader-killed',
+    what: 'three brokers, two of which must have a message: kill -9 of a leader for a minute (--quick: 10 s), then of another',
+    brokers: 3,
+    isAway: true,
+    plan: ({ window: at, awayMs }) => ({
+      deeds: [
+        {
+          at,
+          act: async site => {
+            await leaderKilled(site, 0, awayMs)
+            await pause(REPLICATED_MS)
+            await leaderKilled(site, 1, RESTART_MS)
+          },
+        },
+      ],
+    }),
+  },
+  {
     name: 'redis-stopped',
-    what: `Redis is stopped and started again with its data after ${AWAY_MS / 1000} s`,
-    plan: at => ({
+    what: 'Redis is stopped and started again with its data after a minute (--quick: 10 s)',
+    isAway: true,
+    plan: ({ window: at, awayMs }) => ({
       deeds: [
         {
           at,
           act: async ({ engines }) => {
             await engines.redis.stop()
-            await pause(AWAY_MS)
+            await pause(awayMs)
             await engines.redis.start('kept')
           },
         },
@@ -145,7 +185,7 @@ export const CASES: readonly FaultCase[] = [
   {
     name: 'redis-emptied',
     what: 'Redis is killed and comes back empty; then a scorer is killed and started again',
-    plan: at => ({
+    plan: ({ window: at }) => ({
       deeds: [
         {
           at,
@@ -162,14 +202,15 @@ export const CASES: readonly FaultCase[] = [
   },
   {
     name: 'postgres-stopped',
-    what: `PostgreSQL is stopped and started again after ${AWAY_MS / 1000} s; the index catches up`,
-    plan: at => ({
+    what: 'PostgreSQL is stopped and started again after a minute (--quick: 10 s); the index catches up',
+    isAway: true,
+    plan: ({ window: at, awayMs }) => ({
       deeds: [
         {
           at,
           act: async ({ engines }) => {
             await engines.postgres.stop()
-            await pause(AWAY_MS)
+            await pause(awayMs)
             await engines.postgres.start()
           },
         },
@@ -181,11 +222,12 @@ export const CASES: readonly FaultCase[] = [
     name: 'produced-twice',
     what: 'every body is sent twice, the second time two windows later, and halves of windows change places',
     plan: () => ({ bodies: twiceAndCrossed }),
+    against: inOrderWithoutOvertaken,
   },
   {
     name: 'poison',
     what: 'unreadable messages of foreign producers between the samples, in every partition',
-    plan: at => ({
+    plan: ({ window: at }) => ({
       deeds: [{ at, act: poisoned }],
       inspect: async (_site, { deadLetters }) => {
         const told = new Set(
@@ -199,15 +241,20 @@ export const CASES: readonly FaultCase[] = [
     }),
   },
   {
+    name: 'batch-corrupted',
+    what: 'batches on disk are damaged, some with a checksum that fits: they are dead letters, and nothing else is',
+    plan: ({ window: at }) => ({ deeds: [{ at, act: corrupted }], inspect: buried }),
+  },
+  {
     name: 'disk-full',
     what: "the disk of Kafka's log is full until the broker fails; room is made and it is started again",
     diskBytes: 192 * 1_048_576,
-    plan: at => ({ deeds: [{ at, act: filled }] }),
+    plan: ({ window: at }) => ({ deeds: [{ at, act: filled }] }),
   },
   {
     name: 'clock-steps',
     what: 'the wall clock of every process steps an hour ahead, then two hours back, then right again',
-    plan: at => ({
+    plan: ({ window: at }) => ({
       members: SMALL_FLEET.map(member => ({ ...member, node: ['--import', STEPPED_CLOCK] })),
       deeds: [
         {
@@ -224,18 +271,33 @@ export const CASES: readonly FaultCase[] = [
   },
   {
     name: 'rolling-upgrade',
-    what: 'every process is stopped and started in turn; then the scorers start from snapshots of an older layout',
-    plan: () => ({ deeds: [{ at: LEARNING - 25, act: upgraded }] }),
+    what: 'every process is stopped and started in turn, from an earlier build (--older) to this one; then from snapshots of an older layout',
+    plan: ({ older }) => ({
+      ...(older === undefined ? {} : { cli: older }),
+      deeds: [{ at: LEARNING - 25, act: upgraded }],
+    }),
   },
 ]
 
 const STEPPED_CLOCK = new URL('./stepped-clock.mjs', import.meta.url).href
 
-/** Bodies of one half: what is due, what was due a while ago once more, the halves of every third window crossed. */
-function twiceAndCrossed(input: Input, window: number, half: number): string[] {
-  const crossed = window % 3 === 1 ? 1 - half : half
-  const again = window >= 2 ? [halfOf(input, window - 2, half)] : []
-  return [halfOf(input, window, crossed), ...again]
+/** Kills the leader of a samples partition; another must lead when it starts again. */
+async function leaderKilled({ engines, names }: Site, partition: number, awayMs: number): Promise<void> {
+  const topic = names.topics + TOPICS.samples
+  const cluster = new KafkaCluster({ brokers: engines.addresses.kafka.split(','), clientId: 'faults' })
+  try {
+    await cluster.open(topic)
+    const leader = cluster.leaders(topic).get(partition) as number
+    const node = engines.nodes[leader - 1]
+    await node.kill()
+    await pause(awayMs)
+    await cluster.recover(new Error('a leader was killed'), 0)
+    const next = cluster.leaders(topic).get(partition)
+    await node.start()
+    if (next === leader && awayMs > RESTART_MS) throw new Error(`partition ${partition} has no other leader`)
+  } finally {
+    await cluster.close()
+  }
 }
 
 /** Bytes that no decoder takes: cut short, of an unknown version, no UTF-8, no JSON, too deep, empty. */
@@ -270,7 +332,7 @@ async function filled({ engines }: Site): Promise<void> {
   if (engines.disk === undefined) throw new Error('this case needs a disk of its own')
   const filler = join(engines.disk, 'filler')
   spawnSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'])
-  await pause(AWAY_MS)
+  await pause(FOUND_OUT_MS)
   rmSync(filler)
   // A broker whose only log folder failed ends itself; one that had nothing to write may still run.
   await engines.kafka.stop()
@@ -284,6 +346,7 @@ async function filled({ engines }: Site): Promise<void> {
 async function upgraded(site: Site): Promise<void> {
   for (const member of site.fleet.members) {
     await member.stop()
+    member.cli = CLI
     await member.start()
   }
   const scorers = site.fleet.having('scorer')

@@ -6,13 +6,16 @@ import { join } from 'node:path'
 import type { TestContext } from 'vitest'
 import type { EngineAddresses } from '../../src/config.ts'
 import { ownKafka } from '../../test/peers/kafka.ts'
-import type { OwnKafka } from '../../test/peers/kafka-broker.ts'
+import { type OwnKafka, startBrokers } from '../../test/peers/kafka-broker.ts'
+import { kafkaSoftware } from '../../test/peers/kafka-software.ts'
 import { type PostgresPeer, postgres } from '../../test/peers/postgres.ts'
 import { type RedisPeer, redis } from '../../test/peers/redis.ts'
 
 export interface Engines {
   readonly addresses: EngineAddresses
   readonly kafka: OwnKafka
+  /** All brokers; `kafka` is the first. */
+  readonly nodes: readonly OwnKafka[]
   readonly redis: RedisPeer
   readonly postgres: PostgresPeer
   /** Folder of the disk that Kafka's log has to itself, where it has one. */
@@ -21,7 +24,13 @@ export interface Engines {
 }
 
 /** With `diskBytes` Kafka's log lies on a disk of its own, so large; rejects where none can be mounted. */
-export async function openEngines({ diskBytes }: { readonly diskBytes?: number } = {}): Promise<Engines> {
+export async function openEngines({
+  diskBytes,
+  brokers = 1,
+}: {
+  readonly diskBytes?: number | undefined
+  readonly brokers?: number | undefined
+} = {}): Promise<Engines> {
   const atEnd: (() => Promise<void> | void)[] = []
   // What the peers want of a test: a name for their messages, and to be told of its end.
   const context = {
@@ -37,14 +46,19 @@ export async function openEngines({ diskBytes }: { readonly diskBytes?: number }
   try {
     const disk = diskBytes === undefined ? undefined : mounted(diskBytes)
     if (disk !== undefined) atEnd.push(() => unmounted(disk))
-    const [kafka, redisPeer, postgresPeer] = [
-      await kafkaOn(disk, context),
+    const [nodes, redisPeer, postgresPeer] = [
+      brokers > 1 ? await several(brokers, context) : [await kafkaOn(disk, context)],
       await redis(context),
       await postgres(context),
     ]
     return {
-      addresses: { kafka: kafka.broker, redis: redisPeer.url, postgres: postgresPeer.url },
-      kafka,
+      addresses: {
+        kafka: nodes.map(({ broker }) => broker).join(','),
+        redis: redisPeer.url,
+        postgres: postgresPeer.url,
+      },
+      kafka: nodes[0],
+      nodes,
       redis: redisPeer,
       postgres: postgresPeer,
       disk,
@@ -54,6 +68,12 @@ export async function openEngines({ diskBytes }: { readonly diskBytes?: number }
     await close()
     throw error
   }
+}
+
+async function several(count: number, context: TestContext): Promise<readonly OwnKafka[]> {
+  const { nodes, end } = await startBrokers(await kafkaSoftware(context), count)
+  context.onTestFinished(end)
+  return nodes
 }
 
 /** The peer keeps its log where temporary files go: for the moment of its start that is the small disk. */

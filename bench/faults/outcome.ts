@@ -71,7 +71,7 @@ async function* all(streams: Streams, topic: string): AsyncGenerator<StoredMessa
 }
 
 /** Rows are named by the keys of their series: slots differ between two lives of a scorer. */
-function windowTeller(anomaliesPartition: number, to: Tellings): (message: StoredMessage) => void {
+export function windowTeller(anomaliesPartition: number, to: Tellings): (message: StoredMessage) => void {
   const series = new SeriesTable(100_000)
   const reader = new WindowReader(series, () => {})
   return ({ headers, value, offset }) => {

@@ -61,6 +61,8 @@ export interface RunPlan {
   readonly inspect?: (site: Site, outcome: Outcome) => Promise<readonly string[]>
   /** Folder for the logs of all processes. */
   readonly logs?: string
+  /** The program that all members are started with; the built one unless given. */
+  readonly cli?: string
   /** Keys laid over the configuration of all members. */
   readonly config?: Readonly<Record<string, unknown>>
 }
@@ -91,7 +93,7 @@ export async function run(engines: Engines, plan: RunPlan): Promise<Run> {
   try {
     fleet = await FleetProcesses.start({
       folder,
-      cli: CLI,
+      cli: plan.cli ?? CLI,
       members: plan.members ?? SMALL_FLEET,
       // A partition that is empty when its owner looks is told to be at the owner's clock; these begin in the past.
       beforeScorers: async one => void (await sendHalf(gateways(one), plan.input, 0, 0)),
@@ -127,7 +129,7 @@ function configOf(engines: Engines, names: FleetNames, plan: RunPlan) {
       ...cluster,
       kafka: { ...(cluster.kafka as object), sessionTimeout: `${SESSION_MS}ms` },
       partitions: PARTITIONS,
-      replication: 1,
+      replication: engines.nodes.length,
       // Longer than any hand-over: what is compared must not depend on how long that takes.
       patience: '10m',
     },

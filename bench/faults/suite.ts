@@ -1,6 +1,6 @@
 // Runs cases of the fault suite one after the other and compares each with the same input undisturbed.
 import { join } from 'node:path'
-import { CASES, type FaultCase } from './cases.ts'
+import { CASES, type FaultCase, type When } from './cases.ts'
 import { type Engines, openEngines } from './engines.ts'
 import { inputOf } from './input.ts'
 import { compared, type Outcome } from './outcome.ts'
@@ -12,6 +12,10 @@ export interface SuiteOptions {
   readonly entities: number
   readonly windows: number
   readonly windowsPerSecond: number
+  /** Engines are away for so long, ms. */
+  readonly awayMs: number
+  /** A program built before: `rolling-upgrade` goes from it to the one built now. */
+  readonly older?: string
   /** Names of cases; all of them when undefined. */
   readonly only?: readonly string[]
   /** Folder for the logs of all processes, by case. */
@@ -31,7 +35,7 @@ export interface SuiteResult {
 }
 
 export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
-  const { seed, entities, windows, windowsPerSecond } = options
+  const { seed, entities, windows, awayMs, older } = options
   const baseMs = Math.floor((Date.now() - PAST_MS) / 3_600_000) * 3_600_000
   const input = inputOf({ seed, entities, windows, baseMs, stepMs: STEP_MS })
   const wanted = CASES.filter(one => options.only === undefined || options.only.includes(one.name))
@@ -42,12 +46,24 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   try {
     options.onStart?.('undisturbed')
     const logsOf = (name: string) => (options.logs === undefined ? {} : { logs: join(options.logs, name) })
-    const { outcome: undisturbed } = await run(engines, { input, windowsPerSecond, ...logsOf('undisturbed') })
+    const { outcome: undisturbed } = await run(engines, {
+      input,
+      windowsPerSecond: options.windowsPerSecond,
+      ...logsOf('undisturbed'),
+    })
     const rows: Row[] = []
     for (const one of wanted) {
       options.onStart?.(one.name)
-      const own = one.diskBytes === undefined ? engines : undefined
-      const row = await rowOf(one, own, undisturbed, windows, plan => ({
+      const own = one.diskBytes === undefined && one.brokers === undefined ? engines : undefined
+      // Samples keep coming for as long as an engine is away, and as long again.
+      const slow = one.isAway ? windows / ((2 * awayMs) / 1000) : Number.POSITIVE_INFINITY
+      const windowsPerSecond = Math.min(options.windowsPerSecond, slow)
+      const plain = { input, windowsPerSecond: options.windowsPerSecond, ...logsOf(`${one.name}-against`) }
+      const against = one.against
+        ? (await run(engines, { ...plain, bodies: one.against })).outcome
+        : undisturbed
+      const at = { window: Math.floor(windows * 0.45), awayMs, older }
+      const row = await rowOf(one, own, against, at, plan => ({
         ...plan,
         input,
         windowsPerSecond,
@@ -73,15 +89,13 @@ async function rowOf(
   one: FaultCase,
   shared: Engines | undefined,
   undisturbed: Outcome,
-  windows: number,
+  at: When,
   filled: (plan: ReturnType<FaultCase['plan']>) => Filled,
 ): Promise<Row> {
   let own: Engines | undefined
   try {
-    own = shared
-      ? undefined
-      : await openEngines(one.diskBytes === undefined ? {} : { diskBytes: one.diskBytes })
-    const done = await run((shared ?? own) as Engines, filled(one.plan(Math.floor(windows * 0.45))))
+    own = shared ? undefined : await openEngines({ diskBytes: one.diskBytes, brokers: one.brokers })
+    const done = await run((shared ?? own) as Engines, filled(one.plan(at)))
     const { outcome, lastedSeconds, recoverySeconds, bodiesAgain, problems } = done
     const comparison = compared(undisturbed, outcome)
     return {

@@ -1,6 +1,9 @@
 // What a plain Java consumer spends on the same topic: reads partitions from given offsets to given ends and adds up bytes.
-// java -cp libs/* Consume.java BROKER TOPIC PASSES FROM,FROM,… END,END,…   prints CPU ns of each pass.
+// java -cp libs/* Consume.java BROKER TOPIC FROM,FROM,… END,END,…   A pass for every line on stdin; prints the CPU ns of each.
 import com.sun.management.OperatingSystemMXBean;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
 import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -11,16 +14,17 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 public class Consume {
-  public static void main(String[] args) {
+  public static void main(String[] args) throws IOException {
     var cpu = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
-    long[] from = offsets(args[3]);
-    long[] end = offsets(args[4]);
+    long[] from = offsets(args[2]);
+    long[] end = offsets(args[3]);
+    var asked = new BufferedReader(new InputStreamReader(System.in));
     Map<String, Object> settings =
         Map.of("bootstrap.servers", args[0], "enable.auto.commit", "false", "isolation.level", "read_committed");
     try (var consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
       List<TopicPartition> partitions = new ArrayList<>();
       for (int p = 0; p < from.length; p++) partitions.add(new TopicPartition(args[1], p));
-      for (int pass = 0; pass < Integer.parseInt(args[2]); pass++) {
+      while (asked.readLine() != null) {
         consumer.assign(partitions);
         long left = 0;
         for (int p = 0; p < from.length; p++) {

@@ -1,8 +1,9 @@
 // What a scorer spends on taking samples off Kafka: columnar messages consumed, and consumed and decoded, beside a plain
 // Java consumer of the same messages. A real broker is started (test/peers); Java compiles bench/java/Consume.java.
 // node --expose-gc --import tsx bench/measures/consume.ts [--quick] [--series N] [--compression lz4]
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import type { TestContext } from 'vitest'
 import type { Compression } from '../../src/bus/kafka-codecs.ts'
@@ -36,6 +37,8 @@ const perBody = Number(args.body)
 const partitions = Number(args.partitions)
 const [warm, scrapes, passes] = [Number(args.warm), Number(args.scrapes), Number(args.passes)]
 const STEP_MS = 15_000
+/** Passes after which a Java program has been compiled. */
+const JAVA_WARM = QUICK ? 1 : 8
 /** Kafka drops what is older than it keeps, so the samples are of now. */
 const t0 = Date.now() - (warm + scrapes) * STEP_MS
 
@@ -136,19 +139,23 @@ async function consume(
   return spent
 }
 
-function java(from: readonly number[], to: readonly number[]): number[] {
+/** A Java consumer that makes a pass whenever it is asked to, and says what CPU time that took, ns. */
+function javaConsumer(from: readonly number[], to: readonly number[]) {
   const source = resolve(import.meta.dirname, '../java/Consume.java')
-  const more = [kafka.broker, 'samples', String(passes + 3), from.join(','), to.join(',')]
-  const done = spawnSync(software.java, ['-cp', join(software.libs, '*'), source, ...more], {
-    encoding: 'utf8',
+  const asked = [kafka.broker, 'samples', from.join(','), to.join(',')]
+  const child = spawn(software.java, ['-cp', join(software.libs, '*'), source, ...asked], {
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
-  if (done.status !== 0) throw new Error(done.stderr)
-  // The first passes are the compiler's.
-  return done.stdout
-    .trim()
-    .split('\n')
-    .slice(3)
-    .map(line => Number(line.split(' ')[0]))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return {
+    pass: async () => {
+      child.stdin.write('\n')
+      const { value, done } = await lines.next()
+      if (done) throw new Error('the Java consumer ended')
+      return Number(String(value).split(' ')[0])
+    },
+    end: () => child.stdin.end(),
+  }
 }
 
 try {
@@ -161,16 +168,21 @@ try {
   const last = await produce(warm, warm + scrapes)
   const samples = series * scrapes
   let bytes = 0
-  const consumed: number[] = []
-  for (let pass = 0; pass <= passes; pass++) {
-    bytes = 0
-    const spent = await consume(mid, last, ({ value }) => {
-      bytes += value.length
-    })
-    if (pass > 0) consumed.push(spent / samples)
+  const count = ({ value }: StoredMessage) => {
+    bytes += value.length
   }
+  const java = javaConsumer(mid, last)
+  // What compilers do is over by then.
+  for (let pass = 0; pass < JAVA_WARM; pass++) await java.pass()
+  await consume(mid, last, count)
+  const consumed: number[] = []
   const decoded: number[] = []
+  const plain: number[] = []
+  // In turns, so that what else goes on on the machine touches all of them.
   for (let pass = 0; pass < passes; pass++) {
+    plain.push((await java.pass()) / samples)
+    bytes = 0
+    consumed.push((await consume(mid, last, count)) / samples)
     const intakes = zero.map(() => new IngestIntake({}, { series: new SeriesTable(), rejects }))
     let taken = 0
     const decode = ({ partition, value, timestampMs }: StoredMessage) =>
@@ -186,7 +198,7 @@ try {
     if (taken < 0.7 * samples) throw new Error(`${taken} of ${samples} samples`)
     decoded.push(spent / samples)
   }
-  const plain = java(mid, last).map(ns => ns / samples)
+  java.end()
   const unit = 'ns CPU/sample'
   const size = `${series / 1000} k series, ${args.compression}, ${(bytes / samples).toFixed(1)} B a sample`
   say([

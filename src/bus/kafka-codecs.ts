@@ -1,8 +1,10 @@
+import { gunzipSync } from 'node:zlib'
 import { init as initZstd, compress as zstdCompress, decompress as zstdDecompress } from '@bokuweb/zstd-wasm'
 import kafkajs from 'kafkajs'
 import snappy from 'snappyjs'
 import { ForeshockError } from '../core/errors.ts'
 import { lz4Bound, lz4Compress, lz4Decompress } from '../math/lz4.ts'
+import { recordsKernel } from './records-kernel.ts'
 
 // A module of the older kind: its parts are not found by name.
 const { CompressionCodecs, CompressionTypes } = kafkajs
@@ -19,7 +21,10 @@ export const COMPRESSION: Readonly<Record<Compression, number>> = {
 }
 
 /** Most bytes that one batch may become: brokers take batches of a few MiB, so more is an attack or a mistake. */
-const INFLATED_MAX = 128 * 1024 * 1024
+export const INFLATED_MAX = 128 * 1024 * 1024
+
+export const gunzip = (bytes: Buffer, limit = INFLATED_MAX): Buffer =>
+  gunzipSync(bytes, { maxOutputLength: limit })
 
 /** Frame of snappy-java's SnappyOutputStream, which is what Kafka's clients write: magic, version, oldest version read. */
 const XERIAL = Uint8Array.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])
@@ -81,6 +86,14 @@ export function lz4Frame(bytes: Uint8Array): Buffer {
   }
   out.writeUInt32LE(0, end)
   return out.subarray(0, end + 4)
+}
+
+/** The same by the kernel, where there is one. */
+export function fastLz4Frame(bytes: Uint8Array): Buffer {
+  const kernel = recordsKernel()
+  if (kernel === undefined) return lz4Frame(bytes)
+  kernel.load(bytes)
+  return Buffer.from(kernel.frameLz4(0))
 }
 
 /** Most bytes that blocks of 64 KiB from `start` on become. */
@@ -181,7 +194,7 @@ export function registerCodecs(): Promise<void> {
   registered ??= (async () => {
     await initZstd()
     CompressionCodecs[CompressionTypes.Snappy] = codec(snappyFrame, snappyUnframe)
-    CompressionCodecs[CompressionTypes.LZ4] = codec(lz4Frame, lz4Unframe)
+    CompressionCodecs[CompressionTypes.LZ4] = codec(fastLz4Frame, lz4Unframe)
     CompressionCodecs[CompressionTypes.ZSTD] = codec(zstdCompress, zstdUnframe)
   })()
   return registered

@@ -1,8 +1,9 @@
-import type { FetchedPartition, FetchedRecord } from 'kafkajs/src/cluster/index.js'
-import Batch from 'kafkajs/src/consumer/batch.js'
+import { ForeshockError } from '../core/errors.ts'
 import type { StoredMessage } from '../core/stream.ts'
 import type { KafkaCluster } from './kafka-connection.ts'
 import { errorType, kafkaError } from './kafka-errors.ts'
+import { type FetchedBytes, fetchBytes } from './kafka-fetch.ts'
+import { readRecordSet } from './kafka-records.ts'
 
 /** A partition, and where to read it from. */
 export interface Wanted {
@@ -36,6 +37,8 @@ export interface Source {
   readonly topic: string
   /** Without the prefix, as messages say it. */
   readonly name: string
+  /** Batches that cannot be read come as messages with a `fault`. */
+  readonly takesFaults?: boolean
 }
 
 /** Offsets that Kafka no longer has, or does not have yet: where to go on. */
@@ -56,38 +59,38 @@ export async function fetchOnce(
   const broker = await cluster.broker(nodeId)
   const partitions = [...starts].map(([partition, from]) => ({
     partition,
-    fetchOffset: String(from),
-    maxBytes: limits.partitionBytes,
+    from,
+    bytesMax: limits.partitionBytes,
   }))
-  let answer: Awaited<ReturnType<typeof broker.fetch>>
+  let answer: FetchedBytes[]
   try {
-    answer = await broker.fetch({
-      isolationLevel: 1,
-      maxWaitTime: limits.waitMs,
-      minBytes: 1,
-      maxBytes: limits.totalBytes,
-      topics: [{ topic, partitions }],
+    answer = await fetchBytes(broker, {
+      topic,
+      partitions,
+      waitMs: limits.waitMs,
+      bytesMax: limits.totalBytes,
     })
   } catch (error) {
     if (errorType(error) !== 'OFFSET_OUT_OF_RANGE') throw error
     return outOfRange(source, wanted, starts, skipped)
   }
-  return answer.responses.flatMap(response =>
-    response.partitions.flatMap(one => {
-      const asked = wanted.find(({ partition }) => partition === one.partition)
-      const start = starts.get(one.partition)
-      if (asked === undefined || start === undefined || one.messages.length === 0) return []
-      return [{ ...asked, ...read(name, start, one) }]
-    }),
-  )
+  return answer.flatMap(one => {
+    const asked = wanted.find(({ partition }) => partition === one.partition)
+    const start = starts.get(one.partition)
+    if (asked === undefined || start === undefined) return []
+    const { messages, next } = readRecordSet({ ...one, topic: name, from: start })
+    if (next === start) return []
+    refuseFaults(source, messages)
+    // A leader that has just started may know less of its end than it gives out.
+    return [{ ...asked, messages, next, end: Math.max(next, one.end) }]
+  })
 }
 
-function read(name: string, start: number, fetched: FetchedPartition): Omit<Fetched, keyof Wanted> {
-  const batch = new Batch(name, String(start), fetched)
-  const messages = batch.messages.map(record => messageOf(name, fetched.partition, record))
-  const next = Number(batch.lastOffset()) + 1
-  // A leader that has just started may know less of its end than it gives out.
-  return { messages, next, end: Math.max(next, Number(fetched.highWatermark)) }
+/** Where a batch that cannot be read must not be passed over, reading stands still and says so. */
+function refuseFaults({ takesFaults, name }: Source, messages: readonly StoredMessage[]): void {
+  if (takesFaults) return
+  const faulty = messages.find(({ fault }) => fault !== undefined)
+  if (faulty) throw new ForeshockError('FS_INPUT_INVALID', `${name}/${faulty.partition}: ${faulty.fault}`)
 }
 
 /** Retention took what was asked for, or the topic was made anew: goes on with the first there is. */
@@ -107,35 +110,6 @@ async function outOfRange(
     moved.push({ ...asked, messages: [], next: first, end })
   }
   return moved
-}
-
-const strict = new TextDecoder('utf-8', { fatal: true })
-
-function messageOf(topic: string, partition: number, record: FetchedRecord): StoredMessage {
-  const headers: Record<string, string> = {}
-  for (const name in record.headers) {
-    const value = record.headers[name]
-    const first = Array.isArray(value) ? value[0] : value
-    headers[name] = first === null || first === undefined ? '' : String(first)
-  }
-  return {
-    topic,
-    partition,
-    offset: Number(record.offset),
-    key: textOrNull(record.key),
-    value: record.value ?? new Uint8Array(0),
-    headers,
-    timestampMs: Number(record.timestamp),
-  }
-}
-
-function textOrNull(bytes: Buffer | null): string | null {
-  if (bytes === null) return null
-  try {
-    return strict.decode(bytes)
-  } catch {
-    return null
-  }
 }
 
 export interface FetcherOptions extends Source {

@@ -66,6 +66,7 @@ export class KafkaMember implements StreamGroup {
       cluster,
       topic: options.topic,
       name: options.name,
+      takesFaults: options.takesFaults ?? false,
       wanted: () =>
         [...this.#workers.values()].flatMap(({ partition, position }) =>
           position === undefined ? [] : [{ partition, from: position }],

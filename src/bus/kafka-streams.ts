@@ -175,6 +175,8 @@ export class KafkaStreams implements Streams {
       wanted: () => next.flatMap((at, partition) => (busy.has(partition) ? [] : [{ partition, from: at }])),
       take: fetched => {
         next[fetched.partition] = fetched.next
+        // Only markers of transactions, or nothing that was asked for.
+        if (fetched.messages.length === 0) return
         busy.set(fetched.partition, hand(fetched))
       },
       skipped: (partition, at, to) => this.#observe({ type: 'skipped', topic, partition, from: at, to }),

@@ -6,20 +6,6 @@ declare module 'kafkajs/src/cluster/index.js' {
     readonly host: string
     readonly port: number
   }
-  export interface FetchedRecord {
-    readonly offset: string
-    readonly timestamp: string
-    readonly key: Buffer | null
-    readonly value: Buffer | null
-    readonly headers: Readonly<Record<string, Buffer | string | readonly (Buffer | string)[]>>
-    readonly isControlRecord: boolean
-  }
-  export interface FetchedPartition {
-    readonly partition: number
-    readonly highWatermark: string
-    readonly abortedTransactions: readonly { readonly producerId: string; readonly firstOffset: string }[]
-    readonly messages: readonly FetchedRecord[]
-  }
   export interface ProducedRecord {
     readonly key: Buffer | null
     readonly value: Buffer
@@ -28,17 +14,19 @@ declare module 'kafkajs/src/cluster/index.js' {
   }
   export interface Broker {
     readonly nodeId: number
-    readonly connectionPool: { readonly pool: readonly { connect(): Promise<unknown> }[] }
-    fetch(request: {
-      isolationLevel: number
-      maxWaitTime: number
-      minBytes: number
-      maxBytes: number
-      topics: {
-        topic: string
-        partitions: { partition: number; fetchOffset: string; maxBytes: number }[]
-      }[]
-    }): Promise<{ responses: { topicName: string; partitions: FetchedPartition[] }[] }>
+    readonly connectionPool: {
+      readonly pool: readonly { connect(): Promise<unknown> }[]
+      send<Answer>(asked: {
+        readonly request: object
+        readonly response: {
+          decode(bytes: Buffer): Promise<Answer>
+          parse(decoded: Answer): Promise<Answer>
+        }
+      }): Promise<Answer>
+    }
+    /** What the broker speaks, by the number of the request. */
+    readonly versions: Readonly<Record<number, { minVersion: number; maxVersion: number } | undefined>> | null
+    disconnect(): Promise<void>
     produce(request: {
       topicData: {
         topic: string
@@ -128,15 +116,22 @@ declare module 'kafkajs/src/network/socketFactory.js' {
   // biome-ignore lint/style/noDefaultExport: it is what kafkajs exports
   export default function socketFactory(): unknown
 }
-declare module 'kafkajs/src/consumer/batch.js' {
-  import type { FetchedPartition, FetchedRecord } from 'kafkajs/src/cluster/index.js'
+declare module 'kafkajs/src/protocol/requests/fetch/v11/request.js' {
   // biome-ignore lint/style/noDefaultExport: it is what kafkajs exports
-  export default class Batch {
-    constructor(topic: string, fetchedOffset: string, partition: FetchedPartition)
-    readonly messages: readonly FetchedRecord[]
-    readonly rawMessages: readonly FetchedRecord[]
-    lastOffset(): string
-  }
+  export default function fetchRequest(asked: {
+    replicaId: number
+    maxWaitTime: number
+    minBytes: number
+    maxBytes: number
+    isolationLevel: number
+    topics: {
+      topic: string
+      partitions: { partition: number; fetchOffset: string; maxBytes: number }[]
+    }[]
+  }): object
+}
+declare module 'kafkajs/src/protocol/error.js' {
+  export function createErrorFromCode(code: number): Error
 }
 declare module 'snappyjs' {
   export function compress(input: Uint8Array): Uint8Array

@@ -97,7 +97,8 @@ export class FleetProcess {
   /** The same over restarts. */
   readonly url: string
   readonly configFile: string
-  readonly #cli: string
+  /** The program that it is started with from now on. */
+  cli: string
   readonly #node: readonly string[]
   #child: ChildProcess | undefined
   #gone: Promise<number | null> = Promise.resolve(null)
@@ -107,7 +108,7 @@ export class FleetProcess {
     this.name = member.name
     this.roles = member.roles
     this.#node = member.node ?? []
-    this.#cli = plan.cli
+    this.cli = plan.cli
     this.url = url
     this.configFile = configFile
   }
@@ -158,7 +159,7 @@ export class FleetProcess {
   /** Starts the process and does not wait for it. */
   spawn(): void {
     if (this.alive) throw new Error(`${this.name} runs`)
-    const child = spawn(process.execPath, [...this.#node, this.#cli, 'serve', '--config', this.configFile], {
+    const child = spawn(process.execPath, [...this.#node, this.cli, 'serve', '--config', this.configFile], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const keep = (chunk: Buffer) => {
@@ -199,7 +200,7 @@ export class FleetProcess {
 
   /** Runs another command with this member's configuration; what it printed. */
   command(...words: string[]): Promise<string> {
-    const child = spawn(process.execPath, [this.#cli, ...words, '--config', this.configFile], {
+    const child = spawn(process.execPath, [this.cli, ...words, '--config', this.configFile], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let out = ''

@@ -2,3 +2,6 @@
 export type Clock = () => number
 
 export const systemClock: Clock = () => Date.now()
+
+/** Time that only passes, ms since some moment: nobody sets it. */
+export const steadyClock: Clock = () => performance.now()

@@ -25,6 +25,8 @@ export interface StoredMessage {
   readonly value: Uint8Array
   readonly headers: Readonly<Record<string, string>>
   readonly timestampMs: number
+  /** Why the batch that stood here cannot be read; `value` is the batch as it came. Only given to who `takesFaults`. */
+  readonly fault?: string
 }
 
 export interface StreamProducer {
@@ -66,6 +68,8 @@ export interface GroupOptions {
   readonly group: string
   /** Stays the same over restarts of this member (a host name): a member that returns is given the same partitions. */
   readonly member: string
+  /** Takes batches that the engine cannot read as messages with a `fault`; otherwise reading stands still before them. */
+  readonly takesFaults?: boolean
 }
 
 /** One member of a consumer group. */

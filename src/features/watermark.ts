@@ -123,6 +123,9 @@ export function sift(
 /** Ticks come every second or so; a longer pause between two calls says that this process was away, ms. */
 const UNHEARD_MS = 10_000
 
+/** A tick may wait for a minute until it can be written; one that is told so much earlier says that its clock was set, ms. */
+const SET_BACK_MS = 5 * 60_000
+
 /**
  * Arrival time goes on; pushes the watermark when the input has been idle. A long jump between two calls is time
  * in which nobody listened, such as a restart: what the sources kept back then is not late.
@@ -139,6 +142,19 @@ export function passTime(clock: EventClock, arrivalMs: number, limits: ClockLimi
   if (idle <= 0) return
   const event = Math.min(clock.eventMs + idle, clock.arrivalMs)
   closeUpTo(clock, event - limits.latenessMs, limits.stepMs)
+}
+
+/**
+ * The clock that ticks are told by was set back, after it had run ahead: time goes on from where it is now. Only ticks say so, as all of
+ * a partition come from one clock; messages may bear any time.
+ */
+export function setBack(clock: EventClock, tickMs: number): boolean {
+  const passed = tickMs - clock.arrivalMs
+  if (!(passed < -SET_BACK_MS) || !Number.isFinite(passed)) return false
+  clock.activeMs += passed
+  clock.arrivalMs = tickMs
+  clock.returnedMs = Math.min(clock.returnedMs, tickMs)
+  return true
 }
 
 /** Moves the watermark forward to `watermarkMs`; backwards is ignored. */

@@ -12,7 +12,7 @@ import { dropForgotten } from './forgotten.ts'
 import { PaneGroups } from './pane-groups.ts'
 import { DERIVED, type EmitRange, EXPIRED, emitRows, FORGOTTEN, meanOf, PANE_COLUMNS, SEEN } from './panes.ts'
 import { SampleLog, type WindowLog } from './sample-log.ts'
-import { closeUpTo, eventClock, passTime, sift } from './watermark.ts'
+import { closeUpTo, eventClock, passTime, setBack, sift } from './watermark.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
 import { cutSamples, openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
 
@@ -92,6 +92,9 @@ export class EventTimeWindows implements Windowing {
   }
 
   tick(arrivalMs: number): void {
+    // A return that lay ahead blames nobody for silence until then.
+    if (setBack(this.#clock, arrivalMs))
+      this.#progress.resumeMs = Math.min(this.#progress.resumeMs, arrivalMs)
     this.#pass(arrivalMs)
   }
 

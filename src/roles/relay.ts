@@ -27,6 +27,8 @@ export interface RelayOptions {
   readonly telemetry: Telemetry
   readonly logger: Logger
   readonly clock: Clock
+  /** Time that only passes, ms: what is due after so long is judged by it, as the wall clock may be set. The clock, unless given. */
+  readonly elapsed?: Clock
   readonly member: string
 }
 
@@ -58,7 +60,12 @@ export class Relay implements PartitionOwner {
   constructor(options: RelayOptions) {
     this.#options = options
     const { streams, member } = options
-    this.#group = streams.group({ topic: TOPICS.changes, group: RELAY_GROUP, member })
+    this.#group = streams.group({
+      topic: TOPICS.changes,
+      group: RELAY_GROUP,
+      member,
+      takesFaults: true,
+    })
   }
 
   async start(): Promise<void> {
@@ -79,12 +86,12 @@ export class Relay implements PartitionOwner {
   }
 
   async assigned(partition: number): Promise<number> {
-    const { checkpoints, streams, clock } = this.#options
+    const { checkpoints, streams } = this.#options
     const store = await checkpoints.claim(`relay-${partition}`)
     const saved = (await store.load())?.position ?? 0
     const { first } = await streams.range(TOPICS.changes, partition)
     const position = Math.max(saved, first)
-    this.#held.set(partition, { store, position, savedPosition: position, savedMs: clock() })
+    this.#held.set(partition, { store, position, savedPosition: position, savedMs: this.#elapsed() })
     return position
   }
 
@@ -95,7 +102,7 @@ export class Relay implements PartitionOwner {
     const passed: StreamMessage[] = []
     const dead: StreamMessage[] = []
     for (const message of messages) {
-      const read = relayed(message, this.#anomaliesPartitions)
+      const read = message.fault ?? relayed(message, this.#anomaliesPartitions)
       if (typeof read === 'string') dead.push(deadLetter(message, read))
       else if (read) passed.push(read)
     }
@@ -105,7 +112,7 @@ export class Relay implements PartitionOwner {
     }
     if (passed.length > 0) await this.#producer.send(TOPICS.anomalies, passed)
     held.position = (messages.at(-1)?.offset ?? held.position - 1) + 1
-    if (this.#options.clock() - held.savedMs >= SAVE_MS) await this.#save(partition, held)
+    if (this.#elapsed() - held.savedMs >= SAVE_MS) await this.#save(partition, held)
   }
 
   async revoked(partition: number, orderly: boolean): Promise<void> {
@@ -114,12 +121,17 @@ export class Relay implements PartitionOwner {
     this.#held.delete(partition)
   }
 
+  #elapsed(): number {
+    const { elapsed, clock } = this.#options
+    return (elapsed ?? clock)()
+  }
+
   /** Saves how far it is; what cannot be saved now is passed on again after a restart. */
   async #save(partition: number, held: Held): Promise<void> {
     const { position, store } = held
     if (position === held.savedPosition) return
     const savedMs = this.#options.clock()
-    held.savedMs = savedMs
+    held.savedMs = this.#elapsed()
     try {
       await store.save({ position, savedMs, parts: [] })
       held.savedPosition = position

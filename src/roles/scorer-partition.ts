@@ -205,6 +205,7 @@ export class ScorerPartition implements WindowTap {
   /** What came of a message; the reason when it cannot be read. */
   async #process(message: StoredMessage): Promise<string | undefined> {
     const { headers, timestampMs: arrivalMs, value } = message
+    if (message.fault !== undefined) return message.fault
     const origin = headers[HEADERS.origin]
     if (origin !== undefined) {
       const from = originOf(origin)

@@ -44,6 +44,8 @@ export interface ScorerOptions {
   readonly telemetry: Telemetry
   readonly logger: Logger
   readonly clock: Clock
+  /** Time that only passes, ms: what is due after so long is judged by it, as the wall clock may be set. The clock, unless given. */
+  readonly elapsed?: Clock
   readonly models?: ModelsPort | undefined
 }
 
@@ -82,7 +84,12 @@ export class Scorer implements PartitionOwner {
   constructor(options: ScorerOptions) {
     this.#options = options
     const { streams, member } = options
-    this.#group = streams.group({ topic: TOPICS.samples, group: SCORER_GROUP, member })
+    this.#group = streams.group({
+      topic: TOPICS.samples,
+      group: SCORER_GROUP,
+      member,
+      takesFaults: true,
+    })
   }
 
   /** Joins the group; resolves when the first partitions are known. */
@@ -144,7 +151,7 @@ export class Scorer implements PartitionOwner {
       outbox,
       producer,
       replayEnd: end,
-      savedAt: this.#options.clock(),
+      savedAt: this.#elapsed(),
       savedPosition: position,
       saving: undefined,
       isTaking: false,
@@ -219,7 +226,7 @@ export class Scorer implements PartitionOwner {
 
   #saveWhenDue(partition: number, held: Held): void {
     const due = held.savedAt + this.#options.config.checkpoint.every
-    if (held.saving || this.#options.clock() < due) return
+    if (held.saving || this.#elapsed() < due) return
     held.saving = this.#save(partition, held).finally(() => {
       held.saving = undefined
     })
@@ -227,11 +234,11 @@ export class Scorer implements PartitionOwner {
 
   /** Copies the state as it stands now; saves it once everything told of it is written, then tells the engine. */
   async #save(partition: number, held: Held): Promise<void> {
-    const { clock, telemetry, logger } = this.#options
+    const { telemetry, logger } = this.#options
     const labels = { partition: String(partition) }
     const before = held.saving
     if (held.scored.position === held.savedPosition) return before
-    held.savedAt = clock()
+    held.savedAt = this.#elapsed()
     const checkpoint = held.scored.capture()
     const started = performance.now()
     try {
@@ -255,6 +262,11 @@ export class Scorer implements PartitionOwner {
       // What decides is the checkpoint.
       logger.debug({ err: error, partition }, 'the position could not be told to the group')
     })
+  }
+
+  #elapsed(): number {
+    const { elapsed, clock } = this.#options
+    return (elapsed ?? clock)()
   }
 
   #fence(partition: number, held: Held): void {

@@ -32,6 +32,8 @@ export interface StagePorts {
   readonly telemetry: Telemetry
   readonly logger: Logger
   readonly clock: Clock
+  /** Time that only passes, ms: what is due after so long is judged by it, as the wall clock may be set. The clock, unless given. */
+  readonly elapsed?: Clock
   /** CloudEvents' `source`; the same for every process of the fleet. */
   readonly source: string
   /** Samples partitions that report. */
@@ -117,7 +119,7 @@ export class StagePartition {
     this.#newFrom = opened.end
     this.#begunAt = opened.work.memory.record
     this.#end = opened.end
-    this.#heardMs = new Float64Array(ports.samplesPartitions).fill(ports.clock())
+    this.#heardMs = new Float64Array(ports.samplesPartitions).fill(elapsedOf(ports)())
   }
 
   /**
@@ -215,11 +217,11 @@ export class StagePartition {
 
   /**
    * Looks whether windows wait for a partition that has been silent for too long, and says in the log that nobody waits
-   * for it any more. While this stage is itself behind, it is not for it to judge.
+   * for it any more. While this stage is itself behind, it is not for it to judge. `nowMs` by `elapsed`.
    */
   async watch(nowMs: number): Promise<void> {
     const { merge } = this.#work
-    const { patienceMs, producer, logger } = this.#ports
+    const { patienceMs, producer, logger, clock } = this.#ports
     const { partition } = this
     if (this.#isBusy || this.lag > 0 || this.#work.isRefilling) {
       this.#heardMs.fill(nowMs)
@@ -232,7 +234,7 @@ export class StagePartition {
     this.#sealedMs = nowMs
     logger.warn({ partition, silent }, 'windows wait for silent samples partitions: to go on without them')
     const order = { windowEndMs: oldestEndMs, partitions: silent }
-    await producer.send(TOPICS.anomalies, [sealMessage(order, partition, nowMs)])
+    await producer.send(TOPICS.anomalies, [sealMessage(order, partition, clock())])
   }
 
   /**
@@ -286,10 +288,10 @@ export class StagePartition {
   }
 
   async #settle(effects: Effects): Promise<void> {
-    const { telemetry, logger, clock } = this.#ports
+    const { telemetry, logger } = this.#ports
     const { partition } = this
     const labels = { partition: String(partition) }
-    const nowMs = clock()
+    const nowMs = elapsedOf(this.#ports)()
     for (const p of effects.heard) this.#heardMs[p] = nowMs
     if (effects.sealed.length > 0)
       logger.warn({ partition, silent: effects.sealed }, 'windows go on without samples partitions')
@@ -354,3 +356,5 @@ export class StagePartition {
     await producer.send(TOPICS.deadLetters, letters)
   }
 }
+
+const elapsedOf = ({ elapsed, clock }: StagePorts): Clock => elapsed ?? clock

@@ -25,6 +25,8 @@ export interface StageOptions {
   readonly telemetry: Telemetry
   readonly logger: Logger
   readonly clock: Clock
+  /** Time that only passes, ms: what is due after so long is judged by it, as the wall clock may be set. The clock, unless given. */
+  readonly elapsed?: Clock
   /** Name of this process, the same after a restart. */
   readonly member: string
   /** Where other processes reach the live state of this one's partitions; told to nobody without. */
@@ -83,7 +85,7 @@ export class Stage implements PartitionOwner {
 
   /** Joins the group; resolves when the first partitions are known. */
   async start(): Promise<void> {
-    const { config, streams, checkpoints, telemetry, logger, clock, patienceMs, waitingBytesMax } =
+    const { config, streams, checkpoints, telemetry, logger, clock, elapsed, patienceMs, waitingBytesMax } =
       this.#options
     this.#producer = await streams.producer()
     const samplesPartitions = await streams.partitions(TOPICS.samples)
@@ -95,6 +97,7 @@ export class Stage implements PartitionOwner {
       telemetry,
       logger,
       clock,
+      elapsed: elapsed ?? clock,
       source: config.server.publicUrl ?? SOURCE,
       samplesPartitions,
       patienceMs,
@@ -123,7 +126,7 @@ export class Stage implements PartitionOwner {
   }
 
   async assigned(partition: number): Promise<number> {
-    const { logger, clock } = this.#options
+    const { logger } = this.#options
     if (!this.#ports) throw new ForeshockError('FS_ASSERTION', 'a stage is started before it is assigned')
     const { stage, from } = await StagePartition.open(this.#ports, partition)
     this.#held.set(partition, {
@@ -132,7 +135,7 @@ export class Stage implements PartitionOwner {
       shownMs: Number.NEGATIVE_INFINITY,
       isShowing: false,
       announcedMs: Number.NEGATIVE_INFINITY,
-      savedMs: clock(),
+      savedMs: this.#elapsed(),
       isFenced: false,
     })
     logger.info({ partition, from, series: stage.parts.series.size }, 'grouping a partition')
@@ -163,7 +166,7 @@ export class Stage implements PartitionOwner {
   }
 
   async #tickOne(partition: number, held: Held): Promise<void> {
-    const nowMs = this.#options.clock()
+    const nowMs = this.#elapsed()
     held.stage.report()
     this.#show(partition, held, nowMs)
     this.#announce(partition, held, nowMs)
@@ -172,7 +175,7 @@ export class Stage implements PartitionOwner {
   }
 
   async #saveWhenDue(partition: number, held: Held): Promise<void> {
-    if (this.#options.clock() < held.savedMs + this.#options.config.checkpoint.every) return
+    if (this.#elapsed() < held.savedMs + this.#options.config.checkpoint.every) return
     // In the background: the state was copied, and messages go on.
     this.#save(partition, held).catch(this.#onError)
   }
@@ -180,7 +183,7 @@ export class Stage implements PartitionOwner {
   async #save(partition: number, held: Held): Promise<void> {
     if (held.isFenced) return
     const { clock, logger } = this.#options
-    held.savedMs = clock()
+    held.savedMs = this.#elapsed()
     try {
       const position = await held.stage.save(clock())
       if (position === undefined) return
@@ -212,6 +215,11 @@ export class Stage implements PartitionOwner {
       .finally(() => {
         held.isShowing = false
       })
+  }
+
+  #elapsed(): number {
+    const { elapsed, clock } = this.#options
+    return (elapsed ?? clock)()
   }
 
   #announce(partition: number, held: Held, nowMs: number): void {

@@ -20,6 +20,7 @@ it('a killed scorer and an emptied Redis cost nothing', { timeout: 240_000 }, as
     entities: 24,
     windows: 115,
     windowsPerSecond: 12,
+    awayMs: 5000,
     only: QUICK,
   })
   expect(undisturbed.disruptions).toBeGreaterThan(0)

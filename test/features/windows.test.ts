@@ -203,6 +203,25 @@ describe('watermark', () => {
     expect(windows.watermarkMs).toBe(T0 + 1500)
     expect(rowsOf(drain(windows)).map(row => row.observed)).toEqual([1])
   })
+
+  it('goes on with the ticks of a clock that ran ahead and was set back', () => {
+    const { windows } = rig({ idleMs: 3000, latenessMs: 1000 })
+    const steady = rig({ idleMs: 3000, latenessMs: 1000 }).windows
+    add(windows, [[0, T0 + 500, 1]], T0 + 500)
+    add(steady, [[0, T0 + 500, 1]], T0 + 500)
+    const ends: number[][] = [[], []]
+    for (let ms = 1000; ms <= 60_000; ms += 1000) {
+      const ahead = ms > 10_000 && ms <= 15_000 ? 3_600_000 : 0
+      windows.tick(T0 + ms + ahead)
+      steady.tick(T0 + ms)
+      for (const [i, one] of [windows, steady].entries())
+        for (let out = one.next(); out; out = one.next()) if (out.last) ends[i].push(out.windowEndMs)
+    }
+    // The five seconds that ran ahead are missing at most, not the hour.
+    expect(windows.watermarkMs).toBeLessThanOrEqual(steady.watermarkMs)
+    expect(windows.watermarkMs).toBeGreaterThanOrEqual(steady.watermarkMs - 8000)
+    expect(ends[1].slice(0, ends[0].length)).toEqual(ends[0])
+  })
 })
 
 describe('restart', () => {

@@ -8,7 +8,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import {
   controllerProperties,
   JVM,
+  type KafkaNode,
   type KafkaSoftware,
+  ONLY_NODE,
   STORE_PASSWORD,
   USER_PASSWORD,
   USERS,
@@ -30,9 +32,9 @@ interface Ports {
   readonly controller: number
 }
 
-const properties = (software: KafkaSoftware, folder: string, ports: Ports): string =>
+const properties = (software: KafkaSoftware, folder: string, ports: Ports, node: KafkaNode): string =>
   [
-    ...controllerProperties(join(folder, 'log'), ports.controller),
+    ...controllerProperties(join(folder, 'log'), ports.controller, node),
     `listeners=PLAINTEXT://127.0.0.1:${ports.plain},SASL_SSL://127.0.0.1:${ports.secured},CONTROLLER://127.0.0.1:${ports.controller}`,
     `advertised.listeners=PLAINTEXT://127.0.0.1:${ports.plain},SASL_SSL://127.0.0.1:${ports.secured}`,
     'inter.broker.listener.name=PLAINTEXT',
@@ -45,10 +47,10 @@ const properties = (software: KafkaSoftware, folder: string, ports: Ports): stri
     'listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;',
     'auto.create.topics.enable=false',
     'offsets.topic.num.partitions=1',
-    'offsets.topic.replication.factor=1',
+    `offsets.topic.replication.factor=${node.replicas}`,
     'transaction.state.log.num.partitions=1',
-    'transaction.state.log.replication.factor=1',
-    'transaction.state.log.min.isr=1',
+    `transaction.state.log.replication.factor=${node.replicas}`,
+    `transaction.state.log.min.isr=${Math.max(1, node.replicas - 1)}`,
     'group.initial.rebalance.delay.ms=0',
     'group.min.session.timeout.ms=500',
     'num.network.threads=2',
@@ -82,6 +84,11 @@ export class OwnKafka implements KafkaPeer {
 
   get secured(): string {
     return `127.0.0.1:${this.#ports.secured}`
+  }
+
+  /** Where its partitions lie, each in a folder of its own. */
+  get logFolder(): string {
+    return join(this.#folder, 'log')
   }
 
   /** Starts it, again with the same ports and data; resolves when it answers. */
@@ -122,11 +129,28 @@ export class OwnKafka implements KafkaPeer {
   }
 }
 
-export function newFolder(software: KafkaSoftware, parent: string, ports: Ports): string {
+export function newFolder(
+  software: KafkaSoftware,
+  parent: string,
+  ports: Ports,
+  node: KafkaNode = ONLY_NODE,
+): string {
   const folder = mkdtempSync(join(parent, 'kafka-'))
   cpSync(software.formatted, join(folder, 'log'), { recursive: true })
-  writeFileSync(join(folder, 'server.properties'), properties(software, folder, ports))
+  if (node.id !== ONLY_NODE.id) rename(join(folder, 'log', 'meta.properties'), node.id)
+  writeFileSync(join(folder, 'server.properties'), properties(software, folder, ports, node))
   return folder
+}
+
+/** The formatted folder is the first node's: another has its own number, and its own name of the folder. */
+function rename(meta: string, id: number): void {
+  const text = readFileSync(meta, 'utf8')
+    .replace(/^node\.id=.*$/m, `node.id=${id}`)
+    .replace(
+      /^directory\.id=.*$/m,
+      `directory.id=${Buffer.from(`foreshock-disk-${id}`).toString('base64url')}`,
+    )
+  writeFileSync(meta, text)
 }
 
 export const command = (software: KafkaSoftware, folder: string): string[] => [
@@ -167,6 +191,30 @@ export const freePorts = async (): Promise<Ports> => ({
   secured: await freePort(),
   controller: await freePort(),
 })
+
+/** So many brokers as one Kafka, running; each can be hurt by itself. */
+export async function startBrokers(
+  software: KafkaSoftware,
+  count: number,
+): Promise<{ nodes: readonly OwnKafka[]; end(): Promise<void> }> {
+  const ports = await Promise.all(Array.from({ length: count }, freePorts))
+  const voters = ports.map(({ controller }, i) => `${i + 1}@127.0.0.1:${controller}`).join(',')
+  const folders = ports.map((own, i) =>
+    newFolder(software, tmpdir(), own, { id: i + 1, voters, replicas: count }),
+  )
+  const nodes = folders.map((folder, i) => new OwnKafka(software, folder, ports[i]))
+  const end = async () => {
+    await Promise.all(nodes.map(node => node.kill()))
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  }
+  try {
+    await Promise.all(nodes.map(node => node.start()))
+    return { nodes, end }
+  } catch (error) {
+    await end()
+    throw error
+  }
+}
 
 /** A broker that is running, and how it ends. */
 export async function startBroker(

@@ -46,11 +46,25 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `
 
+/** One of the nodes that are a Kafka together. */
+export interface KafkaNode {
+  readonly id: number
+  /** All controllers as `id@host:port`; the node itself when empty. */
+  readonly voters: string
+  /** Copies of Kafka's own topics. */
+  readonly replicas: number
+}
+export const ONLY_NODE: KafkaNode = { id: 1, voters: '', replicas: 1 }
+
 /** Properties that formatting needs; ports and folders come when a broker starts. */
-export const controllerProperties = (folder: string, port: number): string[] => [
+export const controllerProperties = (
+  folder: string,
+  port: number,
+  { id, voters }: KafkaNode = ONLY_NODE,
+): string[] => [
   'process.roles=broker,controller',
-  'node.id=1',
-  `controller.quorum.voters=1@127.0.0.1:${port}`,
+  `node.id=${id}`,
+  `controller.quorum.voters=${voters || `${id}@127.0.0.1:${port}`}`,
   'controller.listener.names=CONTROLLER',
   'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT',
   `log.dirs=${folder}`,

@@ -423,6 +423,30 @@ describe('a checkpoint', () => {
     await puppet.revoke(true)
     expect(await telemetry.text()).not.toContain('foreshock_partition_lag{')
   })
+
+  it('a batch that the engine cannot read is buried as it is, and the partition goes on', async () => {
+    const world = new ScorerWorld(1, 1)
+    world.fill(4)
+    const other = new ScorerWorld(1, 1)
+    other.fill(4)
+    const log = other.log.topic(TOPICS.samples)[0]
+    const at = log.length - 1
+    const fault = 'the batch of offsets 2 to 3 cannot be read: its checksum does not fit its bytes'
+    const damaged = { ...log[at], headers: {}, value: Buffer.from('damaged'), fault }
+    // Where it stood nothing else does: what comes after it has the next offset.
+    log.splice(at, 1, damaged, { ...log[at], offset: at + 1 })
+    for (const one of [world, other]) {
+      const puppet = new Puppet(one)
+      await puppet.start()
+      await puppet.take(100)
+      await puppet.revoke(true)
+    }
+    const [letter, ...more] = other.messages(TOPICS.deadLetters)
+    expect(more).toEqual([])
+    expect(letter.headers).toMatchObject({ 'foreshock-reason': fault, 'foreshock-offset': String(at) })
+    expect(Buffer.from(letter.value).toString()).toBe('damaged')
+    expect(takenBy(other.messages(TOPICS.anomalies))).toEqual(takenBy(world.messages(TOPICS.anomalies)))
+  })
 })
 
 describe('limits', () => {

@@ -1,10 +1,15 @@
 // Shows that a fleet finds what one process finds: examples/fleet.csv through the pipeline of one process, and through
 // scorers and a disruption stage with 1, 3 and 8 samples partitions over a log in memory.
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { embeddedEvents, FleetWorld, gist } from './fleet-world.ts'
 
 let world: FleetWorld | undefined
-afterEach(() => world?.close())
+// On a busy machine the scorers' own ticks, every five seconds of wall time, would come between.
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval'] }))
+afterEach(async () => {
+  await world?.close()
+  vi.useRealTimers()
+})
 
 describe('a fleet against one process', () => {
   it('finds the same', { timeout: 60_000 }, async () => {
