@@ -1,7 +1,7 @@
 import type { Chunk, ColumnSpec } from '../core/columns.ts'
 import {
   DIMENSIONS,
-  expectedDisplacement,
+  expectedShallowness,
   insertPoint,
   nextRandom,
   plantTrees,
@@ -14,9 +14,10 @@ import type { Kernel } from './kernel-detector.ts'
 
 /**
  * Robust random cut forest over the last eight values: Guha, Mishra, Roy & Schrijvers 2016 (see cut-tree.ts). A point
- * is strange when putting it in would displace many others, on average over thirty trees. Each tree is a sample of the
- * past in which old points fade: a new one comes in with a fixed chance and takes the place of any (Aggarwal 2006, "On
- * biased reservoir sampling in the presence of stream evolution", VLDB), the trees of one series independently.
+ * is strange when it would lie near the root, on average over thirty trees. Each tree is a sample of the
+ * past in which old points fade: a new one comes in with a chance that falls to a fixed one and takes the place of any
+ * (Aggarwal 2006, "On biased reservoir sampling in the presence of stream evolution", VLDB), the trees of one series
+ * independently.
  */
 const COLUMNS = {
   ...TREE_COLUMNS,
@@ -28,8 +29,10 @@ type State = Chunk<typeof COLUMNS>
 
 /** Chance that a point enters a full tree: points stay for 2,560 windows on average. */
 const ENTERS = 0.1
-/** Displacements below one point mean nothing. */
-const FLOOR = 1
+/** Score of the only value that there ever was. */
+const SOLE = 0.5
+/** What lies in the thick of many is a little above it; differences of a tenth mean nothing. */
+const FLOOR = 0.1
 const WARM_UP = 64
 
 const point = new Float32Array(DIMENSIONS)
@@ -53,15 +56,17 @@ export const CUT_FOREST: Kernel<typeof COLUMNS> = {
   strangeness(s, x) {
     const q = pointOf(s, x)
     let sum = 0
-    for (let tree = 0; tree < TREES; tree++) sum += expectedDisplacement(s, tree, q)
-    return sum / TREES
+    for (let tree = 0; tree < TREES; tree++) sum += expectedShallowness(s, tree, q)
+    return Math.max(0, sum / TREES - SOLE)
   },
-  learn(s, x, weight) {
+  learn(s, x, weight, windows) {
+    // As long as fewer were seen than a full tree spans in the end, all of them are as likely to be in it.
+    const enters = Math.max(ENTERS, SAMPLES / (windows + 1))
     const q = pointOf(s, x)
     s.recent.set(q)
     for (let tree = 0; tree < TREES; tree++) {
       const isFull = s.samples[tree] >= SAMPLES
-      if (nextRandom(s.random) >= weight * (isFull ? ENTERS : 1)) continue
+      if (nextRandom(s.random) >= weight * (isFull ? enters : 1)) continue
       if (isFull) removeRandom(s, tree)
       insertPoint(s, tree, q)
     }

@@ -53,17 +53,18 @@ function massOf(s: ForestState, tree: number, node: number): number {
 }
 
 /**
- * Collusive displacement that `q` would have in a tree if it were put in, expected over the random cuts of that very
- * insertion: on the way down a cut parts q from a box with probability (reach beyond the box) ÷ (size of both).
- * Deviation from the paper: nothing is put in and taken out again, so scoring needs no random numbers.
+ * How shallow `q` would lie in a tree if it were put in, expected over the random cuts of that insertion, 0..1: 1 ÷ (depth + 1) where it
+ * is parted from a box, less the more of the tree the box holds; at an equal point 1 ÷ (depth + log2(count + 1)), halved for its share.
+ * The score of Guha et al.'s algorithm as AWS documents it for its service.
  */
-export function expectedDisplacement(s: ForestState, tree: number, q: Float32Array): number {
+export function expectedShallowness(s: ForestState, tree: number, q: Float32Array): number {
   let node = s.root[tree]
   if (node === NONE) return 0
   const cutsAt = tree * CUTS
-  const { boxes, mass } = s
+  const { boxes } = s
+  const total = massOf(s, tree, node)
   let remaining = 1
-  let above = 0
+  let depth = 0
   let sum = 0
   while (node >= 0) {
     const cut = cutsAt + node
@@ -78,21 +79,19 @@ export function expectedDisplacement(s: ForestState, tree: number, q: Float32Arr
       if (x < low) beyond += low - x
       else if (x > high) beyond += x - high
     }
-    const under = mass[cut]
     if (beyond > 0) {
       const parted = remaining * (beyond / (size + beyond))
-      sum += parted * (under > above ? under : above)
+      sum += parted / (depth + 1)
       remaining -= parted
     }
-    const isLeft = q[s.cutDimension[cut]] <= s.cutAt[cut]
-    const own = massOf(s, tree, isLeft ? s.left[cut] : s.right[cut])
-    const ratio = (under - own) / (own + 1)
-    if (ratio > above) above = ratio
-    node = isLeft ? s.left[cut] : s.right[cut]
+    depth++
+    node = q[s.cutDimension[cut]] <= s.cutAt[cut] ? s.left[cut] : s.right[cut]
   }
   const leaf = tree * SAMPLES + ~node
-  const own = isAt(s.points, leaf * DIMENSIONS, q) ? 0 : s.count[leaf]
-  return sum + remaining * Math.max(own, above)
+  const count = s.count[leaf]
+  const isSeen = isAt(s.points, leaf * DIMENSIONS, q)
+  const last = isSeen ? (1 - (0.5 * count) / total) / (depth + Math.log2(count + 1)) : 1 / (depth + 1)
+  return (sum + remaining * last) * Math.log2(total + 1)
 }
 
 function isAt(points: Float32Array, at: number, q: Float32Array): boolean {

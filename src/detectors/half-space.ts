@@ -6,8 +6,8 @@ import type { Kernel } from './kernel-detector.ts'
  * Half-space trees: Tan, Ting & Liu 2011, "Fast anomaly detection for streaming data", IJCAI. Random trees that halve
  * space without looking at data; what is strange falls where few points of the last full window fell.
  * Deviations: depth 9 instead of 15, since a point is the last two values; values are squashed into 0..1 by the centre
- * and spread of an earlier window, because no minimum and maximum are known in advance; trees are not stored, their
- * dimensions and ranges come from a hash of the seed; the strangeness is one over the geometric mean of the
+ * and spread of an earlier window, because no minimum and maximum are known in advance; all series share the trees,
+ * which do not look at data, and keep only what was counted in them; the strangeness is one over the geometric mean of the
  * masses found, since in the arithmetic one a few trees that cut badly outvote all others.
  */
 const TREES = 25
@@ -25,7 +25,11 @@ const LEAST = Math.sqrt((WINDOW * DEPTH) / (1 + WINDOW * 2 ** DEPTH))
 /** Strangeness below this is that of a value in the thick of it. */
 const FLOOR = 0.05
 
+/** Seed of the trees. */
+const COMMON = 0x5eed_7ee5
+
 const COLUMNS = {
+  /** Of the trees that were counted in. */
   seed: 'u32',
   /** Values of the window that fills. */
   seen: 'u32',
@@ -45,8 +49,6 @@ const COLUMNS = {
 type State = Chunk<typeof COLUMNS>
 
 const point = new Float64Array(DIMENSIONS)
-const low = new Float64Array(DIMENSIONS)
-const high = new Float64Array(DIMENSIONS)
 
 /** The last values, x the newest, each squashed into 0..1. */
 function placePoint(s: State, x: number, centre: number, spread: number): void {
@@ -58,51 +60,65 @@ function placePoint(s: State, x: number, centre: number, spread: number): void {
   }
 }
 
-/** The tree's work range: a random centre in 0..1, twice as wide as to reach both ends. */
-function rangesOf(seed: number, tree: number): void {
-  for (let d = 0; d < DIMENSIONS; d++) {
-    const centre = (mix32(seed ^ Math.imul(tree * DIMENSIONS + d + 1, 0x9e3779b1)) >>> 0) / 4_294_967_296
-    const half = 2 * Math.max(centre, 1 - centre)
-    low[d] = centre - half
-    high[d] = centre + half
-  }
+/** Nodes that have children. */
+const INNER = 2 ** DEPTH - 1
+/** Which value a node of a tree halves space by, and where. */
+const halves = new Uint8Array(TREES * INNER)
+const middles = new Float64Array(TREES * INNER)
+
+/** A number in [0, 1) that is the tree's own. */
+function drawn(place: number): number {
+  return (mix32(COMMON ^ Math.imul(place + 1, 0x9e3779b1)) >>> 0) / 4_294_967_296
 }
 
-/** The child of `node` that the point lies in; narrows the range. */
-function step(seed: number, tree: number, node: number): number {
-  const d = (mix32(seed ^ Math.imul(tree * NODES + node + 1, 0x85ebca77)) >>> 0) % DIMENSIONS
+/** A tree's work range: a random centre in 0..1, twice as wide as to reach both ends; each node halves that of its parent. */
+function grow(tree: number, node: number, low: readonly number[], high: readonly number[]): void {
+  if (node >= INNER) return
+  const place = tree * INNER + node
+  const d = Math.floor(drawn(TREES * DIMENSIONS + place) * DIMENSIONS)
   const middle = (low[d] + high[d]) / 2
-  if (point[d] < middle) {
-    high[d] = middle
-    return 2 * node + 1
-  }
-  low[d] = middle
-  return 2 * node + 2
+  halves[place] = d
+  middles[place] = middle
+  grow(tree, 2 * node + 1, low, high.with(d, middle))
+  grow(tree, 2 * node + 2, low.with(d, middle), high)
+}
+
+for (let tree = 0; tree < TREES; tree++) {
+  const centres = Array.from({ length: DIMENSIONS }, (_, d) => drawn(tree * DIMENSIONS + d))
+  const reach = centres.map(centre => 2 * Math.max(centre, 1 - centre))
+  grow(
+    tree,
+    0,
+    centres.map((centre, d) => centre - reach[d]),
+    centres.map((centre, d) => centre + reach[d]),
+  )
 }
 
 /** Mass × 2^depth where the walk ends: what the whole window would hold if all of space were as dense. */
-function density(s: State, tree: number): number {
-  const seed = s.seed[0]
-  rangesOf(seed, tree)
+function density(reference: Uint8Array, tree: number): number {
+  const masses = tree * NODES
+  const cuts = tree * INNER
   let node = 0
-  let depth = 0
-  while (depth < DEPTH && s.reference[tree * NODES + node] > LIGHT) {
-    node = step(seed, tree, node)
-    depth++
+  let scale = 1
+  let mass = reference[masses]
+  while (mass > LIGHT && node < INNER) {
+    node = 2 * node + (point[halves[cuts + node]] < middles[cuts + node] ? 1 : 2)
+    mass = reference[masses + node]
+    scale *= 2
   }
-  return s.reference[tree * NODES + node] * 2 ** depth
+  return mass * scale
 }
 
 /** Counts the point in every tree. */
-function count(s: State): void {
-  const seed = s.seed[0]
+function count({ latest }: State): void {
   for (let tree = 0; tree < TREES; tree++) {
-    rangesOf(seed, tree)
+    const masses = tree * NODES
+    const cuts = tree * INNER
     let node = 0
-    for (let depth = 0; ; depth++) {
-      s.latest[tree * NODES + node]++
-      if (depth === DEPTH) break
-      node = step(seed, tree, node)
+    latest[masses]++
+    for (let depth = 0; depth < DEPTH; depth++) {
+      node = 2 * node + (point[halves[cuts + node]] < middles[cuts + node] ? 1 : 2)
+      latest[masses + node]++
     }
   }
 }
@@ -121,18 +137,27 @@ export const HALF_SPACE: Kernel<typeof COLUMNS> = {
   warmUp: SETTLING + WINDOW,
   columns: COLUMNS,
   floor: FLOOR,
-  start(s, seed, x) {
-    s.seed[0] = seed
+  start(s, _seed, x) {
+    s.seed[0] = COMMON
     s.recent.fill(x)
   },
   strangeness(s, x) {
     placePoint(s, x, s.centre[0], s.spread[0])
-    let logs = 0
-    for (let tree = 0; tree < TREES; tree++) logs += Math.log(1 + density(s, tree))
+    // At most 25 factors of a hundred thousand each: far from overflow.
+    let product = 1
+    for (let tree = 0; tree < TREES; tree++) product *= 1 + density(s.reference, tree)
     // The square root tames it: an empty corner is thousands of times less dense than the middle.
-    return Math.max(0, Math.sqrt((WINDOW * DEPTH) / Math.exp(logs / TREES)) - LEAST)
+    return Math.max(0, Math.sqrt((WINDOW * DEPTH) / product ** (1 / TREES)) - LEAST)
   },
   learn(s, x, weight) {
+    // Counted in trees of its own, as an earlier release did: it begins anew.
+    if (s.seed[0] !== COMMON) {
+      s.seed[0] = COMMON
+      s.seen[0] = 0
+      s.isSettled[0] = 0
+      s.reference.fill(0)
+      s.latest.fill(0)
+    }
     const isSettled = s.isSettled[0] === 1
     // An anomaly is not counted, but the shingle goes on.
     if (weight > 0.5 || !isSettled) {

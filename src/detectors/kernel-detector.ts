@@ -30,7 +30,8 @@ export interface Kernel<S extends ColumnSpec> {
   start(state: Chunk<S>, seed: number, x: number): void
   /** ≥ 0, higher is stranger; changes nothing. */
   strangeness(state: Chunk<S>, x: number): number
-  learn(state: Chunk<S>, x: number, weight: number): void
+  /** `windows`: how many were learned before. */
+  learn(state: Chunk<S>, x: number, weight: number, windows: number): void
 }
 
 /** Larger magnitudes are held here, so that float32 state and sums of squares stay finite. */
@@ -133,7 +134,7 @@ export class KernelDetector<S extends ColumnSpec> implements Detector {
         hashText(series.meta(index).key, SEED, this.#hash)
         this.#kernel.start(state as Chunk<S>, this.#hash[0] >>> 0, x)
       }
-      this.#kernel.learn(state as Chunk<S>, x, weight[row])
+      this.#kernel.learn(state as Chunk<S>, x, weight[row], state.n[0])
       const window = Math.floor((batch.windowEndMs[row] - stepMs) / stepMs)
       learnLoudness(state as never, this.#rates, x, window, strangeness, this.#kernel.floor, weight[row])
     }

@@ -1,12 +1,12 @@
 // Shows that a random cut tree stays a tree whatever is put in and taken out: counts add up, every box is exactly that
-// of its points, every point lies on its side of every cut; and that the expected displacement equals what trees made
+// of its points, every point lies on its side of every cut; and that the expected depth score equals what trees made
 // anew with the point in them show on average.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ColumnSpec } from '../../src/core/columns.ts'
 import {
   DIMENSIONS,
-  expectedDisplacement,
+  expectedShallowness,
   type ForestState,
   insertPoint,
   nextRandom,
@@ -103,7 +103,7 @@ describe('a random cut tree', () => {
     }
   })
 
-  it('expects the displacement that putting the point in shows on average', () => {
+  it('scores by the depth at which the point lies once it is put in, on average', () => {
     const random = Uint32Array.of(7)
     const points = Array.from({ length: 40 }, () =>
       Float32Array.from({ length: DIMENSIONS }, () => nextRandom(random)),
@@ -117,24 +117,19 @@ describe('a random cut tree', () => {
         const s = forest(seed)
         s.random[0] = (seed * 2_654_435_761) >>> 0
         for (const other of points) insertPoint(s, 0, other)
-        expected += expectedDisplacement(s, 0, q) / RUNS
+        expected += expectedShallowness(s, 0, q) / RUNS
         insertPoint(s, 0, q)
-        seen += displacement(s, s.root[0], q) / RUNS
+        seen += shallowness(s, s.root[0], q) / RUNS
       }
       expect(Math.abs(seen / expected - 1)).toBeLessThan(0.08)
     }
   })
 })
 
-/** Largest of (points beside) ÷ (points with q) over the way down to q. */
-function displacement(s: ForestState, root: number, q: Float32Array): number {
-  const mass = (node: number) => (node >= 0 ? s.mass[node] : s.count[~node])
-  let most = 0
-  for (let node = root; node >= 0; ) {
-    const isLeft = q[s.cutDimension[node]] <= s.cutAt[node]
-    const [own, other] = isLeft ? [s.left[node], s.right[node]] : [s.right[node], s.left[node]]
-    most = Math.max(most, mass(other) / mass(own))
-    node = own
-  }
-  return most
+/** 1 ÷ (depth of the point), which lies alone, by the size of the tree it was put into. */
+function shallowness(s: ForestState, root: number, q: Float32Array): number {
+  let depth = 0
+  for (let node = root; node >= 0; depth++)
+    node = q[s.cutDimension[node]] <= s.cutAt[node] ? s.left[node] : s.right[node]
+  return Math.log2(s.samples[0]) / depth
 }
