@@ -125,6 +125,8 @@ export interface Scoring extends Stage {
   order(order: ModelOrder): Promise<string | undefined>
   /** Models that score live, by name. */
   models(): readonly ModelState[]
+  /** Lets go of what it holds outside of itself, such as opened models. */
+  close?(): Promise<void>
   readonly detectors: readonly {
     readonly id: string
     readonly warmUpWindows: number

@@ -257,6 +257,10 @@ export class Ensemble implements Scoring {
     return this.#models?.models() ?? []
   }
 
+  async close(): Promise<void> {
+    await this.#models?.close()
+  }
+
   pool(): Readonly<Record<string, number>> {
     return this.#pool?.counts() ?? {}
   }

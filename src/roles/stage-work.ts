@@ -2,9 +2,12 @@ import { assembleStage, type StageParts } from '../assembly.ts'
 import { windowHeader } from '../bus/window-report.ts'
 import type { Stateful } from '../checkpoint.ts'
 import type { Config } from '../config/schema.ts'
+import { modelCommandOf } from '../core/model-word.ts'
 import { CONTENT, HEADERS, type StoredMessage, TOPICS } from '../core/stream.ts'
+import { modelName } from '../detectors/model-plan.ts'
 import { type Line, linesOf } from '../effects.ts'
 import { type HeldReport, type MergeOptions, WindowMerge } from './merge.ts'
+import { StageModels } from './model-orders.ts'
 import { Origins, originOf } from './origins.ts'
 import { StageMemory } from './stage-memory.ts'
 import { auditOf, changesOf, maintenanceOf, sealOf } from './stage-orders.ts'
@@ -52,6 +55,7 @@ export class StageWork {
   readonly parts: StageParts
   readonly merge: WindowMerge
   readonly memory: StageMemory
+  readonly models = new StageModels(modelName)
   readonly #partition: number
   readonly #samplesPartitions: number
   readonly #windows: StageWindows
@@ -60,7 +64,7 @@ export class StageWork {
   constructor(config: Config, partition: number, merge: MergeOptions) {
     this.#partition = partition
     this.#samplesPartitions = merge.partitions
-    this.parts = assembleStage(config)
+    this.parts = assembleStage(config, names => this.models.digests(names))
     this.merge = new WindowMerge(merge)
     this.memory = new StageMemory(this.merge)
     this.#windows = new StageWindows(this.parts, merge.partitions)
@@ -82,7 +86,7 @@ export class StageWork {
       snapshot: () => [history.snapshot()],
       restore: (saved: Parameters<Stateful['restore']>[0]) => history.restore(saved),
     }
-    return [this.memory, this.#windows.reader, this.#origins, disruptions, past]
+    return [this.memory, this.#windows.reader, this.#origins, disruptions, past, this.models]
   }
 
   take(message: StoredMessage, out: Effects): void {
@@ -108,6 +112,12 @@ export class StageWork {
       case CONTENT.maintenance: {
         const order = maintenanceOf(message)
         return typeof order === 'string' ? order : this.parts.disruptions.maintain(order, message.timestampMs)
+      }
+      case CONTENT.model: {
+        const command = modelCommandOf(message.value)
+        if (typeof command === 'string') return command
+        if (!this.models.take(command)) out.repeats++
+        return undefined
       }
       case CONTENT.audit: {
         const line = auditOf(message)
