@@ -101,9 +101,13 @@ export function afterOrder(standing: Standing, order: ModelOrder): Standing | st
     case 'withdraw':
       return challenger ? { champion, previous, challenger: null } : 'there is no challenger to withdraw'
     case 'rollback':
-      return champion
-        ? { champion: previous, previous: null, challenger }
-        : 'there is no champion to roll back'
+      if (!champion) return 'there is no champion to roll back'
+      // Who becomes champion challenges nobody.
+      return {
+        champion: previous,
+        previous: null,
+        challenger: challenger && same(challenger, previous) ? null : challenger,
+      }
     case 'retire':
       return champion || challenger ? NO_STANDING : 'it has no part in scoring'
   }

@@ -257,6 +257,10 @@ export class Ensemble implements Scoring {
     return this.#models?.models() ?? []
   }
 
+  reopen(): void {
+    this.#models?.reopen()
+  }
+
   async close(): Promise<void> {
     await this.#models?.close()
   }

@@ -365,6 +365,13 @@ export class ModelMember implements Detector {
     }
   }
 
+  /** Does not wait for windows to try again what could not be opened: there may be none. */
+  reopen(): void {
+    for (const lane of this.#lanes)
+      for (const { reopens } of lane.versions) if (reopens !== undefined) reopens.next = 0
+    this.#reopen()
+  }
+
   /** Tries again, beside the windows, to open what was restored and could not be opened: a machine that starts is busy. */
   #reopen(): void {
     for (const lane of this.#lanes)

@@ -15,6 +15,9 @@ import type { ScorerPartition } from './scorer-partition.ts'
 const MEND_MS = 500
 /** How models do is told this often, ms, and at once when an order was carried out. */
 const TELL_MS = 3000
+/** What could not be opened is tried again after this, ms, then after twice as long, and so on up to the most. */
+const RETRY_MS = 10_000
+const RETRY_MS_MAX = 300_000
 
 /** A partition as a scorer holds it. */
 export interface ScoredHere {
@@ -47,6 +50,8 @@ export class ScorerModels {
   readonly #gaps = new Map<number, Gaps>()
   /** Of each partition, the orders as they were told last. */
   readonly #told = new Map<number, string>()
+  /** When partitions with a problem try again, and after how long then. */
+  readonly #retries = new Map<number, { atMs: number; waitMs: number }>()
   #held: () => Iterable<ScoredHere> = () => []
   #timers: readonly Timer[] = []
 
@@ -83,6 +88,7 @@ export class ScorerModels {
   left(partition: number): void {
     this.#gaps.delete(partition)
     this.#told.delete(partition)
+    this.#retries.delete(partition)
     this.#options.telemetry.remove('foreshock_partition_model_problems', { partition: String(partition) })
   }
 
@@ -90,6 +96,18 @@ export class ScorerModels {
   async mend(): Promise<void> {
     await this.#tell(false)
     for (const held of this.#held()) await this.#mendOne(held)
+  }
+
+  #retry({ scored: { partition, parts } }: ScoredHere, isProblem: boolean): void {
+    const nowMs = this.#options.clock()
+    const known = this.#retries.get(partition)
+    if (!isProblem) this.#retries.delete(partition)
+    else if (!known) this.#retries.set(partition, { atMs: nowMs + RETRY_MS, waitMs: RETRY_MS })
+    else if (nowMs >= known.atMs) {
+      known.waitMs = Math.min(2 * known.waitMs, RETRY_MS_MAX)
+      known.atMs = nowMs + known.waitMs
+      parts.scoring.reopen?.()
+    }
   }
 
   async #mendOne({ scored, producer, replayEnd, end, isFenced }: ScoredHere): Promise<void> {
@@ -130,7 +148,8 @@ export class ScorerModels {
 
   async #tell(all: boolean): Promise<void> {
     const { member, news, telemetry } = this.#options
-    for (const { scored, isFenced } of this.#held()) {
+    for (const held of this.#held()) {
+      const { scored, isFenced } = held
       if (isFenced) continue
       const { partition } = scored
       const { orders, scoring } = scored.parts
@@ -141,6 +160,10 @@ export class ScorerModels {
         refused: orders.refused(name),
         state: states.find(({ model }) => model === name) ?? null,
       }))
+      this.#retry(
+        held,
+        states.some(({ problem }) => problem !== undefined),
+      )
       const text = names
         .map((name, i) => `${name} ${models[i].revision} ${models[i].state?.problem ?? ''}`)
         .join()

@@ -11,6 +11,7 @@ interface Held {
 export class MemoryPackages implements PackageStore {
   readonly #held = new Map<string, Held>()
   #changes = 0
+  #turn: Promise<unknown> = Promise.resolve()
 
   async list(afterChange: number): Promise<readonly ListedPackage[]> {
     return [...this.#held.values()]
@@ -19,7 +20,13 @@ export class MemoryPackages implements PackageStore {
       .sort((a, b) => a.change - b.change)
   }
 
-  async put(one: KeptPackage, tar: AsyncIterable<Uint8Array>, modelsMax?: number): Promise<boolean> {
+  put(one: KeptPackage, tar: AsyncIterable<Uint8Array>, modelsMax?: number): Promise<boolean> {
+    const done = this.#turn.then(() => this.#put(one, tar, modelsMax))
+    this.#turn = done.catch(() => {}) // its own caller hears of it
+    return done
+  }
+
+  async #put(one: KeptPackage, tar: AsyncIterable<Uint8Array>, modelsMax?: number): Promise<boolean> {
     const key = keyOf(one.model, one.version)
     const known = this.#held.get(key)
     assertSame(one, known?.listed)

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { create } from 'tar'
 import type { Clock } from '../core/clock.ts'
 import { ForeshockError } from '../core/errors.ts'
@@ -75,7 +77,9 @@ export class PackageCache {
       const held = this.#registry.find(model, version)
       if (held && differs(meant, held) === undefined) return held.folder
       if (held?.source === 'pushed') await this.#registry.remove(model, version)
-      const { packages, clock } = this.#options
+      const { packages, clock, dir } = this.#options
+      // What lies there and was not read is damaged.
+      if (!held) await rm(join(dir, model, String(version)), { recursive: true, force: true })
       const { stored } = await this.#registry.push({
         model,
         version,
@@ -117,9 +121,8 @@ export class PackageCache {
         tenant,
       }
       await admit?.(stored)
-      const tar = create({ cwd: stored.folder, gzip: true, portable: true }, [...files])
       try {
-        const isNew = await this.#options.packages.put(one, tar as AsyncIterable<Uint8Array>, modelsMax)
+        const isNew = await this.#options.packages.put(one, tarred(stored), modelsMax)
         return { stored: { ...stored, tenant }, isNew }
       } catch (cause) {
         if (isNewHere) await this.#registry.remove(model, version)
@@ -141,6 +144,14 @@ export class PackageCache {
     this.#turn = done.catch(() => {}) // its own caller hears of it
     return done
   }
+}
+
+/** Nothing is read before it is asked for. */
+async function* tarred({ folder, files }: StoredVersion): AsyncGenerator<Uint8Array> {
+  const tar = create({ cwd: folder, gzip: true, portable: true }, [...files])
+  // Whoever reads hears of it; who stops reading does not care.
+  tar.on('error', () => {})
+  yield* tar as AsyncIterable<Uint8Array>
 }
 
 function differs({ digest, packageDigest }: MeantPackage, found: StoredVersion): string | undefined {
