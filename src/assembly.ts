@@ -44,7 +44,7 @@ export interface Assembled extends PipelineParts {
 export type StageParts = Pick<Assembled, 'series' | 'history' | 'disruptions'>
 
 /** How learned models are had, and who is told of windows that two of their versions scored. */
-export type ModelsPort = Pick<ModelMemberOptions, 'openModel' | 'observe'>
+export type ModelsPort = Pick<ModelMemberOptions, 'openModel' | 'observe' | 'cardOf'>
 
 /** Tier 0 scores every series; a profile knows its daily shape. */
 function detectorsOf(
@@ -215,10 +215,15 @@ function ensembleOf(
 }
 
 /** The parts of one disruption stage, as `assemble` builds them. */
-export function assembleStage(config: Config): StageParts {
+export function assembleStage(
+  config: Config,
+  /** Digests of the learned models that speak in the fleet, and of those among the names that did. */
+  digests?: (names: Iterable<string>) => Readonly<Record<string, string>>,
+): StageParts {
   const series = new SeriesTable(config.ingest.maxSeries)
   const history = historyOf(config, { series })
-  return { series, history, disruptions: disruptionsOf(config, { series, history }, scorerOf(config)) }
+  const context = { series, history }
+  return { series, history, disruptions: disruptionsOf(config, context, scorerOf(config), digests) }
 }
 
 /** A scorer that scores nothing: it knows who would, for the events to name them. */

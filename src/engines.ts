@@ -11,6 +11,7 @@ import type {
   Channel,
   CheckpointStores,
   Directory,
+  PackageStore,
   QuotaKeeper,
   RateCounter,
   RecordIndex,
@@ -19,6 +20,7 @@ import type {
 import type { Streams } from './core/stream.ts'
 import type { Probe } from './roles/health.ts'
 import { PostgresIndex } from './store/postgres-index.ts'
+import { PostgresPackages } from './store/postgres-packages.ts'
 import { RedisBoard } from './store/redis-board.ts'
 import { RedisChannel } from './store/redis-channel.ts'
 import { RedisCheckpointStores } from './store/redis-checkpoints.ts'
@@ -40,6 +42,7 @@ export interface Engines {
   readonly rates: RateCounter
   readonly silences: SharedSilences
   readonly index: RecordIndex
+  readonly packages: PackageStore
   /** Whether they answer, by name. */
   readonly probes: Readonly<Record<string, Probe>>
   /** Rejects with FS_BUS_TOPIC, saying what to do, when the topics are not as they are configured. */
@@ -66,6 +69,7 @@ export function openEngines(cluster: ClusterConfig, member: string, logger: Logg
     retentionMs: retention,
     clock: systemClock,
   })
+  const packages = new PostgresPackages({ url: postgresUrl(cluster), schema })
   const shared = [
     new RedisBoard({ connection }),
     new RedisDirectory({ connection }),
@@ -85,6 +89,7 @@ export function openEngines(cluster: ClusterConfig, member: string, logger: Logg
     rates,
     silences,
     index,
+    packages,
     probes: {
       Kafka: () => streams.check(),
       Redis: () => connection.check(),
@@ -95,7 +100,7 @@ export function openEngines(cluster: ClusterConfig, member: string, logger: Logg
     },
     close: async () => {
       await Promise.all(shared.map(one => one.close()))
-      await Promise.all([streams.close(), connection.close(), index.close()])
+      await Promise.all([streams.close(), connection.close(), index.close(), packages.close()])
     },
   }
 }

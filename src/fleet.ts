@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
+import { join } from 'node:path'
 import { intakeOptions } from './assembly.ts'
 import type { ClusterConfig, Role } from './config/cluster.ts'
 import type { Config } from './config/schema.ts'
@@ -15,15 +16,20 @@ import { type Engines, openEngines } from './engines.ts'
 import { apiKeys, listen, type Service, urlOf } from './listening.ts'
 import { admission } from './roles/admission.ts'
 import { BoardView, withNews } from './roles/board-view.ts'
+import { ControlBook } from './roles/control.ts'
+import { FleetDesk } from './roles/fleet-desk.ts'
+import { FleetModels } from './roles/fleet-models.ts'
 import { foreignSplitter } from './roles/foreign.ts'
 import { gatewayDeps } from './roles/gateway.ts'
 import { GatewayEvents } from './roles/gateway-events.ts'
 import { Health } from './roles/health.ts'
 import { StageHolders } from './roles/holders.ts'
 import { Indexer } from './roles/indexer.ts'
+import { ModelNews } from './roles/model-reports.ts'
 import { Publisher } from './roles/publisher.ts'
 import { SamplesProducer } from './roles/samples-producer.ts'
 import { Scorer } from './roles/scorer.ts'
+import { ScorerModels } from './roles/scorer-models.ts'
 import { Stage } from './roles/stage.ts'
 import { StageLive } from './roles/stage-live.ts'
 import { assertBindable } from './serve/auth.ts'
@@ -46,6 +52,10 @@ interface Process {
   readonly logger: Logger
   readonly health: Health
   readonly serving: ServeOptions
+  /** The latest words of the fleet on models and maintenance. */
+  readonly book: ControlBook
+  /** Where models may be opened; undefined in a process that neither scores nor takes orders. */
+  readonly models: FleetModels | undefined
   /** What stops the process, in the order of its start: done backwards. */
   readonly stops: (() => Promise<void> | void)[]
 }
@@ -85,8 +95,11 @@ export async function startFleet(
       bodyBytesMax: config.server.maxBodyBytes,
       parts: part => held.live?.find(part),
     }
-    const process = { config, cluster, member, engines, telemetry, rejects, logger, health, serving, stops }
     const roles = new Set<Role>(cluster.roles)
+    const book = await ControlBook.open(engines.streams, logger)
+    stops.push(() => book.close())
+    const own = { config, cluster, member, engines, telemetry, rejects, logger, health, serving, stops, book }
+    const process: Process = { ...own, models: await openFleetModels(own, roles) }
     const url = await serve(process, roles)
     const starts: Promise<void>[] = []
     if (roles.has('indexer')) starts.push(startIndexer(process))
@@ -101,6 +114,20 @@ export async function startFleet(
     await stopAll(stops).catch(() => {})
     throw error
   }
+}
+
+/** Models are opened where they score and where they are tried. */
+async function openFleetModels(
+  { config, member, engines, telemetry, logger, stops, book }: Omit<Process, 'models'>,
+  roles: ReadonlySet<Role>,
+): Promise<FleetModels | undefined> {
+  if (!roles.has('gateway') && !roles.has('scorer')) return undefined
+  // Processes of one machine may share a data folder.
+  const dir = join(config.data.folder, 'fetched-models', member.replace(/[^A-Za-z0-9_.-]/g, '_'))
+  const { packages } = engines
+  const models = await FleetModels.open({ dir, packages, book, telemetry, logger, clock: systemClock })
+  stops.push(() => models.close())
+  return models
 }
 
 async function stopAll(stops: Process['stops']): Promise<void> {
@@ -125,7 +152,7 @@ async function serve(process: Process, roles: ReadonlySet<Role>): Promise<string
 }
 
 async function openGateway(process: Process): Promise<ServeDeps> {
-  const { config, engines, telemetry, rejects, logger, health, stops } = process
+  const { config, engines, telemetry, rejects, logger, health, stops, book, models } = process
   const { streams, directory, quotas } = engines
   const [samplesPartitions, anomaliesPartitions, producer] = await Promise.all([
     streams.partitions(TOPICS.samples),
@@ -149,6 +176,21 @@ async function openGateway(process: Process): Promise<ServeDeps> {
   health.add(() => (board.problem === undefined ? [] : [board.problem]))
   const events = await GatewayEvents.open(streams, logger)
   stops.push(() => events.close())
+  if (!models) throw new ForeshockError('FS_ASSERTION', 'a gateway opens models')
+  const desk = await FleetDesk.open({
+    config,
+    streams,
+    producer,
+    samplesPartitions,
+    anomaliesPartitions,
+    book,
+    packages: engines.packages,
+    models,
+    news: new ModelNews(engines.channel),
+    logger,
+    clock: systemClock,
+  })
+  stops.push(() => desk.close())
   return gatewayDeps({
     config,
     samples,
@@ -158,6 +200,7 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     rates: engines.rates,
     events,
     holders: new StageHolders(directory, anomaliesPartitions, systemClock),
+    models: { desk, open: version => models.serve(version) },
     rejects,
     telemetry,
     logger,
@@ -167,8 +210,8 @@ async function openGateway(process: Process): Promise<ServeDeps> {
 }
 
 async function startScorer(process: Process): Promise<void> {
-  const { config, member, engines, telemetry, rejects, logger, health, stops } = process
-  const { streams, checkpoints } = engines
+  const { config, member, engines, telemetry, rejects, logger, health, stops, book, models } = process
+  const { streams, checkpoints, channel } = engines
   const splitForeign = foreignSplitter(intakeOptions(config), rejects)
   const clock = systemClock
   const scorer = new Scorer({
@@ -182,13 +225,17 @@ async function startScorer(process: Process): Promise<void> {
     logger,
     clock,
     elapsed: steadyClock,
+    models:
+      models &&
+      new ScorerModels({ member, models, book, news: new ModelNews(channel), telemetry, logger, clock }),
   })
   stops.push(() => scorer.close())
   await started(health, 'scorer', () => scorer.start())
 }
 
 async function startStage(process: Process, url: string, held: { live?: StageLive }): Promise<void> {
-  const { config, cluster, member, engines, telemetry, rejects, logger, health, serving, stops } = process
+  const { config, cluster, member, engines, telemetry, rejects, logger, health, serving, stops, book } =
+    process
   const { streams, checkpoints, board, channel, directory, index } = engines
   const stage = new Stage({
     config,
@@ -203,6 +250,7 @@ async function startStage(process: Process, url: string, held: { live?: StageLiv
     member,
     url,
     patienceMs: cluster.patience,
+    book,
   })
   const producer = await streams.producer()
   stops.push(() => producer.close())

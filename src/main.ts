@@ -5,6 +5,7 @@ import { type Assembled, assemble, configDigest, intakeOptions } from './assembl
 import { FileJournal } from './bus/file-journal.ts'
 import { Inbox } from './bus/inbox.ts'
 import { resume, type Stateful } from './checkpoint.ts'
+import { quotaOf } from './config/quota.ts'
 import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
 import { type Change, tenantOfChange } from './core/change.ts'
@@ -171,6 +172,7 @@ export async function startService(
     submit: envelope => inbox.submit(envelope),
     live: () => parts.scoring.models(),
     audit: (who, action, detail) => effects.audit(systemClock(), who, action, detail),
+    modelsMax: tenant => quotaOf(config.tenants, tenant)?.models,
     warn,
   })
   await desk.reconcile()

@@ -1,6 +1,6 @@
 import type { Clock } from './core/clock.ts'
 import type { Envelope, Receipt } from './core/envelope.ts'
-import { ERRORS, type ErrorCode, ForeshockError } from './core/errors.ts'
+import { ERRORS, type ErrorCode, ForeshockError, modelQuotaExceeded } from './core/errors.ts'
 import type { ModelOrder, ModelState } from './core/model.ts'
 import { encodeModelOrder } from './core/model-order.ts'
 import {
@@ -30,6 +30,8 @@ export interface DeskParts {
   /** Looks at a pushed package where it can do no harm. Throws FS_MODEL_INVALID. */
   check(folder: string): Promise<unknown>
   audit(who: string, action: string, detail: unknown): Promise<void>
+  /** Models that may be pushed in a tenant's name; any number without. */
+  readonly modelsMax?: (tenant: string) => number | undefined
   readonly warn: (text: string) => void
   readonly clock: Clock
 }
@@ -71,18 +73,26 @@ export class RegistryDesk implements ModelDesk {
     return this.#parts.ledger.history(model, limit)
   }
 
-  async push(model: string, version: number, archive: AsyncIterable<Uint8Array>, by: string) {
+  async push(
+    model: string,
+    version: number,
+    archive: AsyncIterable<Uint8Array>,
+    by: string,
+    tenant = 'default',
+  ) {
     if (this.#pushesWaiting >= PUSHES_WAITING_MAX)
       throw new ForeshockError('FS_OVERLOADED', `${PUSHES_WAITING_MAX} packages are being taken in`)
     this.#pushesWaiting++
     const pushed = this.#pushes.then(async () => {
       const { registry, ledger, check, clock } = this.#parts
+      this.#assertQuota(model, tenant)
       const removedDigest = ledger.removed(model, version)
       const result = await registry.push({
         model,
         version,
         archive,
         by,
+        tenant,
         timeMs: clock(),
         removedDigest,
         check,
@@ -201,6 +211,17 @@ export class RegistryDesk implements ModelDesk {
     const stored = this.#parts.registry.find(model, version)
     if (!stored) throw notFound(`version ${version} of model ${model}`)
     return stored
+  }
+
+  #assertQuota(model: string, tenant: string): void {
+    const { registry, modelsMax } = this.#parts
+    const most = modelsMax?.(tenant)
+    if (most === undefined) return
+    const isOfTenant = (one: StoredVersion) => one.source === 'pushed' && one.tenant === tenant
+    const others = registry
+      .models()
+      .filter(other => other !== model && registry.versions(other).some(isOfTenant))
+    if (others.length >= most) throw modelQuotaExceeded(tenant, most)
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

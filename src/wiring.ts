@@ -15,7 +15,7 @@ import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import { ModelBatcher } from './detectors/model-batcher.ts'
 import { openHost, type ProbingHost } from './detectors/model-host.ts'
-import { ModelShelf } from './detectors/model-shelf.ts'
+import { type FolderOf, ModelShelf } from './detectors/model-shelf.ts'
 import { publicScore } from './detectors/severity.ts'
 import { drillRows } from './disruptions/drill.ts'
 import { drillDisruption, drillLive } from './disruptions/drill-live.ts'
@@ -82,7 +82,7 @@ export async function openSinks(
 }
 
 /** Packages that come with the program: `models/` lies beside `src/` and `dist/` alike. */
-const SHIPPED_MODELS = fileURLToPath(new URL('../models', import.meta.url))
+export const SHIPPED_MODELS = fileURLToPath(new URL('../models', import.meta.url))
 
 /** Learned models: where they are opened, and made ready before they are ordered to score. */
 export interface Models extends ModelsPort {
@@ -95,11 +95,16 @@ export interface Models extends ModelsPort {
 
 /** Opens packages of a registry's folder, or of those that are shipped. Nothing is started yet. */
 export function openModels(folder: string): Models {
-  const host = openHost()
-  const shelf = new ModelShelf(host, (model, version) => {
+  return openModelsIn((model, version) => {
     const own = join(folder, model, String(version))
     return existsSync(own) ? own : join(SHIPPED_MODELS, model, String(version))
   })
+}
+
+/** Opens packages wherever they lie. Nothing is started yet. */
+export function openModelsIn(folderOf: FolderOf): Models {
+  const host = openHost()
+  const shelf = new ModelShelf(host, folderOf)
   return {
     shelf,
     host,
@@ -126,7 +131,7 @@ export function openModels(folder: string): Models {
 export async function openDesk(
   folder: string,
   { shelf, host }: Models,
-  parts: Pick<DeskParts, 'submit' | 'live' | 'audit' | 'warn'>,
+  parts: Pick<DeskParts, 'submit' | 'live' | 'audit' | 'warn' | 'modelsMax'>,
 ): Promise<RegistryDesk> {
   const onWarning = parts.warn
   const registry = await ModelRegistry.open({ dir: folder, shippedDir: SHIPPED_MODELS, onWarning })

@@ -36,6 +36,19 @@ const refusal = (work: Promise<unknown>) =>
     cause => (cause as ForeshockError).code,
   )
 
+it('a tenant has so many models, of any number of versions', async () => {
+  const here = await started()
+  const push = async (id: string, version: number, tenant: string) =>
+    here.desk.push(id, version, inPieces(await sumTar(here.root, version, id)), 'ann', tenant)
+  expect((await push('mine', 1, 'small')).stored.tenant).toBe('small')
+  expect((await push('mine', 2, 'small')).isNew).toBe(true)
+  expect(await refusal(push('more', 1, 'small'))).toBe('FS_QUOTA')
+  expect((await push('more', 1, 'large')).isNew).toBe(true)
+  await here.desk.remove('mine', 1, 'ann')
+  await here.desk.remove('mine', 2, 'ann')
+  expect((await push('more', 2, 'small')).isNew).toBe(true)
+}, 60_000)
+
 describe('orders', () => {
   it('go through a whole life, each opened before and audited after', async () => {
     const here = await withVersions(1, 2, 3)

@@ -166,6 +166,8 @@ export const configSchema = z.strictObject({
              * one process those that it scores.
              */
             series: count.optional(),
+            /** Models that may be pushed in its name; they are shared by all tenants. */
+            models: count.optional(),
           })
           .optional(),
       }),

@@ -120,3 +120,11 @@ export function quotaExceeded(tenant: string, retryAfterMs: number): ForeshockEr
     { retryAfterMs },
   )
 }
+
+/** A tenant has all the models that it may have. */
+export function modelQuotaExceeded(tenant: string, modelsMax: number): ForeshockError {
+  return new ForeshockError(
+    'FS_QUOTA',
+    `tenant ${tenant} has ${modelsMax} models, all that tenants.${tenant}.quota.models (or that of *) allows: remove one`,
+  )
+}

@@ -25,6 +25,20 @@ export interface StoredVersion extends ModelVersion {
   /** ISO 8601; null for what is shipped. */
   readonly pushedAt: string | null
   readonly pushedBy: string | null
+  /** In whose name it was pushed; models are shared by all tenants, and count for the quota of this one. */
+  readonly tenant?: string
+}
+
+/** How a model stands in one samples partition of a fleet, as its scorer told last. */
+export interface PartitionModel {
+  readonly partition: number
+  /** Name of the process that scores it. */
+  readonly member: string
+  /** The last order that it has carried out. */
+  readonly revision: number
+  readonly state: ModelState | null
+  /** Why an order was not followed. */
+  readonly refused: string | null
 }
 
 /** One line of what was ordered, and which version spoke from then on. */
@@ -55,6 +69,13 @@ export interface ModelEntry {
   readonly versions: readonly StoredVersion[]
   /** How it does in the pipeline; null while it has no part there. */
   readonly live: ModelState | null
+  /** In a fleet: the number of the last order, and who has carried it out. */
+  readonly fleet?: {
+    readonly revision: number
+    /** Samples partitions that there are, and what is known of them, ascending. */
+    readonly partitions: number
+    readonly told: readonly PartitionModel[]
+  }
 }
 
 const same = (a: ModelVersion | null, b: ModelVersion | null) =>
@@ -80,9 +101,13 @@ export function afterOrder(standing: Standing, order: ModelOrder): Standing | st
     case 'withdraw':
       return challenger ? { champion, previous, challenger: null } : 'there is no challenger to withdraw'
     case 'rollback':
-      return champion
-        ? { champion: previous, previous: null, challenger }
-        : 'there is no champion to roll back'
+      if (!champion) return 'there is no champion to roll back'
+      // Who becomes champion challenges nobody.
+      return {
+        champion: previous,
+        previous: null,
+        challenger: challenger && same(challenger, previous) ? null : challenger,
+      }
     case 'retire':
       return champion || challenger ? NO_STANDING : 'it has no part in scoring'
   }
@@ -154,13 +179,14 @@ export interface ModelDesk {
   history(model: string, limit: number): readonly OrderLine[]
   /**
    * Takes the tar of a package in, durably. Throws FS_MODEL_INVALID, FS_INPUT_TOO_LARGE, FS_CONFLICT when the number means
-   * another package, FS_OVERLOADED, FS_IO.
+   * another package, FS_QUOTA when the tenant in whose name it comes has its models, FS_OVERLOADED, FS_IO.
    */
   push(
     model: string,
     version: number,
     archive: AsyncIterable<Uint8Array>,
     by: string,
+    tenant?: string,
   ): Promise<{ readonly stored: StoredVersion; readonly isNew: boolean }>
   /** Throws FS_NOT_FOUND, FS_CONFLICT while it has a part, FS_IO. */
   remove(model: string, version: number, by: string): Promise<void>

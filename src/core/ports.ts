@@ -136,6 +136,46 @@ export interface SharedSilences {
   close(): Promise<void>
 }
 
+/** A model package as a fleet keeps it, without its bytes. */
+export interface KeptPackage {
+  readonly model: string
+  readonly version: number
+  /** Of the model's bytes, as its card says, and of every byte of the package. */
+  readonly digest: string
+  readonly packageDigest: string
+  readonly bytes: number
+  readonly files: readonly string[]
+  readonly card: Readonly<Record<string, unknown>>
+  /** ISO 8601. */
+  readonly pushedAt: string
+  readonly pushedBy: string
+  /** In whose name it was pushed. */
+  readonly tenant: string
+}
+
+/** A package as it is listed: what was removed is listed too, as its number never comes to mean another one. */
+export interface ListedPackage extends KeptPackage {
+  readonly isRemoved: boolean
+  /** Counts what happens to packages: each has the number of what happened to it last. */
+  readonly change: number
+}
+
+/** Where the processes of a fleet fetch model packages. Everything rejects with FS_IO while its engine is away. */
+export interface PackageStore {
+  /** What changed after a change, in the order of the changes; everything from 0 on. */
+  list(afterChange: number): Promise<readonly ListedPackage[]>
+  /**
+   * Takes the tar of a package in, all of it or nothing. False when it has the very same. Rejects with FS_CONFLICT when the
+   * number means another package or there is no room, with FS_QUOTA when its tenant has so many other models already.
+   */
+  put(one: KeptPackage, tar: AsyncIterable<Uint8Array>, modelsMax?: number): Promise<boolean>
+  /** The tar of a package; rejects with FS_NOT_FOUND. */
+  fetch(model: string, version: number): AsyncIterable<Uint8Array>
+  /** Lets the bytes go and remembers the number. Nothing happens where there is none. */
+  remove(model: string, version: number): Promise<void>
+  close(): Promise<void>
+}
+
 export type RecordEntry =
   | { readonly type: 'disruption'; readonly event: DisruptionEvent }
   | { readonly type: 'anomaly'; readonly event: 'opened' | 'closed'; readonly anomaly: Anomaly }

@@ -128,6 +128,10 @@ export interface Scoring extends Stage {
   order(order: ModelOrder): Promise<string | undefined>
   /** Models that score live, by name. */
   models(): readonly ModelState[]
+  /** Tries now to open models that could not be opened; windows do not wait for it. */
+  reopen?(): void
+  /** Lets go of what it holds outside of itself, such as opened models. */
+  close?(): Promise<void>
   readonly detectors: readonly {
     readonly id: string
     readonly warmUpWindows: number

@@ -211,6 +211,21 @@ export const METRICS = {
     help: 'Messages dropped because they had been passed on to a samples partition before',
     labels: ['partition'],
   },
+  foreshock_partition_model_orders_total: {
+    type: 'counter',
+    help: 'Orders of models that reached a samples partition, by what became of them; `mended` ones were missing from it',
+    labels: ['partition', 'what'],
+  },
+  foreshock_partition_model_problems: {
+    type: 'gauge',
+    help: 'Models that have a part in a samples partition and do not score; GET /api/models says why',
+    labels: ['partition'],
+  },
+  foreshock_model_packages_total: {
+    type: 'counter',
+    help: 'Packages of models that were asked for to be opened, and could be had or not; look at PostgreSQL if it fails',
+    labels: ['result'],
+  },
   foreshock_partition_passed_on_total: {
     type: 'counter',
     help: 'Messages passed on to the samples partitions that their entities belong to',

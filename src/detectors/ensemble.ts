@@ -276,6 +276,14 @@ export class Ensemble implements Scoring {
     return this.#models?.models() ?? []
   }
 
+  reopen(): void {
+    this.#models?.reopen()
+  }
+
+  async close(): Promise<void> {
+    await this.#models?.close()
+  }
+
   pool(): Readonly<Record<string, number>> {
     return this.#pool?.counts() ?? {}
   }

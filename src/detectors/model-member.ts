@@ -32,6 +32,11 @@ export interface ModelMemberOptions {
    * when it cannot, or is not of this digest.
    */
   readonly openModel: (model: string, version: number, digest: string) => Promise<ModelSession>
+  /**
+   * Card of a version that takes its part also when it cannot be opened yet, and scores from when it can: where the log
+   * decides, who has which part must not depend on what this machine can reach. Without one such an order is refused.
+   */
+  readonly cardOf?: (model: string, version: number, digest: string) => ModelCard | undefined
   /** Is told of windows that champion and challenger both scored, once each, when they are learned. */
   readonly observe?: PairObserver
   /** What was seen of series before a model looked at them. */
@@ -224,24 +229,51 @@ export class ModelMember implements Detector {
         `${model}@${number} runs as ${held.named.digest}, not ${digest}`,
       )
     if (known && held) {
-      held.session ??= await this.#options.openModel(model, number, digest)
-      held.problem = undefined
-      held.reopens = undefined
+      await this.#reawaken(held)
       return { lane: known, version: held }
     }
     if (!known && this.#lanes.length >= LANES_MAX)
       throw new ForeshockError('FS_MODEL_INVALID', `${LANES_MAX} models score already; retire one`)
-    const session = await this.#options.openModel(model, number, digest)
+    const named = { model, version: number, digest }
+    const lane = known ?? this.#newLane(model)
+    let session: ModelSession
     try {
-      return await this.#seat(known ?? this.#newLane(model), { model, version: number, digest }, session)
+      session = await this.#options.openModel(model, number, digest)
+    } catch (error) {
+      const card = this.#options.cardOf?.(model, number, digest)
+      if (card === undefined) throw error
+      const ready = await this.#seat(lane, named, card)
+      closedFor(ready.version, error)
+      return ready
+    }
+    try {
+      return await this.#seat(lane, named, session.card, session)
     } catch (error) {
       await session.close()
       throw error
     }
   }
 
-  async #seat(lane: ModelLane, named: ScoringVersion['named'], session: ModelSession): Promise<Ready> {
-    const plan = planOf(session.card)
+  /** Opens a version that has a part and is not open, or lets it wait where it may. */
+  async #reawaken(version: ScoringVersion): Promise<void> {
+    const { model, version: number, digest } = version.named
+    try {
+      version.session ??= await this.#options.openModel(model, number, digest)
+      version.problem = undefined
+      version.reopens = undefined
+    } catch (error) {
+      if (this.#options.cardOf?.(model, number, digest) === undefined) throw error
+      closedFor(version, error)
+    }
+  }
+
+  async #seat(
+    lane: ModelLane,
+    named: ScoringVersion['named'],
+    card: ModelCard,
+    session?: ModelSession,
+  ): Promise<Ready> {
+    const plan = planOf(card)
     if (typeof plan === 'string') throw new ForeshockError('FS_MODEL_INVALID', plan)
     const other = lane.versions.find(one => one.plan.of !== plan.of)
     if (other)
@@ -253,7 +285,7 @@ export class ModelMember implements Detector {
     version.session = session
     lane.adjust(version)
     if (!this.#lanes.includes(lane)) lane.adopt()
-    await lane.feed(version)
+    if (session) await lane.feed(version)
     return { lane, version }
   }
 
@@ -297,12 +329,7 @@ export class ModelMember implements Detector {
     const lane = this.#lane(model)
     if (!lane?.champion) return `${model} has no champion`
     const { previous } = lane
-    if (previous) {
-      const { version, digest } = previous.named
-      previous.session ??= await this.#options.openModel(model, version, digest)
-      previous.problem = undefined
-      previous.reopens = undefined
-    }
+    if (previous) await this.#reawaken(previous)
     lane.champion.close()
     if (lane.challenger?.version === previous) lane.challenger = undefined
     lane.champion = previous
@@ -333,10 +360,16 @@ export class ModelMember implements Detector {
         const { model, version: number, digest } = version.named
         version.session = await this.#options.openModel(model, number, digest)
       } catch (error) {
-        version.problem = `${version.plan.name} cannot be opened: ${error instanceof Error ? error.message : String(error)}`
-        version.reopens = { waits: REOPEN_WINDOWS, next: REOPEN_WINDOWS }
+        closedFor(version, error)
       }
     }
+  }
+
+  /** Does not wait for windows to try again what could not be opened: there may be none. */
+  reopen(): void {
+    for (const lane of this.#lanes)
+      for (const { reopens } of lane.versions) if (reopens !== undefined) reopens.next = 0
+    this.#reopen()
   }
 
   /** Tries again, beside the windows, to open what was restored and could not be opened: a machine that starts is busy. */
@@ -391,4 +424,10 @@ export class ModelMember implements Detector {
   async close(): Promise<void> {
     for (const lane of this.#lanes) lane.close()
   }
+}
+
+/** It has its part and scores nothing until it can be opened. */
+function closedFor(version: ScoringVersion, error: unknown): void {
+  version.problem = `${version.plan.name} cannot be opened: ${error instanceof Error ? error.message : String(error)}`
+  version.reopens = { waits: REOPEN_WINDOWS, next: REOPEN_WINDOWS }
 }

@@ -50,7 +50,7 @@ export function planOf(card: ModelCard): ModelPlan | string {
   if (!widths.includes(output.width))
     return `${id}@${version}: a ${task} has ${widths.join(' or ')} outputs, not ${output.width}`
   return {
-    name: `${format === 'onnx' ? 'onnx' : 'tfjs'}:${id}@${version}`,
+    name: modelName(id, version, format),
     of: window.of,
     length: window.length,
     metrics,
@@ -102,4 +102,9 @@ export function wantsOf(plan: ModelPlan): (meta: SeriesMeta) => boolean {
 export function fits(slot: Slot, meta: SeriesMeta): boolean {
   if (slot.metric !== undefined) return slot.metric === meta.metric
   return slot.kind === undefined || slot.kind === meta.kind
+}
+
+/** What evidence names a version by. */
+export function modelName(model: string, version: number, format: string): string {
+  return `${format === 'onnx' ? 'onnx' : 'tfjs'}:${model}@${version}`
 }

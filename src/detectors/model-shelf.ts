@@ -4,19 +4,21 @@ import type { ModelHost, ModelSession } from './model-runtime.ts'
 /** Sessions that wait to be taken at most: who prepares and never orders must not fill the memory. */
 const WAITING_MAX = 4
 
+/** Where the package of a version lies, which was checked when it came there; perhaps it has to be fetched first. */
+export type FolderOf = (model: string, version: number, digest: string) => string | Promise<string>
+
 /**
  * Opens model packages ahead of the order that needs them: opening takes long, and the windows must not wait for it.
  * What was made ready is handed out once.
  */
 export class ModelShelf {
   readonly #host: ModelHost
-  readonly #folderOf: (model: string, version: number) => string
+  readonly #folderOf: FolderOf
   readonly #waiting = new Map<string, Promise<ModelSession>>()
   /** How many sessions of a version were handed out and are not closed yet. */
   readonly #out = new Map<string, number>()
 
-  /** `folderOf`: where the package of a version lies, which was checked when it came there. */
-  constructor(host: ModelHost, folderOf: (model: string, version: number) => string) {
+  constructor(host: ModelHost, folderOf: FolderOf) {
     this.#host = host
     this.#folderOf = folderOf
   }
@@ -56,7 +58,7 @@ export class ModelShelf {
   }
 
   async #open(model: string, version: number, digest: string): Promise<ModelSession> {
-    const session = await this.#host.open(this.#folderOf(model, version), 'accepted')
+    const session = await this.#host.open(await this.#folderOf(model, version, digest), 'accepted')
     const { card } = session
     if (card.id === model && card.version === version && card.digest === digest) return session
     await session.close()

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
+import type { ModelDesk, StoredVersion } from '../core/model-standing.ts'
 import type { RateCounter, RecordIndex } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import { HEADERS, type StreamProducer, TOPICS } from '../core/stream.ts'
@@ -13,7 +14,7 @@ import { publicScore } from '../detectors/severity.ts'
 import { drillRows } from '../disruptions/drill.ts'
 import { parseTime } from '../ingest/time.ts'
 import { parseChanges } from '../pipeline.ts'
-import type { EventFeed, ServeDeps } from '../serve/deps.ts'
+import type { EventFeed, ServeDeps, ServedModel } from '../serve/deps.ts'
 import type { LiveHolders } from '../serve/forward.ts'
 import { shownIndex } from '../store/shown-index.ts'
 import { openWindowFile } from '../store/window-file.ts'
@@ -31,6 +32,8 @@ export interface GatewayPorts {
   readonly rates: RateCounter
   readonly events: EventFeed
   readonly holders: LiveHolders
+  /** Packages and orders of models, and how a version is opened to answer inference requests. */
+  readonly models?: { readonly desk: ModelDesk; open(version: StoredVersion): Promise<ServedModel> }
   readonly rejects: Rejects
   readonly telemetry: Telemetry
   readonly logger: Logger
@@ -40,7 +43,7 @@ export interface GatewayPorts {
 
 /** What the HTTP service of a gateway reads from and hands on to. */
 export function gatewayDeps(ports: GatewayPorts): ServeDeps {
-  const { config, board, events, holders, rejects, telemetry, clock, ready } = ports
+  const { config, board, events, holders, models, rejects, telemetry, clock, ready } = ports
   return {
     ...HELD_ELSEWHERE,
     get series(): never {
@@ -65,6 +68,7 @@ export function gatewayDeps(ports: GatewayPorts): ServeDeps {
     },
     clock,
     holders,
+    ...(models ? { models: models.desk, openModel: version => models.open(version) } : {}),
   }
 }
 

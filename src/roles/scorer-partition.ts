@@ -7,7 +7,8 @@ import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from
 import type { Clock } from '../core/clock.ts'
 import type { Envelope } from '../core/envelope.ts'
 import type { Logger } from '../core/logger.ts'
-import { modelOrderOf } from '../core/model-order.ts'
+import { encodeModelOrder, modelOrderOf } from '../core/model-order.ts'
+import { modelCommandOf, type PackageWord } from '../core/model-word.ts'
 import type { CheckpointCut, CheckpointStore } from '../core/ports.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { AnomalyChange } from '../core/stages.ts'
@@ -18,6 +19,7 @@ import { Pipeline, type WindowTap } from '../pipeline.ts'
 import { anomalyEvent } from '../publish/anomaly-event.ts'
 import { ConfigurationMemory, reconciled } from '../reconcile.ts'
 import type { ForeignSplit } from './foreign.ts'
+import { ModelOrders } from './model-orders.ts'
 import { Origins, originOf } from './origins.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -37,11 +39,16 @@ export interface ScorerContext {
   readonly logger: Logger
   readonly clock: Clock
   readonly models?: ModelsPort | undefined
+  /** Told what an order says of packages, before it is carried out. */
+  readonly learnPackages?:
+    | ((model: string, packages: Readonly<Record<string, PackageWord>>) => void)
+    | undefined
 }
 
 interface Parts extends Assembled {
   readonly reports: WindowWriter
   readonly origins: Origins
+  readonly orders: ModelOrders
   readonly configuration: ConfigurationMemory
 }
 
@@ -120,6 +127,7 @@ export class ScorerPartition implements WindowTap {
         ...parts,
         reports: new WindowWriter(options, parts.series),
         origins: new Origins(),
+        orders: new ModelOrders(),
         configuration: new ConfigurationMemory(config),
       }
     }
@@ -170,6 +178,11 @@ export class ScorerPartition implements WindowTap {
   /** Everything learned up to now, to be written while messages go on; call it between two messages. */
   capture(): CheckpointCut {
     return cutAt(this.#position, this.#context.clock(), this.parts.series, this.#stateful)
+  }
+
+  /** Lets go of opened models; nothing is taken after it. */
+  async close(): Promise<void> {
+    await this.parts.scoring.close?.()
   }
 
   window(
@@ -237,16 +250,44 @@ export class ScorerPartition implements WindowTap {
   }
 
   async #order(envelope: Envelope): Promise<string | undefined> {
-    const order = modelOrderOf(envelope.bytes)
-    if (typeof order === 'string') return order
-    const { reasons } = await this.#pipeline.process(this.#position, envelope)
-    // Everything is as it was before; whoever ordered it looks at the partitions, not at dead letters.
-    for (const reason of reasons)
-      this.#context.logger.warn(
-        { partition: this.partition, order },
-        `a model order was not followed: ${reason}`,
-      )
+    const { telemetry, learnPackages } = this.#context
+    const command = modelCommandOf(envelope.bytes)
+    if (typeof command === 'string') return this.#plainOrder(envelope, command)
+    const { model } = command
+    const { orders, scoring } = this.parts
+    const live = scoring.models().find(one => one.model === model)
+    const due = orders.due(command, live)
+    if (due === undefined) {
+      telemetry.count('foreshock_partition_model_orders_total', 1, { ...this.#labels, what: 'repeat' })
+      return undefined
+    }
+    learnPackages?.(model, command.packages)
+    let refused: string | null = null
+    for (const order of due) refused ??= await this.#carryOut({ ...envelope, bytes: encodeModelOrder(order) })
+    orders.done(command, refused)
+    const what = refused === null ? 'followed' : 'refused'
+    telemetry.count('foreshock_partition_model_orders_total', 1, { ...this.#labels, what })
     return undefined
+  }
+
+  /** An order without a number, of a fleet of before: it is followed as it comes. */
+  async #plainOrder(envelope: Envelope, reason: string): Promise<string | undefined> {
+    if (typeof modelOrderOf(envelope.bytes) === 'string') return reason
+    await this.#carryOut(envelope)
+    return undefined
+  }
+
+  /** Why it was not followed: everything is as it was then. Who ordered it looks at the partitions, not at dead letters. */
+  async #carryOut(envelope: Envelope): Promise<string | null> {
+    const { reasons } = await this.#pipeline.process(this.#position, envelope)
+    if (reasons.length === 0) return null
+    const [reason] = reasons
+    const order = modelOrderOf(envelope.bytes)
+    this.#context.logger.warn(
+      { partition: this.partition, order },
+      `a model order was not followed: ${reason}`,
+    )
+    return reason
   }
 
   async #foreign(message: StoredMessage): Promise<string | undefined> {
@@ -296,11 +337,11 @@ export class ScorerPartition implements WindowTap {
 }
 
 function statefulOf(parts: Parts): Stateful[] {
-  const { intake, windows, scoring, disruptions, history, reports, origins, configuration } = parts
+  const { intake, windows, scoring, disruptions, history, reports, origins, orders, configuration } = parts
   const past: Stateful = {
     snapshot: () => [history.snapshot()],
     cut: cut => [history.cut(cut)],
     restore: saved => history.restore(saved),
   }
-  return [configuration, intake, windows, scoring, disruptions, past, reports, origins]
+  return [configuration, intake, windows, scoring, disruptions, past, reports, origins, orders]
 }

@@ -1,5 +1,4 @@
 import { setImmediate } from 'node:timers/promises'
-import type { ModelsPort } from '../assembly.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../core/clock.ts'
 import { CutColumn } from '../core/cut.ts'
@@ -21,6 +20,7 @@ import type { Telemetry } from '../core/telemetry.ts'
 import { every, type Timer } from '../upkeep.ts'
 import { Outbox } from './outbox.ts'
 import { partitionShare } from './partition-share.ts'
+import type { ScorerModels } from './scorer-models.ts'
 import { type ScorerContext, ScorerPartition, type SplitForeign } from './scorer-partition.ts'
 
 /** Members of this group share the samples partitions. */
@@ -46,7 +46,7 @@ export interface ScorerOptions {
   readonly clock: Clock
   /** Time that only passes, ms: what is due after so long is judged by it, as the wall clock may be set. The clock, unless given. */
   readonly elapsed?: Clock
-  readonly models?: ModelsPort | undefined
+  readonly models?: ScorerModels | undefined
 }
 
 /** A partition in this process's hands. */
@@ -111,16 +111,19 @@ export class Scorer implements PartitionOwner {
       telemetry,
       logger,
       clock,
-      models,
+      models: models?.port,
+      learnPackages: models && ((model, packages) => models.learn(model, packages)),
     }
     await this.#group.run(this)
     const onError = (error: unknown) => logger.error({ err: error }, 'a tick could not be written')
     this.#ticks = every(Math.min(config.features.step, TICK_MS_MAX), () => this.tick(), onError)
+    await models?.start(() => this.#held.values())
   }
 
   /** Leaves the group: every partition is saved and let go. */
   async close(): Promise<void> {
     this.#ticks?.stop()
+    this.#options.models?.stop()
     await this.#group.close()
   }
 
@@ -196,6 +199,8 @@ export class Scorer implements PartitionOwner {
     held.isFenced = true
     await held.outbox.stop()
     await held.producer.close()
+    await held.scored.close()
+    this.#options.models?.left(partition)
     this.#forgetMetrics(partition)
     logger.info({ partition, position: held.scored.position, orderly }, 'no longer scoring a partition')
   }

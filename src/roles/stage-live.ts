@@ -18,6 +18,7 @@ import { parseTime } from '../ingest/time.ts'
 import type { HttpService, ServeDeps, ServeOptions } from '../serve/deps.ts'
 import { buildServer } from '../serve/server.ts'
 import { openWindowFile } from '../store/window-file.ts'
+import { maintenanceWordMessage } from './control.ts'
 import { auditMessage, maintenanceMessage } from './stage-orders.ts'
 import type { StagePartition } from './stage-partition.ts'
 
@@ -152,6 +153,8 @@ async function order(stage: StagePartition, ports: StageLivePorts, envelope: Env
     )
   const what = JSON.parse(Buffer.from(envelope.bytes).toString()) as MaintenanceOrder
   const id = what.op === 'add' ? what.window.id : what.id
+  // First where the whole fleet remembers it: should this process end now, the partition is told by whoever holds it next.
+  await producer.send(TOPICS.control, [maintenanceWordMessage(what, envelope.arrivalMs)])
   const stands = () => stage.parts.disruptions.maintenance(clock()).some(({ window }) => window.id === id)
   await producer.send(TOPICS.anomalies, [maintenanceMessage(what, stage.partition, envelope.arrivalMs)])
   for (const end = clock() + ORDER_MS_MAX; stands() !== (what.op === 'add'); ) {

@@ -21,6 +21,9 @@ import { type Line, linesOf } from '../effects.ts'
 import { ended, orphans } from '../orphans.ts'
 import { binaryHeaders } from '../publish/cloudevents.ts'
 import { type RecordDraft, type RecordPlace, StreamRecord } from '../store/stream-record.ts'
+import type { ControlBook } from './control.ts'
+import { Gaps } from './model-orders.ts'
+import { missingHere } from './stage-mending.ts'
 import { sealMessage } from './stage-orders.ts'
 import { type Effects, noEffects, type Refused, StageWork } from './stage-work.ts'
 
@@ -42,6 +45,8 @@ export interface StagePorts {
   readonly patienceMs: number
   /** Bytes of windows that may wait. */
   readonly waitingBytesMax?: number | undefined
+  /** What was said to all partitions; one that never heard it is told again. */
+  readonly memory?: { readonly book: ControlBook; readonly anomaliesPartitions: number } | undefined
 }
 
 /** Windows that wait for a slow partition: about a minute of 200,000 series. */
@@ -107,6 +112,7 @@ export class StagePartition {
   #savedTo = -1
   #saving: Promise<void> | undefined
   #isBusy = false
+  readonly #gaps = new Gaps()
 
   private constructor(ports: StagePorts, partition: number, opened: Opened) {
     this.partition = partition
@@ -235,6 +241,27 @@ export class StagePartition {
     logger.warn({ partition, silent }, 'windows wait for silent samples partitions: to go on without them')
     const order = { windowEndMs: oldestEndMs, partitions: silent }
     await producer.send(TOPICS.anomalies, [sealMessage(order, partition, clock())])
+  }
+
+  /**
+   * Writes into the partition what was said to all, or about its tenants, and never came here: who said it died half way, or
+   * the log is younger than that.
+   */
+  async mend(nowMs: number): Promise<void> {
+    const { memory, producer, logger } = this.#ports
+    const { position, partition } = this
+    if (memory === undefined || this.#isBusy || this.#isCold || position < this.#newFrom) return
+    const missing = missingHere(memory.book, this.#work, partition, memory.anomaliesPartitions, nowMs)
+    for (const { subject, word, message } of missing) {
+      if (!this.#gaps.due(subject, word, position, this.#end, nowMs)) continue
+      logger.info({ partition, subject, word }, 'an order is missing here and is written anew')
+      try {
+        await producer.send(TOPICS.anomalies, [message])
+      } catch (error) {
+        this.#gaps.again(subject)
+        throw error
+      }
+    }
   }
 
   /**

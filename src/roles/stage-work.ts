@@ -2,10 +2,13 @@ import { assembleStage, type StageParts } from '../assembly.ts'
 import { windowHeader } from '../bus/window-report.ts'
 import type { Stateful } from '../checkpoint.ts'
 import type { Config } from '../config/schema.ts'
+import { modelCommandOf } from '../core/model-word.ts'
 import { CONTENT, HEADERS, type StoredMessage, TOPICS } from '../core/stream.ts'
+import { modelName } from '../detectors/model-plan.ts'
 import { type Line, linesOf } from '../effects.ts'
 import { type HeldReport, type MergeOptions, WindowMerge } from './merge.ts'
 import type { Refill } from './merged-log.ts'
+import { StageModels } from './model-orders.ts'
 import { Origins, originOf } from './origins.ts'
 import { StageHistory } from './stage-history.ts'
 import { StageMemory } from './stage-memory.ts'
@@ -54,6 +57,7 @@ export class StageWork {
   readonly parts: StageParts
   readonly merge: WindowMerge
   readonly memory: StageMemory
+  readonly models = new StageModels(modelName)
   readonly #partition: number
   readonly #samplesPartitions: number
   readonly #windows: StageWindows
@@ -65,7 +69,7 @@ export class StageWork {
   constructor(config: Config, partition: number, merge: MergeOptions) {
     this.#partition = partition
     this.#samplesPartitions = merge.partitions
-    this.parts = assembleStage(config)
+    this.parts = assembleStage(config, names => this.models.digests(names))
     this.merge = new WindowMerge(merge)
     this.memory = new StageMemory(this.merge)
     this.#windows = new StageWindows(this.parts, merge.partitions)
@@ -107,7 +111,8 @@ export class StageWork {
   /** What survives a restart, in the order in which it is put back: rows need the table, which comes before all. */
   get stateful(): Stateful[] {
     const { disruptions } = this.parts
-    return [this.memory, this.#windows.reader, this.#origins, disruptions, this.#windows.log, this.#history]
+    const { reader, log } = this.#windows
+    return [this.memory, reader, this.#origins, disruptions, log, this.#history, this.models]
   }
 
   take(message: StoredMessage, out: Effects): void {
@@ -134,6 +139,12 @@ export class StageWork {
       case CONTENT.maintenance: {
         const order = maintenanceOf(message)
         return typeof order === 'string' ? order : this.parts.disruptions.maintain(order, message.timestampMs)
+      }
+      case CONTENT.model: {
+        const command = modelCommandOf(message.value)
+        if (typeof command === 'string') return command
+        if (!this.models.take(command)) out.repeats++
+        return undefined
       }
       case CONTENT.audit: {
         const line = auditOf(message)

@@ -13,6 +13,7 @@ import {
 } from '../core/stream.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { every, type Timer } from '../upkeep.ts'
+import type { ControlBook } from './control.ts'
 import { Relay } from './relay.ts'
 import { StagePartition, type StagePorts } from './stage-partition.ts'
 
@@ -34,6 +35,8 @@ export interface StageOptions {
   /** A partition that is silent is waited for so long while others wait, ms. */
   readonly patienceMs: number
   readonly waitingBytesMax?: number | undefined
+  /** The latest words of the fleet; without it none that is missing is made up for. */
+  readonly book?: ControlBook | undefined
 }
 
 /** The group that shares the partitions of the topic `anomalies`. */
@@ -85,8 +88,18 @@ export class Stage implements PartitionOwner {
 
   /** Joins the group; resolves when the first partitions are known. */
   async start(): Promise<void> {
-    const { config, streams, checkpoints, telemetry, logger, clock, elapsed, patienceMs, waitingBytesMax } =
-      this.#options
+    const {
+      config,
+      streams,
+      checkpoints,
+      telemetry,
+      logger,
+      clock,
+      elapsed,
+      patienceMs,
+      waitingBytesMax,
+      book,
+    } = this.#options
     this.#producer = await streams.producer()
     const samplesPartitions = await streams.partitions(TOPICS.samples)
     this.#ports = {
@@ -102,6 +115,7 @@ export class Stage implements PartitionOwner {
       samplesPartitions,
       patienceMs,
       waitingBytesMax,
+      memory: book && { book, anomaliesPartitions: await streams.partitions(TOPICS.anomalies) },
     }
     await Promise.all([this.#group.run(this), this.#relay.start()])
     this.#timer = every(WATCH_MS, () => this.tick(), this.#onError)
@@ -171,6 +185,7 @@ export class Stage implements PartitionOwner {
     this.#show(partition, held, nowMs)
     this.#announce(partition, held, nowMs)
     await held.stage.watch(nowMs).catch(this.#onError)
+    await held.stage.mend(nowMs).catch(this.#onError)
     await this.#saveWhenDue(partition, held)
   }
 

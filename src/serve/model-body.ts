@@ -75,6 +75,28 @@ export const modelSchema = z.object({
     })
     .nullable()
     .describe('How it does in the pipeline'),
+  fleet: z
+    .object({
+      revision: z.number().int().describe('Number of the last order'),
+      partitions: z.number().int().describe('Samples partitions that there are'),
+      behind: z
+        .array(z.number().int())
+        .describe('Partitions that have not carried it out, or were not heard of'),
+      told: z
+        .array(
+          z.object({
+            partition: z.number().int(),
+            member: z.string().describe('Who scores it'),
+            revision: z.number().int().describe('The last order that it has carried out'),
+            champion: versionRef.nullable(),
+            challenger: versionRef.nullable(),
+            problem: z.string().nullable().describe('Why it does not score, or an order was not followed'),
+          }),
+        )
+        .describe('As scorers told lately'),
+    })
+    .optional()
+    .describe('In a fleet: which partitions run what'),
 })
 const lineSchema = z.object({
   time: z.string(),
@@ -90,7 +112,13 @@ export const modelsPage = z.object({ items: z.array(modelSchema) })
 
 const ref = (of: ModelVersion | null) => of && { version: of.version, digest: of.digest }
 
-export function modelView({ model, standing, versions, live }: ModelEntry): z.infer<typeof modelSchema> {
+export function modelView({
+  model,
+  standing,
+  versions,
+  live,
+  fleet,
+}: ModelEntry): z.infer<typeof modelSchema> {
   const { champion, previous, challenger } = standing
   return {
     model,
@@ -110,6 +138,26 @@ export function modelView({ model, standing, versions, live }: ModelEntry): z.in
       refused: live.refused,
       ...(live.problem === undefined ? {} : { problem: live.problem }),
     },
+    ...(fleet === undefined ? {} : { fleet: fleetView(fleet) }),
+  }
+}
+
+function fleetView({ revision, partitions, told }: NonNullable<ModelEntry['fleet']>) {
+  const done = new Set(told.filter(one => one.revision >= revision).map(({ partition }) => partition))
+  return {
+    revision,
+    partitions,
+    behind: Array.from({ length: partitions }, (_, p) => p).filter(p => !done.has(p)),
+    told: told.map(({ partition, member, revision: followed, state, refused }) => ({
+      partition,
+      member,
+      revision: followed,
+      champion: state?.champion ? { version: state.champion.version, digest: state.champion.digest } : null,
+      challenger: state?.challenger
+        ? { version: state.challenger.version, digest: state.challenger.digest }
+        : null,
+      problem: refused ?? state?.problem ?? null,
+    })),
   }
 }
 

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { ForeshockError } from '../core/errors.ts'
 import type { ModelDesk, ModelEntry } from '../core/model-standing.ts'
 import type { ServeDeps } from './deps.ts'
-import { mediaType, notFound, ownerOf, unsupported } from './http.ts'
+import { mediaType, notFound, ownerOf, tenantOf, unsupported } from './http.ts'
 import { IdempotencyCache } from './idempotency.ts'
 import {
   lineView,
@@ -186,7 +186,7 @@ export function modelIntake(plain: FastifyInstance, desk: ModelDesk): void {
         throw unsupported('a package is a tar: send content-type application/x-tar or application/gzip')
       const { id, version } = request.params
       const body = request.body as Readable
-      const { stored, isNew } = await desk.push(id, version, bounded(body), who)
+      const { stored, isNew } = await desk.push(id, version, bounded(body), who, tenantOf(request))
       const standing = desk.entry(id)?.standing
       const view = storedView(stored, standing ?? { champion: null, previous: null, challenger: null })
       return reply.code(isNew ? 201 : 200).send(view)

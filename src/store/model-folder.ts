@@ -17,6 +17,8 @@ export type FileHashes = Readonly<Record<string, string>>
 interface Placed {
   readonly pushedAt: string
   readonly pushedBy: string
+  /** Absent in what was pushed before tenants were told apart. */
+  readonly tenant?: string
   readonly files: FileHashes
 }
 
@@ -87,6 +89,7 @@ export async function versionIn(
     card,
     pushedAt: placed?.pushedAt ?? null,
     pushedBy: placed?.pushedBy ?? null,
+    ...(placed ? { tenant: placed.tenant ?? 'default' } : {}),
   }
 }
 

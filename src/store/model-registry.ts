@@ -48,6 +48,8 @@ export interface Pushed {
   readonly version: number
   readonly archive: AsyncIterable<Uint8Array>
   readonly by: string
+  /** In whose name; the default tenant's without. */
+  readonly tenant?: string | undefined
   readonly timeMs: number
   /** Digest of the package that once had this number, when it was removed. */
   readonly removedDigest?: string | undefined
@@ -164,7 +166,10 @@ export class ModelRegistry {
     this.#assertRoom(model, bytes)
     await pushed.check(incoming)
     const pushedAt = new Date(pushed.timeMs).toISOString()
-    await replaceFile(join(incoming, PLACED_FILE), placedText({ pushedAt, pushedBy: by, files: hashes }))
+    await replaceFile(
+      join(incoming, PLACED_FILE),
+      placedText({ pushedAt, pushedBy: by, tenant: pushed.tenant ?? 'default', files: hashes }),
+    )
     const parent = join(this.#dir, model)
     await mkdir(parent, { recursive: true })
     await syncDirectory(this.#dir)

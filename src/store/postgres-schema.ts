@@ -12,17 +12,17 @@ const AHEAD_MS = 62 * DAY_MS
 const lockOf = (schema: string, what: string) => `hashtextextended('foreshock ${schema} ${what}', 0)`
 
 /** Makes or brings up to date what the schema holds; one process at a time, nothing when it is up to date. */
-export async function migrate(pool: Pool, schema: string): Promise<void> {
+export async function migrate(pool: Pool, schema: string, steps = MIGRATIONS): Promise<void> {
   await inTransaction(pool, async client => {
-    if ((await versionOf(client, schema)) >= MIGRATIONS.length) return
+    if ((await versionOf(client, schema)) >= steps.length) return
     await client.query(`SELECT pg_advisory_xact_lock(${lockOf(schema, 'schema')})`)
     await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`)
     await client.query(
       `CREATE TABLE IF NOT EXISTS ${schema}.versions (version int PRIMARY KEY, made timestamptz NOT NULL DEFAULT now())`,
     )
     // Another process may have been here while this one waited.
-    for (let version = await versionOf(client, schema); version < MIGRATIONS.length; version++) {
-      await client.query(MIGRATIONS[version].replaceAll('{schema}', schema))
+    for (let version = await versionOf(client, schema); version < steps.length; version++) {
+      await client.query(steps[version].replaceAll('{schema}', schema))
       await client.query(`INSERT INTO ${schema}.versions (version) VALUES ($1)`, [version + 1])
     }
   })

@@ -13,11 +13,12 @@ import { startFleet } from '../../src/fleet.ts'
 import type { Service } from '../../src/listening.ts'
 import type { CloudEvent } from '../../src/publish/cloudevents.ts'
 import { disruptions, Incident } from '../e2e/incident.ts'
-import { getJson, until } from '../e2e/service.ts'
+import { getJson, remove, temporaryFolder, until } from '../e2e/service.ts'
 import { SseClient } from '../e2e/sse-client.ts'
 import { type SharedMemory, sharedMemory } from './memory-engines.ts'
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+const folder = temporaryFolder()
 let shared: SharedMemory
 const services: Service[] = []
 const hooks: CloudEvent[] = []
@@ -34,6 +35,7 @@ async function start(roles: readonly string[], member: string): Promise<Service>
   const outside = `http://127.0.0.1:${(world.address() as AddressInfo).port}`
   const config = parseConfig({
     server: { port: 0, grpcPort: 'off' },
+    data: { folder },
     features: { step: '1s', idle: '10m' },
     detection: { combiner: false },
     sinks: {
@@ -66,6 +68,7 @@ afterAll(async () => {
   for (const service of services.splice(0).reverse()) await service.stop()
   world.closeAllConnections()
   world.close()
+  remove(folder)
 })
 
 describe('a fleet', () => {

@@ -7,6 +7,7 @@ import { MemoryChannel } from '../../src/store/memory-channel.ts'
 import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores.ts'
 import { MemoryDirectory } from '../../src/store/memory-directory.ts'
 import { MemoryIndex } from '../../src/store/memory-index.ts'
+import { MemoryPackages } from '../../src/store/memory-packages.ts'
 import { MemoryQuota } from '../../src/store/memory-quota.ts'
 import { MemoryRates } from '../../src/store/memory-rates.ts'
 import { MemorySilences } from '../../src/store/memory-silences.ts'
@@ -40,6 +41,7 @@ export function sharedMemory(samples: number, anomalies: number): SharedMemory {
     rates: new MemoryRates(),
     silences: new MemorySilences(),
     index: new MemoryIndex(),
+    packages: new MemoryPackages(),
   }
   return {
     log,

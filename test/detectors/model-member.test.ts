@@ -333,6 +333,42 @@ describe('a model that fails', () => {
     expect((await w.window()).get(row)).not.toBeNaN()
   })
 
+  it('where the log decides, takes its part also when it cannot be opened, and scores from when it can', async () => {
+    const w = world([[1, zeros]])
+    const row = w.add('p99')
+    await w.member.order(promote(1))
+    await w.windows(40)
+    const card = cardOf({ version: 2, task: 'reconstruction', window: { of: 'series', length: 8 } })
+    const strict = await w.member.order(promote(2))
+    expect(strict).toContain('FS_MODEL_INVALID')
+    const saved = w.member.snapshot()
+    w.member = new ModelMember(
+      { series: w.series, stepMs: STEP_MS },
+      {
+        size: 100,
+        timeoutMs: 100,
+        openModel: w.shelf.open,
+        cardOf: (_, version) => (version === 2 ? card : undefined),
+      },
+    )
+    w.member.restore(saved)
+    expect(await w.member.order(promote(2))).toBeUndefined()
+    const [state] = w.member.models()
+    expect([state.champion?.version, state.previous?.version]).toEqual([2, 1])
+    expect(state.problem).toContain('cannot be opened')
+    expect((await w.window()).get(row)).toBeNaN()
+    // Back, and forth again: neither needs it to be there.
+    expect(await w.member.order({ op: 'rollback', model: 'probe', by })).toBeUndefined()
+    expect((await w.window()).get(row)).not.toBeNaN()
+    expect(await w.member.order(promote(2))).toBeUndefined()
+    w.shelf.put(card, zeros)
+    w.member.reopen()
+    await new Promise(done => setImmediate(done))
+    expect(w.member.problem).toBeUndefined()
+    await w.windows(30)
+    expect((await w.window()).get(row)).not.toBeNaN()
+  })
+
   it('has no opinion of the rows on which it answers NaN', async () => {
     const w = world([[1, row => Array.from(row, (_, i) => (row[7] > 2 && i === 0 ? NaN : 0))]])
     const [a, b] = [w.add('p99'), w.add('rate', 'traffic')]

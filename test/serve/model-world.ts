@@ -107,6 +107,7 @@ export async function modelWorld(
       },
       check: folder => host.check(folder),
       audit: async (who, action, detail) => void audits.push({ who, action, detail }),
+      modelsMax: tenant => (tenant === 'small' ? 1 : undefined),
       warn,
       clock: () => (clockMs += 1000),
     }),

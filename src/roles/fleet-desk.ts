@@ -1,0 +1,405 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { quotaOf } from '../config/quota.ts'
+import type { Config } from '../config/schema.ts'
+import type { Clock } from '../core/clock.ts'
+import { ForeshockError } from '../core/errors.ts'
+import type { Logger } from '../core/logger.ts'
+import type { ModelOrder } from '../core/model.ts'
+import {
+  afterOrder,
+  type ModelDesk,
+  type ModelEntry,
+  type OrderLine,
+  partOf,
+  type Standing,
+  type StoredVersion,
+  type WantedOrder,
+} from '../core/model-standing.ts'
+import {
+  type ModelCommand,
+  type ModelWord,
+  standingOfWord,
+  wordAfter,
+  wordWith,
+  wordWithout,
+} from '../core/model-word.ts'
+import type { PackageStore } from '../core/ports.ts'
+import { type StreamMessage, type StreamProducer, type Streams, TOPICS } from '../core/stream.ts'
+import { type ModelPlan, planOf } from '../detectors/model-plan.ts'
+import { every, type Timer } from '../upkeep.ts'
+import { CONTROL_TRANSACTOR, type ControlBook, modelWordMessage } from './control.ts'
+import type { FleetModels } from './fleet-models.ts'
+import { modelMessage } from './model-orders.ts'
+import { type ModelNews, ModelReports } from './model-reports.ts'
+import { PackageCatalogue } from './package-catalogue.ts'
+import { auditMessage } from './stage-orders.ts'
+
+export interface FleetDeskParts {
+  readonly config: Config
+  readonly streams: Streams
+  readonly producer: StreamProducer
+  readonly samplesPartitions: number
+  readonly anomaliesPartitions: number
+  readonly book: ControlBook
+  readonly packages: PackageStore
+  readonly models: FleetModels
+  readonly news: ModelNews
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/** Pushes that may wait while one is looked at. */
+const PUSHES_WAITING_MAX = 4
+/** Models that score at once at most, in every partition. */
+const SCORING_MAX = 8
+/** Packages are listed anew this often, ms, and at once when one came or went. */
+const LIST_MS = 5000
+/** Scorers have so long to fetch what is about to be ordered, ms; who takes longer scores without it for a while. */
+const FETCH_MS = 300
+/** Whoever ordered is answered when the scorers have carried it out, or after this, ms. */
+const FOLLOWED_MS_MAX = 5000
+const LOOK_MS = 50
+/** Gateways that order at the same moment shut each other out: so many tries, this far apart at first, ms. */
+const TRIES_MAX = 6
+const AGAIN_MS = 60
+
+/** What is decided under the eyes of no other. */
+interface Decision {
+  readonly word: ModelWord
+  readonly audit: { readonly who: string; readonly action: string; readonly detail: unknown }
+}
+
+/**
+ * Where models of a fleet are pushed and orders given, on any gateway. Packages lie in PostgreSQL. An order is decided in
+ * the topic `control`, under a transactor that shuts other gateways out, then told to every partition; should the gateway
+ * die in between, the owners of partitions read it in `control`.
+ */
+export class FleetDesk implements ModelDesk {
+  readonly #parts: FleetDeskParts
+  readonly #reports: ModelReports
+  readonly #catalogue: PackageCatalogue
+  #orders: Promise<unknown> = Promise.resolve()
+  #pushes: Promise<unknown> = Promise.resolve()
+  #pushesWaiting = 0
+  #timer: Timer | undefined
+
+  private constructor(parts: FleetDeskParts) {
+    this.#parts = parts
+    this.#reports = new ModelReports(parts.samplesPartitions, parts.clock)
+    this.#catalogue = new PackageCatalogue(parts.packages, parts.models.cache, parts.book)
+  }
+
+  /** PostgreSQL and Redis may be away: what is known then is what comes with the program, and what `control` says. */
+  static async open(parts: FleetDeskParts): Promise<FleetDesk> {
+    const desk = new FleetDesk(parts)
+    const { news, logger } = parts
+    const refresh = () => desk.#catalogue.refresh()
+    const onError = (error: unknown) => logger.warn({ err: error }, 'packages of models cannot be listed')
+    await news.listen({
+      report: report => desk.#reports.take(report),
+      packages: () => void refresh().catch(onError),
+    })
+    await news.say({ type: 'ask' })
+    await refresh().catch(onError)
+    desk.#timer = every(LIST_MS, refresh, onError)
+    return desk
+  }
+
+  close(): void {
+    this.#timer?.stop()
+  }
+
+  list(): ModelEntry[] {
+    const { book } = this.#parts
+    const names = new Set([...this.#catalogue.models(), ...book.models.keys()])
+    return [...names].sort().flatMap(name => this.entry(name) ?? [])
+  }
+
+  entry(model: string): ModelEntry | undefined {
+    const versions = this.#catalogue.versions(model)
+    const command = this.#word(model)?.command
+    if (versions.length === 0 && !command) return undefined
+    const standing = this.#standing(model)
+    const fleet = this.#reports.fleet(model, command?.revision ?? 0)
+    return { model, standing, versions, live: this.#reports.live(model, standing), fleet }
+  }
+
+  history(model: string, limit: number): OrderLine[] {
+    return [...(this.#word(model)?.history ?? [])].reverse().slice(0, limit)
+  }
+
+  async push(
+    model: string,
+    version: number,
+    archive: AsyncIterable<Uint8Array>,
+    by: string,
+    tenant = 'default',
+  ) {
+    if (this.#pushesWaiting >= PUSHES_WAITING_MAX)
+      throw new ForeshockError('FS_OVERLOADED', `${PUSHES_WAITING_MAX} packages are being taken in`)
+    this.#pushesWaiting++
+    const pushed = this.#pushes.then(() => away(() => this.#push(model, version, archive, by, tenant)))
+    this.#pushes = pushed.catch(() => {}) // its own caller hears of it
+    return pushed.finally(() => {
+      this.#pushesWaiting--
+    })
+  }
+
+  async #push(
+    model: string,
+    version: number,
+    archive: AsyncIterable<Uint8Array>,
+    by: string,
+    tenant: string,
+  ) {
+    const { config, models, book, news, clock } = this.#parts
+    await this.#catalogue.refresh()
+    await book.catchUp()
+    const removedDigest = this.#word(model)?.removed[version]
+    const modelsMax = quotaOf(config.tenants, tenant)?.models
+    const timeMs = clock()
+    const check = (folder: string) => models.check(folder)
+    const pushed = { model, version, archive, by, timeMs, removedDigest, check }
+    const audit = ({ packageDigest: digest, bytes }: StoredVersion) => ({
+      who: by,
+      action: 'model.push',
+      detail: { model, version, digest, bytes, tenant },
+    })
+    // A number that was removed is there again before its bytes are: what is removed may be cleared away at any time.
+    const admit = (stored: StoredVersion) =>
+      this.#decide(model, word =>
+        word?.removed[version] === undefined
+          ? undefined
+          : { word: wordWith(word, version), audit: audit(stored) },
+      )
+    const { stored, isNew } = await models.cache.push(pushed, { tenant, modelsMax, admit })
+    if (isNew && removedDigest === undefined) await this.#note(audit(stored))
+    await this.#catalogue.refresh()
+    await news.say({ type: 'packages' })
+    return { stored: this.#catalogue.find(model, version) ?? stored, isNew }
+  }
+
+  remove(model: string, version: number, by: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const { packages, news } = this.#parts
+      await this.#catalogue.refresh()
+      const stored = this.#find(model, version)
+      if (stored.source === 'shipped') throw conflict(`${model} ${version} comes with the program`)
+      const { packageDigest: digest } = stored
+      await this.#decide(model, word => {
+        const part = partOf(standingOfWord(word), version)
+        if (part !== undefined) throw conflict(`${model} ${version} is ${part}`)
+        const audit = { who: by, action: 'model.remove', detail: { model, version, digest } }
+        return { word: wordWithout(model, word, version, digest), audit }
+      })
+      await packages.remove(model, version)
+      await this.#catalogue.refresh()
+      await news.say({ type: 'packages' })
+    })
+  }
+
+  order(wanted: WantedOrder): Promise<ModelEntry> {
+    return this.#inTurn(async () => {
+      const { model } = wanted
+      const { book, logger } = this.#parts
+      // What is known already may be all that is needed.
+      await this.#catalogue.refresh().catch(error => logger.warn({ err: error }, 'packages cannot be listed'))
+      await book.catchUp()
+      if (this.entry(model) === undefined) throw notFound(`model ${model}`)
+      const { order, next } = this.#ordered(wanted, this.#standing(model))
+      const proven = await this.#prove(this.#standing(model), next)
+      await this.#decide(model, word => this.#decision(wanted, word, proven))
+      const command = this.#word(model)?.command
+      if (!command) throw new ForeshockError('FS_ASSERTION', `${order.op} ${model} left no word`)
+      await this.#tell(command)
+      await this.#followed(command)
+      return this.entry(model) as ModelEntry
+    })
+  }
+
+  /** What an order comes to as things stand now. Throws when it makes no sense. */
+  #ordered(wanted: WantedOrder, standing: Standing): { order: ModelOrder; next: Standing } {
+    const order = this.#orderOf(wanted, standing)
+    const next = afterOrder(standing, order)
+    if (typeof next === 'string') throw conflict(`${wanted.model}: ${next}`)
+    return { order, next }
+  }
+
+  #decision(wanted: WantedOrder, word: ModelWord | undefined, proven: ReadonlySet<number>): Decision {
+    const { model } = wanted
+    const standing = standingOfWord(word)
+    const { order, next } = this.#ordered(wanted, standing)
+    // Between a look and the decision another gateway may have ordered.
+    if (newcomers(standing, next).some(version => !proven.has(version)))
+      throw conflict(`${model} was ordered elsewhere at the same moment; look at how things stand`)
+    this.#assertPlace(model, next)
+    const find = (version: number) => this.#catalogue.find(model, version)
+    const after = wordAfter(model, word, order, this.#parts.clock(), find)
+    if (typeof after === 'string') throw conflict(`${model}: ${after}`)
+    const detail = { ...order, champion: next.champion, revision: after.command?.revision }
+    return { word: after, audit: { who: order.by, action: `model.${order.op}`, detail } }
+  }
+
+  #assertPlace(model: string, next: Standing): void {
+    if (this.#parts.config.detection.models.size === 0)
+      throw conflict('no models score here: detection.models is off')
+    const others = [...this.#parts.book.models.values()].filter(one => {
+      const { champion, challenger } = standingOfWord(one)
+      return one.model !== model && (champion !== null || challenger !== null)
+    })
+    if ((next.champion ?? next.challenger) !== null && others.length >= SCORING_MAX)
+      throw conflict(`${SCORING_MAX} models score already; retire one`)
+  }
+
+  /** Opens here what would score and does not yet, and lets scorers fetch it meanwhile. The versions that were opened. */
+  async #prove(standing: Standing, next: Standing): Promise<ReadonlySet<number>> {
+    const { models, news } = this.#parts
+    const proven = new Set<number>()
+    for (const version of newcomers(standing, next)) {
+      const model = (next.champion ?? next.challenger)?.model ?? ''
+      const stored = this.#find(model, version)
+      const { digest, packageDigest } = stored
+      const card = await away(() => models.proveOpens(stored))
+      const plan = planOf(card)
+      if (typeof plan === 'string') throw new ForeshockError('FS_MODEL_INVALID', plan)
+      this.#assertAlike(model, next, plan)
+      await news.say({ type: 'prepare', model, version, digest, packageDigest })
+      await wait(FETCH_MS)
+      proven.add(version)
+    }
+    return proven
+  }
+
+  /** All versions of a model look at series, or all at entities. */
+  #assertAlike(model: string, { champion, previous, challenger }: Standing, plan: ModelPlan): void {
+    for (const one of [champion, previous, challenger]) {
+      const card = one && this.#catalogue.find(model, one.version)?.card
+      const of = card ? windowOf(card) : undefined
+      if (of === undefined || of === plan.of) continue
+      const text = `${plan.name} looks at ${plan.of}, version ${one?.version} at ${of}`
+      throw new ForeshockError('FS_MODEL_INVALID', `${text}: give it another id, or retire the model first`)
+    }
+  }
+
+  /** Decides a word on a model while no other gateway can, with the newest of all words before its eyes. */
+  async #decide(model: string, decide: (word: ModelWord | undefined) => Decision | undefined): Promise<void> {
+    const { streams, book, clock } = this.#parts
+    for (let tries = 1; ; tries++) {
+      const transactor = await away(() => streams.transactor(CONTROL_TRANSACTOR))
+      try {
+        await book.catchUp()
+        const decision = decide(this.#word(model))
+        if (!decision) return
+        const nowMs = clock()
+        const note = auditMessage({ timeMs: nowMs, ...decision.audit }, 'default')
+        await transactor.send([
+          { topic: TOPICS.control, message: modelWordMessage(decision.word, nowMs) },
+          { topic: TOPICS.anomalies, message: note },
+        ])
+        await book.catchUp()
+        return
+      } catch (error) {
+        if (!(error instanceof ForeshockError) || error.code !== 'FS_FENCED') throw asAway(error)
+        if (tries >= TRIES_MAX)
+          throw new ForeshockError('FS_AWAY', 'other gateways order models at the same moment; come back', {
+            cause: error,
+          })
+      } finally {
+        await transactor.close().catch(() => {}) // what it wrote stands
+      }
+      await wait(tries * AGAIN_MS * (1 + (process.pid % 5)))
+    }
+  }
+
+  /** Tells every partition; whom it cannot be told now reads it in `control`. */
+  async #tell(command: ModelCommand): Promise<void> {
+    const { producer, samplesPartitions, anomaliesPartitions, clock, logger } = this.#parts
+    const nowMs = clock()
+    const all = (count: number): StreamMessage[] =>
+      Array.from({ length: count }, (_, partition) => modelMessage(command, partition, nowMs))
+    const told = await Promise.allSettled([
+      producer.send(TOPICS.samples, all(samplesPartitions)),
+      producer.send(TOPICS.anomalies, all(anomaliesPartitions)),
+    ])
+    for (const one of told)
+      if (one.status === 'rejected')
+        logger.warn({ err: one.reason, model: command.model }, 'not all partitions could be told of an order')
+  }
+
+  /** Waits until all partitions that are heard of have carried it out. */
+  async #followed({ model, revision }: ModelCommand): Promise<void> {
+    const { clock } = this.#parts
+    for (const end = clock() + FOLLOWED_MS_MAX; clock() < end; await wait(LOOK_MS)) {
+      if (this.#reports.behind(model, revision).length === 0) return
+    }
+  }
+
+  async #note({ who, action, detail }: Decision['audit']): Promise<void> {
+    const { producer, clock, logger } = this.#parts
+    await producer
+      .send(TOPICS.anomalies, [auditMessage({ timeMs: clock(), who, action, detail }, 'default')])
+      .catch(error => logger.error({ err: error, who, action, detail }, 'not written to the audit trail'))
+  }
+
+  #orderOf(wanted: WantedOrder, standing: Standing): ModelOrder {
+    const { op, model, by, why } = wanted
+    const ordered = { model, by, ...(why === undefined ? {} : { why }) }
+    if (op === 'withdraw' || op === 'rollback' || op === 'retire') return { ...ordered, op }
+    const version = wanted.version ?? (op === 'promote' ? standing.challenger?.version : undefined)
+    if (version === undefined)
+      throw new ForeshockError('FS_INPUT_INVALID', `${op} which version of ${model}?`)
+    const { digest } = this.#find(model, version)
+    if (wanted.digest !== undefined && wanted.digest !== digest)
+      throw conflict(`${model} ${version} is ${digest}, not ${wanted.digest}`)
+    if (op === 'promote' || op === 'shadow') return { ...ordered, op, version, digest }
+    return { ...ordered, op, version, digest, share: wanted.share ?? 0.1 }
+  }
+
+  #word(model: string): ModelWord | undefined {
+    return this.#parts.book.models.get(model)
+  }
+
+  #standing(model: string): Standing {
+    return standingOfWord(this.#word(model))
+  }
+
+  #find(model: string, version: number): StoredVersion {
+    const stored = this.#catalogue.find(model, version)
+    if (!stored) throw notFound(`version ${version} of model ${model}`)
+    return stored
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#orders.then(() => away(work))
+    this.#orders = done.catch(() => {}) // its own caller hears of it
+    return done
+  }
+}
+
+/** Versions that score after an order and did not before. */
+function newcomers(before: Standing, next: Standing): number[] {
+  const scored = new Set([before.champion, before.challenger].map(one => one?.version))
+  return [next.champion, next.challenger].flatMap(one => (one && !scored.has(one.version) ? one.version : []))
+}
+
+function windowOf(card: Readonly<Record<string, unknown>>): string | undefined {
+  const { window } = (card.input ?? {}) as { window?: { of?: unknown } }
+  return typeof window?.of === 'string' ? window.of : undefined
+}
+
+/** An engine that is away is no fault of who asks. */
+async function away<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw asAway(error)
+  }
+}
+
+function asAway(error: unknown): unknown {
+  if (!(error instanceof ForeshockError) || error.code !== 'FS_IO') return error
+  return new ForeshockError('FS_AWAY', error.message, { cause: error })
+}
+
+const conflict = (reason: string) => new ForeshockError('FS_CONFLICT', reason.slice(0, 1000))
+const notFound = (what: string) => new ForeshockError('FS_NOT_FOUND', `there is no ${what.slice(0, 300)}`)
