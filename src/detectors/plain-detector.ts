@@ -53,7 +53,8 @@ export class PlainDetector implements Detector {
   readonly #pools = {
     score: new PooledCalibration(),
     point: new PooledCalibration(),
-    incident: new PooledCalibration(),
+    // The level shift in it is an average over 61 windows.
+    incident: new PooledCalibration(30),
   }
   /** The bins of the three voices by row that was scored and not yet learned. */
   readonly #bins = new ScoredRows(VOICES.length)
@@ -159,14 +160,11 @@ export class PlainDetector implements Detector {
       offset = this.#bins.begin(batch)
       this.#spare = this.#spare && this.#spare.capacity >= length ? this.#spare : scoreBatch(batch.capacity)
       this.#scoreAt(batch, this.#spare, offset)
-    } else {
-      this.#enter(batch)
-      this.#noteKinds(batch)
-    }
+    } else this.#enter(batch)
     this.#foldBefore(batch.windowEndMs[0])
     for (const [v, name] of VOICES.entries()) {
       const at = offset * VOICES.length + v
-      this.#pools[name].learn(this.#kinds, length, this.#bins.values, at, VOICES.length, weight)
+      this.#pools[name].learn(length, this.#bins.values, at, VOICES.length, weight)
     }
     for (let from = 0; from < length; ) {
       const to = blockEnd(batch.series, from, length)

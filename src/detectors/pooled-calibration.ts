@@ -25,8 +25,10 @@ const PRIOR_WINDOWS = 30
 const UNITS = 8
 /** The tail is the twentieth above, in large pools what so many windows or that share of all lie beyond. */
 const TAIL_SHARE = 0.05
-const TAIL_WINDOWS = 500
+const TAIL_WINDOWS = 1000
 const TAIL_LEAST = 1e-5
+/** A tail that seems to end is not believed: no pool is one law, and what it says beyond what was seen would be much too sure. */
+const SHAPE_MIN = -0.1
 /** Half-life of what was counted, ms: long enough for far tails, short enough to follow a fleet. */
 const HALF_LIFE_MS = 7 * 86_400_000
 /**
@@ -69,6 +71,16 @@ export class PooledCalibration {
   /** Pools by class number, as the caller numbers classes. */
   readonly #byClass: (Pool | undefined)[] = []
 
+  readonly #runWindows: number
+
+  /**
+   * `runWindows`: about how many windows in a row are strange together when one is, by noise alone. So many count as one
+   * when it is said how sure the tail's scale is; it is taken one standard error larger.
+   */
+  constructor(runWindows = 1) {
+    this.#runWindows = runWindows
+  }
+
   /** The pool of a class, whose name stays the same over restarts. */
   #poolOf(kind: number, nameOf: (kind: number) => string): Pool {
     const known = this.#byClass[kind]
@@ -82,7 +94,7 @@ export class PooledCalibration {
 
   /**
    * Fills `raw[i]` of rows whose class is `kinds[i]` with their surprise, 0..12, NaN without an opinion; and
-   * bins[at + i·stride], which `learn` counts.
+   * bins[at + i·stride], class and bin, which `learn` counts.
    */
   surprise(
     raw: Float32Array,
@@ -101,26 +113,20 @@ export class PooledCalibration {
       }
       const pool = this.#byClass[kinds[i]] ?? this.#poolOf(kinds[i], nameOf)
       raw[i] = NaN
-      bins[to] = 0
+      bins[to] = BINS * kinds[i]
       if (score > 0.5) surpriseOf(pool, score, raw, i, bins, to)
       else if (pool.speaks) raw[i] = 0
     }
   }
 
   /** Counts what `surprise` left in `bins`. */
-  learn(
-    kinds: Uint8Array,
-    length: number,
-    bins: Float32Array,
-    at: number,
-    stride: number,
-    weight: Float32Array,
-  ): void {
+  learn(length: number, bins: Float32Array, at: number, stride: number, weight: Float32Array): void {
     for (let i = 0, from = at; i < length; i++, from += stride) {
-      const bin = bins[from]
-      if (bin < 0) continue
-      const pool = this.#byClass[kinds[i]] as Pool
-      pool.fresh[bin] += weight[i] < STRANGE_WEIGHT ? (STRANGE_GAIN * UNITS * weight[i] + 0.5) | 0 : UNITS
+      const place = bins[from]
+      if (place < 0) continue
+      const pool = this.#byClass[(place / BINS) | 0] as Pool
+      pool.fresh[place & (BINS - 1)] +=
+        weight[i] < STRANGE_WEIGHT ? (STRANGE_GAIN * UNITS * weight[i] + 0.5) | 0 : UNITS
     }
   }
 
@@ -130,7 +136,7 @@ export class PooledCalibration {
     for (const pool of this.#pools.values()) {
       for (let b = 0; b < BINS; b++) pool.counts[b] = kept * pool.counts[b] + pool.fresh[b]
       pool.fresh.fill(0)
-      refit(pool)
+      refit(pool, this.#runWindows)
     }
   }
 
@@ -155,7 +161,7 @@ export class PooledCalibration {
     for (const [p, name] of names.entries()) {
       const [from, to] = [p * BINS, (p + 1) * BINS]
       const pool = newPool(counts.slice(from, to), fresh.slice(from, to))
-      refit(pool)
+      refit(pool, this.#runWindows)
       this.#pools.set(name, pool)
     }
     return true
@@ -188,7 +194,7 @@ function surpriseOf(
   const y = (bits >>> 23) - 127 + low + ((bits & 0x7fff) / 0x8000) * (LOG_TABLE[step + 1] - low)
   const place = (y - LOWEST) * PER_UNIT
   const bin = place >= BINS ? BINS - 1 : place | 0
-  bins[to] = bin
+  bins[to] += bin
   if (!pool.speaks) return
   const { fit, edges } = pool
   const excess = y - fit.threshold
@@ -203,7 +209,7 @@ function surpriseOf(
   out[i] = Math.min(SURPRISE_MAX, fit.surprise + TAIL[EXCESS.excess])
 }
 
-function refit(pool: Pool): void {
+function refit(pool: Pool, runWindows: number): void {
   const { counts, edges, fit } = pool
   let total = 0
   for (let b = 0; b < BINS; b++) total += counts[b]
@@ -211,7 +217,8 @@ function refit(pool: Pool): void {
   pool.speaks = windows >= OPINION_WINDOWS
   const least = Math.max(TAIL_LEAST, TAIL_WINDOWS / Math.max(windows, 1))
   const share = Math.min(TAIL_SHARE, least)
-  fitTail(counts, 0, BINS, 1 / UNITS, PRIOR, PRIOR_TOTAL, LOWEST, PER_UNIT, fit, share)
+  fitTail(counts, 0, BINS, 1 / UNITS, PRIOR, PRIOR_TOTAL, LOWEST, PER_UNIT, fit, share, SHAPE_MIN)
+  fit.scale *= 1 + Math.min(1, Math.sqrt(runWindows / (share * (windows + PRIOR_TOTAL))))
   let above = 0
   for (let b = BINS - 1; b >= 0; b--) {
     above += counts[b] / UNITS + PRIOR[b]

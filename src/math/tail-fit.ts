@@ -36,7 +36,8 @@ const END_SURPRISE = Math.log10(LEAST)
 
 /**
  * `counts` of `bins` bins from `from`, bin b covering [b, b+1)/perUnit + lowest (the last one open); `prior` is a
- * mass per bin that is added, `priorTotal` their sum; `share` of the mass lies above the threshold. Writes into `out`.
+ * mass per bin that is added, `priorTotal` their sum; `share` of the mass lies above the threshold, and no
+ * shape is less than `shapeMin`. Writes into `out`.
  */
 export function fitTail(
   counts: Uint16Array | Float64Array,
@@ -49,6 +50,7 @@ export function fitTail(
   perUnit: number,
   out: TailFit,
   share: number = TAIL_SHARE,
+  shapeMin: number = SHAPE_MIN,
 ): void {
   // Integers are summed apart from the prior: their additions need not wait for one another as floats do.
   let counted = 0
@@ -71,7 +73,7 @@ export function fitTail(
   const mean = m1 / above
   const variance = Math.max(m2 / above - mean * mean, 1e-6)
   const ratio = (mean * mean) / variance
-  const shapeLeast = (SHAPE_MIN * above) / (above + EXCESSES_TRUSTED)
+  const shapeLeast = (shapeMin * above) / (above + EXCESSES_TRUSTED)
   const shape = Math.min(SHAPE_MAX, Math.max(shapeLeast, 0.5 * (1 - ratio)))
   out.threshold = lowest + at / perUnit
   out.surprise = -Math.log10(Math.min(0.9, above / total))

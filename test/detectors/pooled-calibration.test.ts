@@ -23,7 +23,7 @@ function feed(
   for (let t = 0; t < windows; t++) {
     for (let i = 0; i < ROWS; i++) raw[i] = draw(i)
     pool.surprise(raw, kinds, ROWS, bins, 0, 1, nameOf)
-    pool.learn(kinds, ROWS, bins, 0, 1, weights)
+    pool.learn(ROWS, bins, 0, 1, weights)
     pool.fold(HOUR_MS)
   }
 }
@@ -55,7 +55,7 @@ describe('pooled calibration', () => {
     const one = (score: number) => {
       const bins = new Float32Array(1)
       pool.surprise(Float32Array.of(score), kinds, 1, bins, 0, 1, nameOf)
-      pool.learn(kinds, 1, bins, 0, 1, Float32Array.of(1))
+      pool.learn(1, bins, 0, 1, Float32Array.of(1))
       pool.fold(HOUR_MS)
     }
     for (let t = 0; t < 10; t++) {
