@@ -85,11 +85,12 @@ export function section(report: Report): string {
   ].join('\n')
 }
 
-/** Replaces the section under `## Speed`, or adds it at the end; other sections stay as they are. */
+/** Replaces the section with the same heading, or adds it at the end; other sections stay as they are. */
 export function writeSection(file: string, text: string): void {
+  const heading = text.split('\n', 1)[0].trim()
   const before = existsSync(file) ? readFileSync(file, 'utf8') : '# Results\n'
   const parts = before.split(/^(?=## )/m)
-  const at = parts.findIndex(part => /^## Speed\s*$/m.test(part.split('\n', 1)[0]))
+  const at = parts.findIndex(part => part.split('\n', 1)[0].trim() === heading)
   if (at < 0) parts[parts.length - 1] = `${parts[parts.length - 1].trimEnd()}\n\n`
   const last = at < 0 || at === parts.length - 1
   parts.splice(at < 0 ? parts.length : at, at < 0 ? 0 : 1, last ? text : `${text}\n`)

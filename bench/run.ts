@@ -1,10 +1,11 @@
 // `npm run bench`: how fast, how large, how soon. Each measure in a process of its own; prints a table.
 // --quick only shows that everything runs; --json FILE keeps the numbers; --only NAME,…; --write replaces the
-// section "Speed" of docs/results.md.
+// section "Speed" of docs/results.md. With --series N the headline run instead: see bench/headline/command.ts.
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { HEADLINE_FLAGS, runHeadline } from './headline/command.ts'
 import type { Measured } from './measure.ts'
 import { commit, load, machine, type Report, section, summed, table, writeSection } from './report.ts'
 
@@ -14,8 +15,13 @@ const { values: args } = parseArgs({
     json: { type: 'string' },
     only: { type: 'string' },
     write: { type: 'boolean', default: false },
+    ...HEADLINE_FLAGS,
   },
 })
+if (args.series !== undefined) {
+  await runHeadline({ ...args, series: args.series })
+  process.exit()
+}
 
 interface Child {
   readonly name: string
