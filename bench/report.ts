@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
+import { GOAL_HEADER, goalCells, goalRows } from './goals.ts'
 import { type Measured, median } from './measure.ts'
 
-/** What one run of the bench found; `bench/baseline.json` will have the same shape. */
+/** What one run of the bench found; `bench/baseline.json` has the same shape. */
 export interface Report {
   readonly schema: 1
   readonly command: string
@@ -14,6 +15,8 @@ export interface Report {
   /** Load average of one minute before and after. */
   readonly load: readonly [number, number]
   readonly results: readonly (Measured & { readonly median: number })[]
+  /** Measures that ended badly, by name, with why. */
+  readonly failed?: Readonly<Record<string, string>>
 }
 
 export function machine(): string {
@@ -47,6 +50,7 @@ function shown(value: number): string {
 /** Cells: what, goal, median, spread, unit, repetitions. */
 function cells(one: Report['results'][number]): string[] {
   const { what, unit, atMost, values } = one
+  if (values.length === 0) return [what, '', 'not measured', one.why ?? '', unit, '0']
   const [low, high] = [Math.min(...values), Math.max(...values)]
   const goal = atMost === undefined ? '' : `≤ ${atMost}${one.median <= atMost ? '' : ' (missed)'}`
   const spread = values.length < 2 ? '' : `${shown(low)}–${shown(high)}`
@@ -55,10 +59,8 @@ function cells(one: Report['results'][number]): string[] {
 
 const HEADER = ['what', 'goal', 'median', 'min–max', 'unit', 'n']
 
-/** A table for the terminal. */
-export function table(results: Report['results']): string {
-  const rows = [HEADER, ...results.map(cells)]
-  const widths = HEADER.map((_, c) => Math.max(...rows.map(row => row[c].length)))
+function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, c) => Math.max(...rows.map(row => row[c].length)))
   return rows
     .map(row =>
       row
@@ -69,9 +71,23 @@ export function table(results: Report['results']): string {
     .join('\n')
 }
 
+/** Tables for the terminal: what was measured, and goal by goal. */
+export function table(results: Report['results']): string {
+  return aligned([HEADER, ...results.map(cells)])
+}
+
+export function goalTable({ results, failed }: Report): string {
+  return aligned([GOAL_HEADER, ...goalRows(results, failed).map(goalCells)])
+}
+
+const markdown = (rows: readonly (readonly string[])[]) => [
+  `| ${rows[0].join(' | ')} |`,
+  `| ${rows[0].map(() => '---').join(' | ')} |`,
+  ...rows.slice(1).map(row => `| ${row.join(' | ')} |`),
+]
+
 /** The section of docs/results.md. */
 export function section(report: Report): string {
-  const rows = [HEADER, HEADER.map(() => '---'), ...report.results.map(cells)]
   return [
     '## Speed',
     '',
@@ -80,7 +96,14 @@ export function section(report: Report): string {
     'CPU time is measured, not wall time, except where the unit says wall; caches and cores were still shared, and a',
     'quiet machine is faster. Each row is measured in a process of its own; median of n repetitions.',
     '',
-    ...rows.map(row => `| ${row.join(' | ')} |`),
+    ...markdown([HEADER, ...report.results.map(cells)]),
+    '',
+    ...Object.entries(report.failed ?? {}).map(([name, why]) => `Not measured: ${name}: ${why}.`),
+    '### Goals',
+    '',
+    'Of the same run; ratios are of repetitions that took turns, medians, CPU time but where it says wall or a second.',
+    '',
+    ...markdown([GOAL_HEADER, ...goalRows(report.results, report.failed).map(goalCells)]),
     '',
   ].join('\n')
 }

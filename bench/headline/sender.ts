@@ -1,9 +1,10 @@
 // The sender of the headline run, a process of its own: makes the bodies once, changes their values, times and replaced
 // pods in place, and posts them as fast as they are answered, a step after the other. Told what to send in its argument;
 // tells its parent about every step.
-import { Agent, request } from 'node:http'
+import { Agent } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { faultsOf, fleetOf, METRICS, serviceOf } from './fleet.ts'
+import { post } from './post.ts'
 import { FACTORS, patchPod, patchTime, replacePod, type Template, templateOf } from './templates.ts'
 
 export interface SendPlan {
@@ -43,11 +44,6 @@ export type Told =
       readonly firstRefusal: string
     }
 
-const HEADERS = {
-  'content-type': 'application/x-protobuf',
-  'content-encoding': 'snappy',
-  'x-prometheus-remote-write-version': '0.1.0',
-}
 /** A body is tried for so long before the run is given up, ms. */
 const GIVE_UP_MS = 600_000
 const AGAIN_MS = 100
@@ -67,30 +63,14 @@ let retried = 0
 let refused = 0
 let firstRefusal = ''
 
-function post(body: Uint8Array): Promise<{ status: number; text: string }> {
-  return new Promise((done, failed) => {
-    const asked = request(
-      target,
-      { method: 'POST', agent, headers: { ...HEADERS, 'content-length': body.length } },
-      answer => {
-        const chunks: Buffer[] = []
-        answer.on('data', chunk => chunks.push(chunk))
-        answer.on('end', () =>
-          done({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
-        )
-        answer.on('error', failed)
-      },
-    )
-    asked.on('error', failed)
-    asked.end(body)
-  })
-}
-
 /** Until it is taken: senders repeat what was not, and give up what is wrong. */
 async function deliver(body: Uint8Array): Promise<void> {
   for (const end = performance.now() + GIVE_UP_MS; performance.now() < end; await pause(AGAIN_MS)) {
     const from = performance.now()
-    const { status, text } = await post(body).catch((error: Error) => ({ status: 0, text: error.message }))
+    const { status, text } = await post(target, agent, body).catch((error: Error) => ({
+      status: 0,
+      text: error.message,
+    }))
     answers.push(performance.now() - from)
     if (status >= 200 && status < 300) return
     if (status >= 400 && status < 500 && status !== 429) {
