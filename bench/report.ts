@@ -108,14 +108,55 @@ export function section(report: Report): string {
   ].join('\n')
 }
 
-/** Replaces the section with the same heading, or adds it at the end; other sections stay as they are. */
+/** Sections of docs/performance.md, each of the measures whose ids begin so. */
+const PAGE_SECTIONS = [
+  {
+    heading: '## Memory of a series',
+    prefixes: ['memory.', 'goal.8', 'slope.'],
+    intro: 'Resident memory of the running service by its growth, and what the columns of each part hold.',
+  },
+  {
+    heading: '## Roofline',
+    prefixes: ['roofline.'],
+    intro:
+      'What memory gives to one core, and what a sample has to move through it: every column of its series read and written once is' +
+      ' the floor that no code goes below; what is above it is arithmetic, decoding and misses.',
+  },
+] as const
+
+/** The sections for which something was measured. */
+export function pageSections(report: Report): string[] {
+  return PAGE_SECTIONS.flatMap(({ heading, prefixes, intro }) => {
+    const rows = report.results.filter(({ id }) => prefixes.some(prefix => id.startsWith(prefix)))
+    if (rows.length === 0) return []
+    const told = `\`${report.command}\`, ${report.date}, commit ${report.commit}; ${report.machine}; load average ${report.load.join(' to ')}.`
+    return [[heading, '', intro, told, '', ...markdown([HEADER, ...rows.map(cells)]), ''].join('\n')]
+  })
+}
+
+/** Parts of a section, each under a heading, that `text` does not bring itself. */
+function keptParts(before: string, text: string): string {
+  const own = new Set([...text.matchAll(/^### .*$/gm)].map(([heading]) => heading.trim()))
+  return before
+    .split(/^(?=### )/m)
+    .slice(1)
+    .filter(part => !own.has(part.split('\n', 1)[0].trim()))
+    .join('')
+}
+
+/**
+ * Replaces the section with the same heading, or adds it at the end. Parts of it under headings of their own that the new
+ * text has not are kept behind it, and so is every other section.
+ */
 export function writeSection(file: string, text: string): void {
   const heading = text.split('\n', 1)[0].trim()
   const before = existsSync(file) ? readFileSync(file, 'utf8') : '# Results\n'
   const parts = before.split(/^(?=## )/m)
   const at = parts.findIndex(part => part.split('\n', 1)[0].trim() === heading)
   if (at < 0) parts[parts.length - 1] = `${parts[parts.length - 1].trimEnd()}\n\n`
+  const kept = at < 0 ? '' : keptParts(parts[at], text).trimEnd()
+  const whole = kept === '' ? text : `${text}\n${kept}\n`
   const last = at < 0 || at === parts.length - 1
-  parts.splice(at < 0 ? parts.length : at, at < 0 ? 0 : 1, last ? text : `${text}\n`)
+  parts.splice(at < 0 ? parts.length : at, at < 0 ? 0 : 1, last ? whole : `${whole}\n`)
   writeFileSync(file, parts.join(''))
 }

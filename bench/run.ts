@@ -1,7 +1,7 @@
 // `npm run bench`: how fast, how large, how soon. Each measure in a process of its own; prints a table.
-// --quick only shows that everything runs; --json FILE keeps the numbers; --only NAME,… (`goals`: what the
-// fourteen goals are told by); --write replaces the
-// section "Speed" of docs/results.md. With --series N the headline run instead: see bench/headline/command.ts.
+// --quick only shows that everything runs; --json FILE keeps the numbers; --only NAME,… (`goals`: what the fourteen goals
+// are told by); --write replaces the tables of "Speed" in docs/results.md, if all was measured, and those of
+// docs/performance.md. With --series N the headline run instead: see bench/headline/command.ts.
 import { spawn } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -13,6 +13,7 @@ import {
   goalTable,
   load,
   machine,
+  pageSections,
   type Report,
   section,
   summed,
@@ -135,4 +136,9 @@ const report: Report = {
 process.stdout.write(`${table(report.results)}\n\n${goalTable(report)}\n`)
 if (Object.keys(failed).some(name => name !== 'forests')) process.exitCode = 1
 if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`)
-if (args.write) writeSection(resolve(import.meta.dirname, '../docs/results.md'), section(report))
+if (args.write) {
+  const docs = resolve(import.meta.dirname, '../docs')
+  // A part of the measures does not stand for all of them.
+  if (only === undefined) writeSection(resolve(docs, 'results.md'), section(report))
+  for (const text of pageSections(report)) writeSection(resolve(docs, 'performance.md'), text)
+}

@@ -42,7 +42,10 @@ describe('bench', () => {
 
   it('replaces its own section of the results only', () => {
     const file = join(folder, 'results.md')
-    writeFileSync(file, '# Results\n\n## Lab\n\nfound\n\n## Speed\n\nold\n\n## Detection\n\ngood\n')
+    writeFileSync(
+      file,
+      '# Results\n\n## Lab\n\nfound\n\n## Speed\n\nold\n\n### Goals\n\nold\n\n### By hand\n\nkept\n\n## Detection\n\ngood\n',
+    )
     const results = [{ id: 'x.ns', what: 'a thing', unit: 'ns', atMost: 1, values: [2, 3, 4], median: 3 }]
     const report: Report = {
       schema: 1,
@@ -57,7 +60,9 @@ describe('bench', () => {
     const once = readFileSync(file, 'utf8')
     expect(once).toContain('| a thing | ≤ 1 (missed) | 3.00 | 2.00–4.00 | ns | 3 |')
     expect(once).not.toContain('old')
-    expect(once).toMatch(/## Lab\n\nfound\n\n## Speed\n[^#]*### Goals\n[\s\S]*\n\n## Detection\n\ngood\n$/)
+    expect(once).toMatch(
+      /## Lab\n\nfound\n\n## Speed\n[^#]*### Goals\n[\s\S]*\n\n### By hand\n\nkept\n\n## Detection\n\ngood\n$/,
+    )
     writeSection(file, section(report))
     expect(readFileSync(file, 'utf8')).toBe(once)
   })
