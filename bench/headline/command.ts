@@ -68,9 +68,9 @@ function optionsOf(flags: HeadlineFlags): HeadlineOptions {
 export async function runHeadline(flags: HeadlineFlags): Promise<void> {
   const options = optionsOf(flags)
   const before = load()
-  const result = await headline(options, ({ step, wallS, cpuS, rss }) =>
+  const result = await headline(options, ({ step, wallS, cpuS, rss, retried }) =>
     process.stderr.write(
-      `step ${step}: ${wallS.toFixed(2)} s wall, ${cpuS.toFixed(2)} s CPU, ${(rss / 2 ** 20).toFixed(0)} MiB\n`,
+      `step ${step}: ${wallS.toFixed(2)} s wall, ${cpuS.toFixed(2)} s CPU, ${(rss / 2 ** 20).toFixed(0)} MiB${retried > 0 ? `, ${retried} bodies again` : ''}\n`,
     ),
   )
   const command = `npm run bench -- ${process.argv.slice(2).join(' ')}`

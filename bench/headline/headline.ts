@@ -35,6 +35,8 @@ export interface StepLook {
   readonly cpuS: number
   readonly senderCpuS: number
   readonly rss: number
+  /** Bodies that were sent again. */
+  readonly retried: number
 }
 
 export interface HeadlineResult {
@@ -175,6 +177,7 @@ export async function headline(
         cpuS: cpu - cpuBefore,
         senderCpuS: told.cpuMs / 1000,
         rss: residentOf(service.pid).now,
+        retried: told.retried,
       }
       cpuBefore = cpu
       seen.looks.push(look)

@@ -155,6 +155,7 @@ describe('the report', () => {
       cpuS,
       senderCpuS: 0.1,
       rss: 2 ** 30,
+      retried: 0,
     }))
     const result: HeadlineResult = {
       fleet: { series: 1e6, pods: 20_000, services: 1000 },
