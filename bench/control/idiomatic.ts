@@ -38,6 +38,8 @@ export interface Score {
 const ALPHA = 0.07
 const SLACK = 0.5
 const CUSUM_MAX = 50
+/** Samples before the first opinion. */
+const WARM = 8
 
 class SeriesState {
   readonly key: string
@@ -52,17 +54,14 @@ class SeriesState {
   }
 
   score(value: number): number {
-    if (this.count++ === 0) {
-      this.mean = value
-      return 0
-    }
+    if (this.count === 0) this.mean = value
     const delta = value - this.mean
-    const deviation = Math.sqrt(this.variance) + 1e-9
-    const z = delta / deviation
-    this.up = Math.min(CUSUM_MAX, Math.max(0, this.up + z - SLACK))
-    this.down = Math.min(CUSUM_MAX, Math.max(0, this.down - z - SLACK))
+    const z = delta / (Math.sqrt(this.variance) + 1e-9)
     this.mean += ALPHA * delta
     this.variance = (1 - ALPHA) * (this.variance + ALPHA * delta * delta)
+    if (this.count++ < WARM) return 0
+    this.up = Math.min(CUSUM_MAX, Math.max(0, this.up + z - SLACK))
+    this.down = Math.min(CUSUM_MAX, Math.max(0, this.down - z - SLACK))
     return Math.max(Math.abs(z), this.up, this.down)
   }
 }

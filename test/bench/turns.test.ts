@@ -79,13 +79,13 @@ describe('the idiomatic control', () => {
     const bodies = new FleetBodies(500, 250, 15_000)
     const control = new IdiomaticScorer()
     let scores = 0
-    for (let t = 0; t < 12; t++)
+    for (let t = 0; t < 30; t++)
       for (let b = 0; b < bodies.count; b++)
         scores += control.write(bodies.body(b, t, 1.79e12 + t * 15_000)).length
     expect(control.size).toBe(bodies.fleet.series)
-    expect(scores).toBe(12 * bodies.fleet.series)
+    expect(scores).toBe(30 * bodies.fleet.series)
     // It takes counters as they come, which only grow; gauges stay around their level.
-    const last = control.write(bodies.body(0, 12, 1.79e12 + 12 * 15_000))
+    const last = control.write(bodies.body(0, 30, 1.79e12 + 30 * 15_000))
     const mean = (metric: string) => {
       const found = last.filter(({ key }) => key.includes(metric))
       return found.reduce((sum, { score }) => sum + score, 0) / found.length
