@@ -59,6 +59,8 @@ export interface HeadlineResult {
   readonly held: number
   readonly rejects: number
   readonly anomaliesOpen: number
+  /** Bytes of state by part, and of V8's heap, as the service says at the end. */
+  readonly stateBytes: Readonly<Record<string, number>>
   readonly verdict: Verdict
   /** Why the run ended before its end; the rest is of until then. */
   readonly broken?: string
@@ -192,7 +194,7 @@ export async function headline(
   }
   const found = await findings(service).catch((error: Error) => {
     broken ??= error.message
-    return { told: [] as ToldDisruption[], held: 0, anomaliesOpen: 0, rejects: 0 }
+    return { told: [], held: 0, anomaliesOpen: 0, rejects: 0, stateBytes: {} } satisfies Findings
   })
   const watched = watch()
   await service.stop()
@@ -212,6 +214,7 @@ export async function headline(
     held: found.held,
     rejects: found.rejects,
     anomaliesOpen: found.anomaliesOpen,
+    stateBytes: found.stateBytes,
     verdict: verdictOf(faultsOf(fleet, steps), found.told, { startMs, stepMs }),
     ...(broken === undefined ? {} : { broken }),
   }
@@ -261,17 +264,41 @@ function watching(service: Started): () => { rssPeak: number; diskPeak: number; 
   }
 }
 
-async function findings(
-  service: Started,
-): Promise<{ told: ToldDisruption[]; held: number; anomaliesOpen: number; rejects: number }> {
-  // The record is written behind the answers.
-  await pause(1000)
-  const told = await disruptions(service.url)
-  const status = await ask<{ series: number; anomaliesOpen: number; rejected: number }>(
-    service.url,
-    '/api/status',
-  )
-  return { told, held: status.series, anomaliesOpen: status.anomaliesOpen, rejects: status.rejected }
+interface Findings {
+  readonly told: readonly ToldDisruption[]
+  readonly held: number
+  readonly anomaliesOpen: number
+  readonly rejects: number
+  readonly stateBytes: Readonly<Record<string, number>>
+}
+
+async function findings({ url }: Started): Promise<Findings> {
+  // The record is written behind the answers, and gauges are read once a second.
+  await pause(2000)
+  const told = await disruptions(url)
+  const { series, anomaliesOpen, rejected } = await ask<{
+    series: number
+    anomaliesOpen: number
+    rejected: number
+  }>(url, '/api/status')
+  const metrics = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(ASK_MS) })
+  return {
+    told,
+    held: series,
+    anomaliesOpen,
+    rejects: rejected,
+    stateBytes: stateBytesOf(await metrics.text()),
+  }
+}
+
+/** What the service says of its memory, by part. */
+export function stateBytesOf(metrics: string): Record<string, number> {
+  const parts = [...metrics.matchAll(/^foreshock_state_bytes\{part="(\w+)"\} (\S+)$/gm)]
+  const heap = /^nodejs_heap_size_used_bytes(?:\{[^}]*\})? (\S+)$/m.exec(metrics)
+  return {
+    ...Object.fromEntries(parts.map(([, part, bytes]) => [part, Number(bytes)])),
+    ...(heap ? { 'V8 heap': Number(heap[1]) } : {}),
+  }
 }
 
 /** CPU ns of the service a sample: all steps, and the median of the second half, when nothing is new but churn. */

@@ -47,6 +47,12 @@ export function rowsOf(result: HeadlineResult): [string, string][] {
       `peak ${gib(result.rssPeak)} (${(result.rssPeak / fleet.series).toFixed(0)} B a series)${result.rssPeak <= RSS_MAX ? '' : ', more than 8 GiB'}; after step 1 ${rss(0)}, half ${rss(steps.length >> 1)}, end ${rss(steps.length - 1)}`,
     ],
     [
+      '· of it, B a series',
+      Object.entries(result.stateBytes)
+        .map(([part, bytes]) => `${part} ${(bytes / fleet.series).toFixed(0)}`)
+        .join(', ') || 'not told',
+    ],
+    [
       'series sent · held at the end',
       `${result.distinct} · ${result.held}: ${Math.max(0, result.distinct - result.held)} evicted or never scored`,
     ],

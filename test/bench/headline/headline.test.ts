@@ -13,6 +13,7 @@ import {
   cpuNsOf,
   type HeadlineOptions,
   type HeadlineResult,
+  stateBytesOf,
 } from '../../../bench/headline/headline.ts'
 import { markdownOf, textOf } from '../../../bench/headline/report.ts'
 import type { SendPlan, Told } from '../../../bench/headline/sender.ts'
@@ -176,11 +177,13 @@ describe('the report', () => {
       held: 1_009_000,
       rejects: 0,
       anomaliesOpen: 3,
+      stateBytes: stateBytesOf('foreshock_state_bytes{part="intake"} 2e8\nnodejs_heap_size_used_bytes 1e9\n'),
       verdict: verdictOf([fault('a'), fault('b')], [told('a', 12)], { startMs: START, stepMs: STEP }),
     }
     expect(cpuNsOf(result)).toEqual({ all: 2000, steady: 1000 })
     const text = textOf(result)
     expect(text).toMatch(/1 of 2 found.*missed: b/)
+    expect(text).toContain('intake 200, V8 heap 1000')
     expect(text).toContain('more than 8 GiB')
     expect(text).toContain('1000 evicted')
     const head = { title: 'Headline: x', command: 'c', date: 'd', commit: 'e', machine: 'm', load: 'l' }
