@@ -65,7 +65,8 @@ export interface Comparison {
   readonly unknown: readonly string[]
 }
 
-const isRatio = (unit: string) => unit.startsWith('×')
+/** Of wall times, a ratio says more of the machine than of the code. */
+const isRatio = (unit: string) => unit.startsWith('×') && !unit.includes('wall')
 const isCpu = (unit: string) => unit.includes('CPU')
 /** Bytes do not depend on the machine's speed. */
 const isBytes = (unit: string) => /^B(\/|$)/.test(unit)

@@ -36,7 +36,7 @@ export const GOALS: readonly Goal[] = [
   goal(11, 'ONNX, CPU a row: batch 256 ÷ batch 1', 'inference.autoencoder.batch', 'less', 1 / 15, 1 / 40),
   goal(12, 'two workers ÷ one, samples a second', 'goal.12', 'more', 1.6, 1.85),
   goal(13, 'heap allocated a sample, steady state', 'path.heap', 'less', 1, 0, 'B'),
-  goal(14, 'ranking 5,000 anomalous series, p99', 'ranking.p99.ms', 'less', 50, 10, 'ms'),
+  goal(14, 'ranking 5,000 anomalous series, p99 of CPU', 'ranking.cpu.p99.ms', 'less', 50, 10, 'ms'),
 ]
 
 export interface GoalRow {

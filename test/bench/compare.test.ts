@@ -50,6 +50,7 @@ describe('comparing two reports', () => {
   it('is silent on wall time, and on CPU of another machine, but not on its ratios', () => {
     const before = report([
       { id: 'wall', unit: 'ms wall', values: around(1) },
+      { id: 'wall ratio', unit: '× its wall time', values: around(1) },
       { id: 'cpu', unit: 'ns CPU/sample', values: around(1) },
       { id: 'ratio', values: around(1) },
     ])
