@@ -6,6 +6,10 @@ export interface Measured {
   readonly unit: string
   /** The goal it is held against, at most; left out where there is none. */
   readonly atMost?: number
+  /** Left out: less is better. */
+  readonly better?: 'more'
+  /** Why it has no values. */
+  readonly why?: string
   /** One value a repetition. */
   readonly values: readonly number[]
 }

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
+import { GOAL_HEADER, goalCells, goalRows } from './goals.ts'
 import { type Measured, median } from './measure.ts'
 
-/** What one run of the bench found; `bench/baseline.json` will have the same shape. */
+/** What one run of the bench found; `bench/baseline.json` has the same shape. */
 export interface Report {
   readonly schema: 1
   readonly command: string
@@ -14,6 +15,8 @@ export interface Report {
   /** Load average of one minute before and after. */
   readonly load: readonly [number, number]
   readonly results: readonly (Measured & { readonly median: number })[]
+  /** Measures that ended badly, by name, with why. */
+  readonly failed?: Readonly<Record<string, string>>
 }
 
 export function machine(): string {
@@ -47,6 +50,7 @@ function shown(value: number): string {
 /** Cells: what, goal, median, spread, unit, repetitions. */
 function cells(one: Report['results'][number]): string[] {
   const { what, unit, atMost, values } = one
+  if (values.length === 0) return [what, '', 'not measured', one.why ?? '', unit, '0']
   const [low, high] = [Math.min(...values), Math.max(...values)]
   const goal = atMost === undefined ? '' : `≤ ${atMost}${one.median <= atMost ? '' : ' (missed)'}`
   const spread = values.length < 2 ? '' : `${shown(low)}–${shown(high)}`
@@ -55,10 +59,8 @@ function cells(one: Report['results'][number]): string[] {
 
 const HEADER = ['what', 'goal', 'median', 'min–max', 'unit', 'n']
 
-/** A table for the terminal. */
-export function table(results: Report['results']): string {
-  const rows = [HEADER, ...results.map(cells)]
-  const widths = HEADER.map((_, c) => Math.max(...rows.map(row => row[c].length)))
+function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, c) => Math.max(...rows.map(row => row[c].length)))
   return rows
     .map(row =>
       row
@@ -69,9 +71,23 @@ export function table(results: Report['results']): string {
     .join('\n')
 }
 
+/** Tables for the terminal: what was measured, and goal by goal. */
+export function table(results: Report['results']): string {
+  return aligned([HEADER, ...results.map(cells)])
+}
+
+export function goalTable({ results, failed }: Report): string {
+  return aligned([GOAL_HEADER, ...goalRows(results, failed).map(goalCells)])
+}
+
+const markdown = (rows: readonly (readonly string[])[]) => [
+  `| ${rows[0].join(' | ')} |`,
+  `| ${rows[0].map(() => '---').join(' | ')} |`,
+  ...rows.slice(1).map(row => `| ${row.join(' | ')} |`),
+]
+
 /** The section of docs/results.md. */
 export function section(report: Report): string {
-  const rows = [HEADER, HEADER.map(() => '---'), ...report.results.map(cells)]
   return [
     '## Speed',
     '',
@@ -80,18 +96,67 @@ export function section(report: Report): string {
     'CPU time is measured, not wall time, except where the unit says wall; caches and cores were still shared, and a',
     'quiet machine is faster. Each row is measured in a process of its own; median of n repetitions.',
     '',
-    ...rows.map(row => `| ${row.join(' | ')} |`),
+    ...markdown([HEADER, ...report.results.map(cells)]),
+    '',
+    ...Object.entries(report.failed ?? {}).map(([name, why]) => `Not measured: ${name}: ${why}.`),
+    '### Goals',
+    '',
+    'Of the same run; ratios are of repetitions that took turns, medians, CPU time but where it says wall or a second.',
+    '',
+    ...markdown([GOAL_HEADER, ...goalRows(report.results, report.failed).map(goalCells)]),
     '',
   ].join('\n')
 }
 
-/** Replaces the section under `## Speed`, or adds it at the end; other sections stay as they are. */
+/** Sections of docs/performance.md, each of the measures whose ids begin so. */
+const PAGE_SECTIONS = [
+  {
+    heading: '## Memory of a series',
+    prefixes: ['memory.', 'goal.8', 'slope.'],
+    intro: 'Resident memory of the running service by its growth, and what the columns of each part hold.',
+  },
+  {
+    heading: '## Roofline',
+    prefixes: ['roofline.'],
+    intro:
+      'What memory gives to one core, and what a sample has to move through it: every column of its series read and written once is' +
+      ' the floor that no code goes below; what is above it is arithmetic, decoding and misses.',
+  },
+] as const
+
+/** The sections for which something was measured. */
+export function pageSections(report: Report): string[] {
+  return PAGE_SECTIONS.flatMap(({ heading, prefixes, intro }) => {
+    const rows = report.results.filter(({ id }) => prefixes.some(prefix => id.startsWith(prefix)))
+    if (rows.length === 0) return []
+    const told = `\`${report.command}\`, ${report.date}, commit ${report.commit}; ${report.machine}; load average ${report.load.join(' to ')}.`
+    return [[heading, '', intro, told, '', ...markdown([HEADER, ...rows.map(cells)]), ''].join('\n')]
+  })
+}
+
+/** Parts of a section, each under a heading, that `text` does not bring itself. */
+function keptParts(before: string, text: string): string {
+  const own = new Set([...text.matchAll(/^### .*$/gm)].map(([heading]) => heading.trim()))
+  return before
+    .split(/^(?=### )/m)
+    .slice(1)
+    .filter(part => !own.has(part.split('\n', 1)[0].trim()))
+    .join('')
+}
+
+/**
+ * Replaces the section with the same heading, or adds it at the end. Parts of it under headings of their own that the new
+ * text has not are kept behind it, and so is every other section.
+ */
 export function writeSection(file: string, text: string): void {
+  const heading = text.split('\n', 1)[0].trim()
   const before = existsSync(file) ? readFileSync(file, 'utf8') : '# Results\n'
   const parts = before.split(/^(?=## )/m)
-  const at = parts.findIndex(part => /^## Speed\s*$/m.test(part.split('\n', 1)[0]))
+  const at = parts.findIndex(part => part.split('\n', 1)[0].trim() === heading)
   if (at < 0) parts[parts.length - 1] = `${parts[parts.length - 1].trimEnd()}\n\n`
+  const kept = at < 0 ? '' : keptParts(parts[at], text).trimEnd()
+  const whole = kept === '' ? text : `${text}\n${kept}\n`
   const last = at < 0 || at === parts.length - 1
-  parts.splice(at < 0 ? parts.length : at, at < 0 ? 0 : 1, last ? text : `${text}\n`)
+  parts.splice(at < 0 ? parts.length : at, at < 0 ? 0 : 1, last ? whole : `${whole}\n`)
   writeFileSync(file, parts.join(''))
 }

@@ -1,12 +1,25 @@
 // `npm run bench`: how fast, how large, how soon. Each measure in a process of its own; prints a table.
-// --quick only shows that everything runs; --json FILE keeps the numbers; --only NAME,…; --write replaces the
-// section "Speed" of docs/results.md.
+// --quick only shows that everything runs; --json FILE keeps the numbers; --only NAME,… (`goals`: what the fourteen goals
+// are told by); --write replaces the tables of "Speed" in docs/results.md, if all was measured, and those of
+// docs/performance.md. With --series N the headline run instead: see bench/headline/command.ts.
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { HEADLINE_FLAGS, runHeadline } from './headline/command.ts'
 import type { Measured } from './measure.ts'
-import { commit, load, machine, type Report, section, summed, table, writeSection } from './report.ts'
+import {
+  commit,
+  goalTable,
+  load,
+  machine,
+  pageSections,
+  type Report,
+  section,
+  summed,
+  table,
+  writeSection,
+} from './report.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -14,8 +27,13 @@ const { values: args } = parseArgs({
     json: { type: 'string' },
     only: { type: 'string' },
     write: { type: 'boolean', default: false },
+    ...HEADLINE_FLAGS,
   },
 })
+if (args.series !== undefined) {
+  await runHeadline({ ...args, series: args.series })
+  process.exit()
+}
 
 interface Child {
   readonly name: string
@@ -23,6 +41,8 @@ interface Child {
   readonly args: readonly string[]
   /** Arguments of Node. */
   readonly node?: readonly string[]
+  /** It is there for the goals' sake. */
+  readonly goals?: boolean
 }
 
 /** A young generation that holds everything of one repetition: what was allocated can be read off the heap. */
@@ -51,10 +71,23 @@ const CHILDREN: readonly Child[] = [
   { name: 'swaps', file: 'swaps', args: [] },
   { name: 'inference', file: 'inference', args: [] },
   { name: 'experiments', file: 'experiments', args: [] },
+  { name: 'against-control', file: 'against-control', args: [], goals: true },
+  { name: 'against-servers', file: 'against-servers', args: [], goals: true },
+  { name: 'scale', file: 'scale', args: [], goals: true },
+  { name: 'memory-slope', file: 'memory-slope', args: [], goals: true },
+  { name: 'latency', file: 'latency', args: [], goals: true },
+  { name: 'consume', file: 'consume', args: [], goals: true },
+  { name: 'fleet', file: 'fleet', args: [], goals: true },
+  { name: 'forests', file: 'forests', args: [], goals: true },
+  { name: 'roofline', file: 'roofline', args: [] },
 ]
+/** Measures that goals are told by, beside those marked so. */
+const GOAL_NAMES: readonly string[] = ['heap', 'ranking', 'inference']
+
+const scriptOf = (child: Child) => resolve(import.meta.dirname, `measures/${child.file}.ts`)
 
 function measure(child: Child): Promise<Measured[]> {
-  const script = resolve(import.meta.dirname, `measures/${child.file}.ts`)
+  const script = scriptOf(child)
   const all = ['--expose-gc', '--import', 'tsx', ...(child.node ?? []), script, ...child.args]
   const process_ = spawn(process.execPath, args.quick ? [...all, '--quick'] : all, {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -72,22 +105,40 @@ function measure(child: Child): Promise<Measured[]> {
 }
 
 const only = args.only?.split(',')
+const asked = ({ name, goals = GOAL_NAMES.includes(name) }: Child) =>
+  only === undefined || only.includes(name) || (goals && only.includes('goals'))
 const before = load()
 const results: Measured[] = []
-for (const child of CHILDREN) {
-  if (only && !only.includes(child.name)) continue
+const failed: Record<string, string> = {}
+for (const child of CHILDREN.filter(asked)) {
   process.stderr.write(`${child.name} …\n`)
-  results.push(...(await measure(child)))
+  // One that cannot be measured is told of, and keeps nobody else from being measured.
+  if (!existsSync(scriptOf(child))) failed[child.name] = 'not built yet'
+  else
+    await measure(child).then(
+      found => results.push(...found),
+      (error: Error) => {
+        failed[child.name] = error.message
+      },
+    )
+  if (failed[child.name] !== undefined) process.stderr.write(`${child.name}: ${failed[child.name]}\n`)
 }
 const report: Report = {
   schema: 1,
-  command: `npm run bench${args.quick ? ' -- --quick' : ''}`,
+  command: `npm run bench${args.quick ? ' -- --quick' : ''}${args.only === undefined ? '' : ` -- --only ${args.only}`}`,
   date: new Date().toISOString().slice(0, 16).replace('T', ' '),
   commit: commit(),
   machine: machine(),
   load: [before, load()],
   results: summed(results),
+  failed,
 }
-process.stdout.write(`${table(report.results)}\n`)
+process.stdout.write(`${table(report.results)}\n\n${goalTable(report)}\n`)
+if (Object.keys(failed).some(name => name !== 'forests')) process.exitCode = 1
 if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`)
-if (args.write) writeSection(resolve(import.meta.dirname, '../docs/results.md'), section(report))
+if (args.write) {
+  const docs = resolve(import.meta.dirname, '../docs')
+  // A part of the measures does not stand for all of them.
+  if (only === undefined) writeSection(resolve(docs, 'results.md'), section(report))
+  for (const text of pageSections(report)) writeSection(resolve(docs, 'performance.md'), text)
+}

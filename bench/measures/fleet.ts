@@ -1,13 +1,14 @@
 // Scorers on a real Kafka and Redis: how many samples a second one and two processes take from the same log, and what a
 // sample costs from Kafka to the report that is written back. The log is filled before; what is counted is the stretch from
 // a third to nine tenths of it, when all have their partitions and nobody waits for data.
-// node --import tsx bench/measures/fleet.ts --kafka HOST:PORT --redis URL [--series N] [--steps N] [--partitions N]
+// node --import tsx bench/measures/fleet.ts [--kafka HOST:PORT --redis URL] [--series N] [--steps N] [--partitions N]
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import type { TestContext } from 'vitest'
 import { KafkaStreams } from '../../src/bus/kafka-streams.ts'
 import { createTopics } from '../../src/bus/kafka-topics.ts'
 import { entityKey, partitionOf } from '../../src/bus/partition-of.ts'
@@ -15,15 +16,19 @@ import { Rejects } from '../../src/core/rejects.ts'
 import { CONTENT, HEADERS, TOPICS } from '../../src/core/stream.ts'
 import { Splitter } from '../../src/ingest/splitter.ts'
 import type { ScorerProgress, ScorerSettings } from '../../test/cluster/scorer-process.ts'
+import { ownKafka } from '../../test/peers/kafka.ts'
+import { redis } from '../../test/peers/redis.ts'
 import { BodyWriter } from '../bodies.ts'
-import { type Measured, say } from '../measure.ts'
+import { type Measured, QUICK, say } from '../measure.ts'
 
 const { values: args } = parseArgs({
   options: {
-    kafka: { type: 'string', default: '127.0.0.1:9092' },
-    redis: { type: 'string', default: 'redis://127.0.0.1:6379' },
-    series: { type: 'string', default: '20000' },
-    steps: { type: 'string', default: '60' },
+    /** Without these a Kafka and a Redis are started here. */
+    kafka: { type: 'string' },
+    redis: { type: 'string' },
+    quick: { type: 'boolean' },
+    series: { type: 'string', default: QUICK ? '2000' : '20000' },
+    steps: { type: 'string', default: QUICK ? '12' : '60' },
     partitions: { type: 'string', default: '8' },
   },
 })
@@ -38,8 +43,20 @@ const FROM = 1 / 3
 const TO = 0.9
 const REPORT_MS = 100
 
+const atEnd: (() => Promise<void> | void)[] = []
+/** What the peers want of a test: a name for their messages, and to be told of its end. */
+const context = {
+  task: { name: 'fleet' },
+  skip: (reason: string) => {
+    throw new Error(reason)
+  },
+  onTestFinished: (work: () => Promise<void> | void) => atEnd.push(work),
+} as unknown as TestContext
+const broker = args.kafka ?? (await ownKafka(context)).broker
+const redisUrl = args.redis ?? (await redis(context)).url
+
 const kafka = {
-  brokers: [args.kafka],
+  brokers: [broker],
   clientId: 'foreshock-bench',
   prefix: `bench-${randomUUID().slice(0, 8)}.`,
   compression: 'lz4',
@@ -102,7 +119,7 @@ async function run(processes: number, ends: readonly number[]): Promise<Run> {
   for (let i = 0; i < processes; i++) {
     const settings: ScorerSettings = {
       kafka: { ...kafka, clientId: `scorer-${i}` },
-      redis: { url: args.redis, prefix: redisPrefix },
+      redis: { url: redisUrl, prefix: redisPrefix },
       member: `scorer-${i}`,
       config: { checkpoint: { every: '10s' } },
       reportMs: REPORT_MS,
@@ -147,25 +164,48 @@ async function run(processes: number, ends: readonly number[]): Promise<Run> {
   }
 }
 
-const ends = await fill()
-const measured: Measured[] = []
-for (const processes of [1, 2]) {
-  const { perSecond, cpuNs, rssMb } = await run(processes, ends)
-  const who = processes === 1 ? 'one scorer' : `${processes} scorers`
-  measured.push(
-    {
-      id: `fleet.${processes}.rate`,
-      what: `${who}, ${series} series, ${partitions} partitions`,
-      unit: 'samples/s',
-      values: [perSecond],
-    },
-    {
-      id: `fleet.${processes}.cpu`,
-      what: '· from Kafka to the report',
-      unit: 'ns CPU/sample',
-      values: [cpuNs],
-    },
-    { id: `fleet.${processes}.rss`, what: '· resident memory, all processes', unit: 'MiB', values: [rssMb] },
-  )
+/** Runs of each number of scorers, by turns. */
+const REPETITIONS = QUICK ? 1 : 3
+try {
+  const ends = await fill()
+  const runs: Record<1 | 2, Run[]> = { 1: [], 2: [] }
+  for (let r = 0; r < REPETITIONS; r++)
+    for (const processes of [1, 2] as const) runs[processes].push(await run(processes, ends))
+  const measured: Measured[] = []
+  for (const processes of [1, 2] as const) {
+    const id = `fleet.${processes}`
+    const who = processes === 1 ? 'one scorer' : `${processes} scorers`
+    const all = runs[processes]
+    measured.push(
+      {
+        id: `${id}.rate`,
+        what: `${who}, ${series} series, ${partitions} partitions`,
+        unit: 'samples/s wall',
+        better: 'more',
+        values: all.map(one => one.perSecond),
+      },
+      {
+        id: `${id}.cpu`,
+        what: '· from Kafka to the report',
+        unit: 'ns CPU/sample',
+        values: all.map(one => one.cpuNs),
+      },
+      {
+        id: `${id}.rss`,
+        what: '· resident memory, all processes',
+        unit: 'MiB',
+        values: all.map(one => one.rssMb),
+      },
+    )
+  }
+  measured.push({
+    id: 'goal.12',
+    what: '· two scorers against one',
+    unit: '×',
+    better: 'more',
+    values: runs[2].map((one, i) => one.perSecond / runs[1][i].perSecond),
+  })
+  say(measured)
+} finally {
+  for (const work of atEnd.reverse()) await work()
 }
-say(measured)

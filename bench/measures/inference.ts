@@ -67,6 +67,8 @@ async function compare(
   plain: Run,
 ): Promise<Measured[]> {
   const measured: Measured[] = []
+  /** CPU of both threads a row, by batch. */
+  const perRow = new Map<number, number[]>()
   for (const rows of BATCHES) {
     const values = Float32Array.from({ length: rows * width }, (_, i) => Math.cos(i * 0.7))
     await timed(ours, rows, values, 1)
@@ -80,6 +82,7 @@ async function compare(
       found.alone.push(aloneUs / plainUs)
       found.load.push(loadUs / plainUs)
       found.cpu.push(loadCpu / plainCpu)
+      perRow.set(rows, [...(perRow.get(rows) ?? []), loadCpu / rows])
     }
     const id = `inference.${name}.${rows}`
     measured.push(
@@ -106,6 +109,13 @@ async function compare(
       { id: `${id}.cpu`, what: '· · CPU, both threads', unit: '× its CPU time', values: found.cpu },
     )
   }
+  const [single, many] = [perRow.get(1) ?? [], perRow.get(256) ?? []]
+  measured.push({
+    id: `inference.${name}.batch`,
+    what: `${what}: CPU a row, batch 256 against batch 1`,
+    unit: '×',
+    values: many.map((cpu, i) => cpu / single[i]),
+  })
   return measured
 }
 

@@ -42,6 +42,11 @@ const PEERS = {
   maven: { variable: 'FORESHOCK_MAVEN', commands: ['mvn'], package: 'maven' },
   redis: { variable: 'FORESHOCK_REDIS', commands: ['redis-server'], package: 'redis-server' },
   postgres: { variable: 'FORESHOCK_POSTGRES', commands: ['pg_ctl'], package: 'postgresql' },
+  victoriaMetrics: {
+    variable: 'FORESHOCK_VICTORIA_METRICS',
+    commands: ['victoria-metrics', 'victoria-metrics-prod'],
+    package: 'victoria-metrics',
+  },
 } as const
 export type PeerName = keyof typeof PEERS
 export const PEER_NAMES = Object.keys(PEERS) as PeerName[]

@@ -1,0 +1,165 @@
+// Goals 2 and 4: the service as users run it against VictoriaMetrics and against a server that throws bodies away, the same
+// bodies over HTTP by turns; CPU of each server's process as Linux counts it.
+// node --import tsx bench/measures/against-servers.ts [--quick] [--series N]
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { Agent } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { freePort, lookForPeer } from '../../test/peers/peers.ts'
+import { FleetBodies } from '../headline/bodies.ts'
+import { post } from '../headline/post.ts'
+import { type Measured, QUICK, say } from '../measure.ts'
+import { cpuSecondsOf } from '../process-stat.ts'
+import { startService } from '../service.ts'
+import { TIER_ZERO } from '../tier-zero.ts'
+import { ratios, type Side, takeTurns } from '../turns.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    quick: { type: 'boolean' },
+    series: { type: 'string', default: QUICK ? '2000' : '100000' },
+    body: { type: 'string', default: '2000' },
+    /** Steps a turn: long against the ticks in which Linux counts CPU. */
+    steps: { type: 'string', default: QUICK ? '3' : '10' },
+    warm: { type: 'string', default: QUICK ? '1' : '3' },
+    repetitions: { type: 'string', default: QUICK ? '2' : '7' },
+  },
+})
+const [series, steps] = [Number(args.series), Number(args.steps)]
+const [warm, repetitions] = [Number(args.warm), Number(args.repetitions)]
+const STEP_MS = 15_000
+const READY_MS = 60_000
+/** A busy machine makes a busy service, which asks to be told again. */
+const TRIES_MAX = 600
+const AGAIN_MS = 50
+const startMs = Math.floor(Date.now() / STEP_MS) * STEP_MS - ((warm + repetitions) * steps + 2) * STEP_MS
+const bodies = new FleetBodies(series, Number(args.body), STEP_MS)
+const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+
+async function deliver(target: URL, body: Uint8Array): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const { status, text } = await post(target, agent, body)
+    if (status >= 200 && status < 300) return
+    if (tries >= TRIES_MAX || (status < 500 && status !== 429))
+      throw new Error(`${target}: ${status} ${text}`)
+    await pause(AGAIN_MS)
+  }
+}
+
+/** A server that takes the bodies of its turn's steps. */
+function server(name: string, url: string, pid: number, close: () => Promise<void>): Side {
+  const target = new URL('/api/v1/write', url)
+  return {
+    name,
+    turn: async turn => {
+      const before = cpuSecondsOf(pid)
+      let samples = 0
+      for (let t = turn * steps; t < (turn + 1) * steps; t++) {
+        for (let b = 0; b < bodies.count; b++) {
+          await deliver(target, bodies.body(b, t, startMs + t * STEP_MS))
+          samples += bodies.samples(b)
+        }
+      }
+      return (1e9 * (cpuSecondsOf(pid) - before)) / samples
+    },
+    close,
+  }
+}
+
+const stopped = (child: ChildProcess) => async () => {
+  const ended = new Promise(done => child.once('exit', done))
+  child.kill('SIGTERM')
+  await ended
+}
+
+async function ours(): Promise<Side> {
+  const service = await startService({
+    ...TIER_ZERO,
+    features: { step: `${STEP_MS}ms`, idle: '10h' },
+    checkpoint: { every: '1h' },
+    log: { level: 'error' },
+  })
+  return server('ours', service.url, service.pid, () => service.stop())
+}
+
+async function discard(): Promise<Side> {
+  const child = fork(resolve(import.meta.dirname, '../sides/discard.ts'), {
+    execArgv: ['--import', 'tsx'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  const url = await new Promise<string>((done, failed) => {
+    child.once('message', text => done(String(text)))
+    child.once('exit', code => failed(new Error(`the server that discards ended with ${code}`)))
+  })
+  return server('discard', url, child.pid ?? 0, stopped(child))
+}
+
+/** The real server, or why there is none. */
+async function victoriaMetrics(): Promise<Side | string> {
+  const peer = await lookForPeer('victoriaMetrics')
+  if ('missing' in peer) return peer.missing
+  const folder = mkdtempSync(join(tmpdir(), 'foreshock-bench-vm-'))
+  const port = await freePort()
+  const flags = [
+    `-storageDataPath=${folder}`,
+    `-httpListenAddr=127.0.0.1:${port}`,
+    '-retentionPeriod=1y',
+    '-loggerLevel=ERROR',
+  ]
+  const child = spawn(peer.path, flags, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const close = async () => {
+    await stopped(child)()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  const url = `http://127.0.0.1:${port}`
+  for (const end = Date.now() + READY_MS; ; await pause(50)) {
+    const ready = await fetch(`${url}/health`).then(
+      answer => answer.ok,
+      () => false,
+    )
+    if (ready) return server('victoria-metrics', url, child.pid ?? 0, close)
+    if (child.exitCode !== null) return `${peer.path} ended with ${child.exitCode}`
+    if (Date.now() > end) {
+      await close()
+      return `${peer.path} did not answer for ${READY_MS / 1000} s`
+    }
+  }
+}
+
+const victoria = await victoriaMetrics()
+const sides = [await ours(), await discard(), ...(typeof victoria === 'string' ? [] : [victoria])]
+const found = await takeTurns(sides, { warm, repetitions })
+agent.destroy()
+const unit = 'ns CPU/sample'
+const peer = found['victoria-metrics']
+const missing: Pick<Measured, 'values' | 'why'> = { values: [], why: String(victoria) }
+say([
+  {
+    id: 'turns.http.ns',
+    what: `the running service over HTTP, journal included, ${series / 1000} k series, by turns with the next two`,
+    unit,
+    values: found.ours,
+  },
+  { id: 'turns.discard.ns', what: '· a server that throws the bodies away', unit, values: found.discard },
+  {
+    id: 'turns.victoria-metrics.ns',
+    what: '· VictoriaMetrics',
+    unit,
+    ...(peer ? { values: peer } : missing),
+  },
+  {
+    id: 'goal.2',
+    what: '· ours against VictoriaMetrics',
+    unit: '×',
+    ...(peer ? { values: ratios(found.ours, peer) } : missing),
+  },
+  {
+    id: 'goal.4',
+    what: '· ours against throwing away',
+    unit: '×',
+    values: ratios(found.ours, found.discard),
+  },
+])

@@ -1,0 +1,96 @@
+// Goal 10: from the moment a body is due until its samples are scored or wait in their window, at a steady rate, against the
+// same loop that does nothing with them. Wall time: other work on the machine shows, in both.
+// node --expose-gc --import tsx bench/measures/latency.ts [--quick] [--rate SAMPLES/S]
+import { parseArgs } from 'node:util'
+import { assemble } from '../../src/assembly.ts'
+import type { Envelope } from '../../src/core/envelope.ts'
+import { Rejects } from '../../src/core/rejects.ts'
+import { Telemetry } from '../../src/core/telemetry.ts'
+import { Pipeline } from '../../src/pipeline.ts'
+import { FleetBodies } from '../headline/bodies.ts'
+import { collect, QUICK, say } from '../measure.ts'
+import { tierZeroConfig } from '../tier-zero.ts'
+import { ratios } from '../turns.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    quick: { type: 'boolean' },
+    rate: { type: 'string', default: QUICK ? '50000' : '500000' },
+    series: { type: 'string', default: QUICK ? '5000' : '500000' },
+    body: { type: 'string', default: '1000' },
+    /** Windows of all series before the first that counts. */
+    warm: { type: 'string', default: QUICK ? '4' : '26' },
+    /** Wall seconds of one repetition. */
+    seconds: { type: 'string', default: QUICK ? '0.3' : '4' },
+    repetitions: { type: 'string', default: QUICK ? '2' : '5' },
+  },
+})
+const STEP_MS = 15_000
+const T0 = 1_790_000_000_000
+const rate = Number(args.rate)
+const bodies = new FleetBodies(Number(args.series), Number(args.body), STEP_MS)
+const rejects = new Rejects()
+const pipeline = new Pipeline(
+  assemble(tierZeroConfig(bodies.fleet.series, STEP_MS), rejects),
+  async () => {},
+  new Telemetry(),
+)
+let position = 0
+let sent = 0
+
+/** The next body, an event time of its own within its step: windows close as scrapes go on. */
+function next(): Envelope {
+  const [t, b] = [Math.floor(sent / bodies.count), sent % bodies.count]
+  sent++
+  const ms = T0 + t * STEP_MS + Math.floor((STEP_MS * b) / bodies.count)
+  const bytes = bodies.body(b, t, ms)
+  return { kind: 'remote-write-1', encoding: 'snappy', arrivalMs: ms + 2000, tenant: 'default', bytes }
+}
+const score = async (envelope: Envelope) => void (await pipeline.process(++position, envelope))
+const nothing = async (_: Envelope) => {}
+
+/** 99th percentile and median of one repetition, ms. Bodies are made before they are due: making them counts for nobody. */
+async function run(
+  take: (envelope: Envelope) => Promise<void>,
+  make: () => Envelope,
+): Promise<[number, number]> {
+  const everyMs = (1000 * Number(args.body)) / rate
+  const count = Math.ceil((1000 * Number(args.seconds)) / everyMs)
+  const took = new Float64Array(count)
+  collect()
+  const start = performance.now() + 5
+  for (let i = 0; i < count; i++) {
+    const envelope = make()
+    const due = start + i * everyMs
+    while (performance.now() < due) await new Promise<void>(done => setImmediate(done))
+    await take(envelope)
+    took[i] = performance.now() - due
+  }
+  took.sort()
+  return [took[Math.floor(0.99 * (count - 1))], took[count >> 1]]
+}
+
+for (let left = Number(args.warm) * bodies.count; left > 0; left--) await score(next())
+const idle = next()
+const ours: number[] = []
+const middle: number[] = []
+const empty: number[] = []
+for (let r = 0; r < Number(args.repetitions); r++) {
+  const [p99, p50] = await run(score, next)
+  ours.push(p99)
+  middle.push(p50)
+  empty.push((await run(nothing, () => idle))[0])
+}
+if (Object.keys(rejects.counts()).length > 0) throw new Error(JSON.stringify(rejects.counts()))
+const what = `arrival → score, 99th percentile of bodies, ${rate / 1000} k samples/s, ${bodies.fleet.series / 1000} k series`
+say([
+  { id: 'latency.p99.ms', what, unit: 'ms wall', values: ours },
+  { id: 'latency.p50.ms', what: '· median', unit: 'ms wall', values: middle },
+  {
+    id: 'latency.empty.ms',
+    what: '· an empty loop at the same rate, 99th percentile',
+    unit: 'ms wall',
+    values: empty,
+  },
+  { id: 'goal.10', what: '· ours against the empty loop', unit: '×', values: ratios(ours, empty) },
+])
