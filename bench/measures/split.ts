@@ -1,7 +1,7 @@
 // What a fleet adds to a sample: remote-write 1.0 bodies → columnar messages (a gateway), and columnar messages → samples
 // (a scorer) beside the bodies themselves → samples. One repetition is one scrape of all series, 15 s apart, so that
 // definitions come as they do in service.
-// node --expose-gc --import tsx bench/measures/split.ts --what split|columns|bodies [--quick] [--series N]
+// node --expose-gc --import tsx bench/measures/split.ts --what split|columns|bodies [--quick] [--series N] [--plain]
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { entityKey, partitionOf } from '../../src/bus/partition-of.ts'
@@ -18,6 +18,7 @@ const { values: args } = parseArgs({
   options: {
     quick: { type: 'boolean' },
     what: { type: 'string', default: 'split' },
+    plain: { type: 'boolean', default: false },
     series: { type: 'string', default: QUICK ? '4000' : '100000' },
     scrapes: { type: 'string', default: QUICK ? '5' : '20' },
     warm: { type: 'string', default: QUICK ? '2' : '8' },
@@ -47,7 +48,7 @@ function bodies(t: number): Envelope[] {
 
 const rejects = new Rejects()
 const splitter = new Splitter(
-  {},
+  { plain: args.plain },
   {
     rejects,
     partitions,
@@ -56,7 +57,7 @@ const splitter = new Splitter(
 )
 const intakes = Array.from(
   { length: args.what === 'bodies' ? 1 : partitions },
-  () => new IngestIntake({}, { series: new SeriesTable(), rejects }),
+  () => new IngestIntake({ plain: args.plain }, { series: new SeriesTable(), rejects }),
 )
 let sum = 0
 let taken = 0

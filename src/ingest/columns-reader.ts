@@ -37,6 +37,7 @@ export class ColumnsReader {
     const least = series * IDENTITY_BYTES + samples * 8 + definitions * 2 + declarations * 3 + histograms
     if (r.bad || !(least <= left)) return 'the columns are cut short'
     for (let i = 0; i < declarations && !r.bad; i++) this.#declare(c)
+    c.convert.settle()
     this.#readDefinitions(c, series, definitions)
     this.#identities = r.pos
     r.pos += series * IDENTITY_BYTES
@@ -174,6 +175,7 @@ export class ColumnsReader {
       const family = declared === DECLARED.base ? Families.base(metric) : metric
       const declaredType = r.varint()
       c.convert.declare(family, declaredType, readText(c))
+      c.convert.settle()
     }
     const good = !r.bad
     r.pos = resume

@@ -40,6 +40,8 @@ export class Converter implements PointSink {
 
   /** One sample on its way: time (Unix ms), value, start of the count (Unix ms, 0 when not said). */
   readonly io = new Float64Array(3)
+  /** Families that were declared and not settled yet. */
+  readonly #news = new Set<string>()
   #arrivalS = 0
   #latestMs = 0
   #sweptS = 0
@@ -183,19 +185,27 @@ export class Converter implements PointSink {
     return why === '' ? true : this.#refuse(why, wire, point.timeMs)
   }
 
-  /** Remembers declared metadata and converts anew what was guessed otherwise. */
   declare(family: string, type: number, unit: string): void {
-    if (!this.families.declare(family, type, unit)) return
+    if (this.families.declare(family, type, unit)) this.#news.add(family)
+  }
+
+  /** Converts anew what was guessed otherwise: looks at all wires, so once for all that a body declares. */
+  settle(): void {
+    const news = this.#news
+    if (news.size === 0) return
     const { table } = this
     for (let wire = 0; wire < table.length; wire++) {
       const plan = table.plan(wire)
       if (plan === PLAN.free || plan === PLAN.output || plan === PLAN.refused || table.type(wire) !== 0)
         continue
       const text = table.text(wire)
-      if (!text.startsWith(family)) continue
+      const brace = text.indexOf('{')
+      const name = brace < 0 ? text : text.slice(0, brace)
+      if (!news.has(name) && !news.has(Families.base(name))) continue
       const { metric, labels } = parseKey(text)
-      if (Families.base(metric) === family || metric === family) this.#replan(wire, metric, labels)
+      this.#replan(wire, metric, labels)
     }
+    news.clear()
   }
 
   /** What was counted until now is no baseline for what comes: another clock or another path brought it. */

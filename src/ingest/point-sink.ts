@@ -38,6 +38,7 @@ export interface PointSink {
   increment(wire: number, startMs: number, timeMs: number, value: number): boolean
   /** Takes a whole histogram. */
   histogram(wire: number, point: HistogramPoint): boolean
-  /** Remembers declared metadata of a family. */
+  /** Remembers declared metadata of a family, which hold once they are settled. */
   declare(family: string, type: number, unit: string): void
+  settle(): void
 }

@@ -139,7 +139,8 @@ export class ProtoReader {
 export function wellFramed(reader: ProtoReader): boolean {
   while (reader.pos < reader.end) {
     const tag = reader.varint()
-    if (tag < 8) reader.fail()
+    // Field numbers have 29 bits, from 1 on.
+    if (tag < 8 || tag > 0xffff_ffff) reader.fail()
     reader.skip(tag)
   }
   const good = !reader.bad

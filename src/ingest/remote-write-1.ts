@@ -35,6 +35,7 @@ export function readMetadata1(c: DecodeContext): void {
     if (tag === 0x1a) readMetadata(c, r.enter())
     else r.skip(tag)
   }
+  c.convert.settle()
 }
 
 function readMetadata(c: DecodeContext, end: number): void {

@@ -125,8 +125,8 @@ export class RemoteWrite2 {
     const from = r.pos
     const { hash } = c
     this.#refCount = 0
-    hash[0] = c.seed
-    hash[1] = ~c.seed
+    hash[0] = ~c.seed
+    hash[1] = c.seed
     hash[2] = c.seedCheck
     let good = true
     while (good && r.pos < end && r.bytes[r.pos] >>> 3 === 1) {

@@ -238,6 +238,8 @@ export class Splitter implements PointSink {
     return this.#take(wire, BIT.increment)
   }
 
+  settle(): void {}
+
   /** The batch is not used. */
   flush(): void {}
 

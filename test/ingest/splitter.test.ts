@@ -446,7 +446,8 @@ describe('split and read again', () => {
     // One message a partition; definitions come first and are then left out.
     expect(fleet.parcels[1].parts.map(({ partition }) => partition)).toEqual([0, 1, 2, 3, 4, 5, 6])
     const sizes = fleet.parcels.map(({ parts }) => parts.reduce((sum, { bytes }) => sum + bytes.length, 0))
-    expect(sizes[1] / 400).toBeLessThan(25)
+    // 20 bytes a sample, and a definition of about a hundred for one in twenty, as their hashes have it.
+    expect(sizes[1] / 400).toBeLessThan(30)
     expect(sizes[0]).toBeGreaterThan(3 * sizes[1])
   })
 })

@@ -91,6 +91,7 @@ describe('the kernel of remote write', () => {
       fc.uint8Array({ maxLength: 12 }),
       fc.uint8Array({ maxLength: 9 }).map(b => Uint8Array.of(0x0a, b.length, ...b)),
       fc.uint8Array({ minLength: 8, maxLength: 8 }).map(b => Uint8Array.of(0x09, ...b)),
+      fc.uint8Array({ minLength: 8, maxLength: 8 }).map(b => Uint8Array.of(...b.map(x => x | 0x80), 0, 0)),
       fc.constant(Uint8Array.of(0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1)),
     )
     fc.assert(

@@ -136,7 +136,7 @@ export function frame(from: u32, to: u32, symbol: u32): i32 {
       }
     }
     const tag = varint(at, to)
-    if (next == 0 || tag < 8) return FRAME_BAD
+    if (next == 0 || tag < 8 || tag > 0xffffffff) return FRAME_BAD
     const body = next
     at = skipField(tag, body, to)
     if (at == 0) return FRAME_BAD
