@@ -44,7 +44,7 @@ class World {
       lines.push(JSON.stringify({ metric, labels, value, type, time }))
     for (let s = 0; s < STAYING; s++) {
       const wave = Math.sin(t / 5 + s) + ((t * 7919 + s * 104_729) % 97) / 300
-      const bad = s === 3 && t > 80 && t < 90 ? 5 : 0
+      const bad = s === 3 && t > 60 && t < 70 ? 5 : 0
       put('stays_seconds', { service: `s${s % 5}`, pod: `p${s}` }, 0.2 + 0.02 * wave + bad, 'gauge')
     }
     for (const [i, pod] of moving.entries()) {
