@@ -35,8 +35,9 @@ export function cutAt(
   parts: readonly Stateful[],
   cut = new Cut(),
 ): CheckpointCut {
+  const table = series.cut(cut)
   const rest = parts.flatMap(part => part.cut?.(cut) ?? part.snapshot().map(one => byRow(one, series)))
-  return { position, savedMs: nowMs, parts: [series.snapshot(), ...rest], cut }
+  return { position, savedMs: nowMs, parts: [table, ...rest], cut }
 }
 
 /** A part that repeats the keys of the whole table need not. */

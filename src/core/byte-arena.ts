@@ -1,3 +1,4 @@
+import { type Cut, CutColumn, type Stretch } from './cut.ts'
 import { ForeshockError } from './errors.ts'
 import type { ColumnData } from './snapshot.ts'
 
@@ -33,6 +34,8 @@ export interface SavedArena {
  */
 export class ByteArena {
   readonly #chunks: Buffer[] = [EMPTY]
+  /** What the newest cut has of each chunk. A chunk that is let go, or that another one replaces, stays as it is. */
+  #stretches: readonly Stretch[] = []
   /** First free block by class of size, 0 without. */
   readonly #heads = new Uint32Array(CLASSES)
   /** A bit for each class that has a free block. */
@@ -56,7 +59,7 @@ export class ByteArena {
   put(bytes: Uint8Array, length: number): number {
     const units = rounded(Math.max(1, Math.ceil(length / UNIT)))
     const address = this.#reuse(units) || this.#extend(units)
-    const chunk = this.chunk(address)
+    const chunk = this.#writable(address)
     const from = this.offset(address)
     for (let i = 0; i < length; i++) chunk[from + i] = bytes[i]
     return address
@@ -79,12 +82,35 @@ export class ByteArena {
 
   /** Plain copies of the chunks, a column each under `name`, and what is needed to go on with them. */
   snapshot(name: string, columns: Record<string, ColumnData>): SavedArena {
+    for (const [i, chunk] of this.#chunks.entries()) columns[`${name}.${i}`] = Uint8Array.from(chunk)
+    return this.#saved()
+  }
+
+  /** As `snapshot`, without copying the chunks. */
+  cut(cut: Cut, name: string, columns: Record<string, ColumnData | CutColumn>): SavedArena {
+    for (const stretch of this.#stretches) stretch.touch()
+    this.#stretches = this.#chunks.map((chunk, i) => {
+      const column = new CutColumn(Uint8Array, chunk.length)
+      columns[`${name}.${i}`] = column
+      // No Buffer: slicing one copies nothing.
+      const values = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length)
+      return cut.stretch(i / this.#chunks.length, () => [{ column, at: 0, values }])
+    })
+    return this.#saved()
+  }
+
+  #saved(): SavedArena {
     const heads: [number, number][] = []
     for (const [sizeClass, address] of this.#heads.entries())
       if (address > 0) heads.push([sizeClass, address])
-    for (const [i, chunk] of this.#chunks.entries()) columns[`${name}.${i}`] = Uint8Array.from(chunk)
     const chunks = this.#chunks.map(chunk => chunk.length)
     return { next: this.#next, heads, chunks, spare: [...this.#spare] }
+  }
+
+  /** The chunk that an address lies in, to write to: what a cut still needs of it is copied first. */
+  #writable(address: number): Buffer {
+    this.#stretches[address >>> CHUNK_SHIFT]?.touch()
+    return this.chunk(address)
   }
 
   /** Fills an empty arena. Throws FS_SNAPSHOT_INVALID when a chunk is missing. */
@@ -169,7 +195,7 @@ export class ByteArena {
     for (let rest = units; rest > 0; ) {
       const piece = rest <= EXACT_UNITS ? rest : 1 << (31 - Math.clz32(rest))
       const sizeClass = classOf(piece)
-      this.chunk(at).writeUInt32LE(this.#heads[sizeClass], this.offset(at))
+      this.#writable(at).writeUInt32LE(this.#heads[sizeClass], this.offset(at))
       this.#heads[sizeClass] = at
       this.#mark(sizeClass)
       at += piece

@@ -39,8 +39,11 @@ export interface CutSnapshot extends Omit<Snapshot, 'columns'> {
   readonly columns: Readonly<Record<string, ColumnData | CutColumn>>
 }
 
-/** Copies that may wait to be written, bytes: what a window of a million series is at most asked for at once. */
-export const HELD_BYTES_MAX = 268_435_456
+/** Copies that may wait to be written, bytes: the history, and what a batch of series changes, at once. */
+export const HELD_BYTES_MAX = 402_653_184
+
+/** Where live values lie at present; asked again whenever they are read, since memory may move in one that grows. */
+export type CutPieces = () => readonly CutPiece[]
 
 /**
  * Live memory that is written to a checkpoint a piece at a time while its owner goes on. Whoever is about to change it
@@ -51,13 +54,15 @@ export class Stretch {
   /** Copied, and waiting to be written. */
   isHeld = false
   #cut: Cut | undefined
-  #pieces: CutPiece[]
+  #pieces: CutPieces
+  /** What is written already: whole pieces, and values of the one after them. */
+  #at = 0
   #done = 0
 
-  constructor(cut: Cut, rank: number, pieces: readonly CutPiece[]) {
+  constructor(cut: Cut, rank: number, pieces: CutPieces) {
     this.#cut = cut
     this.rank = rank
-    this.#pieces = [...pieces]
+    this.#pieces = pieces
   }
 
   /** The owner is about to write, or to let the memory go. Free of charge once written or copied. */
@@ -65,35 +70,37 @@ export class Stretch {
     if (this.#cut === undefined) return
     const cut = this.#cut
     this.#cut = undefined
-    if (!cut.makeRoom(this.bytesLeft)) return
-    this.#pieces = this.#pieces.map(({ column, at, values }, i) => {
+    const left = this.#pieces().slice(this.#at)
+    let bytes = 0
+    for (const [i, { values }] of left.entries())
+      bytes += values.byteLength - (i === 0 ? this.#done * values.BYTES_PER_ELEMENT : 0)
+    if (bytes === 0 || !cut.makeRoom(bytes)) return
+    const copies = left.map(({ column, at, values }, i) => {
       const from = i === 0 ? this.#done : 0
       return { column, at: at + from, values: values.slice(from) }
     })
+    this.#pieces = () => copies
+    this.#at = 0
     this.#done = 0
     this.isHeld = true
-    cut.hold(this)
-  }
-
-  get bytesLeft(): number {
-    const all = this.#pieces.reduce((sum, { values }) => sum + values.byteLength, 0)
-    return all - (this.#pieces.length === 0 ? 0 : this.#done * this.#pieces[0].values.BYTES_PER_ELEMENT)
+    cut.hold(this, bytes)
   }
 
   /** Up to `bytesMax` of what is left, undefined at its end. For its cut alone. */
   next(bytesMax: number): CutBytes | undefined {
-    while (this.#pieces.length > 0 && this.#done >= this.#pieces[0].values.length) {
-      this.#pieces.shift()
+    const pieces = this.#pieces()
+    while (this.#at < pieces.length && this.#done >= pieces[this.#at].values.length) {
+      this.#at++
       this.#done = 0
     }
-    if (this.#pieces.length === 0) {
-      this.#cut = undefined
+    if (this.#at >= pieces.length) {
+      this.drop()
       return undefined
     }
-    const { column, at, values } = this.#pieces[0]
+    const { column, at, values } = pieces[this.#at]
     const size = values.BYTES_PER_ELEMENT
-    const count = Math.min(values.length - this.#done, Math.floor(bytesMax / size))
     const from = this.#done
+    const count = Math.min(values.length - from, Math.floor(bytesMax / size))
     this.#done += count
     const bytes = new Uint8Array(values.buffer, values.byteOffset + from * size, count * size)
     return { column, at: (at + from) * size, bytes }
@@ -102,10 +109,12 @@ export class Stretch {
   /** Nothing of it is wanted any more. */
   drop(): void {
     this.#cut = undefined
-    this.#pieces = []
-    this.#done = 0
+    this.#pieces = () => NO_PIECES
+    this.#at = 0
   }
 }
+
+const NO_PIECES: readonly CutPiece[] = []
 
 /**
  * A checkpoint that is being taken while the pipeline goes on (copy on write). It is opened while everything stands still
@@ -129,9 +138,9 @@ export class Cut {
 
   /**
    * Live memory of columns. It is written in the order of `rank`, 0..1: how far towards the end of the table its rows
-   * lie, so that what a window changes next has been written before. The arrays must stay where they are until `touch`.
+   * lie, so that what a window changes next has been written before. What `pieces` names must stay as it is until `touch`.
    */
-  stretch(rank: number, pieces: readonly CutPiece[]): Stretch {
+  stretch(rank: number, pieces: CutPieces): Stretch {
     const stretch = new Stretch(this, rank, pieces)
     this.#pending.push(stretch)
     return stretch
@@ -210,8 +219,7 @@ export class Cut {
   }
 
   /** For stretches that have copied what is left of them. */
-  hold(stretch: Stretch): void {
-    const bytes = stretch.bytesLeft
+  hold(stretch: Stretch, bytes: number): void {
     this.#held.push(stretch)
     this.#heldBytes += bytes
     this.#copiedBytes += bytes
@@ -241,7 +249,7 @@ export class RowStretches {
     this.#cut = cut
     this.#stretches = Array.from({ length: Math.ceil(rows / 2 ** shift) }, (_, i) => {
       const from = i * 2 ** shift
-      return cut.stretch(from / rows, piecesOf(from, Math.min(rows, from + 2 ** shift)))
+      return cut.stretch(from / rows, () => piecesOf(from, Math.min(rows, from + 2 ** shift)))
     })
   }
 

@@ -1,3 +1,4 @@
+import type { Cut, CutColumn } from './cut.ts'
 import { U32Column } from './u32-column.ts'
 
 /** Tables that rows are spread over by the top bits of their hash: only one of them is copied when it grows. */
@@ -83,6 +84,10 @@ export class RowIndex {
   /** A copy of the hashes of rows below `rows`. */
   snapshot(rows: number): Uint32Array {
     return this.#hashes.slice(rows)
+  }
+
+  cut(cut: Cut, rows: number): CutColumn {
+    return this.#hashes.cut(cut, rows)
   }
 
   /** Fills an empty index with the rows for which `isHeld`. */

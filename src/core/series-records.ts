@@ -1,4 +1,5 @@
 import { ByteArena, type SavedArena } from './byte-arena.ts'
+import type { Cut, CutColumn } from './cut.ts'
 import { PackedBytes, PackedReader } from './packed-text.ts'
 import type { SeriesMeta } from './series.ts'
 import { OWN_ENTITY, type SavedShapes, SeriesShapes } from './series-shapes.ts'
@@ -94,6 +95,11 @@ export class SeriesRecords {
   snapshot(columns: Record<string, ColumnData>): SavedRecords {
     const records = this.#arena.snapshot('records', columns)
     return { shapes: this.#shapes.snapshot(), texts: this.#texts.snapshot(columns), records }
+  }
+
+  cut(cut: Cut, columns: Record<string, ColumnData | CutColumn>): SavedRecords {
+    const records = this.#arena.cut(cut, 'records', columns)
+    return { shapes: this.#shapes.snapshot(), texts: this.#texts.cut(cut, columns), records }
   }
 
   /** Fills an empty one. Throws FS_SNAPSHOT_INVALID on another layout. */

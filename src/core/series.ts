@@ -1,3 +1,4 @@
+import type { Cut, CutColumn, CutSnapshot } from './cut.ts'
 import { ForeshockError } from './errors.ts'
 import { escapeLabel } from './label-text.ts'
 import type { MetricKind, Unit } from './metric-kind.ts'
@@ -204,6 +205,17 @@ export class SeriesTable implements SeriesRows {
       hash: this.#index.snapshot(this.#capacity),
     }
     const records = this.#records.snapshot(columns)
+    const meta: SavedTable = { ...records, size: this.#size, free: this.#free, held: [...this.#held] }
+    return { id: ID, version: VERSION, keys: [], columns, meta }
+  }
+
+  /** As `snapshot`, without copying what is large: see `Cut`. */
+  cut(cut: Cut): CutSnapshot {
+    const columns: Record<string, ColumnData | CutColumn> = {
+      at: this.#at.cut(cut, this.#capacity),
+      hash: this.#index.cut(cut, this.#capacity),
+    }
+    const records = this.#records.cut(cut, columns)
     const meta: SavedTable = { ...records, size: this.#size, free: this.#free, held: [...this.#held] }
     return { id: ID, version: VERSION, keys: [], columns, meta }
   }

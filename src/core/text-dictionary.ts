@@ -1,4 +1,5 @@
 import { ByteArena, type SavedArena } from './byte-arena.ts'
+import type { Cut, CutColumn } from './cut.ts'
 import { ForeshockError } from './errors.ts'
 import { PackedBytes, PackedReader } from './packed-text.ts'
 import { RowIndex } from './row-index.ts'
@@ -108,6 +109,15 @@ export class TextDictionary {
     columns['texts.holders'] = this.#holders.slice(this.#length)
     columns['texts.hash'] = this.#index.snapshot(this.#length)
     const arena = this.#arena.snapshot('texts', columns)
+    return { length: this.#length, size: this.size, free: this.#free, arena }
+  }
+
+  /** As `snapshot`, without copying what is large. */
+  cut(cut: Cut, columns: Record<string, ColumnData | CutColumn>): SavedDictionary {
+    columns['texts.at'] = this.#at.cut(cut, this.#length)
+    columns['texts.holders'] = this.#holders.cut(cut, this.#length)
+    columns['texts.hash'] = this.#index.cut(cut, this.#length)
+    const arena = this.#arena.cut(cut, 'texts', columns)
     return { length: this.#length, size: this.size, free: this.#free, arena }
   }
 

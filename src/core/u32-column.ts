@@ -1,3 +1,5 @@
+import { type Cut, CutColumn, RowStretches } from './cut.ts'
+
 /** Numbers in a chunk; a power of two. */
 const CHUNK_SHIFT = 16
 const CHUNK_LENGTH = 1 << CHUNK_SHIFT
@@ -8,6 +10,8 @@ const FIRST_LENGTH = 64
 /** Numbers by row, in chunks: it grows without copying, but for the first chunk while that is small. */
 export class U32Column {
   readonly #chunks: Uint32Array[] = []
+  /** What a cut that is being written still needs of them. */
+  #cut: RowStretches | undefined
 
   /** Makes room for rows below `length`; new ones are 0. */
   ensure(length: number): void {
@@ -26,7 +30,26 @@ export class U32Column {
   }
 
   set(row: number, value: number): void {
+    if (this.#cut !== undefined) this.#touch(row)
     this.#chunks[row >>> CHUNK_SHIFT][row & MASK] = value
+  }
+
+  /** The first `length` numbers as a column of a cut, of which nothing is copied now. */
+  cut(cut: Cut, length: number): CutColumn {
+    const column = new CutColumn(Uint32Array, length)
+    this.#cut?.touchAll()
+    // What the first chunk grows out of stays as it is, and no other one moves.
+    const chunks = [...this.#chunks]
+    const held = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    this.#cut = new RowStretches(cut, Math.min(length, held), CHUNK_SHIFT, (from, to) => [
+      { column, at: from, values: chunks[from >>> CHUNK_SHIFT].subarray(0, to - from) },
+    ])
+    return column
+  }
+
+  #touch(row: number): void {
+    if (this.#cut?.isOpen) this.#cut.touch(row)
+    else this.#cut = undefined
   }
 
   /** A copy of the first `length` numbers; 0 where there is no room yet. */

@@ -290,7 +290,8 @@ export class FullDetector implements Detector {
     for (let row = 0; row < rows; row++) {
       const ring = this.#rings[row]
       if (!ring) continue
-      const stretch = cut.stretch(row / rows, [{ column: rings, at: row * width, values: ring }])
+      const pieces = [{ column: rings, at: row * width, values: ring }]
+      const stretch = cut.stretch(row / rows, () => pieces)
       this.#ringCut.set(ring, stretch)
       last[row] = this.#last[row]
     }

@@ -290,8 +290,8 @@ export class ProfileMember implements Detector {
     let at = 0
     for (const [i, { rows: own, columns: fields }] of parts.entries()) {
       rows.set(own as Uint32Array, at)
-      const { pool } = this.#tiers[i]
-      for (let row = 0; row < counts[i]; row++) suspect[at++] = this.#promotion.suspectS(pool.seriesAt(row))
+      this.#promotion.suspects(this.#tiers[i].pool.lend(), suspect, at)
+      at += counts[i]
       for (const [name, column] of Object.entries(fields)) columns[`${NAMES[i]}.${name}`] = column
     }
     columns.suspect = suspect

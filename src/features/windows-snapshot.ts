@@ -107,7 +107,7 @@ export function cutSamples(cut: Cut, log: SampleLog, table: SeriesTable): CutSna
     }
     // Their memory is used again as soon as the window closes: written last, it is copied then; so it comes first.
     window.touch()
-    window.stretch = cut.stretch(0, pieces)
+    window.stretch = cut.stretch(0, () => pieces)
   }
   const meta = windows.map(({ startMs, length }) => [startMs, length])
   return { id: OPEN, version: OPEN_OFFSETS, keys: [], rows, columns, meta }

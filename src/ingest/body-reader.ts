@@ -5,6 +5,7 @@ import { ColumnsReader } from './columns-reader.ts'
 import type { DecodeContext } from './context.ts'
 import { Inflater } from './inflate.ts'
 import { decodeJsonLines } from './json-lines.ts'
+import { KernelBodies } from './kernel-bodies.ts'
 import { LabelSet } from './labels.ts'
 import type { IntakeOptions } from './options.ts'
 import { decodeOtlpJson } from './otlp-json.ts'
@@ -16,6 +17,8 @@ import { decodeRemoteWrite1 } from './remote-write-1.ts'
 import { RemoteWrite2 } from './remote-write-2.ts'
 import type { Tally } from './tally.ts'
 
+const NOTHING = new Uint8Array(0)
+
 /** Bytes of any supported format → calls of a sink, with what was taken and refused in a receipt. */
 export class BodyReader {
   readonly #options: IntakeOptions
@@ -26,9 +29,14 @@ export class BodyReader {
   readonly #remoteWrite2 = new RemoteWrite2()
   readonly #columns = new ColumnsReader()
   #length = 0
+  #kernel: KernelBodies | undefined
+  #plain: boolean
+  /** Whether the body at hand is the kernel's. */
+  #kernelReads = false
 
   constructor(options: IntakeOptions, convert: PointSink, tally: Tally, rejects: Pick<Rejects, 'add'>) {
     this.#options = options
+    this.#plain = options.plain
     this.#rejects = rejects
     this.#tally = tally
     this.#inflater = new Inflater(options.inflatedBytesMax)
@@ -38,32 +46,59 @@ export class BodyReader {
       labels: new LabelSet(options),
       point: new HistogramPoint(options.bucketsMax),
       tally,
-      hash: new Int32Array(2),
+      hash: new Int32Array(3),
       options,
       entityLabel: options.entityLabels[0] ?? '',
       tenant: 'default',
       seed: 0,
+      seedCheck: 0,
     }
   }
 
   /** Makes a body ready to be read; a receipt when it cannot be read at all. */
   open(envelope: Envelope): Receipt | undefined {
     const { bytes, kind } = envelope
+    this.#kernelReads = false
     // Our own messages, as long as the log takes them: limits are for what comes from outside.
     if (kind === 'columns') return this.#begin(envelope, bytes, bytes.length)
     const { bodyBytesMax, inflatedBytesMax } = this.#options
     if (bytes.length > bodyBytesMax) {
       return this.#fail(envelope, 'FS_INPUT_TOO_LARGE', `${bytes.length} bytes; at most ${bodyBytesMax}`)
     }
+    if (envelope.encoding !== 'gzip' && (kind === 'remote-write-1' || kind === 'remote-write-2')) {
+      const failure = this.#kernelFor()?.open(envelope.encoding, bytes, inflatedBytesMax) ?? 'no-room'
+      if (failure !== 'no-room') {
+        this.#kernelReads = true
+        return this.#inflationFailure(envelope, failure) ?? this.#begin(envelope, NOTHING, 0)
+      }
+    }
     const inflated = this.#inflater.inflate(envelope.encoding, bytes)
-    if (inflated.failure === 'too-large') {
-      const detail = `inflates to more than ${inflatedBytesMax} bytes`
+    return (
+      this.#inflationFailure(envelope, inflated.failure) ??
+      this.#begin(envelope, inflated.bytes, inflated.length)
+    )
+  }
+
+  /** The kernel over the memory of the sink's table as it is now; undefined where bodies are read plainly. */
+  #kernelFor(): KernelBodies | undefined {
+    if (this.#plain) return undefined
+    const { memory } = this.#context.convert.table
+    if (this.#kernel?.memory !== memory) {
+      this.#kernel = KernelBodies.over(memory)
+      this.#plain = this.#kernel === undefined
+    }
+    return this.#kernel
+  }
+
+  #inflationFailure(envelope: Envelope, failure: '' | 'too-large' | 'corrupt'): Receipt | undefined {
+    if (failure === 'too-large') {
+      const detail = `inflates to more than ${this.#options.inflatedBytesMax} bytes`
       return this.#fail(envelope, 'FS_INPUT_TOO_LARGE', detail)
     }
-    if (inflated.failure !== '') {
+    if (failure !== '') {
       return this.#fail(envelope, 'FS_INPUT_INVALID', `the ${envelope.encoding} encoding is corrupt`)
     }
-    return this.#begin(envelope, inflated.bytes, inflated.length)
+    return undefined
   }
 
   #begin(envelope: Envelope, bytes: Uint8Array, length: number): Receipt | undefined {
@@ -74,8 +109,12 @@ export class BodyReader {
     c.tenant = envelope.tenant
     hashText(`${envelope.tenant}/${kind}`, 1, c.hash)
     c.seed = c.hash[0]
+    c.seedCheck = c.hash[1]
     const protobuf = kind === 'remote-write-1' || kind === 'remote-write-2' || kind === 'otlp-protobuf'
-    if (protobuf && !wellFramed(c.reader)) {
+    const framed = this.#kernelReads
+      ? this.#kernel?.framed(kind === 'remote-write-1' ? 1 : 2)
+      : !protobuf || wellFramed(c.reader)
+    if (!framed) {
       return this.#fail(envelope, 'FS_INPUT_INVALID', 'the body is not a protobuf message of its kind')
     }
     this.#tally.clear()
@@ -85,6 +124,10 @@ export class BodyReader {
   /** Reads what was opened; '' or why the whole of it cannot be read. */
   read(envelope: Envelope): string {
     const c = this.#context
+    if (this.#kernelReads && this.#kernel) {
+      const version = envelope.kind === 'remote-write-1' ? 1 : 2
+      return this.#kernel.read(c, version, this.#remoteWrite2, c.convert.converts)
+    }
     switch (envelope.kind) {
       case 'remote-write-1':
         decodeRemoteWrite1(c)
@@ -122,7 +165,7 @@ export class BodyReader {
 
   /** Bytes held. */
   bytes(): number {
-    return this.#inflater.held
+    return this.#inflater.held + (this.#kernel?.held ?? 0)
   }
 
   #fail(envelope: Envelope, code: 'FS_INPUT_INVALID' | 'FS_INPUT_TOO_LARGE', detail: string): Receipt {

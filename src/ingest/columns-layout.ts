@@ -9,7 +9,7 @@
  * | how many series n, samples m, definitions d, declarations f, histograms h | five varints |
  * | f × family, type, unit | text, varint, text |
  * | d × index of the series, length of what follows; type, standing (DECLARED), unit, canonical key; declared type, unit | |
- * | n × identity: two words of the hash, width | 12 each |
+ * | n × identity: three words of hash | 12 each |
  * | m × where: zigzag(series − series before − 1) · 4 + BIT | varints; none when ordered |
  * | m × time: zigzag(time − time before), or doubles when exact | none when all are at the base |
  * | m × value | 8 each |

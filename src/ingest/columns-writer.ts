@@ -47,7 +47,7 @@ export class ColumnsWriter {
   }
 
   /** A series of this message; returns its index. */
-  addSeries(a: number, b: number, width: number): number {
+  addSeries(a: number, b: number, check: number): number {
     const index = this.series++
     if (index === this.#seriesCapacity) {
       this.#seriesCapacity *= 2
@@ -58,7 +58,7 @@ export class ColumnsWriter {
     const at = 3 * index
     this.#identity[at] = a
     this.#identity[at + 1] = b
-    this.#identity[at + 2] = width
+    this.#identity[at + 2] = check
     return index
   }
 

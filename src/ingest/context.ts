@@ -17,30 +17,31 @@ export interface DecodeContext {
   /** Label that a JSON line's `entity` becomes. */
   readonly entityLabel: string
   tenant: string
-  /** Seed of the identity hashes: one number per tenant and format. */
+  /** Seeds of the identity hashes: two numbers per tenant and format. */
   seed: number
+  seedCheck: number
 }
 
-/** Added to the width of an identity whose wire carries whole histograms. */
-export const HISTOGRAM_WIDTH = 0x8000_0000
+/** Added to the check of an identity whose wire carries whole histograms. */
+export const HISTOGRAM_CHECK = 0x8000_0000
 
 /** Makes a wire of the labels that were read, or remembers why it is refused. */
 export function finishDefine(
   c: DecodeContext,
   a: number,
   b: number,
-  width: number,
+  check: number,
   type: number,
   unit: string,
 ): number {
   const { labels, convert } = c
   const refused = labels.end()
   if (refused !== '') {
-    convert.defineRefused(a, b, width, refused)
+    convert.defineRefused(a, b, check, refused)
     convert.reject(refused, describe(labels))
     return -1
   }
-  return convert.define(a, b, width, {
+  return convert.define(a, b, check, {
     tenant: c.tenant,
     metric: labels.metric,
     labels: labels.labels,

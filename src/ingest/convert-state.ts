@@ -1,179 +1,107 @@
-import type { CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
+import { SIDE_WORDS, WIRE_WORDS } from '../kernels/assembly/_wire-layout.ts'
 import type { Converter } from './convert.ts'
-import { addMember, Statistics } from './groups.ts'
-import type { PointMemory } from './points.ts'
-import { PLAN, type WireTable } from './wire-table.ts'
+import {
+  type ConverterMeta,
+  INGEST_PART,
+  invalidIngest,
+  metaOfConverter,
+  restoreMeta,
+} from './convert-meta.ts'
+import { restoreConverter1 } from './convert-state-1.ts'
+import type { WireState } from './wire-table.ts'
 
-/** The layout: wires as columns keyed by their text, groups and histogram streams beside them. */
-const ID = 'ingest'
-const VERSION = 1
+/**
+ * The layout: records of wires and sides as they lie in memory, with the rows that the series table of the same
+ * checkpoint gives back; texts of the few that have their own as UTF-8; groups and histogram streams beside them.
+ */
+const VERSION = 2
 
-const COLUMNS = [
-  'a',
-  'b',
-  'width',
-  'plan',
-  'type',
-  'unit',
-  'tenant',
-  'last',
-  'lastMs',
-  'cur',
-  'curMs',
-  'group',
-  'bound',
-  'seenS',
-] as const
+const ENCODER = new TextEncoder()
+const DECODER = new TextDecoder('utf-8')
 
-interface Meta {
-  readonly names: readonly string[]
-  /** Row key per wire, '' without one; in a cut the column `row` stands for it. */
-  readonly rowKeys?: readonly string[]
-  readonly groups: readonly (null | {
-    key: string
-    pattern: string
-    prevMs: number
-    curMs: number
-    seen: number
-    members: number[]
-    statistics: number[]
-  })[]
-  readonly streams: readonly {
-    wire: number
-    pattern: string
-    statistics: number[]
-    memory: PointMemory | null
-  }[]
-  readonly declared: readonly (readonly [string, { type: number; unit: string }])[]
-  readonly grouped: readonly string[]
-  readonly waiting: readonly (readonly [string, { suffix: string; wires: number[] }])[]
+interface Meta extends ConverterMeta {
+  readonly state: WireState
+  /** Tenants and units by index, from 1. */
+  readonly origins: readonly (readonly [tenant: string, unit: string])[]
 }
 
 export function snapshotConverter(convert: Converter): Snapshot[] {
   const { table } = convert
-  const seriesKeys = convert.series.keys()
-  const rowKeys = Array.from({ length: table.length }, (_, wire) => seriesKeys[table.row[wire]] ?? '')
-  const keys = table.texts.slice(0, table.length)
-  const meta: Meta = { ...metaOf(convert), rowKeys }
-  return [{ id: ID, version: VERSION, keys, columns: columnsOf(table), meta }]
+  const meta: Meta = {
+    state: table.state(),
+    origins: table.origins.pairs(),
+    ...metaOfConverter(convert),
+  }
+  return [
+    {
+      id: INGEST_PART,
+      version: VERSION,
+      keys: [],
+      columns: { ...table.records(), ...textColumns(table.texts()) },
+      meta,
+    },
+  ]
 }
 
-/** As `snapshotConverter`, with rows of the series table for keys. */
-export function cutConverter(convert: Converter): CutSnapshot[] {
-  const { table } = convert
-  const columns = { ...columnsOf(table), row: table.row.slice(0, table.length) }
-  const keys = table.texts.slice(0, table.length)
-  return [{ id: ID, version: VERSION, keys, columns, meta: metaOf(convert) }]
-}
-
-function columnsOf(table: WireTable): Record<string, ColumnData> {
-  const columns: Record<string, ColumnData> = {}
-  for (const name of COLUMNS) columns[name] = table[name].slice(0, table.length)
-  return columns
-}
-
-function metaOf(convert: Converter): Meta {
-  const { table, families } = convert
+/** Texts of wires as columns: which wire, where its text ends, the bytes of all. */
+function textColumns(texts: Iterable<readonly [number, string]>): Record<string, ColumnData> {
+  const wires: number[] = []
+  const ends: number[] = []
+  let bytes = new Uint8Array(4096)
+  let at = 0
+  for (const [wire, text] of texts) {
+    if (bytes.length < at + 3 * text.length) {
+      const longer = new Uint8Array(2 * bytes.length + 3 * text.length)
+      longer.set(bytes)
+      bytes = longer
+    }
+    at += ENCODER.encodeInto(text, bytes.subarray(at)).written
+    wires.push(wire)
+    ends.push(at)
+  }
   return {
-    names: [...table.names],
-    groups: convert.groups.map(group =>
-      group
-        ? {
-            key: group.key,
-            pattern: group.statistics.pattern,
-            prevMs: group.prevMs,
-            curMs: group.curMs,
-            seen: group.seen,
-            members: [...group.members],
-            statistics: [...group.statistics.wires],
-          }
-        : null,
-    ),
-    streams: [...convert.streams].map(([wire, { statistics, memory }]) => ({
-      wire,
-      pattern: statistics.pattern,
-      statistics: [...statistics.wires],
-      memory: memory ? structuredClone(memory) : null,
-    })),
-    declared: [...families.declared],
-    grouped: [...families.grouped],
-    waiting: structuredClone([...families.waiting]),
+    textWires: Uint32Array.from(wires),
+    textEnds: Float64Array.from(ends),
+    textBytes: bytes.slice(0, at),
   }
 }
 
 /** Into an empty converter. Throws FS_SNAPSHOT_INVALID on another layout. */
 export function restoreConverter(convert: Converter, parts: readonly Snapshot[], series: SeriesTable): void {
-  const part = parts.find(({ id }) => id === ID)
+  const part = parts.find(({ id }) => id === INGEST_PART)
   if (!part) return
-  const { table, families } = convert
-  const meta = part.meta as Meta
-  if (part.version !== VERSION) throw invalid(`expected v${VERSION}, got v${part.version}`)
-  const length = part.keys.length
-  for (const name of COLUMNS) {
-    const column = part.columns[name]
-    if (column?.constructor !== table[name].constructor || column.length !== length) {
-      throw invalid(`column ${name} is missing or of another shape`)
-    }
-  }
-  const { row: rows } = part.columns
-  const { rowKeys } = meta
-  if ((rowKeys ?? rows)?.length !== length) throw invalid('row keys are missing')
+  const { table } = convert
   if (table.size > 0) throw new ForeshockError('FS_ASSERTION', 'an intake is restored only when empty')
-  for (const name of meta.names) table.name(name)
-  const { a, b, width, plan } = part.columns
-  for (let wire = 0; wire < length; wire++) {
-    table.restoreAt(wire, plan[wire], a[wire], b[wire], width[wire], part.keys[wire])
+  if (part.version === 1) {
+    restoreConverter1(convert, part, series)
+    return
   }
-  for (const name of COLUMNS) {
-    if (name !== 'a' && name !== 'b' && name !== 'width') table[name].set(part.columns[name] as never)
+  if (part.version !== VERSION) throw invalidIngest(`expected v${VERSION}, got v${part.version}`)
+  const { wires, sides, textWires, textEnds, textBytes } = part.columns
+  const meta = part.meta as Meta
+  const good =
+    wires instanceof Int32Array &&
+    sides instanceof Int32Array &&
+    textWires instanceof Uint32Array &&
+    textEnds instanceof Float64Array &&
+    textBytes instanceof Uint8Array
+  if (
+    !good ||
+    wires.length !== meta.state.length * WIRE_WORDS ||
+    sides.length !== meta.state.sides * SIDE_WORDS
+  )
+    throw invalidIngest('records of wires are missing or of another shape')
+  for (const [tenant, unit] of meta.origins) table.origins.index(tenant, unit)
+  if (!table.restore(meta.state, wires, sides)) throw invalidIngest('more wires than there is room for')
+  for (let i = 0, from = 0; i < textWires.length; i++) {
+    table.setText(textWires[i], DECODER.decode(textBytes.subarray(from, textEnds[i])))
+    from = textEnds[i]
   }
-  for (let wire = 0; wire < length; wire++) {
-    if (plan[wire] === PLAN.free) continue
-    const row = rowKeys ? rowOf(rowKeys[wire], series) : rows[wire]
-    if (row >= 0 && series.has(row)) table.attach(wire, row)
-  }
-  restoreGroups(convert, meta)
-  for (const { wire, pattern, statistics, memory } of meta.streams) {
-    convert.streams.set(wire, { statistics: statisticsOf(pattern, statistics), memory: memory ?? undefined })
-  }
-  for (const [family, { type, unit }] of meta.declared) families.declare(family, type, unit)
-  families.restore(meta.grouped, meta.waiting)
-}
-
-function restoreGroups(convert: Converter, meta: Meta): void {
-  for (const [index, saved] of meta.groups.entries()) {
-    if (!saved) {
-      convert.groups[index] = undefined
-      convert.freeGroups.push(index)
-      continue
-    }
-    const group = {
-      key: saved.key,
-      statistics: statisticsOf(saved.pattern, saved.statistics),
-      members: [] as number[],
-      prevMs: saved.prevMs,
-      curMs: saved.curMs,
-      seen: saved.seen,
-    }
-    for (const wire of saved.members) addMember(convert.table, group, wire)
-    convert.groups[index] = group
-    convert.groupIndex.set(saved.key, index)
-  }
-}
-
-function statisticsOf(pattern: string, wires: readonly number[]): Statistics {
-  const statistics = new Statistics(pattern)
-  statistics.wires.set(wires)
-  return statistics
-}
-
-function rowOf(key: string, series: SeriesTable): number {
-  return key === '' ? -1 : series.row(key)
-}
-
-function invalid(detail: string): ForeshockError {
-  return new ForeshockError('FS_SNAPSHOT_INVALID', `${ID}: ${detail}`)
+  const lost = table.restoreRows(row => series.has(row))
+  restoreMeta(convert, meta)
+  // What they fed is no more, and its key was all that was known of their text.
+  for (const wire of lost) convert.drop(wire)
 }

@@ -1,5 +1,6 @@
 import type { SeriesTable } from '../core/series.ts'
 import { seriesKey } from '../core/series.ts'
+import { ARRIVAL_S, GAP_MS, LATEST_MS } from '../kernels/assembly/_wire-layout.ts'
 import { Emitter } from './emitter.ts'
 import { Families, TYPE } from './families.ts'
 import {
@@ -12,7 +13,8 @@ import {
   restart,
   Statistics,
 } from './groups.ts'
-import { parseKey, rateUnit, unitFor } from './naming.ts'
+import type { LegacyWires } from './legacy-wires.ts'
+import { parseKey, rateUnit, unitFor, wireText } from './naming.ts'
 import type { IntakeOptions } from './options.ts'
 import type { PointSink, WireSpec } from './point-sink.ts'
 import { addPoint, addPointGap, type HistogramPoint, type PointStream } from './points.ts'
@@ -22,12 +24,15 @@ import { PLAN, WireTable } from './wire-table.ts'
 /** Wire samples → converted samples: rates, quantiles, means; all state between bodies is here. */
 export class Converter implements PointSink {
   readonly table: WireTable
+  readonly converts = true
   readonly families = new Families()
   readonly groups: (Group | undefined)[] = []
   readonly freeGroups: number[] = []
   readonly groupIndex = new Map<string, number>()
   readonly streams = new Map<number, PointStream>()
   readonly series: SeriesTable
+  /** Wires of a checkpoint of the old layout that were not seen since. */
+  legacy: LegacyWires | undefined
   readonly #out: Emitter
   readonly #tally: Tally
   readonly #options: IntakeOptions
@@ -45,7 +50,10 @@ export class Converter implements PointSink {
     this.#options = options
     this.#tally = tally
     this.series = series
-    this.table = new WireTable(options.wiresMax)
+    this.table = new WireTable(options.wiresMax, (wire, row) => {
+      const plan = this.table.plan(wire)
+      return wireText(series.meta(row), plan === PLAN.counter || plan === PLAN.delta)
+    })
     this.#out = new Emitter(this.table, series, tally, options, this.io)
     this.#scratch = {
       bounds: new Float64Array(options.bucketsMax),
@@ -56,7 +64,15 @@ export class Converter implements PointSink {
   begin(arrivalMs: number, take: Parameters<Emitter['begin']>[0]): void {
     this.#arrivalS = Math.max(0, Math.floor(arrivalMs / 1000))
     this.#latestMs = arrivalMs + this.#options.futureMsMax
+    const { i32, f64 } = this.table.memory
+    i32[ARRIVAL_S >> 2] = this.#arrivalS
+    f64[LATEST_MS >> 3] = this.#latestMs
+    f64[GAP_MS >> 3] = this.#options.counterGapMsMax
     this.#out.begin(take)
+  }
+
+  flush(): void {
+    this.#out.flush()
   }
 
   end(): void {
@@ -64,28 +80,32 @@ export class Converter implements PointSink {
   }
 
   /** A new wire for an identity that `table.find` does not know; −1 when the table is full. */
-  define(a: number, b: number, width: number, spec: WireSpec): number {
+  define(a: number, b: number, check: number, spec: WireSpec): number {
     const { table } = this
     const text = seriesKey(spec.metric, spec.labels)
+    const old = this.legacy?.find(table, text, spec) ?? -1
+    if (old >= 0 && table.identify(old, a, b, check)) {
+      table.setSeenS(old, this.#arrivalS)
+      return old
+    }
     if (table.size >= table.limit) this.#sweep()
-    const wire = table.add(a, b, width, text)
+    const wire = table.add(a, b, check, text)
     if (wire < 0) {
       this.reject('series-limit', `${text}: ${table.limit} wire series are known already`)
       return -1
     }
-    table.tenant[wire] = table.name(spec.tenant)
-    table.type[wire] = spec.type
-    table.seenS[wire] = this.#arrivalS
+    table.setType(wire, spec.type)
+    table.setSeenS(wire, this.#arrivalS)
     this.plan(wire, spec)
     return wire
   }
 
   /** A wire over a limit, so that its next sample is refused without looking at its labels again. */
-  defineRefused(a: number, b: number, width: number, reason: string): void {
-    const wire = this.table.add(a, b, width, reason)
+  defineRefused(a: number, b: number, check: number, reason: string): void {
+    const wire = this.table.add(a, b, check, reason)
     if (wire < 0) return
-    this.table.plan[wire] = PLAN.refused
-    this.table.seenS[wire] = this.#arrivalS
+    this.table.setPlan(wire, PLAN.refused)
+    this.table.setSeenS(wire, this.#arrivalS)
   }
 
   reject(reason: string, detail: string): void {
@@ -104,13 +124,13 @@ export class Converter implements PointSink {
   /** The same with the numbers in `io`: handed over in memory, since a number argument may be boxed. */
   take(wire: number): boolean {
     const { table, io } = this
-    table.seenS[wire] = this.#arrivalS
+    table.setSeenS(wire, this.#arrivalS)
     const timeMs = io[0]
     if (!(timeMs > 0) || timeMs > this.#latestMs) return this.#refuseTime(wire, timeMs)
     if (io[1] === Number.POSITIVE_INFINITY || io[1] === Number.NEGATIVE_INFINITY) {
       return this.#refuse('not-finite', wire, io[1])
     }
-    const plan = table.plan[wire]
+    const plan = table.plan(wire)
     if (plan === PLAN.gauge) return this.#out.take(wire)
     if (plan === PLAN.counter) return this.#counter(wire)
     return this.#other(wire, plan, timeMs, io[1])
@@ -122,7 +142,7 @@ export class Converter implements PointSink {
       case PLAN.delta:
         return this.#increment(wire, timeMs, value, 0)
       case PLAN.member: {
-        const group = this.groups[table.group[wire]] as Group
+        const group = this.groups[table.group(wire)] as Group
         const gapMs = this.#options.counterGapMsMax
         const why = addToGroup(table, this.#out, this.#scratch, group, wire, timeMs, value, gapMs)
         return why === '' ? true : this.#refuse(why, wire, timeMs)
@@ -130,7 +150,7 @@ export class Converter implements PointSink {
       case PLAN.waiting:
         return this.#wait(wire, timeMs, value)
       case PLAN.refused:
-        return this.#refuse(table.texts[wire], wire, value)
+        return this.#refuse(table.text(wire), wire, value)
       default:
         return true
     }
@@ -138,9 +158,9 @@ export class Converter implements PointSink {
 
   /** Takes one increment since `startMs` (0 when not said: since the previous one). */
   increment(wire: number, startMs: number, timeMs: number, value: number): boolean {
-    this.table.seenS[wire] = this.#arrivalS
+    this.table.setSeenS(wire, this.#arrivalS)
     if (!(timeMs > 0) || timeMs > this.#latestMs) return this.#refuseTime(wire, timeMs)
-    if (this.table.plan[wire] !== PLAN.delta) return this.sample(wire, timeMs, value)
+    if (this.table.plan(wire) !== PLAN.delta) return this.sample(wire, timeMs, value)
     if (Math.abs(value) === Number.POSITIVE_INFINITY) return this.#refuse('not-finite', wire, value)
     return this.#increment(wire, timeMs, value, startMs)
   }
@@ -148,11 +168,11 @@ export class Converter implements PointSink {
   /** Takes a whole histogram. */
   histogram(wire: number, point: HistogramPoint): boolean {
     const { table } = this
-    table.seenS[wire] = this.#arrivalS
+    table.setSeenS(wire, this.#arrivalS)
     if (!(point.timeMs > 0) || point.timeMs > this.#latestMs) return this.#refuseTime(wire, point.timeMs)
     const stream = this.streams.get(wire)
     if (!stream) {
-      if (table.plan[wire] === PLAN.refused) return this.#refuse(table.texts[wire], wire, point.timeMs)
+      if (table.plan(wire) === PLAN.refused) return this.#refuse(table.text(wire), wire, point.timeMs)
       return this.#refuse('type-conflict', wire, point.timeMs)
     }
     if (Number.isNaN(point.count)) {
@@ -168,11 +188,12 @@ export class Converter implements PointSink {
     if (!this.families.declare(family, type, unit)) return
     const { table } = this
     for (let wire = 0; wire < table.length; wire++) {
-      const plan = table.plan[wire]
-      if (plan === PLAN.free || plan === PLAN.output || plan === PLAN.refused || table.type[wire] !== 0)
+      const plan = table.plan(wire)
+      if (plan === PLAN.free || plan === PLAN.output || plan === PLAN.refused || table.type(wire) !== 0)
         continue
-      if (!table.texts[wire].startsWith(family)) continue
-      const { metric, labels } = parseKey(table.texts[wire])
+      const text = table.text(wire)
+      if (!text.startsWith(family)) continue
+      const { metric, labels } = parseKey(text)
       if (Families.base(metric) === family || metric === family) this.#replan(wire, metric, labels)
     }
   }
@@ -181,9 +202,9 @@ export class Converter implements PointSink {
   letGo(): void {
     const { table } = this
     for (let wire = 0; wire < table.length; wire++) {
-      const plan = table.plan[wire]
-      if (plan === PLAN.counter || plan === PLAN.delta) table.lastMs[wire] = 0
-      else if (plan === PLAN.waiting) table.curMs[wire] = 0
+      const plan = table.plan(wire)
+      if (plan === PLAN.counter || plan === PLAN.delta) table.setLast(wire, table.last(wire), 0)
+      else if (plan === PLAN.waiting) table.endCur(wire)
     }
     for (const group of this.groups) if (group) restart(table, group)
     for (const stream of this.streams.values()) stream.memory = undefined
@@ -196,13 +217,14 @@ export class Converter implements PointSink {
   /** Frees a wire with all that hangs on it alone. */
   drop(wire: number): void {
     const { table } = this
-    if (table.plan[wire] === PLAN.output) {
-      const group = table.group[wire]
+    this.legacy?.forget(wire)
+    if (table.plan(wire) === PLAN.output) {
+      const group = table.group(wire)
       // An output's group column holds its group, or −2 − wire of its point stream.
       const statistics =
         group >= 0 ? this.groups[group]?.statistics : this.streams.get(-2 - group)?.statistics
       if (statistics) {
-        statistics.wires[table.bound[wire]] = -1
+        statistics.wires[table.bound(wire)] = -1
         table.remove(wire)
         if (statistics.wires.every(other => other < 0)) {
           if (group >= 0) for (const member of [...(this.groups[group]?.members ?? [])]) this.drop(member)
@@ -211,7 +233,7 @@ export class Converter implements PointSink {
       } else table.remove(wire)
       return
     }
-    if (table.plan[wire] === PLAN.member) this.#leaveGroup(wire)
+    if (table.plan(wire) === PLAN.member) this.#leaveGroup(wire)
     const stream = this.streams.get(wire)
     if (stream) {
       this.streams.delete(wire)
@@ -227,10 +249,10 @@ export class Converter implements PointSink {
     const type = spec.type === TYPE.unknown ? families.type(metric) : spec.type
     const base = Families.base(metric)
     const unit = unitFor(base, spec.unit || families.unit(metric))
-    table.unit[wire] = table.name(unit)
+    table.setOrigin(wire, spec.tenant, unit)
     if (type === TYPE.points) {
-      table.plan[wire] = PLAN.points
-      table.group[wire] = -2 - wire
+      table.setPlan(wire, PLAN.points)
+      table.setGroup(wire, -2 - wire, 0)
       this.streams.set(wire, {
         statistics: new Statistics(seriesKey(`${metric}%`, labels)),
         memory: undefined,
@@ -241,8 +263,8 @@ export class Converter implements PointSink {
     const siblings = families.evidence(wire, metric, labels, type)
     const role = families.role(metric, labels, type)
     if (role === 'counter' || role === 'delta') {
-      table.plan[wire] = role === 'counter' ? PLAN.counter : PLAN.delta
-      table.unit[wire] = table.name(rateUnit(unit))
+      table.setPlan(wire, role === 'counter' ? PLAN.counter : PLAN.delta)
+      table.setOrigin(wire, spec.tenant, rateUnit(unit))
     } else if (role === 'bucket' || role === 'sum' || role === 'count') {
       const bound =
         role === 'bucket'
@@ -252,39 +274,41 @@ export class Converter implements PointSink {
             : ROLE_COUNT
       if (role === 'bucket' && (Number.isNaN(bound) || labels.le === '')) {
         this.reject('malformed', `${metric}: le="${labels.le}" is not a bound`)
-        table.plan[wire] = PLAN.drop
+        table.setPlan(wire, PLAN.drop)
         return
       }
       this.#join(wire, spec.tenant, base, labels, bound)
     } else if (role === 'quantile') {
       const { quantile, ...rest } = labels
-      table.texts[wire] = seriesKey(`${metric}:p${Number((Number(quantile) * 100).toPrecision(6))}`, rest)
-      table.plan[wire] = PLAN.gauge
-    } else table.plan[wire] = PLAN[role]
+      table.setText(wire, seriesKey(`${metric}:p${Number((Number(quantile) * 100).toPrecision(6))}`, rest))
+      table.setPlan(wire, PLAN.gauge)
+    } else table.setPlan(wire, PLAN[role])
     for (const sibling of siblings) {
-      if (table.plan[sibling] === PLAN.gauge || table.plan[sibling] === PLAN.waiting) {
-        const { metric: name, labels: its } = parseKey(table.texts[sibling])
-        if (Families.base(name) === base) this.#replan(sibling, name, its)
+      const its = table.plan(sibling)
+      if (its === PLAN.gauge || its === PLAN.waiting) {
+        const { metric: name, labels: theirs } = parseKey(table.text(sibling))
+        if (Families.base(name) === base) this.#replan(sibling, name, theirs)
       }
     }
   }
 
   #replan(wire: number, metric: string, labels: Record<string, string>): void {
     const { table } = this
-    const heldMs = table.plan[wire] === PLAN.waiting ? table.curMs[wire] : 0
-    if (table.plan[wire] === PLAN.member) this.#leaveGroup(wire)
+    const heldMs = table.plan(wire) === PLAN.waiting ? table.curMs(wire) : 0
+    const held = table.cur(wire)
+    if (table.plan(wire) === PLAN.member) this.#leaveGroup(wire)
     table.detach(wire)
-    table.lastMs[wire] = 0
-    table.group[wire] = -1
+    table.setLast(wire, table.last(wire), 0)
+    table.leaveGroup(wire)
     this.plan(wire, {
-      tenant: table.names[table.tenant[wire]],
+      tenant: table.tenant(wire),
       metric,
       labels,
-      type: table.type[wire],
+      type: table.type(wire),
       unit: '',
     })
-    table.curMs[wire] = 0
-    if (heldMs > 0) this.sample(wire, heldMs, table.cur[wire])
+    table.endCur(wire)
+    if (heldMs > 0) this.sample(wire, heldMs, held)
   }
 
   #join(wire: number, tenant: string, base: string, labels: Record<string, string>, bound: number): void {
@@ -308,21 +332,20 @@ export class Converter implements PointSink {
     const group = this.groups[index] as Group
     if (group.members.length >= this.#options.bucketsMax) {
       this.reject('bucket-limit', `${base}: more than ${this.#options.bucketsMax} buckets`)
-      table.plan[wire] = PLAN.drop
+      table.setPlan(wire, PLAN.drop)
       return
     }
-    table.plan[wire] = PLAN.member
-    table.group[wire] = index
-    table.bound[wire] = bound
+    table.setPlan(wire, PLAN.member)
+    table.setGroup(wire, index, bound)
     addMember(table, group, wire)
   }
 
   #leaveGroup(wire: number): void {
     const { table } = this
-    const index = table.group[wire]
+    const index = table.group(wire)
     const group = this.groups[index]
     if (!group) return
-    if (table.curMs[wire] === group.curMs && group.curMs > group.prevMs) group.seen--
+    if (table.curMs(wire) === group.curMs && group.curMs > group.prevMs) group.seen--
     group.members.splice(group.members.indexOf(wire), 1)
     if (group.members.length > 0) return
     for (const output of group.statistics.wires) if (output >= 0) table.remove(output)
@@ -333,15 +356,14 @@ export class Converter implements PointSink {
 
   #wait(wire: number, timeMs: number, value: number): boolean {
     const { table } = this
-    const heldMs = table.curMs[wire]
+    const heldMs = table.curMs(wire)
     if (heldMs === 0) {
-      table.cur[wire] = value
-      table.curMs[wire] = timeMs
+      table.setCur(wire, value, timeMs)
       return true
     }
     // No sibling came with it: a level.
-    table.plan[wire] = PLAN.gauge
-    const held = this.#out.put(wire, heldMs, table.cur[wire])
+    table.setPlan(wire, PLAN.gauge)
+    const held = this.#out.put(wire, heldMs, table.cur(wire))
     return this.#out.put(wire, timeMs, value) && held
   }
 
@@ -350,15 +372,14 @@ export class Converter implements PointSink {
     const { table, io } = this
     const timeMs = io[0]
     const value = io[1]
-    const lastMs = table.lastMs[wire]
+    const lastMs = table.lastMs(wire)
     // A stale marker is a gap of the rate; the count itself goes on when its source returns.
     if (Number.isNaN(value)) return this.#out.take(wire)
     const sinceMs = timeMs - lastMs
     const gapMs = this.#options.counterGapMsMax
     if (lastMs > 0 && sinceMs <= 0 && sinceMs > -gapMs) return this.#refuse('out-of-order', wire, timeMs)
-    const last = table.last[wire]
-    table.last[wire] = value
-    table.lastMs[wire] = timeMs
+    const last = table.last(wire)
+    table.setLast(wire, value, timeMs)
     if (lastMs <= 0 || sinceMs <= 0 || sinceMs > gapMs) return true
     const reset = value < last || io[2] > lastMs
     io[1] = ((reset ? Math.max(0, value) : value - last) * 1000) / sinceMs
@@ -368,19 +389,19 @@ export class Converter implements PointSink {
   #increment(wire: number, timeMs: number, value: number, startMs: number): boolean {
     const { table } = this
     if (Number.isNaN(value)) return this.#out.put(wire, timeMs, value)
-    const lastMs = table.lastMs[wire]
+    const lastMs = table.lastMs(wire)
     const gapMs = this.#options.counterGapMsMax
     if (lastMs > 0 && timeMs <= lastMs && timeMs > lastMs - gapMs)
       return this.#refuse('out-of-order', wire, timeMs)
     const fromMs = startMs > 0 && startMs < timeMs ? startMs : lastMs
-    table.lastMs[wire] = timeMs
+    table.setLast(wire, table.last(wire), timeMs)
     const spanMs = timeMs - fromMs
     if (fromMs <= 0 || spanMs <= 0 || spanMs > gapMs) return true
     return this.#out.put(wire, timeMs, (value * 1000) / spanMs)
   }
 
   #refuse(reason: string, wire: number, what: number): false {
-    if (this.#tally.reject(reason)) this.#tally.explain(reason, `${this.table.texts[wire]}: ${what}`)
+    if (this.#tally.reject(reason)) this.#tally.explain(reason, `${this.table.text(wire)}: ${what}`)
     return false
   }
 
@@ -395,8 +416,8 @@ export class Converter implements PointSink {
     const oldest = this.#arrivalS - this.#options.wireIdleMs / 1000
     const { table } = this
     for (let wire = 0; wire < table.length; wire++) {
-      const plan = table.plan[wire]
-      if (plan === PLAN.free || plan === PLAN.output || table.seenS[wire] >= oldest) continue
+      const plan = table.plan(wire)
+      if (plan === PLAN.free || plan === PLAN.output || table.seenS(wire) >= oldest) continue
       this.drop(wire)
       this.evictions++
     }

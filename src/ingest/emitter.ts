@@ -1,23 +1,22 @@
-import { type SampleBatch, sampleBatch } from '../core/batch.ts'
+import type { SampleBatch } from '../core/batch.ts'
 import type { SeriesTable } from '../core/series.ts'
 import { metaOf, parseKey } from './naming.ts'
 import type { IntakeOptions } from './options.ts'
 import type { Tally } from './tally.ts'
 import { PLAN, ROW_REFUSED, type WireTable } from './wire-table.ts'
 
-/** Rows lent at a time: three columns of this length stay within a core's L2 cache. */
-const BATCH_ROWS = 4096
-
 const discard = (): void => {}
 
-/** Converted values → rows of lent batches; a series is interned with its first value. */
+/**
+ * Converted values → rows of lent batches (three columns of 4,096 stay within a core's L2 cache); a series is interned with
+ * its first value. The batch lies in the table's memory, where the kernel fills it too.
+ */
 export class Emitter {
   readonly #table: WireTable
   readonly #series: SeriesTable
   readonly #tally: Tally
   readonly #options: IntakeOptions
   readonly #io: Float64Array
-  readonly #batch = sampleBatch(BATCH_ROWS)
   #take: (batch: SampleBatch) => void = discard
 
   constructor(table: WireTable, series: SeriesTable, tally: Tally, options: IntakeOptions, io: Float64Array) {
@@ -30,11 +29,11 @@ export class Emitter {
 
   begin(take: (batch: SampleBatch) => void): void {
     this.#take = take
-    this.#batch.length = 0
+    this.#table.memory.batch.length = 0
   }
 
   end(): void {
-    this.#flush()
+    this.flush()
     this.#take = discard
   }
 
@@ -47,24 +46,26 @@ export class Emitter {
 
   /** The same with time and value in `io`. */
   take(wire: number): boolean {
-    let row = this.#table.row[wire]
+    let row = this.#table.row(wire)
     if (row < 0) {
       row = this.#intern(wire, this.#io[1])
       if (row < 0) return row === -1
     }
-    const batch = this.#batch
+    const { batch } = this.#table.memory
     const at = batch.length
     batch.series[at] = row
     batch.timeMs[at] = this.#io[0]
     batch.value[at] = this.#io[1]
     batch.length = at + 1
-    if (at + 1 === batch.capacity) this.#flush()
+    if (at + 1 === batch.capacity) this.flush()
     return true
   }
 
-  #flush(): void {
-    if (this.#batch.length > 0) this.#take(this.#batch)
-    this.#batch.length = 0
+  /** Hands on what the batch holds. */
+  flush(): void {
+    const { batch } = this.#table.memory
+    if (batch.length > 0) this.#take(batch)
+    batch.length = 0
   }
 
   #intern(wire: number, value: number): number {
@@ -72,13 +73,13 @@ export class Emitter {
     const series = this.#series
     // A gap of a series that never had a value says nothing.
     if (Number.isNaN(value)) return -1
-    const tenant = table.names[table.tenant[wire]]
-    if (table.row[wire] === ROW_REFUSED && series.refusal(tenant) !== undefined)
+    const tenant = table.tenant(wire)
+    if (table.row(wire) === ROW_REFUSED && series.refusal(tenant) !== undefined)
       return this.#refuse(wire, tenant)
-    const { metric, labels } = parseKey(table.texts[wire])
-    const plan = table.plan[wire]
+    const { metric, labels } = parseKey(table.text(wire))
+    const plan = table.plan(wire)
     const name = plan === PLAN.counter || plan === PLAN.delta ? `${metric}:rate` : metric
-    const unit = table.names[table.unit[wire]]
+    const unit = table.unit(wire)
     const row = series.intern(metaOf(tenant, name, labels, unit, this.#options))
     if (row < 0) return this.#refuse(wire, tenant)
     table.attach(wire, row)
@@ -86,14 +87,14 @@ export class Emitter {
   }
 
   #refuse(wire: number, tenant: string): number {
-    this.#table.row[wire] = ROW_REFUSED
+    this.#table.refuseRow(wire)
     const reason = this.#series.refusal(tenant) ?? 'series-limit'
     if (this.#tally.reject(reason)) {
       const held =
         reason === 'series-limit'
           ? `${this.#series.limit} series are held already`
           : `${this.#series.heldBy(tenant)} series of tenant ${tenant} are held already`
-      this.#tally.explain(reason, `${this.#table.texts[wire]}: ${held}`)
+      this.#tally.explain(reason, `${this.#table.text(wire)}: ${held}`)
     }
     return ROW_REFUSED
   }

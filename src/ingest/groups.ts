@@ -29,10 +29,8 @@ export class Statistics {
       wire = table.addOutput(this.pattern.replace('%', () => `:${STATISTICS[which]}`))
       if (wire < 0) return
       this.wires[which] = wire
-      table.unit[wire] = table.name(which === COUNT ? rateUnit('1') : table.names[table.unit[like]])
-      table.tenant[wire] = table.tenant[like]
-      table.group[wire] = table.group[like]
-      table.bound[wire] = which
+      table.setOrigin(wire, table.tenant(like), which === COUNT ? rateUnit('1') : table.unit(like))
+      table.setGroup(wire, table.group(like), which)
     }
     out.put(wire, timeMs, value)
   }
@@ -64,14 +62,14 @@ export function isBucket(bound: number): boolean {
 
 /** Puts a member where its bound belongs; sums and counts come last. */
 export function addMember(table: WireTable, group: Group, wire: number): void {
-  const bound = table.bound[wire]
+  const bound = table.bound(wire)
   let at = group.members.length
   if (isBucket(bound)) {
     at = 0
     while (
       at < group.members.length &&
-      table.bound[group.members[at]] < bound &&
-      isBucket(table.bound[group.members[at]])
+      table.bound(group.members[at]) < bound &&
+      isBucket(table.bound(group.members[at]))
     )
       at++
   }
@@ -96,18 +94,16 @@ export function addToGroup(
   if (timeMs < group.curMs - gapMs || timeMs > group.curMs + gapMs) restart(table, group)
   if (timeMs <= group.prevMs) {
     // Late for a moment whose differences are taken: it still is the baseline of the next.
-    if (timeMs < group.prevMs || table.lastMs[wire] === timeMs) return 'out-of-order'
-    table.last[wire] = value
-    table.lastMs[wire] = timeMs
+    if (timeMs < group.prevMs || table.lastMs(wire) === timeMs) return 'out-of-order'
+    table.setLast(wire, value, timeMs)
     return ''
   }
-  if (timeMs < group.curMs || table.curMs[wire] === timeMs) return 'out-of-order'
+  if (timeMs < group.curMs || table.curMs(wire) === timeMs) return 'out-of-order'
   if (timeMs > group.curMs) {
     if (group.seen > 0) flushGroup(table, out, scratch, group)
     group.curMs = timeMs
   }
-  table.cur[wire] = value
-  table.curMs[wire] = timeMs
+  table.setCur(wire, value, timeMs)
   group.seen++
   if (group.seen === group.members.length) flushGroup(table, out, scratch, group)
   return ''
@@ -116,8 +112,8 @@ export function addToGroup(
 /** The next moment is a first one. */
 export function restart(table: WireTable, group: Group): void {
   for (const wire of group.members) {
-    table.lastMs[wire] = 0
-    table.curMs[wire] = 0
+    table.setLast(wire, table.last(wire), 0)
+    table.endCur(wire)
   }
   group.prevMs = 0
   group.curMs = 0
@@ -135,10 +131,10 @@ function flushGroup(table: WireTable, out: Emitter, scratch: GroupScratch, group
   let reset = false
   for (let i = 0; i < members.length; i++) {
     const wire = members[i]
-    if (table.curMs[wire] !== curMs) continue
-    if (Number.isNaN(table.cur[wire])) gaps++
-    else if (table.lastMs[wire] === prevMs && isCount(table, wire) && table.cur[wire] < table.last[wire])
-      reset = true
+    if (table.curMs(wire) !== curMs) continue
+    const cur = table.cur(wire)
+    if (Number.isNaN(cur)) gaps++
+    else if (table.lastMs(wire) === prevMs && isCount(table, wire) && cur < table.last(wire)) reset = true
   }
   const like = members[0]
   if (gaps > 0 && gaps === group.seen) {
@@ -151,10 +147,11 @@ function flushGroup(table: WireTable, out: Emitter, scratch: GroupScratch, group
   }
   for (let i = 0; i < members.length; i++) {
     const wire = members[i]
-    if (table.curMs[wire] !== curMs || Number.isNaN(table.cur[wire])) continue
-    if (prevMs > 0 && table.lastMs[wire] === prevMs) {
-      const delta = table.cur[wire] - (reset ? 0 : table.last[wire])
-      const bound = table.bound[wire]
+    const cur = table.cur(wire)
+    if (table.curMs(wire) !== curMs || Number.isNaN(cur)) continue
+    if (prevMs > 0 && table.lastMs(wire) === prevMs) {
+      const delta = cur - (reset ? 0 : table.last(wire))
+      const bound = table.bound(wire)
       if (isBucket(bound) && length < bounds.length) {
         bounds[length] = bound
         cumulative[length] = length > 0 ? Math.max(delta, cumulative[length - 1]) : delta
@@ -162,8 +159,7 @@ function flushGroup(table: WireTable, out: Emitter, scratch: GroupScratch, group
       } else if (bound === ROLE_COUNT) count = delta
       else sum = delta
     }
-    table.last[wire] = table.cur[wire]
-    table.lastMs[wire] = curMs
+    table.setLast(wire, cur, curMs)
   }
   group.prevMs = curMs
   group.seen = 0
@@ -181,9 +177,9 @@ function flushGroup(table: WireTable, out: Emitter, scratch: GroupScratch, group
 
 /** A sum may fall without a reset, when negative values are observed. */
 function isCount(table: WireTable, wire: number): boolean {
-  return !Number.isNaN(table.bound[wire])
+  return !Number.isNaN(table.bound(wire))
 }
 
 function hasBuckets(table: WireTable, group: Group): boolean {
-  return isBucket(table.bound[group.members[0]])
+  return isBucket(table.bound(group.members[0]))
 }

@@ -8,6 +8,14 @@ export interface Inflated {
   readonly failure: '' | 'too-large' | 'corrupt'
 }
 
+/** Whether the length that a snappy block of so many bytes declares is to be believed, and to be had. */
+export function snappyClaim(length: number, bytes: number, limit: number): Inflated['failure'] {
+  if (length < 0) return 'corrupt'
+  if (length > limit) return 'too-large'
+  // No element makes more than 64 bytes of its 3 (a copy), so a longer claim is a lie not worth a buffer.
+  return length > 64 + bytes * 22 ? 'corrupt' : ''
+}
+
 const NOTHING = new Uint8Array(0)
 
 /** Bodies → plain bytes, never more than `limit` of them; the snappy output buffer is reused. */
@@ -25,10 +33,8 @@ export class Inflater {
     if (encoding === 'identity') return this.#whole(bytes)
     if (encoding === 'gzip') return this.#gunzip(bytes)
     const length = snappyLength(bytes)
-    if (length < 0) return { bytes: NOTHING, length: 0, failure: 'corrupt' }
-    if (length > this.#limit) return { bytes: NOTHING, length: 0, failure: 'too-large' }
-    // No element makes more than 64 bytes of its 3 (a copy), so a longer claim is a lie not worth a buffer.
-    if (length > 64 + bytes.length * 22) return { bytes: NOTHING, length: 0, failure: 'corrupt' }
+    const claim = snappyClaim(length, bytes.length, this.#limit)
+    if (claim !== '') return { bytes: NOTHING, length: 0, failure: claim }
     if (this.#buffer.length < length + SNAPPY_SLACK) {
       this.#buffer = new Uint8Array(Math.max(length + SNAPPY_SLACK, this.#buffer.length * 2))
     }

@@ -1,5 +1,4 @@
 import type { SampleBatch } from '../core/batch.ts'
-import type { CutSnapshot } from '../core/cut.ts'
 import type { Envelope, Receipt } from '../core/envelope.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
@@ -7,7 +6,7 @@ import type { Snapshot } from '../core/snapshot.ts'
 import type { Intake } from '../core/stages.ts'
 import { BodyReader } from './body-reader.ts'
 import { Converter } from './convert.ts'
-import { cutConverter, restoreConverter, snapshotConverter } from './convert-state.ts'
+import { restoreConverter, snapshotConverter } from './convert-state.ts'
 import { INTAKE_DEFAULTS, type IntakeOptions } from './options.ts'
 import { Tally } from './tally.ts'
 
@@ -41,10 +40,6 @@ export class IngestIntake implements Intake {
 
   snapshot(): Snapshot[] {
     return snapshotConverter(this.#convert)
-  }
-
-  cut(): CutSnapshot[] {
-    return cutConverter(this.#convert)
   }
 
   restore(parts: readonly Snapshot[]): void {

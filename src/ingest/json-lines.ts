@@ -1,5 +1,5 @@
 import { seriesKey } from '../core/series.ts'
-import { hashText } from '../math/hash.ts'
+import { checkText, hashText } from '../math/hash.ts'
 import { type DecodeContext, finishDefine } from './context.ts'
 import { TYPE } from './families.ts'
 import { safeName } from './naming.ts'
@@ -103,8 +103,9 @@ export function textWire(c: DecodeContext, type: number, unit: string): number {
   hashText(text, c.seed + type, hash)
   const a = hash[0]
   const b = hash[1]
-  const wire = convert.table.find(a, b, text.length)
-  return wire >= 0 ? wire : finishDefine(c, a, b, text.length, type, unit)
+  const check = checkText(text, c.seedCheck + type)
+  const wire = convert.table.find(a, b, check)
+  return wire >= 0 ? wire : finishDefine(c, a, b, check, type, unit)
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

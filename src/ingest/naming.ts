@@ -103,6 +103,15 @@ export function metaOf(
   }
 }
 
+/** The canonical key of the wire that feeds a series, without tenant; `rate`: the series is the rate of a count. */
+export function wireText({ key, tenant }: Pick<SeriesMeta, 'key' | 'tenant'>, rate: boolean): string {
+  const text = tenant === 'default' ? key : key.slice(tenant.length + 1)
+  if (!rate) return text
+  const brace = text.indexOf('{')
+  const end = brace < 0 ? text.length : brace
+  return `${text.slice(0, end).replace(/:rate$/, '')}${text.slice(end)}`
+}
+
 /** Declared unit, or what the name says. */
 export function unitFor(metric: string, declared: string): Unit {
   return declared === '' ? unitOf(metric) : canonicalUnit(declared)

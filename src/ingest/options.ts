@@ -33,6 +33,8 @@ export interface IntakeOptions {
   readonly dropLabels: readonly string[]
   /** OTLP resource attributes that become labels; all others are left out. */
   readonly resourceLabels: Readonly<Record<string, string>>
+  /** Bodies are read by the plain readers alone, without kernels. */
+  readonly plain: boolean
   /** By metric name, with or without its derived suffix. */
   readonly overrides: Readonly<Record<string, MetricOverride>>
 }
@@ -60,5 +62,6 @@ export const INTAKE_DEFAULTS: IntakeOptions = {
     'k8s.namespace.name': 'k8s_namespace',
     'k8s.pod.name': 'pod',
   },
+  plain: false,
   overrides: {},
 }

@@ -1,4 +1,4 @@
-import { foldHash, hashRange } from '../math/hash.ts'
+import { CHECK_MASK, foldIdentity, hashRange, mix32 } from '../math/hash.ts'
 import { type DecodeContext, finishDefine } from './context.ts'
 import { sanitised } from './naming.ts'
 import { addResource } from './otlp.ts'
@@ -10,12 +10,14 @@ interface MetricPlace {
   resourceTo: number
   resourceA: number
   resourceB: number
+  resourceCheck: number
   nameFrom: number
   nameTo: number
   unitFrom: number
   unitTo: number
   nameA: number
   nameB: number
+  nameCheck: number
 }
 
 /** One point, before it is known what it belongs to. */
@@ -29,6 +31,7 @@ interface PointPlace {
   flags: number
   a: number
   b: number
+  check: number
 }
 
 /** Scratch of the walk, module-wide: decoding is synchronous and never re-entered. */
@@ -37,12 +40,14 @@ export const METRIC: MetricPlace = {
   resourceTo: 0,
   resourceA: 0,
   resourceB: 0,
+  resourceCheck: 0,
   nameFrom: 0,
   nameTo: 0,
   unitFrom: 0,
   unitTo: 0,
   nameA: 0,
   nameB: 0,
+  nameCheck: 0,
 }
 export const POINT: PointPlace = {
   from: 0,
@@ -54,6 +59,7 @@ export const POINT: PointPlace = {
   flags: 0,
   a: 0,
   b: 0,
+  check: 0,
 }
 
 export function metricName(c: DecodeContext): string {
@@ -67,20 +73,25 @@ export function beginPoint(c: DecodeContext, to: number, attributesField: number
   POINT.startMs = POINT.timeMs = POINT.value = POINT.flags = 0
   POINT.a = METRIC.nameA
   POINT.b = METRIC.nameB
+  POINT.check = METRIC.nameCheck
 }
 
 /** Folds one attribute into the identity of the point. */
 export function readAttribute(c: DecodeContext): void {
   const r = c.reader
   const to = r.enter()
-  hashRange(r.view, r.pos, to, POINT.a, c.hash)
-  const a = c.hash[0]
-  const b = c.hash[1]
-  c.hash[0] = POINT.a
-  c.hash[1] = POINT.b
-  foldHash(c.hash, a, b)
-  POINT.a = c.hash[0]
-  POINT.b = c.hash[1]
+  const { hash } = c
+  hashRange(r.view, r.pos, to, POINT.a, POINT.check, hash)
+  const a = hash[0]
+  const b = hash[1]
+  const check = hash[2]
+  hash[0] = POINT.a
+  hash[1] = POINT.b
+  hash[2] = POINT.check
+  foldIdentity(hash, a, b, check)
+  POINT.a = mix32(hash[0])
+  POINT.b = mix32(hash[1])
+  POINT.check = hash[2]
   r.pos = to
 }
 
@@ -93,8 +104,9 @@ export function wireOf(
 ): number {
   const part =
     suffix === '' ? (Number.isNaN(quantile) ? 0 : 3 + Math.round(quantile * 1e6)) : suffix === '_sum' ? 1 : 2
-  const width = type * 0x1000_0000 + part
-  const wire = c.convert.table.find(POINT.a, POINT.b, width)
+  // Two points of one name and one set of attributes may still be two series.
+  const check = mix32(POINT.check ^ mix32(type * 0x1000_0000 + part)) & CHECK_MASK
+  const wire = c.convert.table.find(POINT.a, POINT.b, check)
   if (wire >= 0) return wire
   const r = c.reader
   const { pos, bad } = r
@@ -112,7 +124,7 @@ export function wireOf(
   )
   r.pos = pos
   r.bad = bad
-  return finishDefine(c, POINT.a, POINT.b, width, type, unit)
+  return finishDefine(c, POINT.a, POINT.b, check, type, unit)
 }
 
 /** Attributes (`KeyValue` in field `field`) of a message; arrays and maps are left out. */

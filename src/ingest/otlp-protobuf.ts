@@ -43,9 +43,10 @@ function readResourceMetrics(c: DecodeContext, end: number): void {
     } else r.skip(tag)
   }
   if (r.bad || METRIC.resourceTo > end) return
-  hashRange(r.view, METRIC.resourceFrom, METRIC.resourceTo, c.seed, c.hash)
+  hashRange(r.view, METRIC.resourceFrom, METRIC.resourceTo, c.seed, c.seedCheck, c.hash)
   METRIC.resourceA = c.hash[0]
   METRIC.resourceB = c.hash[1]
+  METRIC.resourceCheck = c.hash[2]
   r.pos = from
   while (r.pos < end) {
     const tag = r.varint()
@@ -104,9 +105,10 @@ function readMetric(c: DecodeContext, end: number): void {
     return
   }
   if (kind === 0) return
-  hashRange(r.view, METRIC.nameFrom, METRIC.nameTo, METRIC.resourceA, c.hash)
+  hashRange(r.view, METRIC.nameFrom, METRIC.nameTo, METRIC.resourceA, METRIC.resourceCheck, c.hash)
   METRIC.nameA = c.hash[0]
   METRIC.nameB = c.hash[1] ^ METRIC.resourceB
+  METRIC.nameCheck = c.hash[2]
   let temporality = 0
   let monotonic = false
   r.pos = dataFrom

@@ -1,4 +1,5 @@
 import type { HistogramPoint } from './points.ts'
+import type { WireTable } from './wire-table.ts'
 
 /** A series as its sender describes it. Labels are checked and named as ours. */
 export interface WireSpec {
@@ -17,18 +18,22 @@ export interface WireSpec {
  */
 export interface PointSink {
   /** The wire of an identity, or −1. */
-  readonly table: { find(a: number, b: number, width: number): number }
+  readonly table: WireTable
+  /** Whether what it makes of gauges and counters is a SampleBatch: the kernel then does the same by itself. */
+  readonly converts: boolean
   /** One sample on its way: time (Unix ms), value, start of the count (Unix ms, 0 when not said). */
   readonly io: Float64Array
   /** A new wire for an identity that `table.find` does not know; −1 when there is no room. */
-  define(a: number, b: number, width: number, spec: WireSpec): number
+  define(a: number, b: number, check: number, spec: WireSpec): number
   /** A wire over a limit, so that its next sample is refused without looking at its labels again. */
-  defineRefused(a: number, b: number, width: number, reason: string): void
+  defineRefused(a: number, b: number, check: number, reason: string): void
   reject(reason: string, detail: string): void
   /** Takes one scalar sample, cumulative since `startMs` when that is known; false when it was refused. */
   sample(wire: number, timeMs: number, value: number, startMs?: number): boolean
   /** The same with the numbers in `io`: handed over in memory, since a number argument may be boxed. */
   take(wire: number): boolean
+  /** Hands on what the batch of the table's memory holds. */
+  flush(): void
   /** Takes one increment since `startMs` (0 when not said: since the previous one). */
   increment(wire: number, startMs: number, timeMs: number, value: number): boolean
   /** Takes a whole histogram. */

@@ -1,5 +1,5 @@
 import { hashRange } from '../math/hash.ts'
-import { type DecodeContext, finishDefine, HISTOGRAM_WIDTH } from './context.ts'
+import { type DecodeContext, finishDefine, HISTOGRAM_CHECK } from './context.ts'
 import { TYPE } from './families.ts'
 import { safeName } from './naming.ts'
 import { readNativeHistogram } from './native-histogram.ts'
@@ -11,12 +11,7 @@ import { utf8 } from './protobuf.ts'
  */
 export function decodeRemoteWrite1(c: DecodeContext): void {
   const r = c.reader
-  // Metadata stand last in a body but say how its series are meant.
-  while (r.pos < r.end) {
-    const tag = r.varint()
-    if (tag === 0x1a) readMetadata(c, r.enter())
-    else r.skip(tag)
-  }
+  readMetadata1(c)
   r.pos = 0
   r.bad = false
   while (r.pos < r.end) {
@@ -26,9 +21,19 @@ export function decodeRemoteWrite1(c: DecodeContext): void {
       continue
     }
     const end = r.enter()
-    readSeries(c, end)
+    readSeries1(c, end)
     r.pos = end
     r.bad = false
+  }
+}
+
+/** Metadata stand last in a body but say how its series are meant. */
+export function readMetadata1(c: DecodeContext): void {
+  const r = c.reader
+  while (r.pos < r.end) {
+    const tag = r.varint()
+    if (tag === 0x1a) readMetadata(c, r.enter())
+    else r.skip(tag)
   }
 }
 
@@ -84,7 +89,8 @@ function plainTimeMs(bytes: Uint8Array, at: number): number {
   return high * 268_435_456 + low
 }
 
-function readSeries(c: DecodeContext, end: number): void {
+/** One series, whose message the reader stands at. */
+export function readSeries1(c: DecodeContext, end: number): void {
   const r = c.reader
   const { bytes } = r
   const from = r.pos
@@ -102,10 +108,11 @@ function readSeries(c: DecodeContext, end: number): void {
     c.convert.reject('malformed', `labels at byte ${from} are cut short`)
     return
   }
-  hashRange(r.view, from, to, c.seed, c.hash)
+  hashRange(r.view, from, to, c.seed, c.seedCheck, c.hash)
   const a = c.hash[0]
   const b = c.hash[1]
-  let wire = c.convert.table.find(a, b, to - from)
+  const check = c.hash[2]
+  let wire = c.convert.table.find(a, b, check)
   r.pos = to
   if (wire >= 0 && end - to === PLAIN_SAMPLE_BYTES && isPlainSample(bytes, to)) {
     const { io } = c.convert
@@ -120,7 +127,7 @@ function readSeries(c: DecodeContext, end: number): void {
     const tag = r.varint()
     if (tag === 0x12) {
       const stop = r.enter()
-      if (wire < 0) wire = define(c, from, to, a, b, false)
+      if (wire < 0) wire = define(c, from, to, a, b, check)
       let value = 0
       let timeMs = 0
       while (r.pos < stop) {
@@ -141,10 +148,10 @@ function readSeries(c: DecodeContext, end: number): void {
       const stop = r.enter()
       if (!readNativeHistogram(c, stop) || stop > end) return
       // Histograms of a series are a stream apart from its floats.
-      let native = c.convert.table.find(a, b, to - from + HISTOGRAM_WIDTH)
+      let native = c.convert.table.find(a, b, check + HISTOGRAM_CHECK)
       if (native < 0) {
         r.pos = stop
-        native = define(c, from, to, a, b, true)
+        native = define(c, from, to, a, b, check + HISTOGRAM_CHECK)
       }
       if (native >= 0 && c.convert.histogram(native, c.point)) c.tally.histograms++
       r.pos = stop
@@ -157,7 +164,7 @@ function readSeries(c: DecodeContext, end: number): void {
 }
 
 /** First sight of a series: the only time that its labels become text. */
-function define(c: DecodeContext, from: number, to: number, a: number, b: number, whole: boolean): number {
+function define(c: DecodeContext, from: number, to: number, a: number, b: number, check: number): number {
   const r = c.reader
   const resume = r.pos
   const { labels } = c
@@ -184,6 +191,5 @@ function define(c: DecodeContext, from: number, to: number, a: number, b: number
   }
   r.bad = false
   r.pos = resume
-  const width = to - from + (whole ? HISTOGRAM_WIDTH : 0)
-  return finishDefine(c, a, b, width, whole ? TYPE.points : TYPE.unknown, '')
+  return finishDefine(c, a, b, check, check >= HISTOGRAM_CHECK ? TYPE.points : TYPE.unknown, '')
 }

@@ -1,14 +1,19 @@
-import { foldHash, hashRange } from '../math/hash.ts'
-import { type DecodeContext, finishDefine, HISTOGRAM_WIDTH } from './context.ts'
+import { endIdentity, foldIdentity, hashRange } from '../math/hash.ts'
+import { type DecodeContext, finishDefine, HISTOGRAM_CHECK } from './context.ts'
 import { TYPE } from './families.ts'
 import { safeName } from './naming.ts'
 import { readNativeHistogram } from './native-histogram.ts'
 import { utf8 } from './protobuf.ts'
 
 /** Symbols of one body; their index costs 16 bytes each, so this is what bounds it to 16 MB. */
-const SYMBOLS_MAX = 1_000_000
+export const SYMBOLS_MAX = 1_000_000
 /** Label references of one series; also bounded by labelsMax once they are read. */
 const REFS_MAX = 1024
+
+/** Why the symbols of a body cannot be read. */
+export function symbolsFailure(what: 'too-many' | 'first'): string {
+  return what === 'first' ? 'the first symbol is not empty' : `more than ${SYMBOLS_MAX} symbols`
+}
 
 /**
  * Prometheus remote write 2.0 (`io.prometheus.write.v2.Request`, already inflated and well framed): symbols = 4,
@@ -20,9 +25,12 @@ export class RemoteWrite2 {
   #to = new Uint32Array(1024)
   #a = new Int32Array(1024)
   #b = new Int32Array(1024)
+  #check = new Int32Array(1024)
   #symbols = 0
   readonly #refs = new Uint32Array(REFS_MAX)
   #refCount = 0
+  /** Whether the symbols of the body at hand were read. */
+  #begun = false
 
   /** '' or why the whole body cannot be read. */
   decode(c: DecodeContext): string {
@@ -44,6 +52,23 @@ export class RemoteWrite2 {
     return ''
   }
 
+  /** Another body follows, of which single series are read. */
+  begin(): void {
+    this.#begun = false
+  }
+
+  /** One series, whose message the reader stands at, of a body whose symbols can be read. */
+  readSeries(c: DecodeContext, end: number): void {
+    const { pos } = c.reader
+    if (!this.#begun) {
+      c.reader.pos = 0
+      this.#readSymbols(c)
+      this.#begun = true
+      c.reader.pos = pos
+    }
+    this.#readSeries(c, end)
+  }
+
   #readSymbols(c: DecodeContext): string {
     const r = c.reader
     this.#symbols = 0
@@ -54,17 +79,18 @@ export class RemoteWrite2 {
         continue
       }
       const end = r.enter()
-      if (this.#symbols >= SYMBOLS_MAX) return `more than ${SYMBOLS_MAX} symbols`
+      if (this.#symbols >= SYMBOLS_MAX) return symbolsFailure('too-many')
       if (this.#symbols === this.#from.length) this.#grow()
       const at = this.#symbols++
       this.#from[at] = r.pos
       this.#to[at] = end
-      hashRange(r.view, r.pos, end, c.seed, c.hash)
+      hashRange(r.view, r.pos, end, c.seed, c.seedCheck, c.hash)
       this.#a[at] = c.hash[0]
       this.#b[at] = c.hash[1]
+      this.#check[at] = c.hash[2]
       r.pos = end
     }
-    if (this.#symbols > 0 && this.#to[0] !== this.#from[0]) return 'the first symbol is not empty'
+    if (this.#symbols > 0 && this.#to[0] !== this.#from[0]) return symbolsFailure('first')
     return ''
   }
 
@@ -78,6 +104,7 @@ export class RemoteWrite2 {
     this.#to = wider(this.#to, new Uint32Array(length))
     this.#a = wider(this.#a, new Int32Array(length))
     this.#b = wider(this.#b, new Int32Array(length))
+    this.#check = wider(this.#check, new Int32Array(length))
   }
 
   /** Reads the references into `#refs` and their identity into `c.hash`; false when they cannot be read. */
@@ -88,7 +115,7 @@ export class RemoteWrite2 {
       const ref = r.varint()
       if (ref >= this.#symbols || this.#refCount >= REFS_MAX) return false
       this.#refs[this.#refCount++] = ref
-      foldHash(c.hash, this.#a[ref], this.#b[ref])
+      foldIdentity(c.hash, this.#a[ref], this.#b[ref], this.#check[ref])
     }
     return !r.bad
   }
@@ -100,6 +127,7 @@ export class RemoteWrite2 {
     this.#refCount = 0
     hash[0] = c.seed
     hash[1] = ~c.seed
+    hash[2] = c.seedCheck
     let good = true
     while (good && r.pos < end && r.bytes[r.pos] >>> 3 === 1) {
       const tag = r.varint()
@@ -109,15 +137,17 @@ export class RemoteWrite2 {
       c.convert.reject('malformed', `labels of a series at byte ${from} cannot be read`)
       return
     }
+    endIdentity(hash, this.#refCount)
     const a = hash[0]
     const b = hash[1]
+    const check = hash[2]
     const body = r.pos
-    let wire = c.convert.table.find(a, b, this.#refCount)
+    let wire = c.convert.table.find(a, b, check)
     while (r.pos < end) {
       const tag = r.varint()
       if (tag === 0x12) {
         const stop = r.enter()
-        if (wire < 0) wire = this.#define(c, body, end, a, b, false)
+        if (wire < 0) wire = this.#define(c, body, end, a, b, check)
         let value = 0
         let timeMs = 0
         while (r.pos < stop) {
@@ -135,9 +165,9 @@ export class RemoteWrite2 {
         const stop = r.enter()
         if (stop > end) break
         if (readNativeHistogram(c, stop)) {
-          let native = c.convert.table.find(a, b, this.#refCount + HISTOGRAM_WIDTH)
+          let native = c.convert.table.find(a, b, check + HISTOGRAM_CHECK)
           r.pos = stop
-          if (native < 0) native = this.#define(c, body, end, a, b, true)
+          if (native < 0) native = this.#define(c, body, end, a, b, check + HISTOGRAM_CHECK)
           if (native >= 0 && c.convert.histogram(native, c.point)) c.tally.histograms++
         }
         r.bad = false
@@ -150,7 +180,7 @@ export class RemoteWrite2 {
     if (r.bad || r.pos !== end) c.convert.reject('malformed', `a series at byte ${from} is cut short`)
   }
 
-  #define(c: DecodeContext, body: number, end: number, a: number, b: number, whole: boolean): number {
+  #define(c: DecodeContext, body: number, end: number, a: number, b: number, check: number): number {
     const r = c.reader
     const { labels } = c
     labels.begin('')
@@ -180,10 +210,9 @@ export class RemoteWrite2 {
     }
     r.bad = false
     r.pos = resume
-    if (whole) type = TYPE.points
+    if (check >= HISTOGRAM_CHECK) type = TYPE.points
     else if (type > TYPE.stateset) type = TYPE.unknown
-    const width = this.#refCount + (whole ? HISTOGRAM_WIDTH : 0)
-    return finishDefine(c, a, b, width, type, unit.slice(0, 64))
+    return finishDefine(c, a, b, check, type, unit.slice(0, 64))
   }
 
   #text(c: DecodeContext, symbol: number): string {

@@ -70,6 +70,7 @@ type Held = Parameters<Rejects['add']>
  */
 export class Splitter implements PointSink {
   table: WireTable
+  readonly converts = false
   readonly io = new Float64Array(3)
   readonly #options: IntakeOptions
   readonly #context: SplitterContext
@@ -140,8 +141,8 @@ export class Splitter implements PointSink {
     const wires = without.map(index => this.#fresh[index])
     this.#made = this.#made.filter(wire => !wires.includes(wire))
     for (const wire of wires) {
-      table.plan[wire] = PLAN.refused
-      table.texts[wire] = reason
+      table.setPlan(wire, PLAN.refused)
+      table.setText(wire, reason)
       this.#countedS[wire] = this.#arrivalS
     }
     this.undo()
@@ -178,11 +179,11 @@ export class Splitter implements PointSink {
     this.#families.declared.clear()
   }
 
-  define(a: number, b: number, width: number, spec: WireSpec): number {
+  define(a: number, b: number, check: number, spec: WireSpec): number {
     const { table } = this
     const text = seriesKey(spec.metric, spec.labels)
     if (table.size >= table.limit) this.#sweep()
-    const wire = table.add(a, b, width, text)
+    const wire = table.add(a, b, check, text)
     if (wire < 0) {
       this.reject('series-limit', `${text}: ${table.limit} wire series are known already`)
       return -1
@@ -190,11 +191,10 @@ export class Splitter implements PointSink {
     this.#fit()
     const entity = entityOfWire(spec.metric, spec.labels, spec.type, this.#options)
     const counted = spec.metric.endsWith('_count') && spec.labels.quantile === undefined
-    table.plan[wire] = PLAN.gauge
-    table.tenant[wire] = table.name(spec.tenant)
-    table.type[wire] = spec.type
-    table.unit[wire] = table.name(spec.unit)
-    table.seenS[wire] = this.#arrivalS
+    table.setPlan(wire, PLAN.gauge)
+    table.setOrigin(wire, spec.tenant, spec.unit)
+    table.setType(wire, spec.type)
+    table.setSeenS(wire, this.#arrivalS)
     this.#partition[wire] = this.#context.place(spec.tenant, entity)
     this.#serial[wire] = 0
     this.#definedAt[wire] = 0
@@ -205,12 +205,12 @@ export class Splitter implements PointSink {
     return wire
   }
 
-  defineRefused(a: number, b: number, width: number, reason: string): void {
-    const wire = this.table.add(a, b, width, reason)
+  defineRefused(a: number, b: number, check: number, reason: string): void {
+    const wire = this.table.add(a, b, check, reason)
     if (wire < 0) return
     this.#fit()
-    this.table.plan[wire] = PLAN.refused
-    this.table.seenS[wire] = this.#arrivalS
+    this.table.setPlan(wire, PLAN.refused)
+    this.table.setSeenS(wire, this.#arrivalS)
     this.#countedS[wire] = 0
   }
 
@@ -238,12 +238,15 @@ export class Splitter implements PointSink {
     return this.#take(wire, BIT.increment)
   }
 
+  /** The batch is not used. */
+  flush(): void {}
+
   histogram(wire: number, point: HistogramPoint): boolean {
     if (!this.#inTime(wire, point.timeMs)) return false
-    if (this.table.plan[wire] === PLAN.refused) return this.#refuseAgain(wire, point.timeMs)
+    if (this.table.plan(wire) === PLAN.refused) return this.#refuseAgain(wire, point.timeMs)
     const writer = this.#writerOf(wire)
     writer.addHistogram(this.#place(wire, writer, point.timeMs), point)
-    this.table.seenS[wire] = this.#arrivalS
+    this.table.setSeenS(wire, this.#arrivalS)
     return true
   }
 
@@ -267,10 +270,10 @@ export class Splitter implements PointSink {
     if (!this.#inTime(wire, io[0])) return false
     if (io[1] === Number.POSITIVE_INFINITY || io[1] === Number.NEGATIVE_INFINITY)
       return this.#refuse('not-finite', wire, io[1])
-    if (table.plan[wire] === PLAN.refused) return this.#refuseAgain(wire, io[1])
+    if (table.plan(wire) === PLAN.refused) return this.#refuseAgain(wire, io[1])
     const writer = this.#writerOf(wire)
     writer.add(this.#place(wire, writer, io[0]), bits, io)
-    table.seenS[wire] = this.#arrivalS
+    table.setSeenS(wire, this.#arrivalS)
     return true
   }
 
@@ -295,12 +298,12 @@ export class Splitter implements PointSink {
   #place(wire: number, writer: ColumnsWriter, timeMs: number): number {
     if (this.#serial[wire] === writer.serial) return this.#index[wire]
     const { table } = this
-    const index = writer.addSeries(table.a[wire], table.b[wire], table.width[wire])
+    const index = writer.addSeries(table.a(wire), table.b(wire), table.check(wire))
     this.#serial[wire] = writer.serial
     this.#index[wire] = index
     // Every series has a phase of its own, so that definitions are spread evenly over time.
-    const turn = Math.floor(timeMs / this.#defineMs + (table.a[wire] >>> 0) / 4_294_967_296)
-    const silent = this.#arrivalS - table.seenS[wire] > this.#defineMs / 1000
+    const turn = Math.floor(timeMs / this.#defineMs + (table.a(wire) >>> 0) / 4_294_967_296)
+    const silent = this.#arrivalS - table.seenS(wire) > this.#defineMs / 1000
     if (turn !== this.#definedAt[wire] || silent || this.#context.selfContained) {
       this.#definedAt[wire] = turn
       this.#defined.push(wire)
@@ -313,7 +316,7 @@ export class Splitter implements PointSink {
   /** Lent until the next call. */
   #definitionOf(wire: number): Uint8Array {
     const { table } = this
-    const text = table.texts[wire]
+    const text = table.text(wire)
     const brace = text.indexOf('{')
     const metric = brace < 0 ? text : text.slice(0, brace)
     const { declared } = this.#families
@@ -321,9 +324,9 @@ export class Splitter implements PointSink {
     const known = own ?? declared.get(Families.base(metric))
     const out = this.#definition
     out.clear()
-    out.varint(table.type[wire])
+    out.varint(table.type(wire))
     out.varint(own ? DECLARED.metric : known ? DECLARED.base : DECLARED.none)
-    out.string(table.names[table.unit[wire]])
+    out.string(table.unit(wire))
     out.string(text)
     if (known) {
       out.varint(known.type)
@@ -371,28 +374,29 @@ export class Splitter implements PointSink {
     const { table } = this
     const words = new Int32Array(2 * this.#fresh.length)
     for (const [i, wire] of this.#fresh.entries()) {
-      hashText(`${table.names[table.tenant[wire]]}/${table.texts[wire]}`, 1, this.#hash)
+      hashText(`${table.tenant(wire)}/${table.text(wire)}`, 1, this.#hash)
       words.set(this.#hash, 2 * i)
     }
     return new BigUint64Array(words.buffer)
   }
 
   #refuse(reason: string, wire: number, what: number): false {
-    if (this.#tally.reject(reason)) this.#tally.explain(reason, `${this.table.texts[wire]}: ${what}`)
+    if (this.#tally.reject(reason)) this.#tally.explain(reason, `${this.table.text(wire)}: ${what}`)
     return false
   }
 
   #refuseAgain(wire: number, what: number): false {
     const { table } = this
-    this.#refuse(table.texts[wire], wire, what)
+    this.#refuse(table.text(wire), wire, what)
     const counted = this.#countedS[wire]
     if (counted > 0 && this.#arrivalS - counted > ASK_AGAIN_S) table.remove(wire)
     return false
   }
 
   #fit(): void {
-    const { capacity } = this.table
-    if (this.#serial.length >= capacity) return
+    const { length } = this.table
+    if (this.#serial.length >= length) return
+    const capacity = Math.max(1024, Math.ceil(length * 1.125))
     const wider = <T extends Uint16Array | Uint32Array | Int32Array | Uint8Array>(from: T): T => {
       const to = new (from.constructor as new (length: number) => T)(capacity)
       to.set(from as never)
@@ -413,14 +417,14 @@ export class Splitter implements PointSink {
     this.#sweptS = this.#arrivalS
     const oldest = this.#arrivalS - this.#options.wireIdleMs / 1000
     for (let wire = 0; wire < table.length; wire++) {
-      if (table.plan[wire] !== PLAN.free && table.seenS[wire] < oldest) table.remove(wire)
+      if (table.plan(wire) !== PLAN.free && table.seenS(wire) < oldest) table.remove(wire)
     }
   }
 
   /** Between two bodies only, so that what is made of one does not depend on those before it. */
   #forgetMany(): void {
     const { table } = this
-    if (table.size <= CACHED_WIRES && table.names.length <= CACHED_NAMES) return
+    if (table.size <= CACHED_WIRES && table.origins.length <= CACHED_NAMES) return
     this.table = new WireTable(BODY_WIRES_MAX)
   }
 }

@@ -1,6 +1,44 @@
+import {
+  FOUND,
+  LENGTH,
+  SIDE_BOUND,
+  SIDE_CHUNKS,
+  SIDE_CUR,
+  SIDE_CUR_MS,
+  SIDE_GROUP,
+  SIDE_MASK,
+  SIDE_NEXT,
+  SIDE_SHIFT,
+  SIDE_WORDS,
+  SLOT_MASK,
+  WIRE_A,
+  WIRE_B,
+  WIRE_CHECK,
+  WIRE_CHUNKS,
+  WIRE_KIND,
+  WIRE_LAST,
+  WIRE_LAST_MS,
+  WIRE_MASK,
+  WIRE_NEXT,
+  WIRE_ROW,
+  WIRE_SEEN_S,
+  WIRE_SHIFT,
+  WIRE_SIDE,
+  WIRE_WORDS,
+} from '../kernels/assembly/_wire-layout.ts'
+import { PAGE_BYTES } from '../kernels/load.ts'
+import { Origins } from './origins.ts'
+import { WireMemory } from './wire-memory.ts'
+import { segmentAt, WireSlots, wireAt } from './wire-slots.ts'
+import { WireTexts } from './wire-texts.ts'
+
 /**
- * What a sender sees as one series, known by the hash of its label bytes: an open-addressed table over columns.
- * A wire is not yet a series of ours: a counter's wire gives a rate, twelve bucket wires give three quantiles.
+ * What a sender sees as one series, known by the hash of its label bytes. A wire is not yet a series of ours: a counter's
+ * wire gives a rate, twelve bucket wires give three quantiles. Wires are records of 48 bytes in one WebAssembly memory,
+ * given out by chunks of 4,096 (three pages), so the table grows without a copy and the kernel reads it where it lies.
+ *
+ * The identity is 95 bits. Two label sets that share the first 64 by chance differ in the check, so each has a wire of its
+ * own; among ten million series, that any two share all of it has a chance of about 1e-15.
  */
 
 /** How the samples of a wire are converted. */
@@ -26,249 +64,476 @@ export const PLAN = {
 /** Row of a wire whose series could not be interned because the table was full. */
 export const ROW_REFUSED = -2
 
-/** The columns double by copying until `limit`; a copy of all of them is a few ms per 100 k wires. */
-const FIRST_CAPACITY = 1024
+const CHUNK_PAGES = Math.ceil(((WIRE_MASK + 1) * WIRE_WORDS * 4) / PAGE_BYTES)
+const SIDE_PAGES = Math.ceil(((SIDE_MASK + 1) * SIDE_WORDS * 4) / PAGE_BYTES)
+/** Records, sides, slots and bodies of so many all fit into one memory. */
+const WIRES_MAX = 2 ** 25
+/** Rows in a chunk of heads. */
+const HEADS_SHIFT = 14
+
+/** Everything of a table that is not in its records; see convert-state.ts. */
+export interface WireState {
+  readonly length: number
+  readonly sides: number
+  readonly firstFree: number
+  readonly firstFreeSide: number
+}
 
 export class WireTable {
   readonly limit: number
-  /** One past the highest wire in use. */
-  length = 0
+  readonly memory = new WireMemory()
+  readonly origins = new Origins()
   /** Wires in use. */
   size = 0
-  capacity = FIRST_CAPACITY
-  a = new Int32Array(FIRST_CAPACITY)
-  b = new Int32Array(FIRST_CAPACITY)
-  /** Length of what was hashed: the third part of the identity. */
-  width = new Uint32Array(FIRST_CAPACITY)
-  plan = new Uint8Array(FIRST_CAPACITY)
-  /** Declared metric type as remote write numbers them, 8 for increments. */
-  type = new Uint8Array(FIRST_CAPACITY)
-  /** Indices into `names` below. */
-  unit = new Uint16Array(FIRST_CAPACITY)
-  tenant = new Uint16Array(FIRST_CAPACITY)
-  /** Row of the SeriesTable, −1 until its first value. */
-  row = new Int32Array(FIRST_CAPACITY)
-  /** Next wire that feeds the same row, −1 at the end. */
-  next = new Int32Array(FIRST_CAPACITY)
-  /** Last cumulative value and its time, 0 before the first. */
-  last = new Float64Array(FIRST_CAPACITY)
-  lastMs = new Float64Array(FIRST_CAPACITY)
-  /** Value of the moment that is being collected: group members only. */
-  cur = new Float64Array(FIRST_CAPACITY)
-  curMs = new Float64Array(FIRST_CAPACITY)
-  /** Group of a member, −1 otherwise. */
-  group = new Int32Array(FIRST_CAPACITY)
-  /** Upper bound of a bucket; see ROLE_SUM and ROLE_COUNT for the others. */
-  bound = new Float64Array(FIRST_CAPACITY)
-  /** Arrival of the last sample, Unix s. */
-  seenS = new Uint32Array(FIRST_CAPACITY)
-  /** Canonical key of the wire, without tenant. */
-  readonly texts: string[] = []
-  /** Small strings (units, tenants) by index; 0 is ''. */
-  readonly names: string[] = ['']
-  readonly #nameIndex = new Map<string, number>([['', 0]])
-  readonly #free: number[] = []
-  #slots = new Int32Array(FIRST_CAPACITY * 4).fill(-1)
-  #heads = new Int32Array(FIRST_CAPACITY).fill(-1)
-  /** The wire found last: a guess at where to look next, never more. */
-  #found = -1
+  readonly #slots = new WireSlots(this.memory)
+  readonly #texts = new WireTexts()
+  /** The text that a wire's row says, when the wire has none of its own. */
+  readonly #textOf: (wire: number, row: number) => string
+  /** First wire of each row, by chunks of rows; −1 without one. */
+  readonly #heads: Int32Array[] = []
+  #firstFree = -1
+  #sides = 0
+  #firstFreeSide = -1
 
-  constructor(limit: number) {
-    this.limit = limit
+  constructor(limit: number, textOf: (wire: number, row: number) => string = () => '') {
+    this.limit = Math.min(limit, WIRES_MAX)
+    this.#textOf = textOf
+    this.memory.i32[FOUND >> 2] = -1
+  }
+
+  /** One past the highest wire in use. */
+  get length(): number {
+    return this.memory.i32[LENGTH >> 2]
   }
 
   /** The wire of an identity, or −1. Senders repeat their order, so the one after the last found is tried first. */
-  find(a: number, b: number, width: number): number {
-    const guess = this.#found + 1
-    if (guess < this.length && this.a[guess] === a && this.b[guess] === b && this.width[guess] === width) {
-      // What was freed keeps its identity, and an output never had one.
-      const plan = this.plan[guess]
-      if (plan !== PLAN.free && plan !== PLAN.output) {
-        this.#found = guess
-        return guess
+  find(a: number, b: number, check: number): number {
+    const { i32 } = this.memory
+    const guess = i32[FOUND >> 2] + 1
+    if (guess < i32[LENGTH >> 2]) {
+      const at = wireAt(i32, guess)
+      if (i32[at + WIRE_A] === a && i32[at + WIRE_B] === b && i32[at + WIRE_CHECK] === (check | 0)) {
+        // What was freed keeps its identity, and an output never had one.
+        const plan = i32[at + WIRE_KIND] & 0xff
+        if (plan !== PLAN.free && plan !== PLAN.output) {
+          i32[FOUND >> 2] = guess
+          return guess
+        }
       }
     }
-    return this.#search(a, b, width)
+    return this.#search(a, b, check | 0)
   }
 
-  #search(a: number, b: number, width: number): number {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    for (let slot = a & mask; ; slot = (slot + 1) & mask) {
-      const wire = slots[slot]
+  #search(a: number, b: number, check: number): number {
+    const { i32 } = this.memory
+    const segment = segmentAt(i32, a)
+    for (let slot = b & SLOT_MASK; ; slot = (slot + 1) & SLOT_MASK) {
+      const wire = i32[segment + slot] - 1
       if (wire < 0) return -1
-      if (this.a[wire] === a && this.b[wire] === b && this.width[wire] === width) {
-        this.#found = wire
+      const at = wireAt(i32, wire)
+      if (i32[at + WIRE_A] === a && i32[at + WIRE_B] === b && i32[at + WIRE_CHECK] === check) {
+        i32[FOUND >> 2] = wire
         return wire
       }
     }
   }
 
   /** A new wire that `find` will know, or −1 when the table is full. */
-  add(a: number, b: number, width: number, text: string): number {
+  add(a: number, b: number, check: number, text: string): number {
+    if (!this.#slots.reserve(a)) return -1
     const wire = this.addOutput(text)
     if (wire < 0) return -1
-    this.a[wire] = a
-    this.b[wire] = b
-    this.width[wire] = width
-    this.#place(wire)
+    this.#identify(wire, a, b, check)
     return wire
   }
 
   /** A wire that is not on the wire. */
   addOutput(text: string): number {
     if (this.size >= this.limit) return -1
-    const wire = this.#free.pop() ?? this.length++
-    if (wire >= this.capacity) this.#grow(Math.min(this.capacity * 2, Math.max(this.limit, FIRST_CAPACITY)))
+    let wire = this.#firstFree
+    const { length } = this
+    if (wire >= 0) this.#firstFree = this.next(wire)
+    else {
+      wire = length
+      if ((wire & WIRE_MASK) === 0 && !this.#chunk(WIRE_CHUNKS, wire >>> WIRE_SHIFT, CHUNK_PAGES)) return -1
+      this.memory.i32[LENGTH >> 2] = wire + 1
+    }
     this.size++
-    this.texts[wire] = text
-    this.plan[wire] = PLAN.output
-    this.row[wire] = -1
-    this.next[wire] = -1
-    this.group[wire] = -1
+    const { i32 } = this.memory
+    const at = wireAt(i32, wire)
+    i32[at + WIRE_ROW] = -1
+    i32[at + WIRE_NEXT] = -1
+    i32[at + WIRE_SIDE] = -1
+    i32[at + WIRE_KIND] = PLAN.output
+    this.#texts.set(wire, text)
     return wire
   }
 
-  /** Puts a saved wire back at its own place, in ascending order; a free one among them stays free. */
-  restoreAt(wire: number, plan: number, a: number, b: number, width: number, text: string): void {
-    while (wire >= this.capacity) this.#grow(this.capacity * 2)
-    this.length = wire + 1
-    this.texts[wire] = text
-    this.row[wire] = -1
-    this.next[wire] = -1
-    this.plan[wire] = plan
-    if (plan === PLAN.free) {
-      this.#free.push(wire)
-      return
-    }
-    this.size++
-    this.a[wire] = a
-    this.b[wire] = b
-    this.width[wire] = width
-    if (plan !== PLAN.output) this.#place(wire)
+  /** Gives a wire another identity: it is then found under that one only. */
+  identify(wire: number, a: number, b: number, check: number): boolean {
+    if (!this.#slots.reserve(a)) return false
+    this.#slots.remove(wire)
+    this.#identify(wire, a, b, check)
+    return true
+  }
+
+  #identify(wire: number, a: number, b: number, check: number): void {
+    const { i32 } = this.memory
+    const at = wireAt(i32, wire)
+    i32[at + WIRE_A] = a
+    i32[at + WIRE_B] = b
+    i32[at + WIRE_CHECK] = check
+    this.#slots.insert(wire)
   }
 
   remove(wire: number): void {
-    if (this.plan[wire] === PLAN.free) return
-    if (this.plan[wire] !== PLAN.output) this.#displace(wire)
-    this.detach(wire)
-    this.plan[wire] = PLAN.free
-    this.type[wire] = 0
-    this.unit[wire] = 0
-    this.tenant[wire] = 0
-    this.last[wire] = 0
-    this.lastMs[wire] = 0
-    this.cur[wire] = 0
-    this.curMs[wire] = 0
-    this.bound[wire] = 0
-    this.group[wire] = -1
-    this.texts[wire] = ''
-    this.#free.push(wire)
+    const plan = this.plan(wire)
+    if (plan === PLAN.free) return
+    if (plan !== PLAN.output) this.#slots.remove(wire)
+    this.#unhook(wire)
+    this.#texts.delete(wire)
+    this.#dropSide(wire)
+    const { i32 } = this.memory
+    const at = wireAt(i32, wire)
+    i32.fill(0, at, at + WIRE_WORDS)
+    i32[at + WIRE_NEXT] = this.#firstFree
+    this.#firstFree = wire
     this.size--
   }
 
-  /** Gives a wire its row. */
-  attach(wire: number, row: number): void {
-    if (row >= this.#heads.length) {
-      const grown = new Int32Array(Math.max(row + 1, this.#heads.length * 2)).fill(-1)
-      grown.set(this.#heads)
-      this.#heads = grown
-    }
-    this.row[wire] = row
-    this.next[wire] = this.#heads[row]
-    this.#heads[row] = wire
+  /** The three words of an identity, the third unsigned. */
+  a(wire: number): number {
+    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_A]
   }
 
+  b(wire: number): number {
+    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_B]
+  }
+
+  check(wire: number): number {
+    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_CHECK] >>> 0
+  }
+
+  plan(wire: number): number {
+    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_KIND] & 0xff
+  }
+
+  setPlan(wire: number, plan: number): void {
+    const { i32 } = this.memory
+    const at = wireAt(i32, wire) + WIRE_KIND
+    i32[at] = (i32[at] & ~0xff) | plan
+  }
+
+  /** Declared metric type as remote write numbers them, 8 for increments. */
+  type(wire: number): number {
+    return (this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_KIND] >>> 8) & 0xff
+  }
+
+  setType(wire: number, type: number): void {
+    const { i32 } = this.memory
+    const at = wireAt(i32, wire) + WIRE_KIND
+    i32[at] = (i32[at] & ~0xff00) | (type << 8)
+  }
+
+  tenant(wire: number): string {
+    return this.origins.tenant(this.#origin(wire))
+  }
+
+  unit(wire: number): string {
+    return this.origins.unit(this.#origin(wire))
+  }
+
+  setOrigin(wire: number, tenant: string, unit: string): void {
+    const { i32 } = this.memory
+    const at = wireAt(i32, wire) + WIRE_KIND
+    i32[at] = (i32[at] & 0xffff) | (this.origins.index(tenant, unit) << 16)
+  }
+
+  #origin(wire: number): number {
+    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_KIND] >>> 16
+  }
+
+  /** Row of the SeriesTable, −1 until its first value. */
+  row(wire: number): number {
+    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_ROW]
+  }
+
+  /** Next wire that feeds the same row, −1 at the end. */
+  next(wire: number): number {
+    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_NEXT]
+  }
+
+  /** Last cumulative value and its time, 0 before the first. */
+  last(wire: number): number {
+    return this.memory.f64[(wireAt(this.memory.i32, wire) + WIRE_LAST) >> 1]
+  }
+
+  lastMs(wire: number): number {
+    return this.memory.f64[(wireAt(this.memory.i32, wire) + WIRE_LAST_MS) >> 1]
+  }
+
+  setLast(wire: number, value: number, timeMs: number): void {
+    const at = wireAt(this.memory.i32, wire)
+    this.memory.f64[(at + WIRE_LAST) >> 1] = value
+    this.memory.f64[(at + WIRE_LAST_MS) >> 1] = timeMs
+  }
+
+  /** Arrival of the last sample, Unix s. */
+  seenS(wire: number): number {
+    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_SEEN_S] >>> 0
+  }
+
+  setSeenS(wire: number, seenS: number): void {
+    const { i32 } = this.memory
+    i32[wireAt(i32, wire) + WIRE_SEEN_S] = seenS
+  }
+
+  /** Value of the moment that is being collected, and its time: group members and those that wait. */
+  cur(wire: number): number {
+    const at = this.#sideAt(wire)
+    return at < 0 ? 0 : this.memory.f64[(at + SIDE_CUR) >> 1]
+  }
+
+  curMs(wire: number): number {
+    const at = this.#sideAt(wire)
+    return at < 0 ? 0 : this.memory.f64[(at + SIDE_CUR_MS) >> 1]
+  }
+
+  setCur(wire: number, value: number, timeMs: number): void {
+    const at = this.#sideOf(wire)
+    this.memory.f64[(at + SIDE_CUR) >> 1] = value
+    this.memory.f64[(at + SIDE_CUR_MS) >> 1] = timeMs
+  }
+
+  /** The moment is no more; its value stays. */
+  endCur(wire: number): void {
+    const at = this.#sideAt(wire)
+    if (at >= 0) this.memory.f64[(at + SIDE_CUR_MS) >> 1] = 0
+  }
+
+  /** Group of a member, −1 otherwise. */
+  group(wire: number): number {
+    const at = this.#sideAt(wire)
+    return at < 0 ? -1 : this.memory.i32[at + SIDE_GROUP]
+  }
+
+  /** Upper bound of a bucket; see ROLE_SUM and ROLE_COUNT for the others. */
+  bound(wire: number): number {
+    const at = this.#sideAt(wire)
+    return at < 0 ? 0 : this.memory.f64[(at + SIDE_BOUND) >> 1]
+  }
+
+  setGroup(wire: number, group: number, bound: number): void {
+    const at = this.#sideOf(wire)
+    this.memory.i32[at + SIDE_GROUP] = group
+    this.memory.f64[(at + SIDE_BOUND) >> 1] = bound
+  }
+
+  leaveGroup(wire: number): void {
+    const at = this.#sideAt(wire)
+    if (at >= 0) this.memory.i32[at + SIDE_GROUP] = -1
+  }
+
+  /** Canonical key of the wire, without tenant. */
+  text(wire: number): string {
+    const own = this.#texts.of(wire)
+    if (own !== undefined) return own
+    const row = this.row(wire)
+    return row < 0 ? '' : this.#textOf(wire, row)
+  }
+
+  setText(wire: number, text: string): void {
+    this.#texts.set(wire, text)
+  }
+
+  /** Own texts, in the order of wires. */
+  texts(): IterableIterator<[wire: number, text: string]> {
+    return this.#texts.entries()
+  }
+
+  /** Gives a wire its row; a text that the row says as well is let go. */
+  attach(wire: number, row: number): void {
+    const { i32 } = this.memory
+    const at = wireAt(i32, wire)
+    i32[at + WIRE_ROW] = row
+    i32[at + WIRE_NEXT] = this.head(row)
+    this.#setHead(row, wire)
+    if (this.#texts.of(wire) === this.#textOf(wire, row)) this.#texts.delete(wire)
+  }
+
+  /** Takes a wire's row away. */
   detach(wire: number): void {
-    const row = this.row[wire]
-    this.row[wire] = -1
+    const text = this.text(wire)
+    this.#unhook(wire)
+    this.#texts.set(wire, text)
+  }
+
+  /** There was no room for the wire's series. */
+  refuseRow(wire: number): void {
+    const { i32 } = this.memory
+    i32[wireAt(i32, wire) + WIRE_ROW] = ROW_REFUSED
+  }
+
+  #unhook(wire: number): void {
+    const { i32 } = this.memory
+    const at = wireAt(i32, wire)
+    const row = i32[at + WIRE_ROW]
+    i32[at + WIRE_ROW] = -1
     if (row < 0) return
-    if (this.#heads[row] === wire) this.#heads[row] = this.next[wire]
+    if (this.head(row) === wire) this.#setHead(row, i32[at + WIRE_NEXT])
     else {
-      let at = this.#heads[row]
-      while (at >= 0 && this.next[at] !== wire) at = this.next[at]
-      if (at >= 0) this.next[at] = this.next[wire]
+      let before = this.head(row)
+      while (before >= 0 && this.next(before) !== wire) before = this.next(before)
+      if (before >= 0) i32[wireAt(i32, before) + WIRE_NEXT] = i32[at + WIRE_NEXT]
     }
-    this.next[wire] = -1
+    i32[at + WIRE_NEXT] = -1
   }
 
   /** First wire that feeds a row, −1 when none. */
   head(row: number): number {
-    return row < this.#heads.length ? this.#heads[row] : -1
+    const chunk = this.#heads[row >>> HEADS_SHIFT]
+    return chunk === undefined ? -1 : chunk[row & ((1 << HEADS_SHIFT) - 1)]
   }
 
-  /** Index of a small string; '' when there are too many different ones. */
-  name(text: string): number {
-    let index = this.#nameIndex.get(text)
-    if (index === undefined) {
-      if (this.names.length >= 65_535) return 0
-      index = this.names.length
-      this.names.push(text)
-      this.#nameIndex.set(text, index)
-    }
-    return index
+  #setHead(row: number, wire: number): void {
+    while (this.#heads.length <= row >>> HEADS_SHIFT)
+      this.#heads.push(new Int32Array(1 << HEADS_SHIFT).fill(-1))
+    this.#heads[row >>> HEADS_SHIFT][row & ((1 << HEADS_SHIFT) - 1)] = wire
   }
 
   bytes(): number {
-    // Columns are 91 bytes a wire; a text is about 100, one byte a unit with its header.
-    return this.capacity * 91 + this.#slots.byteLength + this.#heads.byteLength + this.size * 100
+    const heads = this.#heads.length << (HEADS_SHIFT + 2)
+    return this.memory.bytes() + heads + this.#texts.bytes()
   }
 
-  #place(wire: number): void {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    let slot = this.a[wire] & mask
-    while (slots[slot] >= 0) slot = (slot + 1) & mask
-    slots[slot] = wire
+  #sideAt(wire: number): number {
+    const { i32 } = this.memory
+    const side = i32[wireAt(i32, wire) + WIRE_SIDE]
+    return side < 0 ? -1 : sideWord(i32, side)
   }
 
-  /** Linear probing with backward shift, so that no tombstones pile up. */
-  #displace(wire: number): void {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    let slot = this.a[wire] & mask
-    while (slots[slot] !== wire) slot = (slot + 1) & mask
-    for (let ahead = (slot + 1) & mask; slots[ahead] >= 0; ahead = (ahead + 1) & mask) {
-      const home = this.a[slots[ahead]] & mask
-      if (((ahead - home) & mask) >= ((ahead - slot) & mask)) {
-        slots[slot] = slots[ahead]
-        slot = ahead
+  #sideOf(wire: number): number {
+    const at = this.#sideAt(wire)
+    if (at >= 0) return at
+    let side = this.#firstFreeSide
+    if (side >= 0) this.#firstFreeSide = this.memory.i32[sideWord(this.memory.i32, side) + SIDE_NEXT]
+    else {
+      side = this.#sides
+      if ((side & SIDE_MASK) === 0 && !this.#chunk(SIDE_CHUNKS, side >>> SIDE_SHIFT, SIDE_PAGES)) {
+        throw new RangeError('no room for the side of a wire, though the limit leaves it')
       }
+      this.#sides++
     }
-    slots[slot] = -1
+    const { i32 } = this.memory
+    i32[wireAt(i32, wire) + WIRE_SIDE] = side
+    const word = sideWord(i32, side)
+    i32.fill(0, word, word + SIDE_WORDS)
+    i32[word + SIDE_GROUP] = -1
+    i32[word + SIDE_NEXT] = -1
+    return word
   }
 
-  #grow(capacity: number): void {
-    const wider = <T extends Int32Array | Uint32Array | Uint8Array | Uint16Array | Float64Array>(
-      from: T,
-    ): T => {
-      const to = new (from.constructor as new (length: number) => T)(capacity)
-      to.set(from as never)
-      return to
-    }
-    this.a = wider(this.a)
-    this.b = wider(this.b)
-    this.width = wider(this.width)
-    this.plan = wider(this.plan)
-    this.type = wider(this.type)
-    this.unit = wider(this.unit)
-    this.tenant = wider(this.tenant)
-    this.row = wider(this.row)
-    this.next = wider(this.next)
-    this.last = wider(this.last)
-    this.lastMs = wider(this.lastMs)
-    this.cur = wider(this.cur)
-    this.curMs = wider(this.curMs)
-    this.group = wider(this.group)
-    this.bound = wider(this.bound)
-    this.seenS = wider(this.seenS)
-    const old = this.capacity
-    this.capacity = capacity
-    let slots = 4096
-    while (slots < capacity * 2) slots *= 2
-    this.#slots = new Int32Array(slots).fill(-1)
-    for (let wire = 0; wire < old; wire++) {
-      if (this.plan[wire] !== PLAN.free && this.plan[wire] !== PLAN.output) this.#place(wire)
+  #dropSide(wire: number): void {
+    const { i32 } = this.memory
+    const side = i32[wireAt(i32, wire) + WIRE_SIDE]
+    if (side < 0) return
+    const word = sideWord(i32, side)
+    i32.fill(0, word, word + SIDE_WORDS)
+    i32[word + SIDE_NEXT] = this.#firstFreeSide
+    this.#firstFreeSide = side
+    i32[wireAt(i32, wire) + WIRE_SIDE] = -1
+  }
+
+  #chunk(directory: number, index: number, pages: number): boolean {
+    const address = this.memory.take(pages)
+    if (address === 0) return false
+    this.memory.i32[(directory >> 2) + index] = address >>> 2
+    return true
+  }
+
+  state(): WireState {
+    return {
+      length: this.length,
+      sides: this.#sides,
+      firstFree: this.#firstFree,
+      firstFreeSide: this.#firstFreeSide,
     }
   }
+
+  /** Records of all wires, then of all sides, as plain copies. */
+  records(): { wires: Int32Array; sides: Int32Array } {
+    return {
+      wires: this.#copy(WIRE_CHUNKS, WIRE_SHIFT, WIRE_WORDS, this.length),
+      sides: this.#copy(SIDE_CHUNKS, SIDE_SHIFT, SIDE_WORDS, this.#sides),
+    }
+  }
+
+  #copy(directory: number, shift: number, words: number, count: number): Int32Array {
+    const { i32 } = this.memory
+    const out = new Int32Array(count * words)
+    for (let first = 0; first < count; first += 1 << shift) {
+      const from = i32[(directory >> 2) + (first >>> shift)]
+      const rows = Math.min(1 << shift, count - first)
+      out.set(i32.subarray(from, from + rows * words), first * words)
+    }
+    return out
+  }
+
+  /** Into an empty table. False when there is no room for all. */
+  restore(state: WireState, wires: Int32Array, sides: Int32Array): boolean {
+    if (!this.#place(WIRE_CHUNKS, WIRE_SHIFT, WIRE_WORDS, CHUNK_PAGES, wires)) return false
+    if (!this.#place(SIDE_CHUNKS, SIDE_SHIFT, SIDE_WORDS, SIDE_PAGES, sides)) return false
+    this.memory.i32[LENGTH >> 2] = state.length
+    this.#sides = state.sides
+    this.#firstFree = state.firstFree
+    this.#firstFreeSide = state.firstFreeSide
+    for (let wire = 0; wire < state.length; wire++) {
+      const plan = this.plan(wire)
+      if (plan === PLAN.free) continue
+      this.size++
+      if (plan === PLAN.output) continue
+      if (!this.#slots.reserve(this.a(wire))) return false
+      this.#slots.insert(wire)
+    }
+    return true
+  }
+
+  #place(directory: number, shift: number, words: number, pages: number, from: Int32Array): boolean {
+    const count = from.length / words
+    for (let first = 0; first < count; first += 1 << shift) {
+      if (!this.#chunk(directory, first >>> shift, pages)) return false
+      const { i32 } = this.memory
+      const rows = Math.min(1 << shift, count - first)
+      i32.set(from.subarray(first * words, (first + rows) * words), i32[(directory >> 2) + (first >>> shift)])
+    }
+    return true
+  }
+
+  /** Hooks all restored wires to their rows again; returns those whose row is no more. */
+  restoreRows(has: (row: number) => boolean): number[] {
+    const { i32 } = this.memory
+    const fed = new Uint8Array((this.length + 7) >> 3)
+    const lost: number[] = []
+    for (let wire = 0; wire < this.length; wire++) {
+      if (this.plan(wire) === PLAN.free || this.row(wire) < 0) continue
+      if (!has(this.row(wire))) lost.push(wire)
+      const next = this.next(wire)
+      if (next >= 0) fed[next >> 3] |= 1 << (next & 7)
+    }
+    for (let wire = 0; wire < this.length; wire++) {
+      if (this.plan(wire) === PLAN.free || this.row(wire) < 0) continue
+      if (has(this.row(wire)) && (fed[wire >> 3] & (1 << (wire & 7))) === 0)
+        this.#setHead(this.row(wire), wire)
+    }
+    for (const wire of lost) {
+      const at = wireAt(i32, wire)
+      i32[at + WIRE_ROW] = -1
+      i32[at + WIRE_NEXT] = -1
+    }
+    return lost
+  }
+}
+
+function sideWord(i32: Int32Array, side: number): number {
+  return i32[(SIDE_CHUNKS >> 2) + (side >>> SIDE_SHIFT)] + (side & SIDE_MASK) * SIDE_WORDS
 }

@@ -1,0 +1,97 @@
+import { ForeshockError } from '../core/errors.ts'
+import type { Converter } from './convert.ts'
+import { addMember, Statistics } from './groups.ts'
+import type { PointMemory } from './points.ts'
+
+/** The part of a checkpoint that holds what an intake knows. */
+export const INGEST_PART = 'ingest'
+
+/** What groups, streams and families hold; JSON-safe. */
+export interface ConverterMeta {
+  readonly groups: readonly (null | {
+    key: string
+    pattern: string
+    prevMs: number
+    curMs: number
+    seen: number
+    members: number[]
+    statistics: number[]
+  })[]
+  readonly streams: readonly {
+    wire: number
+    pattern: string
+    statistics: number[]
+    memory: PointMemory | null
+  }[]
+  readonly declared: readonly (readonly [string, { type: number; unit: string }])[]
+  readonly grouped: readonly string[]
+  readonly waiting: readonly (readonly [string, { suffix: string; wires: number[] }])[]
+}
+
+export function metaOfConverter(convert: Converter): ConverterMeta {
+  const { families } = convert
+  return {
+    groups: convert.groups.map(group =>
+      group
+        ? {
+            key: group.key,
+            pattern: group.statistics.pattern,
+            prevMs: group.prevMs,
+            curMs: group.curMs,
+            seen: group.seen,
+            members: [...group.members],
+            statistics: [...group.statistics.wires],
+          }
+        : null,
+    ),
+    streams: [...convert.streams].map(([wire, { statistics, memory }]) => ({
+      wire,
+      pattern: statistics.pattern,
+      statistics: [...statistics.wires],
+      memory: memory ? structuredClone(memory) : null,
+    })),
+    declared: [...families.declared],
+    grouped: [...families.grouped],
+    waiting: structuredClone([...families.waiting]),
+  }
+}
+
+export function restoreMeta(convert: Converter, meta: ConverterMeta): void {
+  restoreGroups(convert, meta)
+  for (const { wire, pattern, statistics, memory } of meta.streams) {
+    convert.streams.set(wire, { statistics: statisticsOf(pattern, statistics), memory: memory ?? undefined })
+  }
+  for (const [family, { type, unit }] of meta.declared) convert.families.declare(family, type, unit)
+  convert.families.restore(meta.grouped, meta.waiting)
+}
+
+function restoreGroups(convert: Converter, meta: ConverterMeta): void {
+  for (const [index, saved] of meta.groups.entries()) {
+    if (!saved) {
+      convert.groups[index] = undefined
+      convert.freeGroups.push(index)
+      continue
+    }
+    const group = {
+      key: saved.key,
+      statistics: statisticsOf(saved.pattern, saved.statistics),
+      members: [] as number[],
+      prevMs: saved.prevMs,
+      curMs: saved.curMs,
+      seen: saved.seen,
+    }
+    for (const wire of saved.members) addMember(convert.table, group, wire)
+    convert.groups[index] = group
+    convert.groupIndex.set(saved.key, index)
+  }
+}
+
+function statisticsOf(pattern: string, wires: readonly number[]): Statistics {
+  const statistics = new Statistics(pattern)
+  statistics.wires.set(wires)
+  return statistics
+}
+
+export function invalidIngest(detail: string): ForeshockError {
+  return new ForeshockError('FS_SNAPSHOT_INVALID', `${INGEST_PART}: ${detail}`)
+}

@@ -1,0 +1,369 @@
+// Prometheus remote write 1.0 and 2.0: bytes → samples of wires that are known and are gauges or counters, straight into the batch.
+// Everything else is handed back as it stands, before any of it took effect, and the walk goes on behind it. Twins: math/snappy.ts,
+// ingest/remote-write-1.ts and -2.ts, and what ingest/convert.ts says of gauges and counters.
+import {
+  ARRIVAL_S,
+  AT,
+  BATCH_LENGTH,
+  BATCH_ROWS,
+  BATCH_SERIES,
+  BATCH_TIME_MS,
+  BATCH_VALUE,
+  DEPTH,
+  FOUND,
+  FRAME,
+  FRAME_BAD,
+  FRAME_FIRST_SYMBOL,
+  FRAME_METADATA,
+  GAP_MS,
+  IO_TIME_MS,
+  IO_VALUE,
+  LATEST_MS,
+  LENGTH,
+  PLAN_COUNTER,
+  PLAN_FREE,
+  PLAN_GAUGE,
+  PLAN_OUTPUT,
+  SEED,
+  SEED_CHECK,
+  SEGMENTS,
+  SERIES_AT,
+  SERIES_END,
+  SLOT_MASK,
+  SYMBOL_HASHES,
+  SYMBOLS,
+  TAKEN,
+  WALK_END,
+  WALK_FULL,
+  WALK_SAMPLE,
+  WALK_SERIES,
+  SAMPLE_WIRE,
+  WIRE,
+  WIRE_A,
+  WIRE_B,
+  WIRE_CHECK,
+  WIRE_CHUNKS,
+  WIRE_KIND,
+  WIRE_LAST,
+  WIRE_LAST_MS,
+  WIRE_MASK,
+  WIRE_ROW,
+  WIRE_SEEN_S,
+  WIRE_SHIFT,
+  WIRE_WORDS,
+} from './_wire-layout'
+import { beginIdentity, endIdentity, foldSymbol, hashRange, idA, idB, idCheck } from './_identity'
+import { next, skipField, varint } from './_protobuf'
+import { snappyElements } from './_snappy'
+
+/** References to symbols of one series, at most. */
+const REFS_MAX: u32 = 1024
+
+/** Twelve words; never moves. */
+// @ts-ignore: decorator
+@inline
+function wireAt(wire: i32): u32 {
+  return (load<u32>(WIRE_CHUNKS + ((wire >> WIRE_SHIFT) << 2)) + (wire & WIRE_MASK) * WIRE_WORDS) << 2
+}
+
+/** The wire of the identity in idA, idB and idCheck, or -1. */
+// @ts-ignore: decorator
+@inline
+function find(): i32 {
+  const guess = load<i32>(FOUND) + 1
+  if (guess < load<i32>(LENGTH)) {
+    const at = wireAt(guess)
+    if (
+      load<u32>(at, WIRE_A * 4) == idA &&
+      load<u32>(at, WIRE_B * 4) == idB &&
+      load<u32>(at, WIRE_CHECK * 4) == idCheck
+    ) {
+      const plan = load<u8>(at, WIRE_KIND * 4)
+      if (plan != PLAN_FREE && plan != PLAN_OUTPUT) {
+        store<i32>(FOUND, guess)
+        return guess
+      }
+    }
+  }
+  return search()
+}
+
+function search(): i32 {
+  const depth = load<u32>(DEPTH)
+  const entry = depth == 0 ? 0 : idA >> (32 - depth)
+  const segment = load<u32>(SEGMENTS + (entry << 2)) << 2
+  let slot = idB & SLOT_MASK
+  let wire = load<i32>(segment + (slot << 2)) - 1
+  while (wire >= 0) {
+    const at = wireAt(wire)
+    if (
+      load<u32>(at, WIRE_A * 4) == idA &&
+      load<u32>(at, WIRE_B * 4) == idB &&
+      load<u32>(at, WIRE_CHECK * 4) == idCheck
+    ) {
+      store<i32>(FOUND, wire)
+      return wire
+    }
+    slot = (slot + 1) & SLOT_MASK
+    wire = load<i32>(segment + (slot << 2)) - 1
+  }
+  return -1
+}
+
+/** Elements of a snappy block → bytes; the length or -1. */
+export function inflate(from: u32, to: u32, out: u32, length: u32): i32 {
+  return snappyElements(from, to, out, length)
+}
+
+/**
+ * Whether [from, to) is a clean sequence of fields; how many there are of the tag `symbol`, or FRAME_BAD. FRAME says whether there are
+ * metadata of 1.0 and whether the first symbol is empty.
+ */
+export function frame(from: u32, to: u32, symbol: u32): i32 {
+  let at = from
+  let symbols = 0
+  let flags = 0
+  while (at < to) {
+    const tag = varint(at, to)
+    if (next == 0 || tag < 8) return FRAME_BAD
+    const body = next
+    at = skipField(tag, body, to)
+    if (at == 0) return FRAME_BAD
+    if (tag == symbol) {
+      if (symbols++ == 0 && varint(body, to) != 0) flags |= FRAME_FIRST_SYMBOL
+    } else if (tag == 0x1a) flags |= FRAME_METADATA
+  }
+  store<i32>(FRAME, flags)
+  return symbols
+}
+
+/** Hashes all symbols of a 2.0 body, three words each from SYMBOL_HASHES on. */
+export function hashSymbols(from: u32, to: u32): void {
+  let at = from
+  let out = load<u32>(SYMBOL_HASHES)
+  while (at < to) {
+    const tag = varint(at, to)
+    const body = next
+    at = skipField(tag, body, to)
+    if (tag != 0x22) continue
+    varint(body, to)
+    hashRange(next, at, load<u32>(SEED), load<u32>(SEED_CHECK))
+    store<u32>(out, idA)
+    store<u32>(out, idB, 4)
+    store<u32>(out, idCheck, 8)
+    out += 12
+  }
+}
+
+// The sample that was read last.
+let timeMs: f64 = 0
+let value: f64 = 0
+
+/** Reads the sample whose tag stands at `at`; where it ends, or 0 when it is none of the plain kind within `end`. */
+// @ts-ignore: decorator
+@inline
+function readSample(at: u32, end: u32): u32 {
+  if (end - at < 2 || load<u8>(at) != 0x12) return 0
+  const size = <u32>load<u8>(at, 1)
+  if (size >= 0x80 || size > end - at - 2) return 0
+  let i = at + 2
+  const stop = i + size
+  timeMs = 0
+  value = 0
+  while (i < stop) {
+    const tag = load<u8>(i++)
+    if (tag == 0x09) {
+      if (stop - i < 8) return 0
+      value = load<f64>(i)
+      i += 8
+    } else if (tag == 0x10) {
+      const bits = varint(i, stop)
+      if (next == 0) return 0
+      timeMs = <f64>(<i64>bits)
+      i = next
+    } else return 0
+  }
+  return stop
+}
+
+/**
+ * What stands behind the first sample: 1 when there is no further sample, 2 when there are, all plain; 0 when something is there that the
+ * kernel does not read. Metadata and the time of creation of 2.0 say nothing of a series that is known.
+ */
+function rest(from: u32, end: u32, version: i32): i32 {
+  const firstMs = timeMs
+  const first = value
+  let at = from
+  let more = 1
+  while (at < end) {
+    const tag = load<u8>(at)
+    if (tag == 0x12) {
+      at = readSample(at, end)
+      more = 2
+    } else if (version == 2 && (tag == 0x2a || tag == 0x30)) at = skipField(tag, at + 1, end)
+    else at = 0
+    if (at == 0) return 0
+  }
+  timeMs = firstMs
+  value = first
+  return more
+}
+
+/** Puts a sample of a row into the batch; true when that is full by it. */
+// @ts-ignore: decorator
+@inline
+function emit(row: i32, sample: f64): bool {
+  const at = load<u32>(BATCH_LENGTH)
+  store<i32>(BATCH_SERIES + (at << 2), row)
+  store<f64>(BATCH_TIME_MS + (at << 3), timeMs)
+  store<f64>(BATCH_VALUE + (at << 3), sample)
+  store<u32>(BATCH_LENGTH, at + 1)
+  return at + 1 == BATCH_ROWS
+}
+
+/** Takes the sample that was read last, as convert.ts does; WALK_END when that was all. */
+// @ts-ignore: decorator
+@inline
+function take(wire: i32): i32 {
+  const at = wireAt(wire)
+  const row = load<i32>(at, WIRE_ROW * 4)
+  const plan = load<u8>(at, WIRE_KIND * 4)
+  // Infinities and times that are refused are none of ours.
+  if (!(timeMs > 0) || timeMs > load<f64>(LATEST_MS) || abs(value) == Infinity) return WALK_SAMPLE
+  if (plan == PLAN_GAUGE || (plan == PLAN_COUNTER && value != value)) {
+    if (row < 0) return WALK_SAMPLE
+    store<i32>(at, load<i32>(ARRIVAL_S), WIRE_SEEN_S * 4)
+    store<u32>(TAKEN, load<u32>(TAKEN) + 1)
+    return emit(row, value) ? WALK_FULL : WALK_END
+  }
+  if (plan != PLAN_COUNTER) return WALK_SAMPLE
+  const lastMs = load<f64>(at, WIRE_LAST_MS * 4)
+  const sinceMs = timeMs - lastMs
+  const gapMs = load<f64>(GAP_MS)
+  const begins = lastMs <= 0 || sinceMs <= 0 || sinceMs > gapMs
+  if (begins ? lastMs > 0 && sinceMs <= 0 && sinceMs > -gapMs : row < 0) return WALK_SAMPLE
+  const last = load<f64>(at, WIRE_LAST * 4)
+  store<f64>(at, value, WIRE_LAST * 4)
+  store<f64>(at, timeMs, WIRE_LAST_MS * 4)
+  store<i32>(at, load<i32>(ARRIVAL_S), WIRE_SEEN_S * 4)
+  store<u32>(TAKEN, load<u32>(TAKEN) + 1)
+  if (begins) return WALK_END
+  // A count that fell was set back to zero.
+  const grown = value < last ? max<f64>(0, value) : value - last
+  return emit(row, (grown * 1000) / sinceMs) ? WALK_FULL : WALK_END
+}
+
+/** Remembers where to go on: within a series that is read in part, or behind it. */
+// @ts-ignore: decorator
+@inline
+function pause(code: i32, at: u32, end: u32, wire: i32): i32 {
+  store<u32>(AT, at)
+  store<u32>(SERIES_END, end)
+  store<i32>(WIRE, at < end ? wire : -1)
+  store<i32>(SAMPLE_WIRE, wire)
+  store<f64>(IO_TIME_MS, timeMs)
+  store<f64>(IO_VALUE, value)
+  return code
+}
+
+/** All samples of a series from `from` on, each known to be plain. */
+function samples(from: u32, end: u32, wire: i32, convert: bool): i32 {
+  let at = from
+  while (at < end) {
+    const tag = load<u8>(at)
+    if (tag != 0x12) {
+      at = skipField(tag, at + 1, end)
+      continue
+    }
+    at = readSample(at, end)
+    const code = convert ? take(wire) : emit(wire, value) ? WALK_FULL : WALK_END
+    if (code != WALK_END) return pause(code, at, end, wire)
+  }
+  return WALK_END
+}
+
+/** Where the labels of a 1.0 series end, or 0 when they are not plain. */
+// @ts-ignore: decorator
+@inline
+function labels1(from: u32, end: u32): u32 {
+  let at = from
+  while (at < end && load<u8>(at) == 0x0a) {
+    const length = varint(at + 1, end)
+    if (next == 0 || length > <u64>(end - next)) return 0
+    at = next + <u32>length
+  }
+  hashRange(from, at, load<u32>(SEED), load<u32>(SEED_CHECK))
+  return at
+}
+
+/** The same of a 2.0 series: one packed run of references. */
+// @ts-ignore: decorator
+@inline
+function labels2(from: u32, end: u32): u32 {
+  if (from >= end || load<u8>(from) != 0x0a) return 0
+  const length = varint(from + 1, end)
+  if (next == 0 || length > <u64>(end - next)) return 0
+  let at = next
+  const stop = at + <u32>length
+  const symbols = load<u32>(SYMBOLS)
+  const hashes = load<u32>(SYMBOL_HASHES)
+  let count: u32 = 0
+  beginIdentity(load<u32>(SEED), load<u32>(SEED_CHECK))
+  while (at < stop) {
+    const ref = varint(at, stop)
+    if (next == 0 || ref >= <u64>symbols) return 0
+    at = next
+    foldSymbol(hashes + <u32>ref * 12)
+    count++
+  }
+  if (count == 0 || (count & 1) == 1 || count > REFS_MAX) return 0
+  if (stop < end && load<u8>(stop) >> 3 == 1) return 0
+  endIdentity(count)
+  return stop
+}
+
+/**
+ * Walks the series of a body of either version, which is well framed, from AT to `to`; what it came to is one of WALK_. WIRE is the wire
+ * of a series that was left within, whose rest ends at SERIES_END, and -1 elsewhere. Without `convert` wires stand in the batch instead of rows, and every
+ * sample of a known wire is in it.
+ */
+export function walk(to: u32, version: i32, convert: bool): i32 {
+  let at = load<u32>(AT)
+  let wire = load<i32>(WIRE)
+  if (wire >= 0) {
+    const end = load<u32>(SERIES_END)
+    const code = samples(at, end, wire, convert)
+    if (code != WALK_END) return code
+    at = end
+  }
+  const seriesTag = version == 1 ? 0x0a : 0x2a
+  while (at < to) {
+    const tag = varint(at, to)
+    if (tag != seriesTag) {
+      at = skipField(tag, next, to)
+      continue
+    }
+    const length = <u32>varint(next, to)
+    const from = next
+    const end = from + length
+    at = end
+    const body = version == 1 ? labels1(from, end) : labels2(from, end)
+    if (body == end && version == 1) continue
+    wire = body == 0 ? -1 : find()
+    const first = wire < 0 ? 0 : readSample(body, end)
+    const more = first == 0 ? 0 : first == end ? 1 : rest(first, end, version)
+    if (more == 0) {
+      store<u32>(SERIES_AT, from)
+      return pause(WALK_SERIES, end, end, -1)
+    }
+    const code = convert ? take(wire) : emit(wire, value) ? WALK_FULL : WALK_END
+    if (code != WALK_END) return pause(code, first, end, wire)
+    if (more == 2) {
+      const code = samples(first, end, wire, convert)
+      if (code != WALK_END) return code
+    }
+  }
+  store<u32>(AT, at)
+  store<i32>(WIRE, -1)
+  return WALK_END
+}

@@ -1,0 +1,22 @@
+import { instantiateKernel } from './load.ts'
+
+/** Over the memory of a wire table: addresses are bytes in it, and registers lie as assembly/_wire-layout.ts says. */
+export interface RemoteWriteKernel {
+  /** The elements of a snappy block at [from, to) → bytes at `out`; the length when that is what they make, else −1. */
+  inflate(from: number, to: number, out: number, length: number): number
+  /** How many fields of the tag `symbol` the message [from, to) has, or FRAME_BAD. */
+  frame(from: number, to: number, symbol: number): number
+  /** Hashes the symbols of the 2.0 body [from, to). */
+  hashSymbols(from: number, to: number): void
+  /** Goes on with the body that ends at `to`; one of WALK_. */
+  walk(to: number, version: number, convert: boolean): number
+}
+
+/** The kernel over a memory; undefined where this machine's WebAssembly cannot run it: callers then read the plain way. */
+export function remoteWriteKernel(memory: WebAssembly.Memory): RemoteWriteKernel | undefined {
+  try {
+    return instantiateKernel<RemoteWriteKernel>('remote-write', memory)
+  } catch {
+    return undefined
+  }
+}
