@@ -106,6 +106,7 @@ async function memory(): Promise<Measured[]> {
   const before = rss()
   for (; t < 8; t++) await window(t, 0, count)
   const after = rss()
+  const heap = process.memoryUsage().heapUsed / count
   const pauses: number[] = []
   for (let i = 0; i < (QUICK ? 2 : 5); i++) {
     collect()
@@ -131,9 +132,9 @@ async function memory(): Promise<Measured[]> {
       id: 'memory.heap',
       what: '· of it on the JavaScript heap, in all',
       unit: 'B/series',
-      values: [process.memoryUsage().heapUsed / count],
+      values: [heap],
     },
-    ...(['intake', 'windows', 'scoring', 'disruptions', 'history'] as const).map(name => ({
+    ...(['series', 'intake', 'windows', 'scoring', 'disruptions', 'history'] as const).map(name => ({
       id: `memory.${name}`,
       what: `· columns of ${name}`,
       unit: 'B/series',

@@ -119,7 +119,22 @@ function words(name: string): string {
   return name.replace(/([a-z\d])([A-Z])/g, '$1_$2').replace(/[^\w:.]+/g, '_')
 }
 
+/** Names asked for lately; a fleet has a few thousand. When there are too many, all are forgotten. */
+const NAMED_MAX = 4096
+const named = new Map<string, MetricKind>()
+
+/** Dozens of patterns are tried on a name, and every series of a metric asks again. */
 function kindOfName(base: string, unit: Unit): MetricKind {
+  const key = `${unit} ${base}`
+  const known = named.get(key)
+  if (known !== undefined) return known
+  const found = kindByPatterns(base, unit)
+  if (named.size >= NAMED_MAX) named.clear()
+  named.set(key, found)
+  return found
+}
+
+function kindByPatterns(base: string, unit: Unit): MetricKind {
   // Seconds count time: `http_requests_seconds` is how long, not how many.
   const timed = unit === 's' || unit === 'ms' || unit === 'us' || unit === 'ns'
   // Uptimes are counted in seconds as well, and nobody waits for them.

@@ -76,7 +76,7 @@ export class SeriesShapes {
     const { prefix, order, openers } = this.#held[number] as Held
     if (order.length === 0) return prefix + metric
     let key = prefix + metric
-    for (let i = 0; i < order.length; i++) key += openers[i] + escaped(values[order[i]])
+    for (let i = 0; i < order.length; i++) key += openers[i] + escapeLabel(values[order[i]])
     return `${key}"}`
   }
 
@@ -152,10 +152,4 @@ function isOf(
   if (shape.names.length !== names.length) return false
   for (let i = 0; i < names.length; i++) if (shape.names[i] !== names[i]) return false
   return true
-}
-
-const SPECIAL = /["\\\n]/
-
-function escaped(value: string): string {
-  return SPECIAL.test(value) ? escapeLabel(value) : value
 }

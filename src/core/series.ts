@@ -29,9 +29,11 @@ export interface SeriesMeta {
 
 /** The canonical key of a series. A tenant other than `default` stands in front, before a slash. */
 export function seriesKey(metric: string, labels: Labels, tenant = 'default'): string {
-  const names = Object.keys(labels).sort()
-  const inner = names.map(name => `${name}="${escapeLabel(labels[name])}"`).join(',')
-  return `${tenant === 'default' ? '' : `${tenant}/`}${metric}${inner === '' ? '' : `{${inner}}`}`
+  const start = tenant === 'default' ? metric : `${tenant}/${metric}`
+  let inner = ''
+  for (const name of Object.keys(labels).sort())
+    inner += `${inner === '' ? '{' : ','}${name}="${escapeLabel(labels[name])}"`
+  return inner === '' ? start : `${start}${inner}}`
 }
 
 /** Who lies in which row: the series table, or a view of some of its series in rows of its own. */

@@ -43,7 +43,10 @@ export function parseKey(text: string): { metric: string; labels: Record<string,
   if (open < 0) return { metric: text, labels: {} }
   const labels: Record<string, string> = {}
   for (const found of text.slice(open).matchAll(/[{,]([^=]*)="((?:[^"\\]|\\.)*)"/g)) {
-    labels[found[1]] = found[2].replace(/\\(.)/gs, (_, c: string) => (c === 'n' ? '\n' : c))
+    const value = found[2]
+    labels[found[1]] = value.includes('\\')
+      ? value.replace(/\\(.)/gs, (_, c: string) => (c === 'n' ? '\n' : c))
+      : value
   }
   return { metric: text.slice(0, open), labels }
 }

@@ -2,15 +2,20 @@
 // warning; kill -9 at any moment leaves a whole one; a full disk leaves the former one; and saving many series stays
 // far below the memory that one buffer of all would take.
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { ColumnStore } from '../../src/core/columns.ts'
+import { Cut } from '../../src/core/cut.ts'
+import type { Checkpoint } from '../../src/core/ports.ts'
 import { FileCheckpoints } from '../../src/store/file-checkpoints.ts'
 import { withSmallDisk } from '../peers/small-disk.ts'
 import { checkpointContract, checkpointOf } from './checkpoint-contract.ts'
+import { encodedLayout1 } from './layout-1.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'foreshock-checkpoints-'))
 afterAll(() => rm(root, { recursive: true, force: true }))
@@ -59,10 +64,10 @@ describe('file checkpoints', () => {
     expect(warnings.length).toBe(1)
   })
 
-  it('leaves a whole one when the process is killed while saving', async () => {
+  async function killed(program: string, check: (loaded: Checkpoint | undefined) => void): Promise<void> {
     const dir = folder()
     for (let round = 0; round < 4; round++) {
-      const writer = join(import.meta.dirname, 'checkpoint-writer.ts')
+      const writer = join(import.meta.dirname, program)
       const child = spawn(process.execPath, ['--import', 'tsx', writer, dir], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
@@ -76,10 +81,53 @@ describe('file checkpoints', () => {
       const warnings: string[] = []
       const loaded = await new FileCheckpoints({ dir, onWarning: text => warnings.push(text) }).load()
       expect(warnings).toEqual([])
-      const position = loaded?.position ?? 0
-      expect(position).toBeGreaterThanOrEqual(acknowledged)
-      expect(loaded).toEqual(checkpointOf(500 + (position % 100), position))
+      expect(loaded?.position).toBeGreaterThanOrEqual(acknowledged)
+      check(loaded)
     }
+  }
+
+  it('leaves a whole one when the process is killed while saving', async () => {
+    await killed('checkpoint-writer.ts', loaded => {
+      const position = loaded?.position ?? 0
+      expect(loaded).toEqual(checkpointOf(500 + (position % 100), position))
+    })
+  })
+
+  it('leaves a whole one when the process is killed while it saves a cut of what it goes on changing', async () => {
+    await killed('cut-writer.ts', loaded => {
+      const value = loaded?.parts[0].columns.value
+      expect(value?.length).toBe(200_000)
+      expect(value?.every(one => one === loaded?.position)).toBe(true)
+    })
+  })
+
+  it('reads what the release before wrote', async () => {
+    for (const rows of [0, 10, 5000]) {
+      const bytes = encodedLayout1(checkpointOf(rows))
+      const dir = folder()
+      mkdirSync(dir)
+      const digest = createHash('sha256').update(bytes).digest()
+      writeFileSync(join(dir, 'checkpoint-0000000003.bin'), Buffer.concat([bytes, digest]))
+      expect(await new FileCheckpoints({ dir }).load()).toEqual(checkpointOf(rows))
+    }
+  })
+
+  it('counts a cut only when it is ready, and not when it was given up', async () => {
+    const dir = folder()
+    const store = new FileCheckpoints({ dir })
+    await store.save(checkpointOf(3, 1))
+    const late = { ...checkpointOf(3, 2), ready: () => Promise.reject(new Error('a sink is away')) }
+    await expect(store.save(late)).rejects.toMatchObject({ code: 'FS_IO' })
+    const cut = new Cut(1)
+    const columns = new ColumnStore({ value: 'f64' }, 2)
+    columns.ensure(4)
+    const parts = [columns.cut(cut, 'values', 1, { capacity: 4, keys: () => [], row: () => -1 })]
+    columns.writable(0)
+    await expect(store.save({ position: 3, savedMs: 0, parts, cut })).rejects.toMatchObject({
+      code: 'FS_OVERLOADED',
+    })
+    expect((await store.load())?.position).toBe(1)
+    expect(readdirSync(dir)).toEqual(['checkpoint-0000000001.bin'])
   })
 
   it('leaves the former one when the disk is full', async context => {
