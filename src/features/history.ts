@@ -44,6 +44,8 @@ export class WindowHistory implements SeriesHistory {
   #slots = new Int32Array(0)
   /** Number of the newest window written, per slot. */
   #newest: Float64Array
+  /** Series of each slot. */
+  #seriesOf = new Uint32Array(SLAB_SLOTS).fill(NO_ROW)
   readonly #free: number[] = []
   #used = 0
   #window = Number.NaN
@@ -133,12 +135,17 @@ export class WindowHistory implements SeriesHistory {
     if (slot === NO_SLOT) return
     this.#slots[series] = NO_SLOT
     if (slot === REFUSED) this.#refused--
-    else this.#free.push(slot)
+    else {
+      this.#free.push(slot)
+      this.#seriesOf[slot] = NO_ROW
+    }
   }
 
   bytes(): number {
     const slab = SLAB_SLOTS * FIELDS * this.depth * 4
-    return this.#slabs.length * slab + this.#slots.byteLength + this.#newest.byteLength
+    return (
+      this.#slabs.length * slab + this.#slots.byteLength + this.#newest.byteLength + this.#seriesOf.byteLength
+    )
   }
 
   snapshot(): Snapshot {
@@ -165,9 +172,7 @@ export class WindowHistory implements SeriesHistory {
   cut(cut: Cut): CutSnapshot {
     const width = FIELDS * this.depth
     const used = this.#used
-    const rows = new Uint32Array(used).fill(NO_ROW)
-    for (let series = 0; series < this.#slots.length; series++)
-      if (this.#slots[series] >= 0 && this.#table.has(series)) rows[this.#slots[series]] = series
+    const rows = this.#seriesOf.slice(0, used)
     const rings = new CutColumn(Float32Array, used * width)
     this.#cut?.touchAll()
     this.#cut = new RowStretches(cut, used, SLAB_SHIFT, (from, to) => {
@@ -237,6 +242,7 @@ export class WindowHistory implements SeriesHistory {
     }
     if (this.#slots[series] === REFUSED) this.#refused--
     this.#slots[series] = slot
+    this.#seriesOf[slot] = series
     this.#cut?.touch(slot)
     const width = FIELDS * this.depth
     const base = (slot % SLAB_SLOTS) * width
@@ -252,6 +258,9 @@ export class WindowHistory implements SeriesHistory {
     const newest = new Float64Array(slots * 2)
     newest.set(this.#newest)
     this.#newest = newest
+    const seriesOf = new Uint32Array(slots * 2).fill(NO_ROW)
+    seriesOf.set(this.#seriesOf)
+    this.#seriesOf = seriesOf
   }
 
   #growSlots(series: number): void {
