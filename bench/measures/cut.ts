@@ -116,6 +116,7 @@ async function saved(closes: boolean) {
     .finally(() => {
       done = true
     })
+  pipeline.beforeBatch = () => cut.room()
   let bodies = 0
   if (closes) await send(0)
   while (!done) {
@@ -125,6 +126,7 @@ async function saved(closes: boolean) {
     if (due && (bodies + 2) * perBody <= count) await send(++bodies * perBody)
   }
   const failed = await saving
+  pipeline.beforeBatch = undefined
   const cpuMs = (cpuNs() - before) / 1e6
   const wallMs = performance.now() - started
   while ((bodies + 2) * perBody <= count) await send(++bodies * perBody)
@@ -139,7 +141,10 @@ process.stderr.write(`${JSON.stringify(opened)}\n`)
 process.stderr.write(`behind a window: ${JSON.stringify(await saved(false))}\n`)
 process.stderr.write(`before a window: ${JSON.stringify(await saved(true))}\n`)
 await store.save(newCut())
-const newest = (await readdir(own)).sort().at(-1) as string
+const newest = (await readdir(own))
+  .filter(name => name.endsWith('.bin'))
+  .sort()
+  .at(-1) as string
 const bytes = statSync(join(own, newest)).size
 
 collect()

@@ -36,6 +36,8 @@ export interface RowTable {
   keys(): readonly string[]
   /** The row of a key, or −1. */
   row(key: string): number
+  /** Whether a row is in use, where that is known. */
+  has?(row: number): boolean
   /** Row in the series table of each row below `capacity`. Left out where they are the same, as `rowOfSeries`. */
   seriesRows?(): Uint32Array
   /** The row of a row of the series table, or −1. */
@@ -275,7 +277,10 @@ export function rowsIn(
   table: RowTable,
 ): (at: number) => number {
   if (rows === undefined) return at => (keys[at] === '' ? -1 : table.row(keys[at]))
-  const place =
-    table.rowOfSeries?.bind(table) ?? ((series: number) => (series < table.capacity ? series : -1))
+  const place = table.rowOfSeries?.bind(table) ?? ((series: number) => placeIn(table, series))
   return typeof rows === 'number' ? place : at => place(rows[at])
+}
+
+function placeIn(table: RowTable, row: number): number {
+  return row < table.capacity && (table.has?.(row) ?? true) ? row : -1
 }

@@ -25,6 +25,8 @@ const NAMES = ['tiny', 'compact', 'full'] as const
 const FIRST = 1
 /** Prefix of the combiner's columns in a snapshot. */
 const COMBINER = 'combiner'
+/** When series were last suspect by their row, in a cut: rows are the same again when it is put back. */
+const SUSPECT_OF = 'suspectOf'
 /** The rows of them, in a cut. */
 const COMBINER_ROWS = 'combinerRows'
 const NO_PROMOTION: PromotionOptions = { budgetBytes: 0 }
@@ -304,15 +306,13 @@ export class ProfileMember implements Detector {
     const counts = this.#tiers.map(tier => tier.pool.capacity)
     const total = counts.reduce((sum, count) => sum + count, 0)
     const rows = new Uint32Array(total)
-    const suspect = new Uint32Array(total)
     let at = 0
     for (const [i, { rows: own, columns: fields }] of parts.entries()) {
       rows.set(own as Uint32Array, at)
-      this.#promotion.suspects(this.#tiers[i].pool.lend(), suspect, at)
       at += counts[i]
       for (const [name, column] of Object.entries(fields)) columns[`${NAMES[i]}.${name}`] = column
     }
-    columns.suspect = suspect
+    columns[SUSPECT_OF] = this.#promotion.suspects()
     const combiner = this.#combiner?.cut(cut)
     for (const [name, column] of Object.entries(combiner?.columns ?? {}))
       columns[`${COMBINER}.${name}`] = column
@@ -355,11 +355,13 @@ export class ProfileMember implements Detector {
     // A combiner that was not there before begins with nothing; one that is there no more is forgotten.
     const weighed = columnsOf(from, COMBINER)
     if (Object.keys(weighed).length > 0) this.#combiner?.restore(combinerRowsOf(from, saved), weighed)
+    const suspectOf = from.columns[SUSPECT_OF]
     const length = rowsOf(from)
     for (let i = 0; i < length; i++) {
       const row = rowOf(i)
       if (row < 0) continue
-      if (from.columns.suspect[i] > 0) this.#promotion.suspect(row, 1000 * from.columns.suspect[i])
+      const suspectS = suspectOf ? (suspectOf[row] ?? 0) : from.columns.suspect[i]
+      if (suspectS > 0) this.#promotion.suspect(row, 1000 * suspectS)
       this.#settle(row)
     }
     this.#promotions = saved.promotions
@@ -415,9 +417,9 @@ export class ProfileMember implements Detector {
 
 /** Whose the combiner's columns are: those of all profiles in a snapshot, all that it knows in a cut. */
 function combinerRowsOf(from: Snapshot, { combinerRows }: Saved): Pick<Snapshot, 'keys' | 'rows'> {
-  if (from.rows === undefined) return { keys: from.keys }
   const named = from.columns[COMBINER_ROWS]
-  return { keys: [], rows: named instanceof Uint32Array ? named : (combinerRows ?? 0) }
+  const rows = named instanceof Uint32Array ? named : combinerRows
+  return typeof rows === 'number' || rows instanceof Uint32Array ? { keys: [], rows } : { keys: from.keys }
 }
 
 /** The columns of one part of a snapshot, by their own names. */

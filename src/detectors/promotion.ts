@@ -83,9 +83,9 @@ export class Promotion {
     this.#suspectS[series] = Math.max(0, Math.floor(windowEndMs / 1000))
   }
 
-  /** As `suspectS` for many series, from `at` on in `out`. */
-  suspects(series: Uint32Array, out: Uint32Array, at: number): void {
-    pickEach(this.#suspectS, series, out, at)
+  /** A copy of `suspectS` of all series; 0 for those beyond its end. */
+  suspects(): Uint32Array {
+    return this.#suspectS.slice()
   }
 
   suspectS(series: number): number {
@@ -206,10 +206,4 @@ export class Promotion {
     }
     return [...down, ...up].slice(0, MOVES_MAX)
   }
-}
-
-/** Apart and over plain arrays: called once a minute, it is never warm when it is. */
-function pickEach(from: Uint32Array, places: Uint32Array, out: Uint32Array, at: number): void {
-  const { length } = from
-  for (let i = 0; i < places.length; i++) out[at + i] = places[i] < length ? from[places[i]] : 0
 }

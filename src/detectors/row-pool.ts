@@ -64,11 +64,6 @@ export class RowPool implements RowTable {
     return series < 0 ? -1 : this.of(series)
   }
 
-  /** The series in each row below `capacity`, lent until the next change. */
-  lend(): Uint32Array {
-    return this.#seriesOf.subarray(0, this.#count)
-  }
-
   seriesRows(): Uint32Array {
     const rows = this.#seriesOf.slice(0, this.#count)
     const own = this.#table.seriesRows?.()

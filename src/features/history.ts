@@ -53,6 +53,8 @@ export class WindowHistory implements SeriesHistory {
   #newest: Float64Array
   /** Number of the first window that belongs to who holds the slot. */
   #first: Float64Array
+  /** Series of each slot. */
+  #seriesOf = new Uint32Array(SLAB_SLOTS).fill(NO_ROW)
   readonly #free: number[] = []
   #used = 0
   #window = Number.NaN
@@ -175,12 +177,15 @@ export class WindowHistory implements SeriesHistory {
     if (slot === NO_SLOT) return
     this.#slots.set(series, NO_SLOT)
     if (slot === REFUSED) this.#refused--
-    else this.#free.push(slot)
+    else {
+      this.#free.push(slot)
+      this.#seriesOf[slot] = NO_ROW
+    }
   }
 
   bytes(): number {
     const slab = SLAB_SLOTS * FIELDS * this.depth * 4
-    const perSlot = this.#newest.byteLength + this.#first.byteLength
+    const perSlot = this.#newest.byteLength + this.#first.byteLength + this.#seriesOf.byteLength
     return this.#slabs.length * slab + this.#slots.bytes() + perSlot
   }
 
@@ -208,9 +213,7 @@ export class WindowHistory implements SeriesHistory {
   cut(cut: Cut): CutSnapshot {
     const width = FIELDS * this.depth
     const used = this.#used
-    const rows = new Uint32Array(used).fill(NO_ROW)
-    for (let series = 0; series < this.#slots.length; series++)
-      if (this.#slots.at(series) >= 0 && this.#table.has(series)) rows[this.#slots.at(series)] = series
+    const rows = this.#seriesOf.slice(0, used)
     const rings = new CutColumn(Float32Array, used * width)
     this.#cut?.touchAll()
     this.#cut = new RowStretches(cut, used, SLAB_SHIFT, (from, to) => {
@@ -329,6 +332,7 @@ export class WindowHistory implements SeriesHistory {
     }
     if (this.#slots.at(series) === REFUSED) this.#refused--
     this.#slots.set(series, slot)
+    this.#seriesOf[slot] = series
     this.#cut?.touch(slot)
     const width = FIELDS * this.depth
     const base = (slot % SLAB_SLOTS) * width
@@ -344,6 +348,9 @@ export class WindowHistory implements SeriesHistory {
     if (this.#newest.length >= slots) return
     this.#newest = longer(this.#newest, slots * 2)
     this.#first = longer(this.#first, slots * 2)
+    const seriesOf = new Uint32Array(slots * 2).fill(NO_ROW)
+    seriesOf.set(this.#seriesOf)
+    this.#seriesOf = seriesOf
   }
 }
 
