@@ -80,9 +80,14 @@ export function configDigest(config: Config): string {
   return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection: told, disruptions, maintenance, quotas }))}`
 }
 
+/** What senders see as a series may be one of many that make one of ours: the buckets of a histogram. */
+const WIRES_PER_SERIES = 2
+
 /** What the configuration says of reading samples. */
-export function intakeOptions({ ingest, server }: Config): Partial<IntakeOptions> {
+export function intakeOptions({ ingest, server, kernels }: Config): Partial<IntakeOptions> {
   return {
+    plain: kernels === 'plain',
+    wiresMax: WIRES_PER_SERIES * ingest.maxSeries,
     bodyBytesMax: server.maxBodyBytes,
     inflatedBytesMax: ingest.maxInflatedBytes,
     labelsMax: ingest.maxLabels,
@@ -93,9 +98,14 @@ export function intakeOptions({ ingest, server }: Config): Partial<IntakeOptions
   }
 }
 
-function historyOf({ features }: Config, context: { readonly series: SeriesTable }): WindowHistory {
+/** `keeps`: whose windows are kept, everybody's when left out. */
+function historyOf(
+  { features }: Config,
+  context: { readonly series: SeriesTable },
+  keeps?: (series: number) => boolean,
+): WindowHistory {
   const { step: stepMs, historyWindows: depth, historyBudget: budgetBytes } = features
-  return new WindowHistory({ stepMs, depth, budgetBytes }, context)
+  return new WindowHistory({ stepMs, depth, budgetBytes, keeps }, context)
 }
 
 function disruptionsOf(
@@ -135,7 +145,9 @@ export function assemble(
   const { features } = config
   const series = new SeriesTable(config.ingest.maxSeries, seriesLimits(config.tenants))
   const context = { series, rejects, stepMs: features.step }
-  const history = historyOf(config, context)
+  const { richSeries } = config.detection
+  const rows = series.limit > richSeries ? new SubTable(series, richSeries) : undefined
+  const history = historyOf(config, context, rows && (row => rows.of(row) >= 0))
   const intake = new IngestIntake(intakeOptions(config), context)
   const windows = new EventTimeWindows(
     {
@@ -149,7 +161,7 @@ export function assemble(
     },
     context,
   )
-  const { scoring, learned } = scoringOf(config, context, history, onWarning, models)
+  const { scoring, learned } = scoringOf(config, context, history, rows, onWarning, models)
   const disruptions = disruptionsOf(config, { series, history }, scoring, names => learned?.digests(names))
   return { series, intake, windows, scoring, disruptions, history }
 }
@@ -159,13 +171,13 @@ function scoringOf(
   config: Config,
   context: DetectorContext & { readonly series: SeriesTable },
   history: WindowHistory,
+  rows: SubTable | undefined,
   onWarning: (text: string) => void,
   models?: ModelsPort,
 ): { readonly scoring: Ensemble | TieredScoring; readonly learned: ModelMember | undefined } {
   const { detection } = config
   const { series } = context
-  if (series.limit <= detection.richSeries) return ensembleOf(config, context, history, onWarning, models)
-  const rows = new SubTable(series, detection.richSeries)
+  if (rows === undefined) return ensembleOf(config, context, history, onWarning, models)
   const own = { ...context, series: rows }
   const { scoring: rich, learned } = ensembleOf(config, own, new SubHistory(history, rows), onWarning, models)
   const { told, options, policy } = toldOf(
@@ -174,8 +186,9 @@ function scoringOf(
     policyOptions({ ...detection, budget: undefined, budgets: [] }),
   )
   const plain = new Ensemble([new PlainDetector(told)], options, context, { policy })
+  const onPlain = (row: number) => history.forget(row)
   return {
-    scoring: new TieredScoring({ series, rows, rich, plain, stepMs: context.stepMs }),
+    scoring: new TieredScoring({ series, rows, rich, plain, stepMs: context.stepMs, onPlain }),
     learned,
   }
 }

@@ -16,7 +16,7 @@ const { values: args } = parseArgs({
   options: { quick: { type: 'boolean' }, points: { type: 'string', default: QUICK ? '2000' : '20000' } },
 })
 const points = Number(args.points)
-const passes = QUICK ? 1 : 5
+const passes = QUICK ? 1 : 8
 const WARM_POINTS = 1000
 
 /** A day's sine with noise, a slow drift, bursts and steps: what a service's latency looks like. */
@@ -116,14 +116,13 @@ function sums(runs: readonly number[][]): number[] {
   return runs[0].map((_, i) => runs.reduce((sum, scores) => sum + scores[i], 0))
 }
 
-function told(id: string, name: string, goal: number | undefined, run: ReturnType<typeof turns>): Measured[] {
+function told(id: string, goal: string, name: string, run: ReturnType<typeof turns>): Measured[] {
   // The last pass of a run is the warmest: a JIT is not charged with its start.
   const theirs = run.peers.map(({ ns }) => Math.min(...ns))
   const ours = run.mine.map(({ ns }) => ns)
-  const ratio = ours.map((ns, i) => ns / theirs[i])
-  const atMost = goal === undefined ? {} : { atMost: goal }
+  const ratio = ours.map((ns, i) => (goal === 'goal.6' ? theirs[i] / ns : ns / theirs[i]))
   return [
-    { id: `${id}.ratio`, what: `${name}: our CPU time ÷ theirs`, unit: '×', ...atMost, values: ratio },
+    { id: goal, what: name, unit: '×', values: ratio },
     { id: `${id}.own`, what: '· ours, score and learn', unit: 'ns CPU/point', values: ours },
     { id: `${id}.theirs`, what: '· theirs, warm', unit: 'ns CPU/point', values: theirs },
     { id: `${id}.rank`, what: '· rank correlation of the two', unit: 'ρ', values: run.agreement },
@@ -155,9 +154,9 @@ try {
   const river = { dimensions: 2, trees: 25, height: 9, window: 200, passes: 1 }
   const half = turns(HALF_SPACE, seed => runRiverTrees(placed, { ...river, seed }))
   say([
-    ...told('rcf', 'random cut forest 30×256 of 8 values against AWS’s in Java', 1.2, cut),
+    ...told('rcf', 'goal.5', 'random cut forest 30×256 of 8 values: our CPU ÷ that of AWS’s in Java', cut),
     { id: 'rcf.bytes', what: '· our bytes ÷ theirs', unit: '×', values: [cut.mine[0].bytes / bytes] },
-    ...told('hst', 'half-space trees 25 of depth 9 against river’s', 1 / 25, half),
+    ...told('hst', 'goal.6', 'half-space trees 25 of depth 9: CPU of river’s ÷ ours', half),
   ])
 } finally {
   rmSync(folder, { recursive: true, force: true })

@@ -175,6 +175,8 @@ export const configSchema = z.strictObject({
     .default({}),
   /** Many machines: absent, everything runs in this process. See docs/operations.md. */
   cluster: clusterSchema.optional(),
+  /** Hot loops run in WebAssembly where it can be had, or never; results are the same. */
+  kernels: z.enum(['auto', 'plain']).default('auto'),
   warmup: warmUpSchema,
   checkpoint: section({ every: duration.default(60_000) }),
   log: section({

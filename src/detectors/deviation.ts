@@ -42,7 +42,7 @@ const CLIP_SCALES = 4
 /** Samples before a score: the mean and spread are too rough earlier. */
 const WARM_UP_WINDOWS = 10
 /** Largest evidence: beyond it more distance says nothing more. */
-const EVIDENCE_MAX = 8
+export const EVIDENCE_MAX = 8
 /** A move in the good direction is this much as strange. */
 const GOOD_SHARE = 0.25
 /** That share without a branch: these add to 1 and differ by it. */

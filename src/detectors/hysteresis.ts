@@ -299,6 +299,7 @@ export class Hysteresis {
   /** What is known of a series, which is then forgotten here without a word to anybody: for `adopt`. */
   release(series: number): HeldJudgement {
     this.#store.ensure(series + 1)
+    this.#store.touch(series)
     const { hot, calm, rest, open } = this.#store.chunks[series >> CHUNK_SHIFT]
     const at = series & CHUNK_MASK
     const held = {
@@ -315,6 +316,7 @@ export class Hysteresis {
   /** Goes on with what another one knew of a series, under a row of here. */
   adopt(series: number, { columns, open, rested }: HeldJudgement): void {
     this.#store.ensure(series + 1)
+    this.#store.touch(series)
     const chunk = this.#store.chunks[series >> CHUNK_SHIFT]
     const at = series & CHUNK_MASK
     ;[chunk.hot[at], chunk.calm[at], chunk.rest[at], chunk.open[at]] = columns

@@ -1,9 +1,11 @@
 import { type FeatureBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import { TINY_BLOCK, TINY_ROWS, TINY_SCRATCH_ROWS, TINY_SHIFT } from '../kernels/tiny.ts'
+import { EVIDENCE_MAX, type EvidenceSource } from './deviation.ts'
 import { KindClasses } from './kind-classes.ts'
 import { PlainRows, type SavedRows } from './plain-rows.ts'
 import { plainSegment, YOUNG_WINDOWS } from './plain-segment.ts'
@@ -37,7 +39,7 @@ interface Saved extends SavedRows {
  * series table. A series of less than a day is watched by how far it is from its level. As in a profile, every window
  * teaches at full weight: updates are clipped by themselves.
  */
-export class PlainDetector implements Detector {
+export class PlainDetector implements Detector, EvidenceSource {
   readonly id = ID
   readonly width = 0
   readonly warmUpWindows = YOUNG_WINDOWS
@@ -46,6 +48,11 @@ export class PlainDetector implements Detector {
     { column: 'point', feeds: ['surprise', 'point'], calibrated: true },
     { column: 'incident', feeds: ['surprise', 'incident'], calibrated: true },
   ]
+  /**
+   * By row of the batch scored last: how far in the bad direction, in units of what is usual. Of a young series that is its distance
+   * over what 97 of 100 windows of its kind stay below, later the point evidence, which is over its own usual loudest.
+   */
+  evidence = new Float32Array(0)
   readonly #context: DetectorContext
   readonly #rates: SlotRates
   readonly #rows: PlainRows
@@ -125,15 +132,20 @@ export class PlainDetector implements Detector {
     copy(said.upper, length, out.upper, from)
   }
 
-  /** A latency that falls is strange, but nobody's trouble. Notes the classes of the rows too. */
+  /** A latency that falls is strange, but nobody's trouble. Notes the classes of the rows too, and their evidence. */
   #weighDirection(batch: FeatureBatch, out: ScoreBatch): void {
     const { length, observed } = batch
     this.#noteKinds(batch)
     const { bad } = this.#classes
     const { score, point, incident, expected } = out
     const kinds = this.#kinds
+    if (this.evidence.length < length) this.evidence = new Float32Array(batch.capacity)
+    const { evidence } = this
     for (let i = 0; i < length; i++) {
+      const strength = Number.isNaN(score[i]) ? point[i] : score[i] / (1 + this.#pools.score.usual(kinds[i]))
+      evidence[i] = strength > EVIDENCE_MAX ? EVIDENCE_MAX : strength > 0 ? strength : 0
       if (!((observed[i] - expected[i]) * bad[kinds[i]] < 0)) continue
+      evidence[i] = 0
       score[i] *= GOOD_SHARE
       point[i] *= GOOD_SHARE
       incident[i] *= GOOD_SHARE
@@ -236,6 +248,12 @@ export class PlainDetector implements Detector {
     this.#learnedMs = Number.NaN
   }
 
+  /** Windows learned of a series. */
+  learned(series: number): number {
+    const row = this.#rows.at(series)
+    return row ? row.chunk.n[row.at] : 0
+  }
+
   /** Series held. */
   counts(): Readonly<Record<string, number>> {
     return { series: this.#held }
@@ -245,16 +263,29 @@ export class PlainDetector implements Detector {
   snapshot(): Snapshot {
     const { series } = this.#context
     const { saved, columns } = this.#rows.snapshot(series.capacity)
-    const all: Record<string, ColumnData> = { ...columns }
-    const classes: Record<string, readonly string[]> = {}
+    const { meta, pools } = this.#beside(saved)
+    return { id: ID, version: VERSION, keys: series.keys(), columns: { ...columns, ...pools }, meta }
+  }
+
+  cut(cut: Cut): CutSnapshot {
+    const { saved, columns } = this.#rows.cut(cut, this.#context.series.capacity)
+    const { meta, pools } = this.#beside(saved)
+    return { id: ID, version: VERSION, keys: [], rows: saved.rows, columns: { ...columns, ...pools }, meta }
+  }
+
+  /** What is saved beside the rows. */
+  #beside(saved: SavedRows): { readonly meta: Saved; readonly pools: Record<string, ColumnData> } {
+    const all: Record<string, ColumnData> = {}
+    const classes = { score: [], point: [], incident: [] } as {
+      -readonly [K in keyof Saved['classes']]: readonly string[]
+    }
     for (const name of VOICES) {
       const pools = this.#pools[name].snapshot()
       classes[name] = pools.names
       for (const [field, column] of Object.entries(pools.columns)) all[`${name}.${field}`] = column
     }
     const windowEndMs = Number.isNaN(this.#learnedMs) ? null : this.#learnedMs
-    const meta = { ...saved, zone: this.#zone, windowEndMs, classes }
-    return { id: ID, version: VERSION, keys: series.keys(), columns: all, meta }
+    return { meta: { ...saved, zone: this.#zone, windowEndMs, classes }, pools: all }
   }
 
   get #zone(): string {

@@ -1,4 +1,5 @@
-import { COLUMN_ARRAYS, type RowTable } from '../core/columns.ts'
+import { CHUNK_SHIFT, COLUMN_ARRAYS, type RowTable, rowsIn, rowsOf } from '../core/columns.ts'
+import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import { TINY_ROW_BYTES, TINY_ROWS, TINY_SCRATCH_ROWS, TINY_SHIFT } from '../kernels/tiny.ts'
@@ -32,14 +33,17 @@ export class PlainRows {
   /** Rows ever used lie from `first` to before `end`. */
   #first = Number.POSITIVE_INFINITY
   #end = 0
+  /** What a cut that is being written still needs. */
+  #cut: RowStretches | undefined
 
   constructor(rates: SlotRates, make: (rates: SlotRates) => PlainSegment) {
     this.#rates = rates
     this.#make = make
   }
 
-  /** The segment of rows from..to, which are in one, made when it is not there. */
+  /** The segment of rows from..to, which are in one, made when it is not there; they are about to be written to. */
   use(from: number, to: number): PlainSegment {
+    this.#touch(from, to)
     if (from < this.#first) this.#first = from
     if (to >= this.#end) this.#end = to + 1
     const at = from >> TINY_SHIFT
@@ -64,8 +68,15 @@ export class PlainRows {
     return { chunk: columns, at: row & MASK, profile: TINY_PROFILE, rates: this.#rates }
   }
 
+  #touch(from: number, to: number): void {
+    if (this.#cut === undefined) return
+    if (!this.#cut.isOpen) this.#cut = undefined
+    else for (let at = from >> CHUNK_SHIFT; at <= to >> CHUNK_SHIFT; at++) this.#cut.touchStretch(at)
+  }
+
   /** Whether anything was learned of the row that is forgotten. */
   forget(row: number): boolean {
+    this.#touch(row, row)
     const columns = this.segments[row >> TINY_SHIFT]?.columns as Record<string, ColumnData> | undefined
     if (columns === undefined) return false
     const at = row & MASK
@@ -94,6 +105,29 @@ export class PlainRows {
     return { saved: { first, rows }, columns }
   }
 
+  /** As `snapshot`, of all rows below `capacity` and without a copy. */
+  cut(
+    cut: Cut,
+    capacity: number,
+  ): { readonly saved: SavedRows; readonly columns: Record<string, CutColumn> } {
+    // Whatever an earlier cut still needs is copied before this one takes its place.
+    this.#touch(0, this.#end)
+    const rows = Math.min(this.#end, capacity)
+    const columns = Object.fromEntries(
+      FIELDS.map(({ name, Column, width }) => [name, new CutColumn(Column, rows * width)]),
+    )
+    this.#cut = new RowStretches(cut, rows, CHUNK_SHIFT, (from, to) => {
+      const state = this.segments[from >> TINY_SHIFT]?.columns as Record<string, ColumnData> | undefined
+      if (state === undefined) return []
+      return FIELDS.map(({ name, width }) => {
+        const at = (from & MASK) * width
+        const values = state[name].subarray(at, at + (to - from) * width)
+        return { column: columns[name], at: from * width, values }
+      })
+    })
+    return { saved: { first: 0, rows }, columns }
+  }
+
   /**
    * Puts rows back under the rows that their keys have now, a run of neighbours at a time: after a restart most lie as they
    * lay. Returns how many. Throws FS_SNAPSHOT_INVALID on another layout.
@@ -102,22 +136,23 @@ export class PlainRows {
     let found = 0
     for (const { name, Column, width } of FIELDS) {
       const column = from.columns[name]
-      if (!(column instanceof Column) || column.length !== rows * width || first + rows > from.keys.length)
+      if (!(column instanceof Column) || column.length !== rows * width || first + rows > rowsOf(from))
         throw new ForeshockError(
           'FS_SNAPSHOT_INVALID',
           `${from.id}: column ${name} is missing or of another shape`,
         )
     }
     const n = from.columns.n
+    const rowOf = rowsIn(from, table)
     for (let at = 0; at < rows; ) {
-      const row = n[at] === 0 ? -1 : table.row(from.keys[first + at])
+      const row = n[at] === 0 ? -1 : rowOf(first + at)
       let count = 1
       if (row >= 0) {
         while (
           at + count < rows &&
           ((row + count) & MASK) !== 0 &&
           n[at + count] > 0 &&
-          table.row(from.keys[first + at + count]) === row + count
+          rowOf(first + at + count) === row + count
         )
           count++
         this.#put(from.columns, at, row, count)

@@ -17,6 +17,8 @@ import { priorTail, SURPRISE_MAX } from './calibration.ts'
 const BINS = 256
 const PER_UNIT = 32
 const LOWEST = -1
+/** What lies below this share is usual. */
+const USUAL_SHARE = 0.97
 /** Windows counted before there is an opinion. */
 const OPINION_WINDOWS = 10
 /** Pseudo-windows of the prior, as for one series. */
@@ -56,11 +58,13 @@ interface Pool {
   readonly edges: Float64Array
   readonly fit: TailFit
   speaks: boolean
+  /** Score that USUAL_SHARE of all windows lie below. */
+  usual: number
 }
 
 function newPool(counts: Float64Array, fresh: Uint32Array): Pool {
   const fit = { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 }
-  return { counts, fresh, edges: new Float64Array(BINS + 1), fit, speaks: false }
+  return { counts, fresh, edges: new Float64Array(BINS + 1), fit, speaks: false, usual: 0 }
 }
 
 const TAIL = new Float64Array(3)
@@ -117,6 +121,11 @@ export class PooledCalibration {
       if (score > 0.5) surpriseOf(pool, score, raw, i, bins, to)
       else if (pool.speaks) raw[i] = 0
     }
+  }
+
+  /** The score that 97 of 100 windows of a class lie below, as counted before this window; the lower edge of its bin. */
+  usual(kind: number): number {
+    return this.#byClass[kind]?.usual ?? 0
   }
 
   /** Counts what `surprise` left in `bins`. */
@@ -222,7 +231,9 @@ function refit(pool: Pool, runWindows: number): void {
   let above = 0
   for (let b = BINS - 1; b >= 0; b--) {
     above += counts[b] / UNITS + PRIOR[b]
-    edges[b] = -Math.log10(Math.min(1, above / (windows + PRIOR_TOTAL)))
+    const share = above / (windows + PRIOR_TOTAL)
+    edges[b] = -Math.log10(Math.min(1, share))
+    if (share <= 1 - USUAL_SHARE) pool.usual = 2 ** (LOWEST + b / PER_UNIT)
   }
   edges[BINS] = edges[BINS - 1]
 }

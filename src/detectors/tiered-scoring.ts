@@ -29,9 +29,7 @@ export interface TierParts {
   readonly plain: Ensemble
   /** Window step, ms. */
   readonly stepMs: number
-  /** A series has become rich: `row` of `series`. */
-  readonly onRich?: (row: number) => void
-  /** It is plain again. */
+  /** A series, a row of `series`, is rich no more. */
   readonly onPlain?: (row: number) => void
 }
 
@@ -138,7 +136,6 @@ export class TieredScoring implements Scoring {
     if (rows.size >= this.#firstCome) return
     if (rows.size >= this.#common && !GOLDEN_KINDS.has(this.#parts.series.meta(series).kind)) return
     rows.take(series)
-    this.#parts.onRich?.(series)
   }
 
   judge(batch: FeatureBatch): AnomalyChange[] {
@@ -179,17 +176,14 @@ export class TieredScoring implements Scoring {
   }
 
   #move({ up, down, graduates }: Moves): void {
-    const { rows, rich, plain, onRich, onPlain } = this.#parts
+    const { rows, rich, plain, onPlain } = this.#parts
     for (const series of graduates) rich.adopt(rows.of(series), plain, series)
     for (const series of down) {
       plain.adopt(series, rich, rows.of(series))
       rows.give(series)
       onPlain?.(series)
     }
-    for (const series of up) {
-      rows.take(series)
-      onRich?.(series)
-    }
+    for (const series of up) rows.take(series)
   }
 
   anomalies(): readonly Anomaly[] {
@@ -262,7 +256,7 @@ export class TieredScoring implements Scoring {
 
   /** From a time without tiers: the series that came first are rich, as far as there is room; the others learn anew. */
   restore(parts: readonly Snapshot[]): void {
-    const { rows, rich, plain, series, onRich } = this.#parts
+    const { rows, rich, plain, series } = this.#parts
     const own = parts.find(({ id }) => id === ID)
     const held = parts.find(({ id }) => id === rows.id)
     if (own && held) {
@@ -275,7 +269,6 @@ export class TieredScoring implements Scoring {
       if (own) this.#placed[row] = 1
       else this.#admit(row)
     }
-    for (const [row] of rows.metas()) onRich?.(rows.seriesAt(row))
     rich.restore(parts)
     plain.restore(
       parts.filter(({ id }) => id.startsWith(PLAIN)).map(part => renamed(part, part.id.slice(PLAIN.length))),
