@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { FeatureBatch, OpinionBatch } from './core/batch.ts'
 import { opinionBatch } from './core/batch.ts'
 import { type Change, changeOf, ofTenant } from './core/change.ts'
@@ -159,6 +160,8 @@ export class Pipeline {
         for (const row of windows.expired()) this.#evict(row)
         isComplete = true
       }
+      // A window of many batches takes seconds: others are answered meanwhile, and what they send waits.
+      else await setImmediate()
     }
     if (isComplete) this.afterWindow?.()
     if (outcome.anomalies.length > 0 || outcome.events.length > 0) await this.#effect(position, outcome)
