@@ -167,7 +167,7 @@ export class ScorerModels {
       const text = names
         .map((name, i) => `${name} ${models[i].revision} ${models[i].state?.problem ?? ''}`)
         .join()
-      if (!all && text === (this.#told.get(partition) ?? '')) continue
+      if (!all && text === this.#told.get(partition)) continue
       this.#told.set(partition, text)
       const problems = models.filter(({ state, refused }) => refused !== null || state?.problem !== undefined)
       telemetry.set('foreshock_partition_model_problems', problems.length, { partition: String(partition) })

@@ -185,7 +185,7 @@ export class Stage implements PartitionOwner {
     this.#show(partition, held, nowMs)
     this.#announce(partition, held, nowMs)
     await held.stage.watch(nowMs).catch(this.#onError)
-    await held.stage.mend(nowMs).catch(this.#onError)
+    await held.stage.mend(this.#options.clock()).catch(this.#onError)
     await this.#saveWhenDue(partition, held)
   }
 

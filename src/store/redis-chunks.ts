@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { brotliCompress, brotliDecompress, constants } from 'node:zlib'
 import type { Checkpoint, CheckpointCut } from '../core/ports.ts'
@@ -29,10 +30,22 @@ export function digestOf(bytes: Uint8Array): string {
 export async function* packed(checkpoint: CheckpointCut): AsyncIterable<Chunk> {
   const block = Buffer.alloc(CHUNK_BYTES) // one for all: each is packed before the next is filled
   const encoder = new CheckpointEncoder(checkpoint)
-  for (let held = encoder.read(block); held > 0; held = encoder.read(block)) {
-    const bytes = await compress(block.subarray(0, held), QUALITY)
-    yield { bytes, digest: digestOf(bytes) }
+  let held = 0
+  for (let read = encoder.read(block); read > 0; read = encoder.read(block.subarray(held))) {
+    held += read
+    // Pieces that want a block of their own leave much of it empty: a chunk holds several.
+    if (held < CHUNK_BYTES / 2) await setImmediate()
+    else {
+      yield await pack(block.subarray(0, held))
+      held = 0
+    }
   }
+  if (held > 0) yield await pack(block.subarray(0, held))
+}
+
+async function pack(block: Uint8Array): Promise<Chunk> {
+  const bytes = await compress(block, QUALITY)
+  return { bytes, digest: digestOf(bytes) }
 }
 
 /**

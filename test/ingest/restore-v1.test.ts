@@ -10,7 +10,8 @@ import { Bench, type Seen } from './wire.ts'
 const ARRAYS = { Int32Array, Uint32Array, Uint8Array, Uint16Array, Float64Array } as const
 
 interface Fixture {
-  series: ReturnType<SeriesTable['snapshot']>
+  /** What the series table of then saved. */
+  series: unknown
   part: Omit<Snapshot, 'columns'> & {
     columns: Record<string, { type: keyof typeof ARRAYS; values: (number | string)[] }>
   }
@@ -31,7 +32,7 @@ function restored(change: (columns: Record<string, ColumnData>) => void = () => 
   )
   change(columns)
   const series = new SeriesTable()
-  series.restore(structuredClone(fixture.series))
+  series.restore({ id: 'series', version: 1, keys: [], columns: {}, meta: structuredClone(fixture.series) })
   const bench = new Bench({}, series)
   bench.intake.restore([{ ...fixture.part, columns }])
   return bench

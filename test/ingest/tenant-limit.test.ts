@@ -55,7 +55,7 @@ it('goes on the same wherever it was saved', () => {
       for (const [i, { tenant, metric, evict }] of steps.entries()) {
         if (i === cut) {
           const series = table()
-          series.restore(JSON.parse(JSON.stringify(other.series.snapshot())))
+          series.restore(structuredClone(other.series.snapshot()))
           const next = new Bench({}, series)
           next.intake.restore(other.intake.snapshot())
           other = next
