@@ -18,7 +18,7 @@ import { encoded } from './store/encoded.ts'
 
 const MINUTE_MS = 60_000
 const T0 = 1_700_006_400_000
-const CONFIG = parseConfig({
+const SETTINGS = {
   ingest: { entityLabels: ['service'] },
   features: {
     step: '1m',
@@ -39,12 +39,20 @@ const CONFIG = parseConfig({
     budget: 3,
     rules: [{ metric: 'cpu_usage', openSurprise: 2 }],
   },
-})
+}
+const CONFIG = parseConfig(SETTINGS)
+/** There is room for ten rich series; the others are plain. */
+const TIERED = parseConfig({ ...SETTINGS, detection: { ...SETTINGS.detection, richSeries: 10 } })
 
 class World {
-  readonly parts = assemble(CONFIG, new Rejects())
-  readonly #pipeline = new Pipeline(this.parts, async () => {}, new Telemetry())
+  readonly parts: ReturnType<typeof assemble>
+  readonly #pipeline: Pipeline
   position = 0
+
+  constructor({ isTiered }: Pick<Scene, 'isTiered'>) {
+    this.parts = assemble(isTiered ? TIERED : CONFIG, new Rejects())
+    this.#pipeline = new Pipeline(this.parts, async () => {}, new Telemetry())
+  }
 
   get stateful(): Stateful[] {
     const { intake, windows, scoring, disruptions, history } = this.parts
@@ -96,6 +104,7 @@ interface Scene {
   readonly before: number
   readonly after: number
   readonly noise: number
+  readonly isTiered: boolean
 }
 
 function envelopes(scene: Scene, from: number, to: number): Envelope[] {
@@ -159,6 +168,7 @@ const scenes = fc.record({
   before: fc.integer({ min: 1, max: 75 }),
   after: fc.integer({ min: 1, max: 25 }),
   noise: fc.nat(1000),
+  isTiered: fc.boolean(),
 })
 
 describe('a cut', () => {
@@ -170,7 +180,7 @@ describe('a cut', () => {
     let copied = 0
     await fc.assert(
       fc.asyncProperty(scenes, pauses, fc.boolean(), async (scene, pauses, letsGo) => {
-        const world = new World()
+        const world = new World(scene)
         for (const one of envelopes(scene, 0, scene.before)) await world.take(one)
         const whole = await decoded(encoded(cutOf(world)))
         const cut = new Cut()
@@ -201,14 +211,14 @@ describe('a cut', () => {
   it('restored, goes on as a plain snapshot of the same moment', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, async scene => {
-        const world = new World()
+        const world = new World(scene)
         for (const one of envelopes(scene, 0, scene.before)) await world.take(one)
         const plain = capture(world.position, 0, world.parts.series, world.stateful)
         const byKey = await decoded(encoded(plain))
         const byRow = await decoded(encoded(cutOf(world)))
         const ended = []
         for (const checkpoint of [byKey, byRow]) {
-          const next = new World()
+          const next = new World(scene)
           restore(checkpoint, next.parts.series, next.stateful)
           next.position = world.position
           for (const one of envelopes(scene, scene.before, scene.before + scene.after)) await next.take(one)
