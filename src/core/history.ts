@@ -11,6 +11,8 @@ export interface SeriesHistory {
    * Returns the windows copied, 0 for a series without history.
    */
   read(series: number, out: HistoryColumns): number
+  /** Rows of the series that have any, in no order; left out where nobody counts them. */
+  held?(): Iterable<number>
   /** Observed only, the windows that end in (fromMs, toMs], into `out` from index 0; returns how many. */
   observed(series: number, fromMs: number, toMs: number, out: Float64Array): number
 }

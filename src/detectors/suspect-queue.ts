@@ -3,8 +3,10 @@ import type { SeriesRows } from '../core/series.ts'
 
 /** From this surprise on a plain series is a suspect. */
 const SUSPECT_SURPRISE = 3
-/** Suspects of one window that are looked at, the most surprising. */
-const CANDIDATES_MAX = 200
+/** Suspects of one window that are looked at: the first, in the order of rows. When more are strange, the fault is no single series'. */
+const CANDIDATES_MAX = 4096
+/** Of those, the most surprising are made rich. */
+const MOVES_MAX = 200
 /** Who was made rich stays so for this long after it was strange last. */
 const QUIET_MS = 86_400_000
 /**
@@ -57,15 +59,17 @@ export class SuspectQueue {
   /** Plain rows of a batch that was scored. */
   look({ length, series }: FeatureBatch, { surprise }: OpinionBatch): void {
     for (let i = 0; i < length; i++) {
-      if (surprise[i] >= SUSPECT_SURPRISE) this.#candidates.set(series[i], surprise[i])
+      if (surprise[i] >= SUSPECT_SURPRISE && this.#candidates.size < CANDIDATES_MAX)
+        this.#candidates.set(series[i], surprise[i])
     }
   }
 
   /** A window is complete: who is to be rich, most surprising first, and who plain. `room`: places free before. */
   review(windowEndMs: number, room: number, isOpen: (series: number) => boolean): void {
-    const wanted = [...this.#candidates]
-      .filter(([series]) => !this.#promoted.has(series))
-      .sort((a, b) => b[1] - a[1] || compare(this.#series.key(a[0]), this.#series.key(b[0])))
+    const wanted = Array.from(this.#candidates, ([series, surprise]) => ({ series, surprise }))
+      .filter(({ series }) => !this.#promoted.has(series))
+      .map(one => ({ ...one, key: this.#series.key(one.series) }))
+      .sort((a, b) => b.surprise - a.surprise || compare(a.key, b.key))
     this.#candidates.clear()
     const graduates: number[] = []
     for (const [series, untilMs] of this.#apprentices) {
@@ -73,7 +77,7 @@ export class SuspectQueue {
       this.#apprentices.delete(series)
       graduates.push(series)
     }
-    wanted.length = Math.min(wanted.length, CANDIDATES_MAX)
+    wanted.length = Math.min(wanted.length, MOVES_MAX)
     const down: number[] = []
     for (const [series, suspectMs] of this.#promoted) {
       if (room + down.length >= wanted.length || windowEndMs - suspectMs < QUIET_MS) break
@@ -82,7 +86,7 @@ export class SuspectQueue {
       if (isOpen(series)) this.#promoted.set(series, windowEndMs)
       else down.push(series)
     }
-    const up = wanted.slice(0, room + down.length).map(([series]) => series)
+    const up = wanted.slice(0, room + down.length).map(({ series }) => series)
     for (const series of up) {
       this.#promoted.set(series, windowEndMs)
       this.#apprentices.set(series, windowEndMs + this.#apprenticeMs)

@@ -45,6 +45,10 @@ const HALF_KNOWN_WINDOWS = 10
 /** A silent entity is as strange as a series can be. */
 const SILENT_SCORE = 30
 
+function* everyRow({ capacity }: SeriesTable): IterableIterator<number> {
+  for (let row = 0; row < capacity; row++) yield row
+}
+
 /** Reads the past of series and scores what each did after an onset. */
 export class Ranker {
   /** Series not looked at because there were more than the limit. */
@@ -94,11 +98,11 @@ export class Ranker {
     return found
   }
 
-  /** In order of keys, so that neither rows nor their order matter. */
+  /** Those that have a past, in order of keys, so that neither rows nor their order matter. */
   #rowsOf({ tenant, scope }: Question): number[] {
     const rows: number[] = []
     const table = this.#table
-    for (let row = 0; row < table.capacity; row++) {
+    for (const row of this.#history.held?.() ?? everyRow(table)) {
       const entity = this.#fleet.entityOf(row)
       if (entity < 0) continue
       const memory = this.#fleet.entities[entity]

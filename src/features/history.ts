@@ -82,6 +82,13 @@ export class WindowHistory implements SeriesHistory {
     return this.#used - this.#free.length
   }
 
+  *held(): IterableIterator<number> {
+    for (let slot = 0; slot < this.#used; slot++) {
+      const series = this.#seriesOf[slot]
+      if (series !== NO_ROW && this.#table.has(series)) yield series
+    }
+  }
+
   /** Series that have no history because the budget is spent. */
   get refused(): number {
     return this.#refused
@@ -190,7 +197,7 @@ export class WindowHistory implements SeriesHistory {
   }
 
   snapshot(): Snapshot {
-    return this.#whole(this.#held())
+    return this.#whole(this.#heldRows())
   }
 
   /**
@@ -198,7 +205,7 @@ export class WindowHistory implements SeriesHistory {
    * series that can be told again, Unix ms; the windows of series that hold older ones are in it all the same.
    */
   outline(toldFromMs: (series: number) => number): Snapshot[] {
-    const held = this.#held()
+    const held = this.#heldRows()
     const { newest, first, keys } = this.#columnsOf(held)
     const old: number[] = []
     for (let i = 0; i < held.length; i++) {
@@ -281,7 +288,7 @@ export class WindowHistory implements SeriesHistory {
   }
 
   /** Series that have a place, ascending. */
-  #held(): number[] {
+  #heldRows(): number[] {
     const out: number[] = []
     for (let series = 0; series < this.#slots.length; series++)
       if (this.#slots.at(series) >= 0 && this.#table.has(series)) out.push(series)
