@@ -13,6 +13,8 @@ export class WireTexts {
   readonly #arena = new ByteArena()
   /** Address of each wire's text, 0 without, by chunks of wires; made when one of them has a text. */
   readonly #addresses: (Uint32Array | undefined)[] = []
+  /** Texts in each chunk; one without any is let go. */
+  readonly #counts: number[] = []
   readonly #packed = new PackedBytes()
   readonly #reader = new PackedReader()
 
@@ -35,7 +37,9 @@ export class WireTexts {
     if (chunk === undefined) {
       chunk = new Uint32Array(1 << SHIFT)
       this.#addresses[wire >>> SHIFT] = chunk
+      this.#counts[wire >>> SHIFT] = 0
     }
+    this.#counts[wire >>> SHIFT]++
     chunk[wire & MASK] = this.#arena.put(this.#packed.bytes, this.#packed.length)
   }
 
@@ -48,6 +52,7 @@ export class WireTexts {
     this.#arena.free(address, this.#reader.at - from)
     const chunk = this.#addresses[wire >>> SHIFT]
     if (chunk) chunk[wire & MASK] = 0
+    if (--this.#counts[wire >>> SHIFT] === 0) this.#addresses[wire >>> SHIFT] = undefined
   }
 
   /** In the order of wires. */
