@@ -291,8 +291,13 @@ async function leaderKilled({ engines, names }: Site, partition: number, awayMs:
     const node = engines.nodes[leader - 1]
     await node.kill()
     await pause(awayMs)
-    await cluster.recover(new Error('a leader was killed'), 0)
-    const next = cluster.leaders(topic).get(partition)
+    let next: number | undefined = leader
+    // The controller takes a broker for gone some seconds after its last word.
+    for (let tries = 0; next === leader && tries < 60; tries++) {
+      if (tries > 0) await pause(500)
+      await cluster.recover(new Error('a leader was killed'), 0)
+      next = cluster.leaders(topic).get(partition)
+    }
     await node.start()
     if (next === leader && awayMs > RESTART_MS) throw new Error(`partition ${partition} has no other leader`)
   } finally {
