@@ -15,6 +15,7 @@ import {
   type StoredVersion,
   type WantedOrder,
 } from './core/model-standing.ts'
+import { conflict, notFound, orderWanted } from './core/wanted-order.ts'
 import type { ModelLedger } from './store/model-ledger.ts'
 import type { ModelRegistry } from './store/model-registry.ts'
 
@@ -125,7 +126,7 @@ export class RegistryDesk implements ModelDesk {
       const { model } = wanted
       if (this.entry(model) === undefined) throw notFound(`model ${model}`)
       const standing = ledger.standing(model)
-      const order = this.#orderOf(wanted, standing)
+      const order = orderWanted(wanted, standing, (model, version) => this.#find(model, version))
       const next = afterOrder(standing, order)
       if (typeof next === 'string') throw conflict(`${model}: ${next}`)
       await this.#prepare(standing, next)
@@ -193,20 +194,6 @@ export class RegistryDesk implements ModelDesk {
     if (receipt.rejected > 0) throw refusal(receipt.reasons.join('; '))
   }
 
-  #orderOf(wanted: WantedOrder, standing: Standing): ModelOrder {
-    const { op, model, by, why } = wanted
-    const ordered = { model, by, ...(why === undefined ? {} : { why }) }
-    if (op === 'withdraw' || op === 'rollback' || op === 'retire') return { ...ordered, op }
-    const version = wanted.version ?? (op === 'promote' ? standing.challenger?.version : undefined)
-    if (version === undefined)
-      throw new ForeshockError('FS_INPUT_INVALID', `${op} which version of ${model}?`)
-    const { digest } = this.#find(model, version)
-    if (wanted.digest !== undefined && wanted.digest !== digest)
-      throw conflict(`${model} ${version} is ${digest}, not ${wanted.digest}`)
-    if (op === 'promote' || op === 'shadow') return { ...ordered, op, version, digest }
-    return { ...ordered, op, version, digest, share: wanted.share ?? 0.1 }
-  }
-
   #find(model: string, version: number): StoredVersion {
     const stored = this.#parts.registry.find(model, version)
     if (!stored) throw notFound(`version ${version} of model ${model}`)
@@ -251,6 +238,3 @@ function refusal(reason: string): ForeshockError {
     ? new ForeshockError(code as ErrorCode, text.slice(0, 1000))
     : conflict(reason)
 }
-
-const conflict = (reason: string) => new ForeshockError('FS_CONFLICT', reason.slice(0, 1000))
-const notFound = (what: string) => new ForeshockError('FS_NOT_FOUND', `there is no ${what.slice(0, 300)}`)

@@ -25,6 +25,7 @@ import {
 } from '../core/model-word.ts'
 import type { PackageStore } from '../core/ports.ts'
 import { type StreamMessage, type StreamProducer, type Streams, TOPICS } from '../core/stream.ts'
+import { conflict, notFound, orderWanted } from '../core/wanted-order.ts'
 import { type ModelPlan, planOf } from '../detectors/model-plan.ts'
 import { every, type Timer } from '../upkeep.ts'
 import { CONTROL_TRANSACTOR, type ControlBook, modelWordMessage } from './control.ts'
@@ -219,7 +220,7 @@ export class FleetDesk implements ModelDesk {
 
   /** What an order comes to as things stand now. Throws when it makes no sense. */
   #ordered(wanted: WantedOrder, standing: Standing): { order: ModelOrder; next: Standing } {
-    const order = this.#orderOf(wanted, standing)
+    const order = orderWanted(wanted, standing, (model, version) => this.#find(model, version))
     const next = afterOrder(standing, order)
     if (typeof next === 'string') throw conflict(`${wanted.model}: ${next}`)
     return { order, next }
@@ -341,20 +342,6 @@ export class FleetDesk implements ModelDesk {
       .catch(error => logger.error({ err: error, who, action, detail }, 'not written to the audit trail'))
   }
 
-  #orderOf(wanted: WantedOrder, standing: Standing): ModelOrder {
-    const { op, model, by, why } = wanted
-    const ordered = { model, by, ...(why === undefined ? {} : { why }) }
-    if (op === 'withdraw' || op === 'rollback' || op === 'retire') return { ...ordered, op }
-    const version = wanted.version ?? (op === 'promote' ? standing.challenger?.version : undefined)
-    if (version === undefined)
-      throw new ForeshockError('FS_INPUT_INVALID', `${op} which version of ${model}?`)
-    const { digest } = this.#find(model, version)
-    if (wanted.digest !== undefined && wanted.digest !== digest)
-      throw conflict(`${model} ${version} is ${digest}, not ${wanted.digest}`)
-    if (op === 'promote' || op === 'shadow') return { ...ordered, op, version, digest }
-    return { ...ordered, op, version, digest, share: wanted.share ?? 0.1 }
-  }
-
   #word(model: string): ModelWord | undefined {
     return this.#parts.book.models.get(model)
   }
@@ -400,6 +387,3 @@ function asAway(error: unknown): unknown {
   if (!(error instanceof ForeshockError) || error.code !== 'FS_IO') return error
   return new ForeshockError('FS_AWAY', error.message, { cause: error })
 }
-
-const conflict = (reason: string) => new ForeshockError('FS_CONFLICT', reason.slice(0, 1000))
-const notFound = (what: string) => new ForeshockError('FS_NOT_FOUND', `there is no ${what.slice(0, 300)}`)
