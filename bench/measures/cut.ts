@@ -154,7 +154,7 @@ const read = (cpuNs() - loading) / 1e9
 if (!loaded) throw new Error('nothing was saved')
 const next = build()
 const restoring = cpuNs()
-restore(loaded, next.series, statefulOf(next))
+restore(loaded, next.series, statefulOf(next), true)
 const put = (cpuNs() - restoring) / 1e9
 if (next.series.size !== parts.series.size) throw new Error('series are missing after the restore')
 await rm(args.dir ? join(own, newest) : own, { recursive: true, force: true })

@@ -398,7 +398,7 @@ export class WireTable {
   }
 
   /** Texts of their own as `cut` saved them. Throws FS_SNAPSHOT_INVALID on another layout. */
-  restoreTexts(columns: Readonly<Record<string, ColumnData>>, saved: SavedTexts): void {
-    this.#texts.restore(columns, this.length, saved)
+  restoreTexts(columns: Readonly<Record<string, ColumnData>>, saved: SavedTexts, isGiven = false): void {
+    this.#texts.restore(columns, this.length, saved, isGiven)
   }
 }

@@ -83,11 +83,16 @@ export class WireTexts {
   }
 
   /** Into an empty one. Throws FS_SNAPSHOT_INVALID on another layout. */
-  restore(columns: Readonly<Record<string, ColumnData>>, length: number, saved: SavedTexts): void {
+  restore(
+    columns: Readonly<Record<string, ColumnData>>,
+    length: number,
+    saved: SavedTexts,
+    isGiven: boolean,
+  ): void {
     const addresses = columns[ADDRESSES]
     if (!(addresses instanceof Uint32Array) || addresses.length !== length)
       throw new ForeshockError('FS_SNAPSHOT_INVALID', 'ingest: addresses of texts are missing')
-    this.#arena.restore(ARENA, columns, saved)
+    this.#arena.restore(ARENA, columns, saved, isGiven)
     for (let at = 0; at < length; at += 1 << SHIFT) {
       const some = addresses.subarray(at, at + (1 << SHIFT))
       let count = 0

@@ -88,7 +88,7 @@ it('tenants with the same names never share a disruption', () => {
 it('refuses a snapshot of another layout, ignores the parts of others', () => {
   const bench = new Bench()
   const [part] = bench.stage.snapshot()
-  expect(() => bench.fresh().restore([{ ...part, version: 99 }])).toThrow(/disruptions v1 to v2, got v99/)
+  expect(() => bench.fresh().restore([{ ...part, version: 99 }])).toThrow(/disruptions v1 to v3, got v99/)
   expect(() => bench.fresh().restore([{ ...part, columns: {} }])).toThrow(/disruptions v1/)
   bench.fresh().restore([{ ...part, id: 'someone else', version: 99 }])
 })
