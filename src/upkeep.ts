@@ -38,7 +38,7 @@ const WINDOW_MS_MAX = 60_000
  * One batch waits for the disk at most so long, and all batches while one checkpoint is written, ms; those of long windows,
  * which are many, as long as a window: a checkpoint of ten million series takes seconds to be written.
  */
-const BATCH_WAIT_MS = 250
+const BATCH_WAIT_MS = 1000
 const BATCHES_WAIT_MS = 2000
 
 /**
