@@ -5,6 +5,7 @@ import type { WindowLevels } from './levels.ts'
 import { type DisruptionOptions, TENANTS_FULL } from './options.ts'
 import { joined, nearest } from './paths.ts'
 import { join, newStory, type Story } from './story.ts'
+import { Tellers } from './tellers.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** What follows from the call graph of a tenant, until it changes. */
@@ -89,15 +90,9 @@ export class StoryBook {
     return map
   }
 
-  /** The open story that an anomaly of a member is evidence of: that of the latest run that had begun by its end. */
-  teller(tenant: string, name: string, endMs: number): Story | undefined {
-    let found: Story | undefined
-    for (const story of this.open) {
-      const member = story.tenant === tenant ? story.members[name] : undefined
-      if (!member || endMs <= story.episodeMs) continue
-      if (!found || member.runMs > found.members[name].runMs) found = story
-    }
-    return found
+  /** Which open story an anomaly is evidence of; good until a story or a member comes or goes. */
+  tellers(): Tellers {
+    return new Tellers(this.open, this.#fleet)
   }
 
   /**

@@ -2,7 +2,7 @@ import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk } from '../core/columns.ts'
 import { F, FAMILY_SLOTS } from './families.ts'
 
-/** What is kept per series row: where it belongs, worked out once, and when it was last heard. 22 bytes. */
+/** What is kept per series row: where it belongs, worked out once, and when it was last heard. 24 bytes. */
 export const ROW_COLUMNS = {
   /** Entity + 1; 0 is not worked out yet. */
   entity: 'u32',
@@ -14,6 +14,8 @@ export const ROW_COLUMNS = {
   lastLiveMs: 'f64',
   /** Whether it is a share with a limit, as `Ceilings` knows it. */
   ceiling: 'u8',
+  /** Its place among the shares of the chunk. */
+  share: 'u16',
 } as const
 export type RowChunk = Chunk<typeof ROW_COLUMNS>
 
@@ -38,65 +40,142 @@ export interface InstanceColumns {
   absent: Uint32Array
 }
 
+/** What `ceiling` says of a row that is no share with a limit. */
+export const NO_CEILING = 1
+
 /** Evidence that the detectors give a series found absent. */
 export const ABSENT_EVIDENCE = 8
 
+/** Where the sums of a window go, and what they are made with. */
+export interface Gathering {
+  readonly chunks: readonly RowChunk[]
+  readonly entities: EntityColumns
+  readonly instances: InstanceColumns
+  /** By number of the edge. */
+  readonly edgeSeenMs: Float64Array
+  readonly forgetAfterMs: number
+  /** Positions in the batch of rows that `Ceilings` wants to see; as long as the batch. */
+  readonly watched: Uint32Array
+  watchedCount: number
+}
+
 /**
- * The hot loop: every row of every window once. Rows must have been placed. Ties between equally strong series
- * of one family go to the larger ratio, so that the order of rows does not matter.
+ * The hot loop: every row of every window once, from position `from` on. Stops at a row that is not placed yet; returns its
+ * position, or the length. Ties between equally strong series of one family go to the larger ratio, so that the order of
+ * rows does not matter. Signs of life are summed while rows are of one instance, which is nearly always the next one's too.
  */
-export function gather(
-  batch: FeatureBatch,
-  opinions: OpinionBatch,
-  chunks: readonly RowChunk[],
-  entities: EntityColumns,
-  instances: InstanceColumns,
-  edgeSeenMs: Float64Array,
-  forgetAfterMs: number,
-): void {
-  const { series, windowEndMs, observed } = batch
+export function gather(batch: FeatureBatch, opinions: OpinionBatch, into: Gathering, from: number): number {
+  const { series, observed, length } = batch
   const { evidence, expected, direction } = opinions
-  for (let i = 0; i < batch.length; i++) {
-    const rows = chunks[series[i] >> CHUNK_SHIFT]
-    const row = series[i] & CHUNK_MASK
-    const entity = rows.entity[row] - 1
+  const { chunks, entities, instances, edgeSeenMs, forgetAfterMs, watched } = into
+  const { strength, ratio } = entities
+  // All rows of a batch end at one time.
+  const end = batch.windowEndMs[0]
+  let { watchedCount } = into
+  let chunk = -1
+  let rows = chunks[0]
+  let entity = 0
+  let instance = 0
+  let [recent, live, gone] = [0, 0, 0]
+  let i = from
+  for (; i < length; i++) {
+    const row = series[i]
+    if (row >> CHUNK_SHIFT !== chunk) {
+      chunk = row >> CHUNK_SHIFT
+      rows = chunks[chunk]
+    }
+    const at = row & CHUNK_MASK
+    const own = rows.entity[at]
+    if (own === 0) break
+    const copy = rows.instance[at]
+    if (own !== entity || copy !== instance) {
+      if (recent > 0) note(entities, instances, entity, instance, recent, live, gone)
+      entity = own
+      instance = copy
+      recent = 0
+      live = 0
+      gone = 0
+    }
+    if (rows.ceiling[at] !== NO_CEILING) watched[watchedCount++] = i
     const value = observed[i]
-    const live = !Number.isNaN(value)
-    const end = windowEndMs[i]
-    const edge = rows.edge[row]
+    const edge = rows.edge[at]
     const a = evidence[i]
-    if (live) {
-      rows.lastLiveMs[row] = end
-      if (edge > 0) edgeSeenMs[edge - 1] = end
-    }
-    if (edge === 0 && end - rows.lastLiveMs[row] <= forgetAfterMs) {
-      const instance = rows.instance[row]
-      const gone = !live && a >= ABSENT_EVIDENCE ? 1 : 0
-      entities.recent[entity]++
-      entities.absent[entity] += gone
-      if (live) entities.live[entity]++
-      if (instance > 0) {
-        instances.recent[instance - 1]++
-        instances.absent[instance - 1] += gone
-        if (live) instances.live[instance - 1]++
+    if (Number.isNaN(value)) {
+      if (edge === 0 && end - rows.lastLiveMs[at] <= forgetAfterMs) {
+        recent++
+        if (a >= ABSENT_EVIDENCE) gone++
       }
+      continue
     }
-    if (!live) continue
-    const family = rows.family[row]
-    const usual = expected[i]
-    if (family === F.load && !Number.isNaN(usual)) {
-      entities.trafficObserved[entity] += value
-      entities.trafficExpected[entity] += usual
+    rows.lastLiveMs[at] = end
+    if (edge > 0) edgeSeenMs[edge - 1] = end
+    else {
+      recent++
+      live++
+    }
+    const family = rows.family[at]
+    if (family === F.load) {
+      const usual = expected[i]
+      if (!Number.isNaN(usual)) {
+        entities.trafficObserved[own - 1] += value
+        entities.trafficExpected[own - 1] += usual
+      }
     }
     if (a > 0) {
-      const slot = entity * FAMILY_SLOTS + family
-      const ratio = usual > 0 ? value / usual : 0
-      if (a > entities.strength[slot] || (a === entities.strength[slot] && ratio > entities.ratio[slot])) {
-        entities.strength[slot] = a
-        entities.ratio[slot] = ratio
-        entities.direction[slot] = direction[i]
+      const slot = (own - 1) * FAMILY_SLOTS + family
+      if (a >= strength[slot]) {
+        const usual = expected[i]
+        const times = usual > 0 ? value / usual : 0
+        if (a > strength[slot] || times > ratio[slot]) {
+          strength[slot] = a
+          ratio[slot] = times
+          entities.direction[slot] = direction[i]
+        }
       }
     }
+  }
+  if (recent > 0) note(entities, instances, entity, instance, recent, live, gone)
+  into.watchedCount = watchedCount
+  return i
+}
+
+function note(
+  entities: EntityColumns,
+  instances: InstanceColumns,
+  entity: number,
+  instance: number,
+  recent: number,
+  live: number,
+  gone: number,
+): void {
+  entities.recent[entity - 1] += recent
+  entities.live[entity - 1] += live
+  entities.absent[entity - 1] += gone
+  if (instance === 0) return
+  instances.recent[instance - 1] += recent
+  instances.live[instance - 1] += live
+  instances.absent[instance - 1] += gone
+}
+
+/** Weight of each row of a batch: `weight` of entities that `disrupted` is 1 of, by index, else 1. */
+export function weighRows(
+  batch: FeatureBatch,
+  chunks: readonly RowChunk[],
+  disrupted: Uint8Array,
+  weight: number,
+  out: Float32Array,
+): void {
+  const { series, length } = batch
+  let chunk = -1
+  let entity: Uint32Array | undefined
+  for (let i = 0; i < length; i++) {
+    const row = series[i]
+    if (row >> CHUNK_SHIFT !== chunk) {
+      chunk = row >> CHUNK_SHIFT
+      entity = chunks[chunk]?.entity
+    }
+    const e = entity === undefined ? 0 : entity[row & CHUNK_MASK]
+    out[i] = e > 0 && e <= disrupted.length && disrupted[e - 1] === 1 ? weight : 1
   }
 }
 
