@@ -162,6 +162,7 @@ export class Disruptions implements DisruptionStage {
 
   advance(windowEndMs: number): DisruptionEvent[] {
     this.#nowMs = windowEndMs
+    this.#ranker.renew()
     const levels = windowLevels(
       this.#fleet,
       this.#graphs,
