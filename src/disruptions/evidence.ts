@@ -62,32 +62,62 @@ export interface Gathering {
 /**
  * The hot loop: every row of every window once, from position `from` on. Stops at a row that is not placed yet; returns its
  * position, or the length. Ties between equally strong series of one family go to the larger ratio, so that the order of
- * rows does not matter. Signs of life are summed while rows are of one instance, which is nearly always the next one's too.
+ * rows does not matter.
  */
 export function gather(batch: FeatureBatch, opinions: OpinionBatch, into: Gathering, from: number): number {
-  const { series, observed, length } = batch
-  const { evidence, expected, direction } = opinions
-  const { chunks, entities, instances, edgeSeenMs, forgetAfterMs, watched } = into
+  const { series, length } = batch
+  let at = from
+  while (at < length) {
+    const chunk = series[at] >> CHUNK_SHIFT
+    const to = endOfChunk(series, at, length)
+    at = gatherChunk(batch, opinions, into, into.chunks[chunk], at, to)
+    if (at < to) break
+  }
+  return at
+}
+
+/** Position after the last row that lies in the same chunk as the one at `from`; rows ascend. */
+function endOfChunk(series: Uint32Array, from: number, length: number): number {
+  const chunk = series[from] >> CHUNK_SHIFT
+  if (series[length - 1] >> CHUNK_SHIFT === chunk) return length
+  let low = from
+  let high = length - 1
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if (series[middle] >> CHUNK_SHIFT === chunk) low = middle
+    else high = middle
+  }
+  return high
+}
+
+/** Positions [from, to). Signs of life are summed while rows are of one instance, which is nearly always the next one's too. */
+function gatherChunk(
+  { series, observed, windowEndMs }: FeatureBatch,
+  { evidence, expected, direction }: OpinionBatch,
+  into: Gathering,
+  rows: RowChunk,
+  from: number,
+  to: number,
+): number {
+  const { entities, instances, edgeSeenMs, forgetAfterMs, watched } = into
   const { strength, ratio } = entities
+  const { entity: entityOf, instance: instanceOf, ceiling, edge: edgeOf, family: familyOf, lastLiveMs } = rows
   // All rows of a batch end at one time.
-  const end = batch.windowEndMs[0]
+  const end = windowEndMs[0]
+  // What other modules hold is read again for every row unless it is held here.
+  const [mask, slots, load, none, absent] = [CHUNK_MASK, FAMILY_SLOTS, F.load, NO_CEILING, ABSENT_EVIDENCE]
   let { watchedCount } = into
-  let chunk = -1
-  let rows = chunks[0]
   let entity = 0
   let instance = 0
-  let [recent, live, gone] = [0, 0, 0]
+  let recent = 0
+  let live = 0
+  let gone = 0
   let i = from
-  for (; i < length; i++) {
-    const row = series[i]
-    if (row >> CHUNK_SHIFT !== chunk) {
-      chunk = row >> CHUNK_SHIFT
-      rows = chunks[chunk]
-    }
-    const at = row & CHUNK_MASK
-    const own = rows.entity[at]
+  for (; i < to; i++) {
+    const at = series[i] & mask
+    const own = entityOf[at]
     if (own === 0) break
-    const copy = rows.instance[at]
+    const copy = instanceOf[at]
     if (own !== entity || copy !== instance) {
       if (recent > 0) note(entities, instances, entity, instance, recent, live, gone)
       entity = own
@@ -96,25 +126,25 @@ export function gather(batch: FeatureBatch, opinions: OpinionBatch, into: Gather
       live = 0
       gone = 0
     }
-    if (rows.ceiling[at] !== NO_CEILING) watched[watchedCount++] = i
+    if (ceiling[at] !== none) watched[watchedCount++] = i
     const value = observed[i]
-    const edge = rows.edge[at]
+    const edge = edgeOf[at]
     const a = evidence[i]
     if (Number.isNaN(value)) {
-      if (edge === 0 && end - rows.lastLiveMs[at] <= forgetAfterMs) {
+      if (edge === 0 && end - lastLiveMs[at] <= forgetAfterMs) {
         recent++
-        if (a >= ABSENT_EVIDENCE) gone++
+        if (a >= absent) gone++
       }
       continue
     }
-    rows.lastLiveMs[at] = end
+    lastLiveMs[at] = end
     if (edge > 0) edgeSeenMs[edge - 1] = end
     else {
       recent++
       live++
     }
-    const family = rows.family[at]
-    if (family === F.load) {
+    const family = familyOf[at]
+    if (family === load) {
       const usual = expected[i]
       if (!Number.isNaN(usual)) {
         entities.trafficObserved[own - 1] += value
@@ -122,7 +152,7 @@ export function gather(batch: FeatureBatch, opinions: OpinionBatch, into: Gather
       }
     }
     if (a > 0) {
-      const slot = (own - 1) * FAMILY_SLOTS + family
+      const slot = (own - 1) * slots + family
       if (a >= strength[slot]) {
         const usual = expected[i]
         const times = usual > 0 ? value / usual : 0
@@ -166,15 +196,16 @@ export function weighRows(
   out: Float32Array,
 ): void {
   const { series, length } = batch
+  const [shift, mask] = [CHUNK_SHIFT, CHUNK_MASK]
   let chunk = -1
   let entity: Uint32Array | undefined
   for (let i = 0; i < length; i++) {
     const row = series[i]
-    if (row >> CHUNK_SHIFT !== chunk) {
-      chunk = row >> CHUNK_SHIFT
+    if (row >> shift !== chunk) {
+      chunk = row >> shift
       entity = chunks[chunk]?.entity
     }
-    const e = entity === undefined ? 0 : entity[row & CHUNK_MASK]
+    const e = entity === undefined ? 0 : entity[row & mask]
     out[i] = e > 0 && e <= disrupted.length && disrupted[e - 1] === 1 ? weight : 1
   }
 }
