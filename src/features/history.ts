@@ -319,11 +319,17 @@ export class WindowHistory implements SeriesHistory {
     const slab = this.#slabs[Math.floor(slot / SLAB_SLOTS)]
     const base = (slot % SLAB_SLOTS) * FIELDS * depth + field
     const newest = this.#newest[slot]
-    for (let i = 0; i < count; i++) {
-      const window = first + i
-      const held = window <= newest && window > newest - depth
-      out[i] = held ? slab[base + modulo(window, depth) * FIELDS] : Number.NaN
+    const from = Math.min(count, Math.max(0, newest - depth + 1 - first))
+    const to = Math.max(from, Math.min(count, newest + 1 - first))
+    out.fill(Number.NaN, 0, from)
+    let at = base + modulo(first + from, depth) * FIELDS
+    const end = base + depth * FIELDS
+    for (let i = from; i < to; i++) {
+      out[i] = slab[at]
+      at += FIELDS
+      if (at >= end) at -= depth * FIELDS
     }
+    out.fill(Number.NaN, to, count)
   }
 
   #claim(series: number, window: number): number {
