@@ -53,7 +53,8 @@ function limitOf(kind: MetricKind, unit: Unit, bad: BadDirection, limit: number,
 }
 
 /** What was learned of one share, by the place of its row among the keys of a snapshot. */
-export type SavedCeiling = readonly [place: number, clean: number, away: 0 | 1, untold: number]
+export type SavedCeiling = readonly [place: number, clean: number, away: number, untold: number]
+const SAVED_WIDTH = 4
 
 export class Ceilings {
   readonly #table: SeriesTable
@@ -109,37 +110,40 @@ export class Ceilings {
     chunk.ceiling[place] = UNSEEN
   }
 
-  saved(): SavedCeiling[] {
-    const out: SavedCeiling[] = []
+  /** `SAVED_WIDTH` numbers a share: see SavedCeiling. */
+  saved(): Float64Array {
+    let count = 0
+    for (const shares of this.#shares) count += shares?.held ?? 0
+    const out = new Float64Array(SAVED_WIDTH * count)
+    let to = 0
     for (const [c, shares] of this.#shares.entries()) {
       if (!shares) continue
       const { ceiling, share } = this.#rows.chunks[c]
       for (let place = 0; place < ceiling.length; place++) {
         if (ceiling[place] < FIRST_LIMIT) continue
         const at = share[place]
-        out.push([
-          (c << CHUNK_SHIFT) + place,
-          shares.clean[at],
-          shares.isAway[at] as 0 | 1,
-          shares.untold[at],
-        ])
+        out[to] = (c << CHUNK_SHIFT) + place
+        out[to + 1] = shares.clean[at]
+        out[to + 2] = shares.isAway[at]
+        out[to + 3] = shares.untold[at]
+        to += SAVED_WIDTH
       }
     }
     return out
   }
 
   /** Takes over what a snapshot knew of the series that are here; `rowOf` gives the row of a place in it, or −1. */
-  restore(saved: readonly SavedCeiling[], rowOf: (place: number) => number): void {
+  restore(saved: ArrayLike<number>, rowOf: (place: number) => number): void {
     this.#shares.length = 0
     for (const { ceiling } of this.#rows.chunks) ceiling.fill(UNSEEN)
-    for (const [place, clean, gone, untold] of saved) {
-      const row = rowOf(place)
+    for (let from = 0; from + SAVED_WIDTH <= saved.length; from += SAVED_WIDTH) {
+      const row = rowOf(saved[from])
       if (row < 0 || !this.#table.has(row) || this.#learn(row) < FIRST_LIMIT) continue
       const shares = this.#shares[row >> CHUNK_SHIFT]
       const at = this.#rows.chunks[row >> CHUNK_SHIFT].share[row & CHUNK_MASK]
-      shares.clean[at] = clean
-      shares.isAway[at] = gone
-      shares.untold[at] = untold
+      shares.clean[at] = saved[from + 1]
+      shares.isAway[at] = saved[from + 2]
+      shares.untold[at] = saved[from + 3]
     }
   }
 
@@ -185,6 +189,10 @@ class Shares {
 
   give(at: number): void {
     this.#free.push(at)
+  }
+
+  get held(): number {
+    return this.#used - this.#free.length
   }
 
   bytes(): number {
