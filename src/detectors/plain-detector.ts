@@ -143,7 +143,8 @@ export class PlainDetector implements Detector, EvidenceSource {
     const { evidence } = this
     for (let i = 0; i < length; i++) {
       const strength = Number.isNaN(score[i]) ? point[i] : score[i] / (1 + this.#pools.score.usual(kinds[i]))
-      evidence[i] = strength > EVIDENCE_MAX ? EVIDENCE_MAX : strength > 0 ? strength : 0
+      // `min`, not a choice: a choice between a number and a constant of another module puts the number on the heap.
+      evidence[i] = strength > 0 ? Math.min(EVIDENCE_MAX, strength) : 0
       if (!((observed[i] - expected[i]) * bad[kinds[i]] < 0)) continue
       evidence[i] = 0
       score[i] *= GOOD_SHARE
