@@ -91,11 +91,16 @@ export class Fleet {
     return this.#own.keys()
   }
 
-  /** `disrupted`: 1 for entities, by index, of which a disruption is told already. */
-  observe(batch: FeatureBatch, opinions: OpinionBatch, disrupted: Uint8Array): void {
+  /** Finds out where the rows of a batch belong that are new, or whose place was taken from them. */
+  place(batch: FeatureBatch): void {
     this.ensure(this.#table.capacity)
     this.#placeEntryAnew()
     this.#placeNew(batch)
+  }
+
+  /** `disrupted`: 1 for entities, by index, of which a disruption is told already. */
+  observe(batch: FeatureBatch, opinions: OpinionBatch, disrupted: Uint8Array): void {
+    this.place(batch)
     if (this.#graphs.extent > this.#edgeSeenMs.length) {
       const longer = new Float64Array(grown(this.#graphs.extent, this.#edgeSeenMs.length))
       longer.set(this.#edgeSeenMs)

@@ -128,6 +128,10 @@ export class Disruptions implements DisruptionStage {
     }
   }
 
+  place(batch: FeatureBatch): void {
+    this.#fleet.place(batch)
+  }
+
   weigh(batch: FeatureBatch, out: Float32Array): void {
     const { chunks } = this.#fleet.rows
     const disrupted = this.#quiet
