@@ -176,7 +176,7 @@ export function assembleSharded(
   options: Omit<ShardedOptions, 'config' | 'listed'>,
 ): Assembled & { readonly scoring: ShardedScoring } {
   const series = new SeriesTable(config.ingest.maxSeries, seriesLimits(config.tenants))
-  const listed = listedScoring(config)
+  const listed = listedScoring(config, options.modelFolders !== undefined)
   const hasTiers = series.limit > config.detection.richSeries
   const history: WindowHistory = historyOf(
     config,
@@ -302,7 +302,7 @@ export function assembleStage(
 }
 
 /** Scoring as it would be done here, without any series: who speaks, and what parts of a checkpoint are theirs. */
-function listedScoring(config: Config): Scoring {
+function listedScoring(config: Config, hasModels: boolean): Scoring {
   const series = new SeriesTable(1)
   const context = { series, stepMs: config.features.step }
   const { richSeries } = config.detection
@@ -312,7 +312,8 @@ function listedScoring(config: Config): Scoring {
     throw new ForeshockError('FS_ASSERTION', 'a list of scorers opens no model')
   }
   const plain = { ...config, detection: { ...config.detection, combiner: false } }
-  return assembleScoring(plain, context, history, rows, () => {}, { openModel: none }).scoring
+  return assembleScoring(plain, context, history, rows, () => {}, hasModels ? { openModel: none } : undefined)
+    .scoring
 }
 
 /** A scorer that scores nothing: it knows who would, for the events to name them. */

@@ -45,6 +45,7 @@ export class Shard {
   readonly #slots: readonly Slot[]
   readonly #data: Omit<ShardData, 'memory'>
   readonly #events: ShardEvents
+  readonly #heapMegabytes: number
   #worker: Worker | undefined
   #port: MessagePort | undefined
   #asked = 0
@@ -53,13 +54,20 @@ export class Shard {
   #failure: string | undefined
   #isClosed = false
 
-  constructor(data: Omit<ShardData, 'memory'>, rows: number, bell: SharedArrayBuffer, events: ShardEvents) {
+  /** `rows`: the most of a batch; `heapMegabytes`: JavaScript heap of the worker. */
+  constructor(
+    data: Omit<ShardData, 'memory'>,
+    { rows, heapMegabytes }: { readonly rows: number; readonly heapMegabytes: number },
+    bell: SharedArrayBuffer,
+    events: ShardEvents,
+  ) {
     this.#memory = shardMemory(rows, bell)
     const { control, bell: word, slots } = openMemory(this.#memory)
     this.#control = control
     this.#bell = word
     this.#slots = slots
     this.#data = data
+    this.#heapMegabytes = heapMegabytes
     this.#events = events
   }
 
@@ -235,6 +243,7 @@ export class Shard {
     const worker = startThread('../shards/shard-worker', {
       workerData: { data, port: port2 },
       transferList: [port2],
+      resourceLimits: { maxOldGenerationSizeMb: this.#heapMegabytes },
     })
     this.#worker = worker
     worker.unref()

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8'
 import type { Config } from '../config/schema.ts'
 import type { Anomaly } from '../core/anomaly.ts'
 import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from '../core/batch.ts'
@@ -30,6 +31,8 @@ export interface ShardedOptions {
   readonly onWarning: (text: string) => void
   /** A worker has ended by itself: nothing can be scored any more. */
   readonly onLost: (error: Error) => void
+  /** JavaScript heap of a worker, MB; as large as this thread's when left out. */
+  readonly heapMegabytes?: number | undefined
   /** Scoring as it would be done here, without any series. */
   readonly listed: Scoring
 }
@@ -76,6 +79,7 @@ export class ShardedScoring implements ScoringBeside {
 
   constructor(options: ShardedOptions, context: { readonly series: SeriesTable; readonly history: History }) {
     const { workers, config, modelFolders } = options
+    const heapMegabytes = options.heapMegabytes ?? getHeapStatistics().heap_size_limit / 1_048_576
     this.#options = options
     this.#series = context.series
     this.#history = context.history
@@ -83,7 +87,7 @@ export class ShardedScoring implements ScoringBeside {
     this.#reports = Array.from({ length: workers }, () => undefined)
     this.#shards = Array.from({ length: workers }, (_, shard) => {
       const data = { config, shard, shards: workers, modelFolders }
-      return new Shard(data, BATCH_ROWS, this.#bell.buffer as SharedArrayBuffer, {
+      return new Shard(data, { rows: BATCH_ROWS, heapMegabytes }, this.#bell.buffer as SharedArrayBuffer, {
         aside: word => {
           if (word.kind === 'warning') options.onWarning(word.text)
           else
