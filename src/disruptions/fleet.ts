@@ -93,6 +93,14 @@ export class Fleet {
     return this.#own.keys()
   }
 
+  /** Finds out where the rows of a batch belong that are new, or whose place was taken from them. */
+  place(batch: FeatureBatch): void {
+    this.ensure(this.#table.capacity)
+    this.#placeEntryAnew()
+    const { length, series, windowEndMs } = batch
+    for (let i = 0; i < length; i++) if (this.entityOf(series[i]) < 0) this.#place(series[i], windowEndMs[i])
+  }
+
   /** `disrupted`: 1 for entities, by index, of which a disruption is told already. */
   observe(batch: FeatureBatch, opinions: OpinionBatch, disrupted: Uint8Array): void {
     this.ensure(this.#table.capacity)

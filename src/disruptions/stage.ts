@@ -133,6 +133,10 @@ export class Disruptions implements DisruptionStage {
     }
   }
 
+  place(batch: FeatureBatch): void {
+    this.#fleet.place(batch)
+  }
+
   weigh(batch: FeatureBatch, out: Float32Array): void {
     if (this.#isQuiet) out.fill(1, 0, batch.length)
     else weighRows(batch, this.#fleet.rows.chunks, this.#quiet, this.#options.disruptedWeight, out)

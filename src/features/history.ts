@@ -3,7 +3,7 @@ import { CHUNK_MASK, CHUNK_ROWS, CHUNK_SHIFT, rowsIn, rowsOf } from '../core/col
 import { type Cut, CutColumn, type CutSnapshot, RowStretches } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 
 export interface HistoryOptions {
@@ -44,7 +44,7 @@ export class WindowHistory implements SeriesHistory {
   /** Bytes that all series may take together. */
   readonly budgetBytes: number
   readonly slotsMax: number
-  readonly #table: SeriesTable
+  readonly #table: SeriesRows
   readonly #slabs: Float32Array[] = []
   /** Slot of each series. */
   readonly #slots = new SlotColumn()
@@ -62,7 +62,7 @@ export class WindowHistory implements SeriesHistory {
   /** What a cut that is being written still needs of the slabs. */
   #cut: RowStretches | undefined
 
-  constructor(options: HistoryOptions, context: { readonly series: SeriesTable }) {
+  constructor(options: HistoryOptions, context: { readonly series: SeriesRows }) {
     this.depth = options.depth ?? HISTORY_DEFAULTS.depth
     this.stepMs = options.stepMs
     this.budgetBytes = options.budgetBytes ?? HISTORY_DEFAULTS.budgetBytes
