@@ -155,7 +155,13 @@ export class Ensemble implements Scoring {
     this.#outputs = speakers.map(() => scoreBatch(BLOCK_ROWS))
     for (const [at, { whole }] of detectors.entries())
       if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [], blankRows: 0 })
-    this.#hysteresis = new Hysteresis(options, context, policy, series => this.#grader?.learned(series))
+    this.#hysteresis = new Hysteresis(
+      options,
+      context,
+      policy,
+      series => this.#grader?.learned(series),
+      silence !== undefined,
+    )
     const feed = (): Feed => ({ heard: [], all: [], by: new Uint8Array(this.#voices.length + 1) })
     this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
     this.#reserve(1)
