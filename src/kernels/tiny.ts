@@ -58,7 +58,6 @@ const BATCH = {
   row: Uint32Array,
   value: Float64Array,
   weight: Float32Array,
-  surprise: Float32Array,
   point: Float32Array,
   incident: Float32Array,
   young: Float32Array,
@@ -106,8 +105,10 @@ interface Exports {
   layoutEnd(): number
 }
 
+/** Bytes of a row that was scored and not yet learned. */
+export const TINY_SCRATCH_BYTES = 70
 /** Bytes before the state: tables, batch and scratch. */
-const STATE_AT = 16_384 + 56 * TINY_BLOCK + 72 * TINY_SCRATCH_ROWS
+const STATE_AT = 16_384 + 52 * TINY_BLOCK + TINY_SCRATCH_BYTES * TINY_SCRATCH_ROWS + 11 * SKEW
 
 /**
  * The phase-slot detector `tiny@1` of up to TINY_ROWS series in a WebAssembly memory of its own, scored and learned a block at a time;
