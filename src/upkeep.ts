@@ -82,6 +82,7 @@ export class Saver {
   #cut(): Promise<CheckpointCut | undefined> {
     const { inbox, effects, series, stateful, clock, telemetry } = this.#parts
     return inbox.between(async processed => {
+      await this.#parts.pipeline.settle()
       await effects.retry()
       // What is found but not recorded would be lost with the journal before it.
       if (!effects.settled || processed === this.#saved) return undefined
@@ -150,7 +151,7 @@ interface SaverParts {
   readonly stateful: readonly Stateful[]
   /** Bytes of what is learned. */
   readonly stateBytes: () => number
-  readonly pipeline: Pick<Pipeline, 'afterWindow' | 'beforeBatch'>
+  readonly pipeline: Pick<Pipeline, 'afterWindow' | 'beforeBatch' | 'settle'>
   readonly stepMs: number
   readonly telemetry: Telemetry
   readonly logger: Logger

@@ -3,7 +3,7 @@ import { CHUNK_MASK, CHUNK_ROWS, CHUNK_SHIFT, rowsIn, rowsOf } from '../core/col
 import { type Cut, CutColumn, type CutSnapshot, RowStretches } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 
 export interface HistoryOptions {
@@ -44,7 +44,7 @@ export class WindowHistory implements SeriesHistory {
   /** Bytes that all series may take together. */
   readonly budgetBytes: number
   readonly slotsMax: number
-  readonly #table: SeriesTable
+  readonly #table: SeriesRows
   readonly #slabs: Float32Array[] = []
   /** Slot of each series. */
   readonly #slots = new SlotColumn()
@@ -62,7 +62,7 @@ export class WindowHistory implements SeriesHistory {
   /** What a cut that is being written still needs of the slabs. */
   #cut: RowStretches | undefined
 
-  constructor(options: HistoryOptions, context: { readonly series: SeriesTable }) {
+  constructor(options: HistoryOptions, context: { readonly series: SeriesRows }) {
     this.depth = options.depth ?? HISTORY_DEFAULTS.depth
     this.stepMs = options.stepMs
     this.budgetBytes = options.budgetBytes ?? HISTORY_DEFAULTS.budgetBytes
@@ -351,11 +351,17 @@ export class WindowHistory implements SeriesHistory {
     const slab = this.#slabs[Math.floor(slot / SLAB_SLOTS)]
     const base = (slot % SLAB_SLOTS) * FIELDS * depth + field
     const newest = this.#newest[slot]
-    for (let i = 0; i < count; i++) {
-      const window = first + i
-      const held = window <= newest && window > newest - depth
-      out[i] = held ? slab[base + modulo(window, depth) * FIELDS] : Number.NaN
+    const from = Math.min(count, Math.max(0, newest - depth + 1 - first))
+    const to = Math.max(from, Math.min(count, newest + 1 - first))
+    out.fill(Number.NaN, 0, from)
+    let at = base + modulo(first + from, depth) * FIELDS
+    const end = base + depth * FIELDS
+    for (let i = from; i < to; i++) {
+      out[i] = slab[at]
+      at += FIELDS
+      if (at >= end) at -= depth * FIELDS
     }
+    out.fill(Number.NaN, to, count)
   }
 
   #claim(series: number, window: number): number {
