@@ -1,7 +1,8 @@
 import type { Disruption } from '../../core/disruption.ts'
 import { type HistoryColumns, historyColumns } from '../../core/history.ts'
-import type { SeriesMeta } from '../../core/series.ts'
+import { type SeriesMeta, seriesHead } from '../../core/series.ts'
 import type { ServeDeps } from '../deps.ts'
+import { Pace } from '../pace.ts'
 import { type Matcher, QueryError } from './selector.ts'
 
 /** What can be asked for. `anomaly_score` above 1 is anomalous: evidence over the evidence that opens an anomaly. */
@@ -24,6 +25,8 @@ export interface PromSeries {
 
 /** Series answered at most; a selector that means more is refused and told so. */
 const SERIES_MAX = 10_000
+/** Series of which labels are read at most to answer one selector: about two seconds of work. */
+const LABELS_READ_MAX = 2_000_000
 /** As Prometheus does, a value is shown for this long after its window, ms, and at least for two windows. */
 const LOOKBACK_MS = 300_000
 
@@ -35,11 +38,15 @@ const COLUMN: Record<Exclude<MetricName, 'foreshock_disruption'>, keyof HistoryC
   yhat_upper: 'upper',
 }
 
-/** The series that `matchers` want, to be asked one after the other. Throws QueryError on too many. */
+/**
+ * The series that `matchers` want, to be asked one after the other; with `valued` only those that can have values, which
+ * are those with a past. Others are let in between while they are looked for. Throws QueryError on too many.
+ */
 export async function select(
   deps: ServeDeps,
   tenant: string | undefined,
   matchers: readonly Matcher[],
+  valued: boolean,
 ): Promise<PromSeries[]> {
   const found: PromSeries[] = []
   const take = (series: PromSeries) => {
@@ -53,14 +60,13 @@ export async function select(
   const columns = names.filter(name => name !== 'foreshock_disruption')
   const history = new OneHistory(deps)
   if (columns.length > 0) {
-    for (const [row, meta] of deps.series.metas()) {
-      if (tenant !== undefined && meta.tenant !== tenant) continue
-      const own = labelsOf(meta)
-      if (!matchers.every(one => one.name === '__name__' || one.matches(own[one.name] ?? ''))) continue
+    const wanted = matchers.filter(one => one.name !== '__name__')
+    for (const { row, meta } of await matching(deps, tenant, wanted, valued)) {
+      const labels = labelsOf(meta)
       for (const name of columns) {
-        const at = (timeMs: number) => valueAt(deps, history.of(row), COLUMN[name], timeMs)
+        const at = (timeMs: number) => valueAt(deps, history.of(row, meta.key), COLUMN[name], timeMs)
         take({
-          labels: { __name__: name, ...own },
+          labels: { __name__: name, ...labels },
           at: name === 'anomaly_score' ? timeMs => at(timeMs) / deps.openSurprise : at,
         })
       }
@@ -74,6 +80,45 @@ export async function select(
     take({ labels, at: timeMs => (timeMs >= from && timeMs < to ? one.score : Number.NaN) })
   }
   return found
+}
+
+interface Matching {
+  readonly row: number
+  readonly meta: SeriesMeta
+}
+
+/** One more than may be answered at most, in order of rows. What their heads tell is looked at first: labels take ten times as long. */
+async function matching(
+  { series, history }: ServeDeps,
+  tenant: string | undefined,
+  matchers: readonly Matcher[],
+  valued: boolean,
+): Promise<Matching[]> {
+  const held = valued ? history.held?.() : undefined
+  const rows = held === undefined ? undefined : Uint32Array.from(held).sort()
+  const end = rows === undefined ? series.capacity : rows.length
+  const ofEntity = matchers.filter(one => one.name === 'entity')
+  const ofMetric = matchers.filter(one => one.name === 'for')
+  const others = matchers.filter(one => one.name !== 'entity' && one.name !== 'for')
+  const head = seriesHead()
+  const pace = new Pace()
+  const out: Matching[] = []
+  let read = 0
+  for (let i = 0; i < end && out.length <= SERIES_MAX; i++) {
+    if (pace.isDue()) await pace.rest()
+    const row = rows === undefined ? i : rows[i]
+    if (!series.head(row, head) || (tenant !== undefined && head.tenant !== tenant)) continue
+    if (!ofEntity.every(one => one.matches(head.entity))) continue
+    if (!ofMetric.every(one => one.matches(head.metric))) continue
+    if (++read > LABELS_READ_MAX)
+      throw new QueryError(
+        `more than ${LABELS_READ_MAX} series had to be looked at; add a matcher such as entity="checkout"`,
+      )
+    const meta = series.meta(row)
+    const labels = others.length > 0 ? labelsOf(meta) : {}
+    if (others.every(one => one.matches(labels[one.name] ?? ''))) out.push({ row, meta })
+  }
+  return out
 }
 
 function wants(matchers: readonly Matcher[], name: string, value: string): boolean {
@@ -111,17 +156,23 @@ async function disruptionsOf(deps: ServeDeps, tenant: string | undefined): Promi
 class OneHistory {
   readonly #history: ServeDeps['history']
   readonly #columns: HistoryColumns
+  readonly #series: ServeDeps['series']
   #row = -1
+  #newestEndMs = Number.NaN
 
-  constructor({ history }: ServeDeps) {
+  constructor({ history, series }: ServeDeps) {
     this.#history = history
+    this.#series = series
     this.#columns = historyColumns(history.depth)
   }
 
-  of(row: number): HistoryColumns {
-    if (row !== this.#row) {
+  /** `key`: whose the row was when it was found; since then it may have become another's. */
+  of(row: number, key: string): HistoryColumns {
+    const { newestEndMs } = this.#history
+    if (row !== this.#row || newestEndMs !== this.#newestEndMs) {
       this.#row = row
-      if (this.#history.read(row, this.#columns) === 0)
+      this.#newestEndMs = newestEndMs
+      if (this.#series.key(row) !== key || this.#history.read(row, this.#columns) === 0)
         for (const column of Object.values(this.#columns)) column.fill(Number.NaN)
     }
     return this.#columns
