@@ -97,6 +97,16 @@ export class SeriesRecords {
     out.entity = this.#text()
   }
 
+  /** The value of one label, undefined where there is none of that name. */
+  label(address: number, name: string): string | undefined {
+    this.#seek(address)
+    const { names, entityAt } = this.#shapes.at(this.#reader.number())
+    const at = names.indexOf(name)
+    if (at < 0) return undefined
+    for (let skip = at + (entityAt === OWN_ENTITY ? 2 : 1); skip > 0; skip--) this.#skip()
+    return this.#text()
+  }
+
   tenant(address: number): string {
     this.#seek(address)
     return this.#shapes.at(this.#reader.number()).tenant

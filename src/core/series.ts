@@ -151,6 +151,11 @@ export class SeriesTable implements SeriesRows {
     return true
   }
 
+  /** The value of one label of a series, read without the others; undefined where it has none of that name. */
+  label(row: number, name: string): string | undefined {
+    return this.has(row) ? this.#records.label(this.#at.at(row), name) : undefined
+  }
+
   key(row: number): string {
     return this.has(row) ? this.#records.key(this.#at.at(row)) : ''
   }

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 
 /** Work on the event loop between two breaths, ms: samples that arrive meanwhile wait for no longer. */
-const STRETCH_MS = 5
+const STRETCH_MS = 4
 /** Steps between two looks at the clock. */
 const STEPS = 64
 

@@ -110,6 +110,8 @@ function same(table: SeriesTable, twin: Twin): void {
     const { key: _, labels: __, ...rest } = expected
     expect(table.head(row, head)).toBe(true)
     expect(head).toEqual(rest)
+    for (const [name, value] of Object.entries(expected.labels)) expect(table.label(row, name)).toBe(value)
+    expect(table.label(row, 'no such label')).toBeUndefined()
     // Whoever prints labels prints them in the order in which they came.
     expect(Object.entries(held.labels)).toEqual(Object.entries(expected.labels))
     expect(table.row(expected.key)).toBe(row)

@@ -53,7 +53,7 @@ describe('counts of entities', () => {
     await others
     expect(all).toHaveLength(500)
     expect(all.every(one => one.series === 400)).toBe(true)
-    // A stretch is 5 ms; the walk takes longer on any machine.
+    // A stretch is 4 ms; the walk takes longer on any machine.
     expect(turns).toBeGreaterThan(1)
   })
 })

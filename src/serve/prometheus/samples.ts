@@ -1,6 +1,6 @@
 import type { Disruption } from '../../core/disruption.ts'
 import { type HistoryColumns, historyColumns } from '../../core/history.ts'
-import { type SeriesMeta, seriesHead } from '../../core/series.ts'
+import { type SeriesHead, type SeriesMeta, seriesHead } from '../../core/series.ts'
 import type { ServeDeps } from '../deps.ts'
 import { Pace } from '../pace.ts'
 import { type Matcher, QueryError } from './selector.ts'
@@ -25,8 +25,6 @@ export interface PromSeries {
 
 /** Series answered at most; a selector that means more is refused and told so. */
 const SERIES_MAX = 10_000
-/** Series of which labels are read at most to answer one selector: about two seconds of work. */
-const LABELS_READ_MAX = 2_000_000
 /** As Prometheus does, a value is shown for this long after its window, ms, and at least for two windows. */
 const LOOKBACK_MS = 300_000
 
@@ -87,7 +85,10 @@ interface Matching {
   readonly meta: SeriesMeta
 }
 
-/** One more than may be answered at most, in order of rows. What their heads tell is looked at first: labels take ten times as long. */
+/**
+ * In order of rows, one more than may be answered at most. Only what the matchers ask for is read of each series: all of it
+ * takes ten times as long.
+ */
 async function matching(
   { series, history }: ServeDeps,
   tenant: string | undefined,
@@ -97,28 +98,34 @@ async function matching(
   const held = valued ? history.held?.() : undefined
   const rows = held === undefined ? undefined : Uint32Array.from(held).sort()
   const end = rows === undefined ? series.capacity : rows.length
-  const ofEntity = matchers.filter(one => one.name === 'entity')
-  const ofMetric = matchers.filter(one => one.name === 'for')
-  const others = matchers.filter(one => one.name !== 'entity' && one.name !== 'for')
   const head = seriesHead()
   const pace = new Pace()
   const out: Matching[] = []
-  let read = 0
   for (let i = 0; i < end && out.length <= SERIES_MAX; i++) {
     if (pace.isDue()) await pace.rest()
     const row = rows === undefined ? i : rows[i]
     if (!series.head(row, head) || (tenant !== undefined && head.tenant !== tenant)) continue
-    if (!ofEntity.every(one => one.matches(head.entity))) continue
-    if (!ofMetric.every(one => one.matches(head.metric))) continue
-    if (++read > LABELS_READ_MAX)
-      throw new QueryError(
-        `more than ${LABELS_READ_MAX} series had to be looked at; add a matcher such as entity="checkout"`,
-      )
-    const meta = series.meta(row)
-    const labels = others.length > 0 ? labelsOf(meta) : {}
-    if (others.every(one => one.matches(labels[one.name] ?? ''))) out.push({ row, meta })
+    if (fits(series, row, head, matchers)) out.push({ row, meta: series.meta(row) })
   }
   return out
+}
+
+/** As `labelsOf` has the labels. */
+function fits(
+  series: ServeDeps['series'],
+  row: number,
+  head: SeriesHead,
+  matchers: readonly Matcher[],
+): boolean {
+  for (const { name, matches } of matchers) {
+    let value: string | undefined
+    if (name === 'entity') value = head.entity
+    else if (name === 'for') value = head.metric
+    else if (name === 'tenant' && head.tenant !== 'default') value = head.tenant
+    else value = series.label(row, name)
+    if (!matches(value ?? '')) return false
+  }
+  return true
 }
 
 function wants(matchers: readonly Matcher[], name: string, value: string): boolean {
