@@ -58,6 +58,7 @@ export interface CheckpointStore {
    * when the cut was given up meanwhile.
    */
   save(checkpoint: CheckpointCut): Promise<void>
+  /** What it returns is the caller's to keep: nobody else has its columns. */
   load(): Promise<Checkpoint | undefined>
 }
 
