@@ -15,6 +15,7 @@ export const LEFT_PROFILE_SHAPE: ProfileShape = {
   exclusion: 4,
   refresh: 256,
   flat: 0.05,
+  wants: 'level',
 }
 /** Distances a value below this, in mean deviations of the series, are noise. */
 const FLOOR = 0.5

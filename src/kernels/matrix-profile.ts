@@ -10,6 +10,7 @@ interface Shape {
   readonly exclusion: number
   readonly refresh: number
   readonly flat: number
+  readonly wants: 'shape' | 'level' | 'both'
 }
 
 type Columns = Readonly<Record<string, readonly ['f64' | 'f32' | 'i32', number]>>
@@ -17,7 +18,14 @@ const ARRAYS = { f64: Float64Array, f32: Float32Array, i32: Int32Array } as cons
 type Fields<C extends Columns> = { readonly [K in keyof C]: InstanceType<(typeof ARRAYS)[C[K][0]]> }
 
 interface Exports {
-  configure(length: number, history: number, exclusion: number, refresh: number, flat: number): number
+  configure(
+    length: number,
+    history: number,
+    exclusion: number,
+    refresh: number,
+    flat: number,
+    wants: number,
+  ): number
   layoutRows(): number
   begin(row: number): void
   clear(row: number): void
@@ -28,6 +36,8 @@ interface Exports {
   rescaleRow(row: number): void
 }
 
+/** Distances by number, as the kernel knows them. */
+const WANTS = { shape: 1, level: 2, both: 3 } as const
 /** Bytes before the rows: the block. */
 const ROWS_AT = 16 * PROFILE_BLOCK
 
@@ -59,8 +69,8 @@ export class MatrixProfileSegment<C extends Columns> {
     const pages = pagesOf(ROWS_AT + (bytes + 8) * rows)
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
     this.#kernel = instantiateKernel<Exports>('matrix-profile', memory)
-    const { length, history, exclusion, refresh, flat } = shape
-    this.rowBytes = this.#kernel.configure(length, history, exclusion, refresh, flat)
+    const { length, history, exclusion, refresh, flat, wants } = shape
+    this.rowBytes = this.#kernel.configure(length, history, exclusion, refresh, flat, WANTS[wants])
     if (
       this.#kernel.layoutRows() !== ROWS_AT ||
       this.rowBytes < bytes ||

@@ -21,6 +21,8 @@ export interface ProfileShape {
   readonly refresh: number
   /** Stretches with a smaller standard deviation are flat and have no shape. */
   readonly flat: number
+  /** Distances looked for; the other is NaN. */
+  readonly wants: 'shape' | 'level' | 'both'
 }
 
 /** Places in `place`: where the newest value lies, values until a stretch is whole, which half of `products` holds, is a score pending, gap then. */
@@ -134,7 +136,7 @@ function describe(
   s.inverse[p] = isMissing ? Number.NaN : around < flat * flat * length ? 0 : 1 / Math.sqrt(around)
 }
 
-function pass(s: ProfileState, { length, history, exclusion }: ProfileShape, p: number): void {
+function pass(s: ProfileState, { length, history, exclusion, wants }: ProfileShape, p: number): void {
   const { products, change, around, inverse, power, mean, place, said } = s
   const base = p - exclusion - history + 1
   const from = place[PLACE.half] * history
@@ -156,11 +158,13 @@ function pass(s: ProfileState, { length, history, exclusion }: ProfileShape, p: 
     if (half < least) least = half
   }
   const own = inverse[p]
-  if (best === Number.NEGATIVE_INFINITY) said[SAID.shape] = Number.NaN
+  if (wants === 'level' || best === Number.NEGATIVE_INFINITY) said[SAID.shape] = Number.NaN
   else if (own === 0) said[SAID.shape] = hasFlat(inverse, base, history) ? 0 : Math.sqrt(2 * length)
   else said[SAID.shape] = Math.sqrt(2 * length * Math.max(0, 1 - best * own))
   said[SAID.level] =
-    least === Number.POSITIVE_INFINITY ? Number.NaN : Math.sqrt(2 * Math.max(0, power[p] + least))
+    wants === 'shape' || least === Number.POSITIVE_INFINITY
+      ? Number.NaN
+      : Math.sqrt(2 * Math.max(0, power[p] + least))
 }
 
 function hasFlat(inverse: Float32Array, base: number, history: number): boolean {

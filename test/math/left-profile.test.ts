@@ -99,7 +99,7 @@ const shapes = fc
     exclusion: fc.integer({ min: 1, max: 30 }),
     refresh: fc.integer({ min: 1, max: 12 }).map(n => 4 * n),
   })
-  .map(shape => ({ ...shape, flat: 0.05 }))
+  .map(shape => ({ ...shape, flat: 0.05, wants: 'both' as const }))
 
 describe('left profile', () => {
   it('is the distance to the nearest stretch on the left, of whatever length, history and exclusion', () => {
@@ -122,7 +122,14 @@ describe('left profile', () => {
   })
 
   it('loses no more digits over the longest refresh that ships than it states', () => {
-    const shape = { length: 16, history: 512, exclusion: 16, refresh: 256, flat: 0.05 }
+    const shape = {
+      length: 16,
+      history: 512,
+      exclusion: 16,
+      refresh: 256,
+      flat: 0.05,
+      wants: 'both',
+    } as const
     for (const world of WORLDS) {
       const worst = errors(world, shape, 7, 1000)
       expect(worst.shape).toBeLessThan(4e-3)
@@ -131,7 +138,7 @@ describe('left profile', () => {
   })
 
   it('has nothing to say before there is a stretch on the left, nor while a value is missing', () => {
-    const shape = { length: 5, history: 8, exclusion: 3, refresh: 4, flat: 0.05 }
+    const shape = { length: 5, history: 8, exclusion: 3, refresh: 4, flat: 0.05, wants: 'both' } as const
     const s = profile(shape)
     const said: boolean[] = []
     for (let t = 0; t < 40; t++) {
@@ -147,7 +154,7 @@ describe('left profile', () => {
   })
 
   it('learns the same whatever was scored in between', () => {
-    const shape = { length: 8, history: 32, exclusion: 8, refresh: 16, flat: 0.05 }
+    const shape = { length: 8, history: 32, exclusion: 8, refresh: 16, flat: 0.05, wants: 'both' } as const
     const [a, b] = [profile(shape), profile(shape)]
     const random = mulberry32(3)
     for (let t = 0; t < 200; t++) {
@@ -162,7 +169,7 @@ describe('left profile', () => {
   })
 
   it('finds the same shapes, and levels in the new unit, once values were put on another scale', () => {
-    const shape = { length: 8, history: 64, exclusion: 8, refresh: 32, flat: 1e-3 }
+    const shape = { length: 8, history: 64, exclusion: 8, refresh: 32, flat: 1e-3, wants: 'both' } as const
     const [a, b] = [profile(shape), profile(shape)]
     const random = mulberry32(5)
     let slid = 0

@@ -26,10 +26,15 @@ const SAID_SHAPE: usize = 60
 const SAID_LEVEL: usize = 64
 const VALUES: usize = 72
 
+// Distances wanted; both: their sum.
+const SHAPE: i32 = 1
+const LEVEL: i32 = 2
+
 let length: i32 = 0
 let history: i32 = 0
 let exclusion: i32 = 0
 let refresh: i32 = 0
+let wants: i32 = 0
 let width: i32 = 0
 /** Sum of squares around the mean below which a stretch is flat. */
 let flatPower: f64 = 0
@@ -51,11 +56,12 @@ export function layoutRows(): usize {
 }
 
 /** Sets the shape of all rows; returns the bytes of one. */
-export function configure(values: i32, stretches: i32, apart: i32, after: i32, flat: f64): usize {
+export function configure(values: i32, stretches: i32, apart: i32, after: i32, flat: f64, distances: i32): usize {
   length = values
   history = stretches
   exclusion = apart
   refresh = after
+  wants = distances
   width = history + exclusion - 1 + refresh
   flatPower = flat * flat * <f64>length
   share = 1.0 / <f64>length
@@ -171,7 +177,9 @@ function describe(
   )
 }
 
-function pass(r: usize, p: i32): void {
+// @ts-ignore: decorator
+@inline
+function passOf(r: usize, p: i32, ofShape: bool, ofLevel: bool): void {
   const base = r + 4 * <usize>(p - exclusion - history + 1)
   const half: usize = 4 * <usize>history
   const isSecond = load<i32>(r, HALF) == 1
@@ -198,23 +206,27 @@ function pass(r: usize, p: i32): void {
     )
     v128.store(to, product)
     // Where a value is missing there is NaN, and pmax and pmin keep what they have.
-    best = f32x4.pmax(best, f32x4.mul(product, v128.load(inverses)))
-    const apart = f32x4.sub(v128.load(means), level)
-    least = f32x4.pmin(
-      least,
-      f32x4.sub(f32x4.add(v128.load(powers), f32x4.mul(apart, apart)), product),
-    )
+    if (ofShape) best = f32x4.pmax(best, f32x4.mul(product, v128.load(inverses)))
+    if (ofLevel) {
+      const apart = f32x4.sub(v128.load(means), level)
+      least = f32x4.pmin(
+        least,
+        f32x4.sub(f32x4.add(v128.load(powers), f32x4.mul(apart, apart)), product),
+      )
+    }
     const product2 = f32x4.add(
       v128.load(from, 16),
       f32x4.add(f32x4.mul(df, v128.load(arounds, 16)), f32x4.mul(dg, v128.load(changes, 16))),
     )
     v128.store(to, product2, 16)
-    best2 = f32x4.pmax(best2, f32x4.mul(product2, v128.load(inverses, 16)))
-    const apart2 = f32x4.sub(v128.load(means, 16), level)
-    least2 = f32x4.pmin(
-      least2,
-      f32x4.sub(f32x4.add(v128.load(powers, 16), f32x4.mul(apart2, apart2)), product2),
-    )
+    if (ofShape) best2 = f32x4.pmax(best2, f32x4.mul(product2, v128.load(inverses, 16)))
+    if (ofLevel) {
+      const apart2 = f32x4.sub(v128.load(means, 16), level)
+      least2 = f32x4.pmin(
+        least2,
+        f32x4.sub(f32x4.add(v128.load(powers, 16), f32x4.mul(apart2, apart2)), product2),
+      )
+    }
     from += 32
     to += 32
     changes += 32
@@ -224,6 +236,13 @@ function pass(r: usize, p: i32): void {
     means += 32
   }
   say(r, at, base, largest(f32x4.pmax(best, best2)), smallest(f32x4.pmin(least, least2)))
+}
+
+/** A loop for each wish, so that none pays for what it does not want. */
+function pass(r: usize, p: i32): void {
+  if (wants == SHAPE) passOf(r, p, true, false)
+  else if (wants == LEVEL) passOf(r, p, false, true)
+  else passOf(r, p, true, true)
 }
 
 function say(r: usize, at: usize, base: usize, best: f32, least: f32): void {
