@@ -38,7 +38,7 @@ function shapeOf(
   wants: ProfileShape['wants'] = 'shape',
   exclusion = length,
 ): ProfileShape {
-  return { length, history, exclusion, refresh: 256, flat: 1e-4, wants }
+  return { length, history, exclusion, refresh: 256, flat: 1e-4, wants, rank: 1 }
 }
 
 function kernelOf(shape: ProfileShape, rows: number) {

@@ -11,6 +11,7 @@ interface Shape {
   readonly refresh: number
   readonly flat: number
   readonly wants: 'shape' | 'level' | 'both'
+  readonly rank: number
 }
 
 type Columns = Readonly<Record<string, readonly ['f64' | 'f32' | 'i32', number]>>
@@ -25,6 +26,7 @@ interface Exports {
     refresh: number,
     flat: number,
     wants: number,
+    rank: number,
   ): number
   layoutRows(): number
   begin(row: number): void
@@ -38,8 +40,8 @@ interface Exports {
 
 /** Distances by number, as the kernel knows them. */
 const WANTS = { shape: 1, level: 2, both: 3 } as const
-/** Bytes before the rows: the block. */
-const ROWS_AT = 16 * PROFILE_BLOCK
+/** Bytes before the rows: the block and what lanes found. */
+const ROWS_AT = 16 * PROFILE_BLOCK + 32
 
 /**
  * Left matrix profiles of up to `rows` series in a WebAssembly memory of its own, scored and learned a row or a block at a time;
@@ -69,8 +71,8 @@ export class MatrixProfileSegment<C extends Columns> {
     const pages = pagesOf(ROWS_AT + (bytes + 8) * rows)
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
     this.#kernel = instantiateKernel<Exports>('matrix-profile', memory)
-    const { length, history, exclusion, refresh, flat, wants } = shape
-    this.rowBytes = this.#kernel.configure(length, history, exclusion, refresh, flat, WANTS[wants])
+    const { length, history, exclusion, refresh, flat, wants, rank } = shape
+    this.rowBytes = this.#kernel.configure(length, history, exclusion, refresh, flat, WANTS[wants], rank)
     if (
       this.#kernel.layoutRows() !== ROWS_AT ||
       this.rowBytes < bytes ||
@@ -78,7 +80,9 @@ export class MatrixProfileSegment<C extends Columns> {
       history % 8 !== 0 ||
       history < 8 ||
       exclusion < 1 ||
-      refresh < 1
+      refresh < 1 ||
+      rank < 1 ||
+      rank > 8
     )
       throw new RangeError(
         `the kernel matrix-profile lies elsewhere than its wrapper says, or ${history}: not by eight`,

@@ -1,6 +1,6 @@
 // Left matrix profile, one value of many series a call; its twin is math/left-profile.ts, where the method and its sources stand, and the
-// two agree to the bit: the same float32 operations in the same order, and of what four lanes find only the largest or least counts,
-// which no order changes. Names are the twin's.
+// two agree to the bit: the same float32 operations in the same order, and of what the lanes find only the order of
+// size counts, which no order of work changes. Names are the twin's.
 //
 // Memory: a block of a batch, then rows. A row is its columns one after the other, in the twin's order; all rows have one shape.
 
@@ -9,7 +9,9 @@ const IN_ROW: usize = 0
 const IN_VALUE: usize = IN_ROW + 4 * BLOCK
 const OUT_SHAPE: usize = IN_VALUE + 4 * BLOCK
 const OUT_LEVEL: usize = OUT_SHAPE + 4 * BLOCK
-const ROWS: usize = OUT_LEVEL + 4 * BLOCK
+/** What each of the eight lanes found. */
+const CLASSES: usize = OUT_LEVEL + 4 * BLOCK
+const ROWS: usize = CLASSES + 32
 
 // Places in a row before the columns.
 const SUM: usize = 0
@@ -35,6 +37,7 @@ let history: i32 = 0
 let exclusion: i32 = 0
 let refresh: i32 = 0
 let wants: i32 = 0
+let rank: i32 = 1
 let width: i32 = 0
 /** Sum of squares around the mean below which a stretch is flat. */
 let flatPower: f64 = 0
@@ -56,12 +59,13 @@ export function layoutRows(): usize {
 }
 
 /** Sets the shape of all rows; returns the bytes of one. */
-export function configure(values: i32, stretches: i32, apart: i32, after: i32, flat: f64, distances: i32): usize {
+export function configure(values: i32, stretches: i32, apart: i32, after: i32, flat: f64, distances: i32, nth: i32): usize {
   length = values
   history = stretches
   exclusion = apart
   refresh = after
   wants = distances
+  rank = nth
   width = history + exclusion - 1 + refresh
   flatPower = flat * flat * <f64>length
   share = 1.0 / <f64>length
@@ -235,7 +239,12 @@ function passOf(r: usize, p: i32, ofShape: bool, ofLevel: bool): void {
     powers += 32
     means += 32
   }
-  say(r, at, base, largest(f32x4.pmax(best, best2)), smallest(f32x4.pmin(least, least2)))
+  v128.store(CLASSES, f32x4.neg(best))
+  v128.store(CLASSES, f32x4.neg(best2), 16)
+  const alike = -nth()
+  v128.store(CLASSES, least)
+  v128.store(CLASSES, least2, 16)
+  say(r, at, base, alike, nth())
 }
 
 /** A loop for each wish, so that none pays for what it does not want. */
@@ -266,28 +275,28 @@ function say(r: usize, at: usize, base: usize, best: f32, least: f32): void {
   store<f32>(r, apart, SAID_LEVEL)
 }
 
-// @ts-ignore: decorator
-@inline
-function largest(lanes: v128): f32 {
-  return max<f32>(
-    max<f32>(f32x4.extract_lane(lanes, 0), f32x4.extract_lane(lanes, 1)),
-    max<f32>(f32x4.extract_lane(lanes, 2), f32x4.extract_lane(lanes, 3)),
-  )
+/** The least of the eight classes but for so many as the rank says. */
+function nth(): f32 {
+  let found: f32 = 0
+  for (let k = 0; k < rank; k++) {
+    let at: usize = CLASSES
+    found = load<f32>(CLASSES)
+    for (let other: usize = CLASSES + 4; other < CLASSES + 32; other += 4)
+      if (load<f32>(other) < found) {
+        found = load<f32>(other)
+        at = other
+      }
+    store<f32>(at, Infinity)
+  }
+  return found
 }
 
-// @ts-ignore: decorator
-@inline
-function smallest(lanes: v128): f32 {
-  return min<f32>(
-    min<f32>(f32x4.extract_lane(lanes, 0), f32x4.extract_lane(lanes, 1)),
-    min<f32>(f32x4.extract_lane(lanes, 2), f32x4.extract_lane(lanes, 3)),
-  )
-}
-
+/** Whether so many classes as the rank says have a flat stretch. */
 function hasFlat(base: usize): bool {
-  for (let at = base + inverse; at < base + inverse + 4 * <usize>history; at += 4)
-    if (load<f32>(at) == 0) return true
-  return false
+  let classes: u32 = 0
+  for (let k = 0; k < history; k++)
+    if (load<f32>(base + inverse + 4 * <usize>k) == 0) classes |= 1 << (k & 7)
+  return popcnt(classes) >= <u32>rank
 }
 
 function learn(r: usize, value: f32): bool {
