@@ -1,7 +1,6 @@
 import type { Config } from '../config/schema.ts'
 import type { Anomaly } from '../core/anomaly.ts'
 import type { ModelOrder, ModelState, PairedScores } from '../core/model.ts'
-import type { SeriesMeta } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
 import type { ShardMemory } from './memory.ts'
@@ -87,5 +86,3 @@ export interface FromShard {
 export type Aside =
   | { readonly kind: 'warning'; readonly text: string }
   | { readonly kind: 'pair'; readonly pair: PairedScores }
-
-export type Metas = readonly SeriesMeta[]
