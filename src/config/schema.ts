@@ -82,7 +82,7 @@ export const configSchema = z.strictObject({
     pool: section({
       size: z.coerce.number().int().min(0).max(10_000).default(0),
       detectors: z
-        .array(z.enum(['rcf', 'hst', 'sr', 'shapes', 'flatline']))
+        .array(z.enum(['rcf', 'hst', 'sr', 'shapes', 'left-profile', 'flatline']))
         .min(1)
         .default(['rcf', 'shapes']),
     }),

@@ -256,8 +256,8 @@ export class SeriesTable implements SeriesRows {
     const rows = from.columns.at?.length ?? 0
     const at = u32Column(from.columns, 'at', rows)
     const hashes = u32Column(from.columns, 'hash', rows)
-    this.#records.restore(from.columns, meta)
-    this.#at.load(at)
+    this.#records.restore(from.columns, meta, from.isGiven)
+    this.#at.load(at, from.isGiven)
     this.#capacity = rows
     this.#size = meta.size
     this.#free = meta.free

@@ -19,6 +19,7 @@ import type { EnsembleOptions } from './ensemble-options.ts'
 import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
 import type { ModelMember } from './model-member.ts'
+import { isOpinionSource, type OpinionSource } from './opinion-source.ts'
 import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
@@ -96,6 +97,9 @@ export class Ensemble implements Scoring {
   readonly #tiny: TinyHolder | undefined
   /** What detectors that know no time of day see of series whose daily shape is known. */
   readonly #lens: DayLens | undefined
+  /** The only detector, where it fuses its own voices; then `#heard` are its surprises. */
+  readonly #sole: OpinionSource | undefined
+  #heard: readonly Float32Array[] = []
   readonly #outputs: ScoreBatch[]
   /** Outputs of detectors that are given whole batches, by detector, and their blocks as views. */
   readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[]; blankRows: number }>()
@@ -143,6 +147,7 @@ export class Ensemble implements Scoring {
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
     this.#profiles = detectors.find(d => d instanceof ProfileMember)
     this.#tiny = detectors.find((d): d is Detector & TinyHolder => 'exportRow' in d)
+    if (detectors.length === 1 && isOpinionSource(detectors[0])) this.#sole = detectors[0]
     if (this.#profiles) this.#lens = new DayLens(this.#profiles, context)
     this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
     for (const [at, { whole }] of detectors.entries())
@@ -167,6 +172,10 @@ export class Ensemble implements Scoring {
     this.#reserve(batch.length)
     this.#policy?.begin(batch)
     out.length = batch.length
+    if (this.#sole) {
+      this.#ask(this.#sole, batch, out)
+      return
+    }
     for (const [d, { out: whole }] of this.#wholes) await this.#scoreWhole(d, batch, whole)
     const hasCovered = [...this.#wholes.keys()].some(d => !this.#detectors[d].silent)
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
@@ -184,6 +193,14 @@ export class Ensemble implements Scoring {
       this.#calibrate(block, from)
       this.#opinions(out, from, block.length, hasCovered)
       explainRows(block, this.#outputs, this.#grader?.evidence, out, from, this.#options.openAt)
+      this.#policy?.soften(block, out, from)
+    }
+  }
+
+  #ask(sole: OpinionSource, batch: FeatureBatch, out: OpinionBatch): void {
+    for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
+      const block = this.#block(batch, from)
+      sole.opine(block, out, from, this.#heard)
       this.#policy?.soften(block, out, from)
     }
   }
@@ -337,6 +354,7 @@ export class Ensemble implements Scoring {
       voice.surprises = blocksOf(voice.surprise)
       voice.bins = blocksOf(new Uint8Array(this.#capacity))
     }
+    this.#heard = this.#voices.map(voice => voice.surprise)
     for (const whole of this.#wholes.values()) {
       whole.out = scoreBatch(this.#capacity)
       whole.blankRows = 0

@@ -23,6 +23,14 @@ const PAIR = Float64Array.from(
   (power, i) => Math.log10(1 + (i < REACH * PER_UNIT ? power : 0)) - Math.log10(2),
 )
 
+/** The tables, for a kernel that fuses up to three voices. */
+export const FUSION_TABLES = {
+  power: POWER,
+  pair: PAIR,
+  logSum: LOG_SUM.subarray(0, 4 * SUM_STEPS + 2),
+  logCount: LOG_COUNT.subarray(0, 4),
+} as const
+
 /** A voice's contribution to the sum of inverse probabilities, relative to the strongest voice. */
 function relative(distance: number): number {
   const place = distance * PER_UNIT

@@ -40,6 +40,25 @@ export class KindClasses {
     return this.#store.chunks
   }
 
+  /** Classes told apart so far: they have numbers 1..size. */
+  get size(): number {
+    return Math.min(this.#index.size, CLASSES_MAX)
+  }
+
+  /** Fills `out` with the classes of rows, which ascend; makes room for them and looks up who is new. */
+  fill(rows: Uint32Array, length: number, out: Uint8Array): void {
+    if (length === 0) return
+    const [first, last] = [rows[0], rows[length - 1]]
+    this.ensure(last + 1)
+    const { chunks } = this.#store
+    if (last - first === length - 1 && first >> CHUNK_SHIFT === last >> CHUNK_SHIFT) {
+      const at = first & CHUNK_MASK
+      out.set(chunks[first >> CHUNK_SHIFT].of.subarray(at, at + length))
+    } else for (let i = 0; i < length; i++) out[i] = chunks[rows[i] >> CHUNK_SHIFT].of[rows[i] & CHUNK_MASK]
+    for (let i = out.indexOf(0); i >= 0 && i < length; i = out.indexOf(0, i + 1))
+      out[i] = this.classOf(rows[i])
+  }
+
   /** Makes room for rows 0..rows−1; a row holds 0 until `classOf` names its class. */
   ensure(rows: number): void {
     this.#store.ensure(rows)

@@ -1,16 +1,16 @@
-import { type FeatureBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
+import { type FeatureBatch, type OpinionBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
-import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
+import type { DetectorContext, DetectorVoice } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import { TINY_BLOCK, TINY_ROWS, TINY_SCRATCH_ROWS, TINY_SHIFT } from '../kernels/tiny.ts'
-import { EVIDENCE_MAX, type EvidenceSource } from './deviation.ts'
+import type { EvidenceSource } from './deviation.ts'
 import { KindClasses } from './kind-classes.ts'
+import type { OpinionSource } from './opinion-source.ts'
 import { PlainRows, type SavedRows } from './plain-rows.ts'
 import { plainSegment, YOUNG_WINDOWS } from './plain-segment.ts'
-import { PooledCalibration } from './pooled-calibration.ts'
-import { DONE, rowsNeeded } from './runs.ts'
+import { PlainVoices, type SavedVoices, voicesKernel } from './plain-voices.ts'
+import { DONE } from './runs.ts'
 import { ScoredRows } from './scored-rows.ts'
 import { convertRow, type SlotRow } from './slot-convert.ts'
 import { phaseOf, type SlotRates, shapeRing, slotRates, TINY_PROFILE } from './slot-profile.ts'
@@ -18,9 +18,6 @@ import { decodeShape } from './slot-shapes.ts'
 
 const ID = 'plain@1'
 const VERSION = 1
-/** A move in the good direction is this much as strange, as in deviation@1. */
-const GOOD_SHARE = 0.25
-const VOICES = ['score', 'point', 'incident'] as const
 
 /** Windows that `recent` can give back at most: as many as the ring of shapes holds. */
 export const RECENT_WINDOWS = shapeRing(TINY_PROFILE)
@@ -30,7 +27,7 @@ interface Saved extends SavedRows {
   /** End of the window learned last, Unix ms. */
   readonly windowEndMs: number | null
   /** Names of the classes that each voice's pools are of. */
-  readonly classes: Readonly<Record<(typeof VOICES)[number], readonly string[]>>
+  readonly classes: SavedVoices['classes']
 }
 
 /**
@@ -39,7 +36,7 @@ interface Saved extends SavedRows {
  * series table. A series of less than a day is watched by how far it is from its level. As in a profile, every window
  * teaches at full weight: updates are clipped by themselves.
  */
-export class PlainDetector implements Detector, EvidenceSource {
+export class PlainDetector implements OpinionSource, EvidenceSource {
   readonly id = ID
   readonly width = 0
   readonly warmUpWindows = YOUNG_WINDOWS
@@ -57,16 +54,9 @@ export class PlainDetector implements Detector, EvidenceSource {
   readonly #rates: SlotRates
   readonly #rows: PlainRows
   readonly #classes: KindClasses
-  readonly #pools = {
-    score: new PooledCalibration(),
-    point: new PooledCalibration(),
-    // The level shift in it is an average over 61 windows.
-    incident: new PooledCalibration(30),
-  }
-  /** The bins of the three voices by row that was scored and not yet learned. */
-  readonly #bins = new ScoredRows(VOICES.length)
-  readonly #nameOf = (kind: number) => this.#classes.nameOf(kind)
-  #kinds = new Uint8Array(0)
+  readonly #voices: PlainVoices
+  /** Where rows that were scored and not yet learned have their place in the kernels' scratch. */
+  readonly #scored = new ScoredRows(0)
   #spare: ScoreBatch | undefined
   /** The window that is worked at: its number since 1970 and its place in the day, by the clocks of people. */
   #window = 0
@@ -74,127 +64,135 @@ export class PlainDetector implements Detector, EvidenceSource {
   #learnedMs = Number.NaN
   #held = 0
 
-  /** `segment` makes the place where rows live: the kernel where it can be had. */
-  constructor(context: DetectorContext, segment = plainSegment) {
+  /** `segment` makes the place where rows live, `kernel` fuses what they say: in WebAssembly where it can be had. */
+  constructor(context: DetectorContext, segment = plainSegment, kernel = voicesKernel) {
     this.#context = context
     this.#rates = slotRates(TINY_PROFILE, context.stepMs)
     this.#rows = new PlainRows(this.#rates, segment)
     this.#classes = new KindClasses(context.series, context.direction)
+    this.#voices = new PlainVoices(this.#classes, kernel())
   }
 
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
-    this.#scoreAt(batch, out, this.#bins.begin(batch))
+    this.#scoreAt(batch, out, this.#scored.begin(batch))
     return DONE
   }
 
   #scoreAt(batch: FeatureBatch, out: ScoreBatch, offset: number): void {
-    const { length } = batch
+    const { length, series } = batch
     out.length = length
     if (length === 0) return
     this.#enter(batch)
-    for (let from = 0; from < length; ) {
-      const to = blockEnd(batch.series, from, length)
-      this.#scoreBlock(batch, out, from, to, offset + from)
-      from = to
-    }
-    this.#weighDirection(batch, out)
-    for (const [v, name] of VOICES.entries()) {
-      const at = offset * VOICES.length + v
-      this.#pools[name].surprise(
-        out[name],
-        this.#kinds,
-        length,
-        this.#bins.values,
-        at,
-        VOICES.length,
-        this.#nameOf,
-      )
+    if (this.evidence.length < length) this.evidence = new Float32Array(batch.capacity)
+    const { first, second, third, expected, evidence } = this.#voices.batch
+    for (let from = 0, to = 0; from < length; from = to) {
+      to = blockEnd(series, from, length)
+      const count = to - from
+      this.#work(batch, from, to, offset + from)
+      copy(first, count, out.score, from)
+      copy(second, count, out.point, from)
+      copy(third, count, out.incident, from)
+      copy(expected, count, out.expected, from)
+      copy(evidence, count, this.evidence, from)
+      this.#copyBand(series[from], count, out, from)
     }
   }
 
-  #scoreBlock(batch: FeatureBatch, out: ScoreBatch, from: number, to: number, place: number): void {
-    const segment = this.#rows.segments[batch.series[from] >> TINY_SHIFT]
+  opine(block: FeatureBatch, out: OpinionBatch, at: number, heard: readonly Float32Array[]): void {
+    const { length, series } = block
+    const offset = this.#scored.begin(block)
+    if (length === 0) return
+    this.#enter(block)
+    const said = this.#voices.batch
+    for (let from = 0, to = 0; from < length; from = to) {
+      to = blockEnd(series, from, length)
+      const count = to - from
+      const place = at + from
+      this.#work(block, from, to, offset + from)
+      copy(said.first, count, heard[0], place)
+      copy(said.second, count, heard[1], place)
+      copy(said.third, count, heard[2], place)
+      copy(said.surprise, count, out.surprise, place)
+      copy(said.point, count, out.point, place)
+      copy(said.incident, count, out.incident, place)
+      copy(said.score, count, out.score, place)
+      copy(said.evidence, count, out.evidence, place)
+      copy(said.direction, count, out.direction, place)
+      copy(said.expected, count, out.expected, place)
+      this.#copyBand(series[from], count, out, place)
+    }
+    out.strongest.fill(0, at, at + length)
+  }
+
+  /** Scores rows from..to, which are of one segment, and leaves what is said of them in the block of the voices. */
+  #work({ series, observed }: FeatureBatch, from: number, to: number, place: number): void {
+    const voices = this.#voices
+    const { value, expected, first, second, third, kind } = voices.batch
+    const rows = series.subarray(from, to)
+    const values = observed.subarray(from, to)
+    const length = to - from
+    value.set(values)
+    this.#classes.fill(rows, length, kind)
+    const segment = this.#rows.segments[series[from] >> TINY_SHIFT]
     if (segment === undefined) {
-      for (const column of [out.score, out.point, out.incident, out.expected, out.lower, out.upper])
-        column.fill(Number.NaN, from, to)
+      for (const column of [expected, first, second, third]) column.fill(Number.NaN, 0, length)
+    } else {
+      const said = segment.batch
+      said.row.set(rows)
+      said.value.set(values)
+      segment.score(length, scratchPlace(place), this.#window, this.#phase)
+      copy(said.young, length, first, 0)
+      copy(said.point, length, second, 0)
+      copy(said.incident, length, third, 0)
+      copy(said.expected, length, expected, 0)
+    }
+    voices.opine(length, scratchPlace(place))
+  }
+
+  #copyBand(row: number, count: number, out: Pick<ScoreBatch, 'lower' | 'upper'>, to: number): void {
+    const said = this.#rows.segments[row >> TINY_SHIFT]?.batch
+    if (said === undefined) {
+      out.lower.fill(Number.NaN, to, to + count)
+      out.upper.fill(Number.NaN, to, to + count)
       return
     }
-    const said = segment.batch
-    const length = to - from
-    said.row.set(batch.series.subarray(from, to))
-    said.value.set(batch.observed.subarray(from, to))
-    segment.score(length, scratchPlace(place), this.#window, this.#phase)
-    copy(said.young, length, out.score, from)
-    copy(said.point, length, out.point, from)
-    copy(said.incident, length, out.incident, from)
-    copy(said.expected, length, out.expected, from)
-    copy(said.lower, length, out.lower, from)
-    copy(said.upper, length, out.upper, from)
-  }
-
-  /** A latency that falls is strange, but nobody's trouble. Notes the classes of the rows too, and their evidence. */
-  #weighDirection(batch: FeatureBatch, out: ScoreBatch): void {
-    const { length, observed } = batch
-    this.#noteKinds(batch)
-    const { bad } = this.#classes
-    const { score, point, incident, expected } = out
-    const kinds = this.#kinds
-    if (this.evidence.length < length) this.evidence = new Float32Array(batch.capacity)
-    const { evidence } = this
-    for (let i = 0; i < length; i++) {
-      const strength = Number.isNaN(score[i]) ? point[i] : score[i] / (1 + this.#pools.score.usual(kinds[i]))
-      evidence[i] = strength > EVIDENCE_MAX ? EVIDENCE_MAX : strength > 0 ? strength : 0
-      if (!((observed[i] - expected[i]) * bad[kinds[i]] < 0)) continue
-      evidence[i] = 0
-      score[i] *= GOOD_SHARE
-      point[i] *= GOOD_SHARE
-      incident[i] *= GOOD_SHARE
-    }
-  }
-
-  #noteKinds({ length, capacity, series }: FeatureBatch): void {
-    if (this.#kinds.length < length) this.#kinds = new Uint8Array(capacity)
-    this.#classes.ensure(rowsNeeded(series, length))
-    const { chunks } = this.#classes
-    for (let i = 0; i < length; i++) {
-      const known = chunks[series[i] >> CHUNK_SHIFT].of[series[i] & CHUNK_MASK]
-      this.#kinds[i] = known === 0 ? this.#classes.classOf(series[i]) : known
-    }
+    copy(said.lower, count, out.lower, to)
+    copy(said.upper, count, out.upper, to)
   }
 
   learn(batch: FeatureBatch, weight: Float32Array): void {
-    const { length } = batch
+    const { length, series, observed } = batch
     if (length === 0) return
-    let offset = this.#bins.take(batch)
+    let offset = this.#scored.take(batch)
     const isScored = offset >= 0
     if (!isScored) {
       // Only what was said can be counted.
-      offset = this.#bins.begin(batch)
+      offset = this.#scored.begin(batch)
       this.#spare = this.#spare && this.#spare.capacity >= length ? this.#spare : scoreBatch(batch.capacity)
       this.#scoreAt(batch, this.#spare, offset)
     } else this.#enter(batch)
     this.#foldBefore(batch.windowEndMs[0])
-    for (const [v, name] of VOICES.entries()) {
-      const at = offset * VOICES.length + v
-      this.#pools[name].learn(length, this.#bins.values, at, VOICES.length, weight)
-    }
-    for (let from = 0; from < length; ) {
-      const to = blockEnd(batch.series, from, length)
-      const segment = this.#rows.use(batch.series[from], batch.series[to - 1])
+    for (let from = 0, to = 0; from < length; from = to) {
+      to = blockEnd(series, from, length)
+      const place = offset + from
+      // What had no room of its own in the scratch was written over.
+      if (offset + length > TINY_SCRATCH_ROWS) this.#work(batch, from, to, place)
+      this.#voices.batch.weight.set(weight.subarray(from, to))
+      this.#voices.count(to - from, scratchPlace(place))
+      const segment = this.#rows.use(series[from], series[to - 1])
       const given = segment.batch
-      given.row.set(batch.series.subarray(from, to))
-      given.value.set(batch.observed.subarray(from, to))
+      given.row.set(series.subarray(from, to))
+      given.value.set(observed.subarray(from, to))
       given.weight.fill(1, 0, to - from)
-      this.#held += segment.learn(to - from, scratchPlace(offset + from), true, this.#window, this.#phase)
-      from = to
+      this.#held += segment.learn(to - from, scratchPlace(place), true, this.#window, this.#phase)
     }
-    if (!isScored) this.#bins.clear()
+    if (!isScored) this.#scored.clear()
   }
 
   #foldBefore(windowEndMs: number): void {
     if (windowEndMs === this.#learnedMs) return
     const elapsedMs = Number.isNaN(this.#learnedMs) ? 0 : Math.max(0, windowEndMs - this.#learnedMs)
-    for (const name of VOICES) this.#pools[name].fold(elapsedMs)
+    this.#voices.fold(elapsedMs)
     this.#learnedMs = windowEndMs
   }
 
@@ -214,7 +212,7 @@ export class PlainDetector implements Detector, EvidenceSource {
 
   /** Takes a series in with what was learned of it elsewhere, in whatever profile. */
   importRow(series: number, from: SlotRow): void {
-    this.#bins.clear()
+    this.#scored.clear()
     if (!this.#rows.forget(series)) this.#held++
     convertRow(from, this.#rows.place(series), this.#context.stepMs)
   }
@@ -240,11 +238,11 @@ export class PlainDetector implements Detector, EvidenceSource {
   }
 
   forget(series: number): void {
-    this.#bins.clear()
+    this.#scored.clear()
     this.#classes.forget(series)
     if (!this.#rows.forget(series) || --this.#held > 0) return
     // What pools have counted of series that are all gone says nothing about others.
-    for (const name of VOICES) this.#pools[name].clear()
+    this.#voices.clear()
     this.#learnedMs = Number.NaN
   }
 
@@ -275,17 +273,9 @@ export class PlainDetector implements Detector, EvidenceSource {
 
   /** What is saved beside the rows. */
   #beside(saved: SavedRows): { readonly meta: Saved; readonly pools: Record<string, ColumnData> } {
-    const all: Record<string, ColumnData> = {}
-    const classes = { score: [], point: [], incident: [] } as {
-      -readonly [K in keyof Saved['classes']]: readonly string[]
-    }
-    for (const name of VOICES) {
-      const pools = this.#pools[name].snapshot()
-      classes[name] = pools.names
-      for (const [field, column] of Object.entries(pools.columns)) all[`${name}.${field}`] = column
-    }
+    const { classes, columns: pools } = this.#voices.saved()
     const windowEndMs = Number.isNaN(this.#learnedMs) ? null : this.#learnedMs
-    return { meta: { ...saved, zone: this.#zone, windowEndMs, classes }, pools: all }
+    return { meta: { ...saved, zone: this.#zone, windowEndMs, classes }, pools }
   }
 
   get #zone(): string {
@@ -301,20 +291,16 @@ export class PlainDetector implements Detector, EvidenceSource {
         `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`,
       )
     if (saved.zone !== this.#zone) return
-    this.#bins.clear()
-    for (const name of VOICES) {
-      const counts = from.columns[`${name}.counts`]
-      const fresh = from.columns[`${name}.fresh`]
-      if (!this.#pools[name].restore(saved.classes[name], { counts, fresh }))
-        throw new ForeshockError('FS_SNAPSHOT_INVALID', `${ID}: pools of ${name} are of another shape`)
-    }
+    this.#scored.clear()
+    const wrong = this.#voices.restore({ classes: saved.classes, columns: from.columns })
+    if (wrong)
+      throw new ForeshockError('FS_SNAPSHOT_INVALID', `${ID}: pools of ${wrong} are of another shape`)
     this.#held = this.#rows.restore(from, saved, this.#context.series)
     this.#learnedMs = saved.windowEndMs ?? Number.NaN
   }
 
   bytes(): number {
-    const pools = VOICES.reduce((sum, name) => sum + this.#pools[name].bytes(), 0)
-    return this.#rows.bytes() + this.#classes.bytes() + this.#bins.bytes() + pools
+    return this.#rows.bytes() + this.#classes.bytes() + this.#scored.bytes() + this.#voices.bytes()
   }
 
   async close(): Promise<void> {}
@@ -333,6 +319,11 @@ function scratchPlace(place: number): number {
   return place + TINY_BLOCK <= TINY_SCRATCH_ROWS ? place : 0
 }
 
-function copy<T extends Float32Array | Float64Array>(from: T, length: number, to: T, at: number): void {
+function copy<T extends Float32Array | Float64Array | Int8Array>(
+  from: T,
+  length: number,
+  to: T,
+  at: number,
+): void {
   to.set((length === from.length ? from : from.subarray(0, length)) as never, at)
 }

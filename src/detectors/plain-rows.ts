@@ -2,14 +2,18 @@ import { CHUNK_SHIFT, COLUMN_ARRAYS, type RowTable, rowsIn, rowsOf } from '../co
 import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
-import { TINY_ROW_BYTES, TINY_ROWS, TINY_SCRATCH_ROWS, TINY_SHIFT } from '../kernels/tiny.ts'
+import {
+  TINY_ROW_BYTES,
+  TINY_ROWS,
+  TINY_SCRATCH_BYTES,
+  TINY_SCRATCH_ROWS,
+  TINY_SHIFT,
+} from '../kernels/tiny.ts'
 import type { PlainSegment } from './plain-segment.ts'
 import type { SlotRow } from './slot-convert.ts'
 import { type SlotRates, slotColumns, TINY_PROFILE } from './slot-profile.ts'
 
 const MASK = TINY_ROWS - 1
-/** Bytes of a row that was scored and not yet learned, in the kernel's scratch. */
-const SCRATCH_BYTES = 72
 const FIELDS = Object.entries(slotColumns(TINY_PROFILE)).map(([name, spec]) => {
   const [type, width] = typeof spec === 'string' ? ([spec, 1] as const) : spec
   return { name, Column: COLUMN_ARRAYS[type], width }
@@ -174,7 +178,7 @@ export class PlainRows {
   /** Bytes of the rows in use and what the kernel keeps beside them. */
   bytes(): number {
     let sum = Math.max(0, this.#end - this.#first) * TINY_ROW_BYTES
-    for (const segment of this.segments) if (segment) sum += SCRATCH_BYTES * TINY_SCRATCH_ROWS
+    for (const segment of this.segments) if (segment) sum += TINY_SCRATCH_BYTES * TINY_SCRATCH_ROWS
     return this.#end === 0 ? 0 : sum
   }
 }

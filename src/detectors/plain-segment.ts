@@ -46,7 +46,6 @@ export class TwinSegment implements PlainSegment {
       row: new Uint32Array(TINY_BLOCK),
       value: f64(),
       weight: f32(),
-      surprise: f32(),
       point: f32(),
       incident: f32(),
       young: f32(),
@@ -57,15 +56,14 @@ export class TwinSegment implements PlainSegment {
   }
 
   score(length: number, _from: number, window: number, phase: number): void {
-    const { row, value, surprise, point, incident, young, expected, lower, upper } = this.batch
+    const { row, value, point, incident, young, expected, lower, upper } = this.batch
     const w = this.#scratch
     for (let i = 0; i < length; i++) {
       const at = row[i] & (TINY_ROWS - 1)
       const n = this.columns.n[at]
-      w[AT.surprise] = w[AT.point] = w[AT.incident] = NaN
+      w[AT.point] = w[AT.incident] = NaN
       const isKnown = n > 0 && !Number.isNaN(value[i])
       if (isKnown) this.#work(at, value[i], window, phase)
-      surprise[i] = w[AT.surprise]
       point[i] = w[AT.point]
       incident[i] = w[AT.incident]
       const isYoung = isKnown && Number.isNaN(point[i]) && n >= YOUNG_WINDOWS

@@ -49,22 +49,37 @@ const PRIOR = Float64Array.from({ length: BINS }, (_, b) => {
 })
 const PRIOR_TOTAL = PRIOR.reduce((sum, mass) => sum + mass, 0)
 
-/** What is known of one class. */
-interface Pool {
-  /** Windows counted, in UNITS, before this one and in it. */
-  readonly counts: Float64Array
-  readonly fresh: Uint32Array
+/** Places in what is known of a class: the tail's fit, whether the pool speaks (1), and the score that USUAL_SHARE of all windows lie below. */
+const KNOWN = { threshold: 0, surprise: 1, scale: 2, shape: 3, speaks: 4, usual: 5 } as const
+const KNOWN_WIDTH = 8
+
+/** Where a pool lies that a kernel reads too. */
+export interface PoolPlace {
+  /** See KNOWN. */
+  readonly known: Float64Array
   /** Surprise at the lower edge of each bin, up to the threshold of the tail. */
   readonly edges: Float64Array
-  readonly fit: TailFit
-  speaks: boolean
-  /** Score that USUAL_SHARE of all windows lie below. */
-  usual: number
+  /** Windows counted in this window, in UNITS. */
+  readonly fresh: Uint32Array
 }
 
-function newPool(counts: Float64Array, fresh: Uint32Array): Pool {
-  const fit = { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 }
-  return { counts, fresh, edges: new Float64Array(BINS + 1), fit, speaks: false, usual: 0 }
+/** What is known of one class. */
+interface Pool extends PoolPlace {
+  /** Windows counted, in UNITS, before this one. */
+  readonly counts: Float64Array
+  readonly fit: TailFit
+}
+
+function newPlace(): PoolPlace {
+  return {
+    known: new Float64Array(KNOWN_WIDTH),
+    edges: new Float64Array(BINS + 1),
+    fresh: new Uint32Array(BINS),
+  }
+}
+
+function newPool(counts: Float64Array, { known, edges, fresh }: PoolPlace): Pool {
+  return { counts, known, edges, fresh, fit: { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 } }
 }
 
 const TAIL = new Float64Array(3)
@@ -76,21 +91,37 @@ export class PooledCalibration {
   readonly #byClass: (Pool | undefined)[] = []
 
   readonly #runWindows: number
+  readonly #placeOf: ((kind: number) => PoolPlace) | undefined
 
   /**
    * `runWindows`: about how many windows in a row are strange together when one is, by noise alone. So many count as one
-   * when it is said how sure the tail's scale is; it is taken one standard error larger.
+   * when it is said how sure the tail's scale is; it is taken one standard error larger. `placeOf`: where the pool of a class
+   * is to lie, when a kernel reads it too.
    */
-  constructor(runWindows = 1) {
+  constructor(runWindows = 1, placeOf?: (kind: number) => PoolPlace) {
     this.#runWindows = runWindows
+    this.#placeOf = placeOf
   }
 
-  /** The pool of a class, whose name stays the same over restarts. */
+  /** Makes the pool of a class, whose name stays the same over restarts, where there is none. */
+  ensure(kind: number, nameOf: (kind: number) => string): void {
+    this.#poolOf(kind, nameOf)
+  }
+
   #poolOf(kind: number, nameOf: (kind: number) => string): Pool {
     const known = this.#byClass[kind]
     if (known) return known
     const name = nameOf(kind)
-    const pool = this.#pools.get(name) ?? newPool(new Float64Array(BINS), new Uint32Array(BINS))
+    const kept = this.#pools.get(name)
+    const place = this.#placeOf?.(kind)
+    const pool = kept && !place ? kept : newPool(kept?.counts ?? new Float64Array(BINS), place ?? newPlace())
+    if (place) {
+      place.fresh.fill(0)
+      if (kept) place.fresh.set(kept.fresh)
+      place.known[KNOWN.speaks] = 0
+      place.known[KNOWN.usual] = 0
+      if (kept) refit(pool, this.#runWindows)
+    }
     this.#pools.set(name, pool)
     this.#byClass[kind] = pool
     return pool
@@ -119,13 +150,13 @@ export class PooledCalibration {
       raw[i] = NaN
       bins[to] = BINS * kinds[i]
       if (score > 0.5) surpriseOf(pool, score, raw, i, bins, to)
-      else if (pool.speaks) raw[i] = 0
+      else if (pool.known[KNOWN.speaks] === 1) raw[i] = 0
     }
   }
 
   /** The score that 97 of 100 windows of a class lie below, as counted before this window; the lower edge of its bin. */
   usual(kind: number): number {
-    return this.#byClass[kind]?.usual ?? 0
+    return this.#byClass[kind]?.known[KNOWN.usual] ?? 0
   }
 
   /** Counts what `surprise` left in `bins`. */
@@ -169,7 +200,7 @@ export class PooledCalibration {
     this.clear()
     for (const [p, name] of names.entries()) {
       const [from, to] = [p * BINS, (p + 1) * BINS]
-      const pool = newPool(counts.slice(from, to), fresh.slice(from, to))
+      const pool = newPool(counts.slice(from, to), { ...newPlace(), fresh: fresh.slice(from, to) })
       refit(pool, this.#runWindows)
       this.#pools.set(name, pool)
     }
@@ -204,26 +235,25 @@ function surpriseOf(
   const place = (y - LOWEST) * PER_UNIT
   const bin = place >= BINS ? BINS - 1 : place | 0
   bins[to] += bin
-  if (!pool.speaks) return
-  const { fit, edges } = pool
-  const excess = y - fit.threshold
+  const { known, edges } = pool
+  if (known[KNOWN.speaks] === 0) return
+  const excess = y - known[KNOWN.threshold]
   if (excess < 0) {
     out[i] = edges[bin] + (place - bin) * (edges[bin + 1] - edges[bin])
     return
   }
   TAIL[EXCESS.excess] = excess
-  TAIL[EXCESS.scale] = fit.scale
-  TAIL[EXCESS.shape] = fit.shape
+  TAIL[EXCESS.scale] = known[KNOWN.scale]
+  TAIL[EXCESS.shape] = known[KNOWN.shape]
   excessSurprise(TAIL)
-  out[i] = Math.min(SURPRISE_MAX, fit.surprise + TAIL[EXCESS.excess])
+  out[i] = Math.min(SURPRISE_MAX, known[KNOWN.surprise] + TAIL[EXCESS.excess])
 }
 
 function refit(pool: Pool, runWindows: number): void {
-  const { counts, edges, fit } = pool
+  const { counts, edges, fit, known } = pool
   let total = 0
   for (let b = 0; b < BINS; b++) total += counts[b]
   const windows = total / UNITS
-  pool.speaks = windows >= OPINION_WINDOWS
   const least = Math.max(TAIL_LEAST, TAIL_WINDOWS / Math.max(windows, 1))
   const share = Math.min(TAIL_SHARE, least)
   fitTail(counts, 0, BINS, 1 / UNITS, PRIOR, PRIOR_TOTAL, LOWEST, PER_UNIT, fit, share, SHAPE_MIN)
@@ -233,7 +263,12 @@ function refit(pool: Pool, runWindows: number): void {
     above += counts[b] / UNITS + PRIOR[b]
     const share = above / (windows + PRIOR_TOTAL)
     edges[b] = -Math.log10(Math.min(1, share))
-    if (share <= 1 - USUAL_SHARE) pool.usual = 2 ** (LOWEST + b / PER_UNIT)
+    if (share <= 1 - USUAL_SHARE) known[KNOWN.usual] = 2 ** (LOWEST + b / PER_UNIT)
   }
   edges[BINS] = edges[BINS - 1]
+  known[KNOWN.threshold] = fit.threshold
+  known[KNOWN.surprise] = fit.surprise
+  known[KNOWN.scale] = fit.scale
+  known[KNOWN.shape] = fit.shape
+  known[KNOWN.speaks] = windows >= OPINION_WINDOWS ? 1 : 0
 }

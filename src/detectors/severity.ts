@@ -10,7 +10,8 @@ const CEILING = 12
 const FULL = 1 - 2 ** (-CEILING / HALVING)
 
 const STEPS = 256
-const SCORES = Float64Array.from(
+/** Public scores by steps of surprise. */
+export const SCORES = Float64Array.from(
   { length: STEPS + 1 },
   (_, i) => (100 * (1 - 2 ** (((-i / STEPS) * CEILING) / HALVING))) / FULL,
 )

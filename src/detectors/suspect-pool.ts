@@ -11,16 +11,18 @@ import { CUT_FOREST } from './cut-forest.ts'
 import { FLATLINE } from './flatline.ts'
 import { HALF_SPACE } from './half-space.ts'
 import type { Kernel } from './kernel-detector.ts'
+import { leftProfile } from './left-profile.ts'
 import { PoolMember } from './pool-member.ts'
 import { SHAPE_NEIGHBOURS } from './shape-neighbours.ts'
 import { SPECTRAL_RESIDUAL } from './spectral-residual.ts'
 
 const KERNELS = {
-  rcf: CUT_FOREST,
-  hst: HALF_SPACE,
-  sr: SPECTRAL_RESIDUAL,
-  shapes: SHAPE_NEIGHBOURS,
-  flatline: FLATLINE,
+  rcf: () => CUT_FOREST,
+  hst: () => HALF_SPACE,
+  sr: () => SPECTRAL_RESIDUAL,
+  shapes: () => SHAPE_NEIGHBOURS,
+  'left-profile': () => leftProfile(),
+  flatline: () => FLATLINE,
 } as const
 export type PooledDetector = keyof typeof KERNELS
 
@@ -95,7 +97,7 @@ export class SuspectPool {
     this.#past = new Float64Array(Math.min(PAST_WINDOWS, history.depth))
     const own = { series: this.#slots, stepMs: context.stepMs }
     this.members = [...new Set(detectors)].map(
-      name => new PoolMember(own, KERNELS[name] as unknown as Kernel<ColumnSpec>, this, size),
+      name => new PoolMember(own, KERNELS[name]() as unknown as Kernel<ColumnSpec>, this, size),
     )
     this.#one.length = 1
     this.#one.coverage[0] = 1

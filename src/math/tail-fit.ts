@@ -32,7 +32,7 @@ const END_SHARE = 0.9
 const LEAST = 1 - END_SHARE
 const LOG10_E = Math.LOG10E
 const LOG10_2 = Math.log10(2)
-const END_SURPRISE = Math.log10(LEAST)
+export const END_SURPRISE = Math.log10(LEAST)
 
 /**
  * `counts` of `bins` bins from `from`, bin b covering [b, b+1)/perUnit + lowest (the last one open); `prior` is a

@@ -17,7 +17,12 @@ import { detectorContract, gaussian, mulberry32, testSeries } from './contract.t
 detectorContract('plain@1', context => new PlainDetector(context))
 detectorContract(
   'plain@1 without its kernel',
-  context => new PlainDetector(context, rates => new TwinSegment(rates)),
+  context =>
+    new PlainDetector(
+      context,
+      rates => new TwinSegment(rates),
+      () => undefined,
+    ),
 )
 
 const STEP_MS = 300_000

@@ -14,7 +14,7 @@ import { mulberry32 } from '../../src/math/mulberry32.ts'
 
 const SERIES = 24
 const START_MS = Date.UTC(2026, 0, 5)
-const SAID = ['surprise', 'point', 'incident', 'young', 'expected', 'lower', 'upper'] as const
+const SAID = ['point', 'incident', 'young', 'expected', 'lower', 'upper'] as const
 
 const SHAPES: readonly ((t: number, day: number, random: () => number) => number)[] = [
   (_, __, random) => 10 + random() + random() + random(),
