@@ -17,6 +17,7 @@ import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { ModelMember, type ModelMemberOptions } from './detectors/model-member.ts'
+import { PlainAbsence } from './detectors/plain-absence.ts'
 import { PlainDetector } from './detectors/plain-detector.ts'
 import { profileMembers } from './detectors/profile-member.ts'
 import { RidgeMember } from './detectors/ridge-member.ts'
@@ -247,7 +248,8 @@ export function assembleScoring(
     config,
     policyOptions({ ...detection, budget: undefined, budgets: [] }),
   )
-  const plain = new Ensemble([new PlainDetector(told)], options, context, { policy })
+  const shape = new PlainDetector(told)
+  const plain = new Ensemble([shape], options, context, { policy, silence: new PlainAbsence(told, shape) })
   const onPlain = (row: number) => history.forget(row)
   return {
     scoring: new TieredScoring({ series, rows, rich, plain, stepMs: context.stepMs, onPlain }),

@@ -1,5 +1,6 @@
+import { INSTANCE_LABELS } from '../core/instance.ts'
 import type { SeriesMeta } from '../core/series.ts'
-import { F, INSTANCE_LABELS, isEdgeEntity, type Place, placeOf } from './families.ts'
+import { F, isEdgeEntity, type Place, placeOf } from './families.ts'
 
 /** What follows from a series' name and labels, and is asked for whenever suspects are ranked. */
 export interface Facts {
