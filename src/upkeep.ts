@@ -219,6 +219,14 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     for (const [what, count] of Object.entries(counts))
       telemetry.set('foreshock_detector_coverage', count, { detector: id, what })
   }
+  const workers = 'workers' in scoring ? scoring.workers() : []
+  for (const [at, { series: held, rows, busySeconds, waiting }] of workers.entries()) {
+    const worker = String(at)
+    telemetry.set('foreshock_worker_series', held, { worker })
+    telemetry.set('foreshock_worker_rows', rows, { worker })
+    telemetry.set('foreshock_worker_busy_seconds', busySeconds, { worker })
+    telemetry.set('foreshock_worker_waiting', waiting, { worker })
+  }
   const use = scoring.profileUse()
   for (const { profile, series: held, bytes } of use?.profiles ?? []) {
     telemetry.set('foreshock_series_by_profile', held, { profile })
