@@ -195,7 +195,8 @@ function scaledShapes(decoded: Float64Array): { readonly words: Uint32Array; rea
       const value = Math.round(decoded[i] * units) & 0xffff
       words[256 * scale + i] = value | (value << 16)
     }
-    for (let code = 0; code < 128; code++) if (decoded[128 + code] * units <= SHAPE_LARGEST) scaleOf[code] = scale
+    for (let code = 0; code < 128; code++)
+      if (decoded[128 + code] * units <= SHAPE_LARGEST) scaleOf[code] = scale
   }
   return { words, scaleOf }
 }
