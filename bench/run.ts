@@ -69,6 +69,8 @@ const CHILDREN: readonly Child[] = [
   { name: 'matrix-profile', file: 'matrix-profile', args: [] },
   { name: 'entities', file: 'entities', args: [] },
   { name: 'ranking', file: 'ranking', args: [] },
+  { name: 'failing', file: 'failing', args: [] },
+  { name: 'queries', file: 'queries', args: [] },
   { name: 'swaps', file: 'swaps', args: [] },
   { name: 'inference', file: 'inference', args: [] },
   { name: 'experiments', file: 'experiments', args: [] },
