@@ -6,6 +6,7 @@ import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import type { CheckpointCut, CheckpointStore, Journal } from './core/ports.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { unscored } from './core/unscored.ts'
 import type { Effects } from './effects.ts'
 import type { Pipeline, PipelineParts } from './pipeline.ts'
 
@@ -215,6 +216,8 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     for (const [what, count] of Object.entries(counts))
       telemetry.set('foreshock_detector_coverage', count, { detector: id, what })
   }
+  for (const { tier, why, series: count } of unscored(scoring, series.size))
+    telemetry.set('foreshock_tier_unscored', count, { tier, why })
   const use = scoring.profileUse()
   for (const { profile, series: held, bytes } of use?.profiles ?? []) {
     telemetry.set('foreshock_series_by_profile', held, { profile })
