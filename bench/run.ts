@@ -77,6 +77,7 @@ const CHILDREN: readonly Child[] = [
   { name: 'memory-slope', file: 'memory-slope', args: [], goals: true },
   { name: 'latency', file: 'latency', args: [], goals: true },
   { name: 'consume', file: 'consume', args: [], goals: true },
+  { name: 'workers', file: 'workers', args: [], goals: true },
   { name: 'fleet', file: 'fleet', args: [], goals: true },
   { name: 'forests', file: 'forests', args: [], goals: true },
   { name: 'roofline', file: 'roofline', args: [] },

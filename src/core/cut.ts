@@ -138,7 +138,8 @@ export class Cut {
 
   /**
    * Live memory of columns. It is written in the order of `rank`, 0..1: how far towards the end of the table its rows
-   * lie, so that what a window changes next has been written before. What `pieces` names must stay as it is until `touch`.
+   * lie, so that what a window changes next has been written before; below 0 what every sample changes. What `pieces`
+   * names must stay as it is until `touch`.
    */
   stretch(rank: number, pieces: CutPieces): Stretch {
     const stretch = new Stretch(this, rank, pieces)
@@ -243,13 +244,19 @@ export class RowStretches {
   readonly #cut: Cut
   readonly #stretches: readonly Stretch[]
 
-  /** `piecesOf` gives the pieces of rows [from, to), of `rows` in all. */
-  constructor(cut: Cut, rows: number, shift: number, piecesOf: (from: number, to: number) => CutPiece[]) {
+  /** `piecesOf` gives the pieces of rows [from, to), of `rows` in all; `rankOf` the rank of those from `from` on. */
+  constructor(
+    cut: Cut,
+    rows: number,
+    shift: number,
+    piecesOf: (from: number, to: number) => CutPiece[],
+    rankOf = (from: number) => from / rows,
+  ) {
     this.shift = shift
     this.#cut = cut
     this.#stretches = Array.from({ length: Math.ceil(rows / 2 ** shift) }, (_, i) => {
       const from = i * 2 ** shift
-      return cut.stretch(from / rows, () => piecesOf(from, Math.min(rows, from + 2 ** shift)))
+      return cut.stretch(rankOf(from), () => piecesOf(from, Math.min(rows, from + 2 ** shift)))
     })
   }
 

@@ -2,8 +2,9 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ForeshockError } from './errors.ts'
 
-/** Bytes handed to one write call, so that a large batch does not need one more buffer of its own size. */
+/** Bytes and pieces handed to one write call: what an engine copies or counts for it stays small. */
 const WRITE_BYTES = 4_194_304
+const WRITE_PIECES = 1024
 
 /** Makes the creation, renaming or removal of files in a directory survive a power cut. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -88,7 +89,7 @@ export class DurableFile {
       if (this.#dirty) await this.#handle.truncate(this.#size)
       this.#dirty = true
       let at = this.#size
-      for (const block of blocksOf(buffers)) at += await writeFully(this.#handle, block, at)
+      for (const pieces of groupsOf(buffers)) at += await writePieces(this.#handle, pieces, at)
       await this.#handle.datasync()
       this.#size = at
       this.#dirty = false
@@ -108,19 +109,41 @@ export class DurableFile {
   }
 }
 
-function* blocksOf(buffers: readonly Uint8Array[]): IterableIterator<Uint8Array> {
+function* groupsOf(buffers: readonly Uint8Array[]): IterableIterator<Uint8Array[]> {
   let group: Uint8Array[] = []
   let bytes = 0
   for (const buffer of buffers) {
-    if (bytes > 0 && bytes + buffer.length > WRITE_BYTES) {
-      yield Buffer.concat(group, bytes)
+    if (group.length > 0 && (bytes + buffer.length > WRITE_BYTES || group.length === WRITE_PIECES)) {
+      yield group
       group = []
       bytes = 0
     }
-    group.push(buffer)
+    if (buffer.length > 0) group.push(buffer)
     bytes += buffer.length
   }
-  if (bytes > 0) yield group.length === 1 ? group[0] : Buffer.concat(group, bytes)
+  if (group.length > 0) yield group
+}
+
+/** Writes every byte of pieces that follow each other in the file, from where they lie; returns how many. */
+async function writePieces(handle: FileHandle, pieces: readonly Uint8Array[], at: number): Promise<number> {
+  let done = 0
+  for (let left = pieces; left.length > 0; ) {
+    const { bytesWritten } = await handle.writev(left, at + done)
+    if (bytesWritten === 0) throw new Error('ENOSPC: a write took no byte')
+    done += bytesWritten
+    left = after(left, bytesWritten)
+  }
+  return done
+}
+
+/** What is left of pieces when so many bytes of them were written. */
+function after(pieces: readonly Uint8Array[], written: number): Uint8Array[] {
+  let first = 0
+  let rest = written
+  while (first < pieces.length && rest >= pieces[first].length) rest -= pieces[first++].length
+  const left = pieces.slice(first)
+  if (rest > 0) left[0] = left[0].subarray(rest)
+  return left
 }
 
 /** Writes every byte at an offset; returns how many. */

@@ -103,9 +103,9 @@ export class SeriesRecords {
   }
 
   /** Fills an empty one. Throws FS_SNAPSHOT_INVALID on another layout. */
-  restore(columns: Readonly<Record<string, ColumnData>>, from: SavedRecords): void {
-    this.#arena.restore('records', columns, from.records)
-    this.#texts.restore(columns, from.texts)
+  restore(columns: Readonly<Record<string, ColumnData>>, from: SavedRecords, isGiven = false): void {
+    this.#arena.restore('records', columns, from.records, isGiven)
+    this.#texts.restore(columns, from.texts, isGiven)
     this.#shapes.restore(from.shapes)
   }
 

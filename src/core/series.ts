@@ -160,6 +160,21 @@ export class SeriesTable implements SeriesRows {
     return row
   }
 
+  /**
+   * Puts a series into a free row that somebody else chose: for a table that follows another one, in which nothing is ever
+   * interned.
+   */
+  put(row: number, meta: SeriesMeta): void {
+    this.#at.ensure(row + 1)
+    while (this.#capacity <= row) this.#at.set(this.#capacity++, FREE | NONE)
+    if (this.has(row)) throw new ForeshockError('FS_ASSERTION', `row ${row} holds a series`)
+    this.#at.set(row, this.#records.put(meta, this.#size))
+    this.#index.add(row, textHash(meta.key))
+    this.#size++
+    this.#count(meta.tenant, 1)
+    this.#keys = undefined
+  }
+
   /** Frees a row for reuse. The caller tells every part that keeps state to forget it. */
   evict(row: number): void {
     if (!this.has(row)) return
@@ -241,8 +256,8 @@ export class SeriesTable implements SeriesRows {
     const rows = from.columns.at?.length ?? 0
     const at = u32Column(from.columns, 'at', rows)
     const hashes = u32Column(from.columns, 'hash', rows)
-    this.#records.restore(from.columns, meta)
-    this.#at.load(at)
+    this.#records.restore(from.columns, meta, from.isGiven)
+    this.#at.load(at, from.isGiven)
     this.#capacity = rows
     this.#size = meta.size
     this.#free = meta.free

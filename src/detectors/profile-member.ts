@@ -376,7 +376,9 @@ export class ProfileMember implements Detector {
     const own = isByRow
       ? { keys: [], rows: (from.rows as Uint32Array).subarray(at, at + count) }
       : { keys: from.keys.slice(at, at + count) }
-    tier.restore({ ...own, columns }, row => rowOf(at + row))
+    tier.restore({ ...own, columns, ...(from.isGiven ? { isGiven: true as const } : {}) }, row =>
+      rowOf(at + row),
+    )
     for (let row = 0; row < tier.pool.capacity; row++) {
       const series = tier.pool.seriesAt(row)
       this.#reserve(series + 1)

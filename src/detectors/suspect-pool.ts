@@ -11,17 +11,19 @@ import { CUT_FOREST } from './cut-forest.ts'
 import { FLATLINE } from './flatline.ts'
 import { HALF_SPACE } from './half-space.ts'
 import { type Kernel, stateBytes } from './kernel-detector.ts'
+import { leftProfile } from './left-profile.ts'
 import { PoolMember } from './pool-member.ts'
 import { type PoolBudget, type PoolPlaces, placesOf } from './pool-places.ts'
 import { SHAPE_NEIGHBOURS } from './shape-neighbours.ts'
 import { SPECTRAL_RESIDUAL } from './spectral-residual.ts'
 
 const KERNELS = {
-  rcf: CUT_FOREST,
-  hst: HALF_SPACE,
-  sr: SPECTRAL_RESIDUAL,
-  shapes: SHAPE_NEIGHBOURS,
-  flatline: FLATLINE,
+  rcf: () => CUT_FOREST,
+  hst: () => HALF_SPACE,
+  sr: () => SPECTRAL_RESIDUAL,
+  shapes: () => SHAPE_NEIGHBOURS,
+  'left-profile': () => leftProfile(),
+  flatline: () => FLATLINE,
 } as const
 export type PooledDetector = keyof typeof KERNELS
 
@@ -35,6 +37,7 @@ const MICROSECONDS: Readonly<Record<PooledDetector, number>> = {
   hst: 7,
   sr: 7,
   shapes: 3.7,
+  'left-profile': 1.3,
   flatline: 0.3,
 }
 
@@ -100,7 +103,7 @@ export class SuspectPool {
   constructor(options: PoolOptions, context: DetectorContext, history: SeriesHistory) {
     const kernels = [...new Set(options.detectors)]
     const cost = (name: PooledDetector) => ({
-      bytes: stateBytes(KERNELS[name] as unknown as Kernel<ColumnSpec>),
+      bytes: stateBytes(KERNELS[name]() as unknown as Kernel<ColumnSpec>),
       microseconds: MICROSECONDS[name],
     })
     this.#places = placesOf(options, kernels.map(cost))
@@ -113,7 +116,7 @@ export class SuspectPool {
     this.#past = new Float64Array(Math.min(PAST_WINDOWS, history.depth))
     const own = { series: this.#slots, stepMs: context.stepMs }
     this.members = kernels.map(
-      name => new PoolMember(own, KERNELS[name] as unknown as Kernel<ColumnSpec>, this, size),
+      name => new PoolMember(own, KERNELS[name]() as unknown as Kernel<ColumnSpec>, this, size),
     )
     this.#one.length = 1
     this.#one.coverage[0] = 1

@@ -240,19 +240,18 @@ export class TieredScoring implements Scoring {
   }
 
   snapshot(): Snapshot[] {
-    const { rich, plain } = this.#parts
-    return [...this.#own(), ...rich.snapshot(), ...plain.snapshot().map(asPlain)]
+    const { rows, rich, plain } = this.#parts
+    return [this.#own(), rows.snapshot(), ...rich.snapshot(), ...plain.snapshot().map(asPlain)]
   }
 
   cut(cut: Cut): CutSnapshot[] {
-    const { rich, plain } = this.#parts
-    return [...this.#own(), ...rich.cut(cut), ...plain.cut(cut).map(asPlain)]
+    const { rows, rich, plain } = this.#parts
+    return [this.#own(), rows.cut(), ...rich.cut(cut), ...plain.cut(cut).map(asPlain)]
   }
 
   /** Who is in which tier: the rich are few. */
-  #own(): Snapshot[] {
-    const tiers = { id: ID, version: VERSION, keys: [], columns: {}, meta: this.#suspects.saved() }
-    return [tiers, this.#parts.rows.snapshot()]
+  #own(): Snapshot {
+    return { id: ID, version: VERSION, keys: [], columns: {}, meta: this.#suspects.saved() }
   }
 
   /** From a time without tiers: the series that came first are rich, as far as there is room; the others learn anew. */
@@ -313,6 +312,7 @@ function renamed(part: Snapshot, id: string): Snapshot {
     ...(rows === undefined ? {} : { rows }),
     columns,
     meta,
+    ...(part.isGiven ? { isGiven: true as const } : {}),
     get keys() {
       return part.keys
     },

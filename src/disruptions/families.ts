@@ -133,6 +133,11 @@ const PEER_LABELS: readonly string[] = ['peer_service', 'peer.service']
 /** What tracers and meshes write when they do not know one end. */
 const NOBODY = /^(unknown|<unspecified>|none)?$/i
 
+/** Whether a series is named after both ends of a call, as recordings name them. */
+export function isEdgeEntity({ entity }: SeriesMeta): boolean {
+  return EDGE_ENTITY.test(entity)
+}
+
 /** Both ends of the call that a series measures, when its labels name them. */
 function callOf({ labels, entity }: SeriesMeta): readonly [caller: string, callee: string] | undefined {
   for (const [caller, callee] of CALL_LABELS) {

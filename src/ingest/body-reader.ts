@@ -1,4 +1,4 @@
-import type { Envelope, Receipt } from '../core/envelope.ts'
+import type { Envelope, EnvelopeKind, Receipt } from '../core/envelope.ts'
 import type { Rejects } from '../core/rejects.ts'
 import { hashText } from '../math/hash.ts'
 import { ColumnsReader } from './columns-reader.ts'
@@ -29,6 +29,8 @@ export class BodyReader {
   readonly #remoteWrite2 = new RemoteWrite2()
   readonly #columns = new ColumnsReader()
   #length = 0
+  /** The kind whose seeds are in the context, with its tenant. */
+  #seededKind: EnvelopeKind | '' = ''
   #kernel: KernelBodies | undefined
   #plain: boolean
   /** Whether the body at hand is the kernel's. */
@@ -106,10 +108,7 @@ export class BodyReader {
     const c = this.#context
     c.reader.reset(bytes, length)
     this.#length = length
-    c.tenant = envelope.tenant
-    hashText(`${envelope.tenant}/${kind}`, 1, c.hash)
-    c.seed = c.hash[0]
-    c.seedCheck = c.hash[1]
+    if (c.tenant !== envelope.tenant || this.#seededKind !== kind) this.#seed(envelope)
     const protobuf = kind === 'remote-write-1' || kind === 'remote-write-2' || kind === 'otlp-protobuf'
     const framed = this.#kernelReads
       ? this.#kernel?.framed(kind === 'remote-write-1' ? 1 : 2)
@@ -119,6 +118,16 @@ export class BodyReader {
     }
     this.#tally.clear()
     return undefined
+  }
+
+  /** The seeds of identities: bodies of one tenant and kind mostly follow each other. */
+  #seed({ tenant, kind }: Envelope): void {
+    const c = this.#context
+    c.tenant = tenant
+    this.#seededKind = kind
+    hashText(`${tenant}/${kind}`, 1, c.hash)
+    c.seed = c.hash[0]
+    c.seedCheck = c.hash[1]
   }
 
   /** Reads what was opened; '' or why the whole of it cannot be read. */

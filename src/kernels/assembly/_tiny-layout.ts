@@ -4,14 +4,17 @@
 export const LOG_TABLE: usize = 4096 // 257 f64
 export const ENVELOPES: usize = LOG_TABLE + 257 * 8 // 256 f64 by code
 export const DECODED: usize = ENVELOPES + 256 * 8 // 256 f64 by code + 128
-export const DECODED32: usize = DECODED + 256 * 8 // the same as f32
-export const EXP2: usize = DECODED32 + 256 * 4 // 64 f64: 2^(k/64)
-export const PAST: usize = EXP2 + 64 * 8 + 16 // 65 f32
-export const SUMS: usize = PAST + 65 * 4 + 12 // 52 f32
+export const EXP2: usize = DECODED + 256 * 8 // 64 f64: 2^(k/64)
+// What is decoded as i16, twice in a word, in SHAPE_SCALES scales, by code + 128; which scale by the largest code, 128 u8.
+export const SHAPE_SCALES: usize = 6
+export const SCALED: usize = EXP2 + 64 * 8
+export const SCALE_OF: usize = SCALED + SHAPE_SCALES * 256 * 4
+export const PAST: usize = SCALE_OF + 128 + 16 // 65 words of two i16
+export const SUMS: usize = PAST + 65 * 4 + 12 // 52 i32
 export const CODES: usize = SUMS + 52 * 4 // 128 i8
 export const LEVELS_SEEN: usize = CODES + 128 // 48 f64
 export const SORTED: usize = LEVELS_SEEN + 48 * 8 // 28 u8
-export const BATCH: usize = 16384
+export const BATCH: usize = 24576
 export const BLOCK: usize = 1024
 export const IN_ROW: usize = BATCH
 export const IN_VALUE: usize = IN_ROW + 4 * BLOCK
@@ -110,7 +113,8 @@ export const Z_CLIP: f64 = 30
 export const LOG_KNEE: f64 = 0.3
 export const SHAPE_GAIN: f64 = 27.0 * 0.6931471805599453
 export const SHAPE_WARM_UP: u32 = 69
-export const ERROR: f64 = 1.0 / 262144.0
+/** What a distance in i16 may differ by, twice and rounded up: eight differences of two values, each off by half: see _tiny-shapes.ts. */
+export const SCALED_ERROR: f64 = 5.67
 export const TAIL_LOWEST: f64 = 0.25
 export const USUAL_AT_FIRST: f64 = 1.5
 /** Windows before the level's scale means anything: see plain-detector.ts. */
