@@ -18,7 +18,15 @@ describe('the pool of an assembled pipeline', () => {
   it('has the detectors asked for', () => {
     const scoring = scoringOf({ pool: { size: 3, detectors: ['sr', 'rcf', 'sr'] } })
     expect(scoring.detectors.map(({ id }) => id).slice(-2)).toEqual(['sr@1', 'rcf@1'])
-    expect(scoring.pool()).toEqual({ held: 0, admitted: 0, evicted: 0, refused: 0, cold: 0 })
+    expect(scoring.pool()).toEqual({
+      held: 0,
+      places: 3,
+      'without-size': 0,
+      admitted: 0,
+      evicted: 0,
+      refused: 0,
+      cold: 0,
+    })
     const set = scoringOf({}, { FORESHOCK_DETECTION_POOL_SIZE: '4' })
     expect(set.detectors.map(({ id }) => id).slice(-2)).toEqual(['rcf@1', 'shapes@1'])
   })

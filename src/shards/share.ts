@@ -13,7 +13,7 @@ export function shardShare(config: Config, shards: number): Config {
       ...detection,
       richSeries: share(detection.richSeries),
       memory: share(detection.memory),
-      pool: { ...pool, size: share(pool.size) },
+      pool: { ...pool, size: share(pool.size), budget: share(pool.budget), time: pool.time / shards },
       multivariate: {
         ...multivariate,
         budget: share(multivariate.budget),
