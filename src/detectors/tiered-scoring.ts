@@ -218,7 +218,8 @@ export class TieredScoring implements Scoring {
   }
 
   alerting(): AlertingReport | undefined {
-    return this.#parts.rich.alerting()
+    const { rich, plain } = this.#parts
+    return together(rich.alerting(), plain.alerting())
   }
 
   profileUse(): ProfileUse | undefined {
@@ -295,6 +296,23 @@ export class TieredScoring implements Scoring {
     const { rows, rich, plain } = this.#parts
     const parts = this.#richPart.bytes() + this.#plainPart.bytes()
     return rows.bytes() + rich.bytes() + plain.bytes() + parts + this.#placed.byteLength
+  }
+}
+
+/** Budgets are both tiers' own; of rules and calendar each tier counts its series. */
+function together(
+  rich: AlertingReport | undefined,
+  plain: AlertingReport | undefined,
+): AlertingReport | undefined {
+  if (rich === undefined || plain === undefined) return rich ?? plain
+  return {
+    budgets: rich.budgets,
+    rules: rich.rules.map((rule, i) => ({ ...rule, series: rule.series + plain.rules[i].series })),
+    calendar: rich.calendar.map((entry, i) => ({
+      ...entry,
+      series: entry.series + plain.calendar[i].series,
+      windows: entry.windows + plain.calendar[i].windows,
+    })),
   }
 }
 
