@@ -178,7 +178,8 @@ function learnRun(state: State, batch: FeatureBatch, weight: Float32Array, from:
     }
     const w = weight[i]
     const count = n[row]
-    const rate = w * (count < RATES.length ? RATES[count] : RATE_MIN)
+    // The last of the rates is RATE_MIN. A choice between a number and a constant that is exported is put on the heap.
+    const rate = w * RATES[count < RATES.length ? count : RATES.length - 1]
     if (count < N_MAX) n[row] = count + 1
     if (silent) {
       if (silentRun[row] < RUN_MAX) silentRun[row]++
