@@ -24,13 +24,15 @@ const sides = await Promise.all(
 )
 const wall: Record<string, number[]> = { 0: [], 1: [], 2: [] }
 const cpu: Record<string, number[]> = { 0: [], 1: [], 2: [] }
+const busiest: Record<string, number[]> = { 0: [], 1: [], 2: [] }
 try {
   for (let t = 0; t < warm + repetitions; t++) {
     for (const side of sides) {
-      const [took, spent] = [await side.turn(t), await side.turn(-1)]
+      const [took, spent, most] = [await side.turn(t), await side.turn(-1), await side.turn(-2)]
       if (t < warm) continue
       wall[side.name].push(took)
       cpu[side.name].push(spent)
+      busiest[side.name].push(most)
     }
   }
 } finally {
@@ -41,6 +43,12 @@ const size = `${Number(args.series) / 1000} k series, all plain`
 const rows = ([name, what]: readonly [string, string]): Measured[] => [
   { id: `workers.${name}.rate`, what, unit: 'samples/s wall', better: 'more', values: perSecond(wall[name]) },
   { id: `workers.${name}.cpu`, what: '·· all threads', unit: 'ns CPU/sample', values: cpu[name] },
+  {
+    id: `workers.${name}.busiest`,
+    what: '·· the thread that takes most',
+    unit: 'ns CPU/sample',
+    values: busiest[name],
+  },
 ]
 say([
   ...rows(['0', `remote write → disruptions, ${size}, one thread does everything`]),

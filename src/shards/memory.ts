@@ -22,7 +22,12 @@ export const JUDGED = 1
 export const DONE = 2
 /** 1: the worker has ended. */
 export const GONE = 3
-const HEAD = 4
+/** Pieces of a cut that were asked for and sent, modulo 2³². */
+export const WANTED = 4
+export const SENT = 5
+/** 1: nothing more of the cut is wanted. */
+export const UNWANTED = 6
+const HEAD = 8
 /** Words of a slot: what the turn is, its rows, and which messages belong to it. */
 const WORDS = 4
 export const KIND = 0

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { assembleScoring, historyOf } from '../assembly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
-import { Cut, settled } from '../core/cut.ts'
+import { Cut, type CutSnapshot, settled } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { PairedScores } from '../core/model.ts'
 import type { SeriesMeta } from '../core/series.ts'
@@ -105,7 +105,12 @@ export class ShardScoring {
     return this.#learned.digests(this.#names)
   }
 
-  async call(call: ShardCall): Promise<FromShard> {
+  /** What is learned, where it lies. */
+  cut(cut: Cut): CutSnapshot[] {
+    return this.#scoring.cut?.(cut) ?? this.#scoring.snapshot()
+  }
+
+  async call(call: Exclude<ShardCall, { readonly op: 'cut' }>): Promise<FromShard> {
     const scoring = this.#scoring
     switch (call.op) {
       case 'review':
@@ -168,13 +173,13 @@ export class ShardScoring {
   /** Copies, which the main thread takes over. */
   #snapshot(): Snapshot[] {
     const cut = new Cut()
-    return settled(this.#scoring.cut?.(cut) ?? this.#scoring.snapshot(), cut)
+    return settled(this.cut(cut), cut)
   }
 
   #restore(table: Snapshot, sent: readonly SentPart[]): void {
     const { shard, shards } = this.#data
     let metas: readonly (SeriesMeta | null)[] | undefined
-    if (shards === 1) this.#series.restore(table)
+    if (shards === 1) this.#series.restore({ ...table, isGiven: true })
     const keysOf = (row: number) => {
       if (shards === 1) return this.#series.key(row)
       metas ??= savedMetas(table).metas
@@ -214,10 +219,11 @@ function withKeys(part: Omit<Snapshot, 'keys'>, keys: () => readonly string[]): 
 /** A part that names its rows by those of the series table, with their keys for whoever asks for them. */
 function keyedPart(part: SentPart, keyOf: (row: number) => string = () => ''): Snapshot {
   const { rows } = part
-  if (rows === undefined) return part
+  // Nobody else has the copies that came here.
+  if (rows === undefined) return { ...part, isGiven: true }
   let keys: readonly string[] | undefined
   const { keys: _, ...rest } = part
-  return withKeys(rest, () => {
+  return withKeys({ ...rest, isGiven: true }, () => {
     keys ??=
       typeof rows === 'number'
         ? Array.from({ length: rows }, (_, row) => keyOf(row))

@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { ForeshockError } from '../core/errors.ts'
+import { CutSender } from './cut-sender.ts'
 import { ASKED, BATCH, DONE, GONE, JUDGED, KIND, LENGTH, openMemory, SAID, TOLD, wordOf } from './memory.ts'
 import { ShardScoring } from './shard-scoring.ts'
 import { changed } from './wait.ts'
@@ -8,8 +9,13 @@ import type { Aside, FromShard, ShardData, ToShard } from './words.ts'
 /** The thread of one worker: takes one turn after the other, in the order in which they were asked for. */
 if (!parentPort) throw new Error('shard-worker is the start of a thread')
 const parent = parentPort
-const { data, port } = workerData as { readonly data: ShardData; readonly port: MessagePort }
+const { data, port, cutPort } = workerData as {
+  readonly data: ShardData
+  readonly port: MessagePort
+  readonly cutPort: MessagePort
+}
 const { control, bell, slots } = openMemory(data.memory)
+const cuts = new CutSender(control, cutPort)
 const scoring = new ShardScoring(data, (word: Aside) => parent.postMessage(word))
 // Whoever waits for shared words alone does not keep a thread alive.
 parent.on('message', () => {})
@@ -38,6 +44,7 @@ function count(place: number, turns: number): void {
 async function batch(turn: number): Promise<void> {
   const { batch, opinions, weight } = slots[turn & (slots.length - 1)]
   batch.length = control[wordOf(turn, LENGTH)]
+  await cuts.room()
   say(turn, await scoring.judge(batch, opinions))
   count(JUDGED, turn + 1)
   scoring.learn(batch, opinions, weight)
@@ -45,7 +52,8 @@ async function batch(turn: number): Promise<void> {
 
 async function call(turn: number, word: NonNullable<ToShard['call']>): Promise<void> {
   try {
-    say(turn, await scoring.call(word))
+    const isCut = word.op === 'cut'
+    say(turn, isCut ? { cut: cuts.open(word.number, cut => scoring.cut(cut)) } : await scoring.call(word))
   } catch (error) {
     const code = error instanceof ForeshockError ? error.code : undefined
     const message =
@@ -56,7 +64,10 @@ async function call(turn: number, word: NonNullable<ToShard['call']>): Promise<v
 }
 
 for (let turn = 0; ; turn++) {
-  while (Atomics.load(control, ASKED) === (turn | 0)) await changed(control, ASKED, turn | 0)
+  while (Atomics.load(control, ASKED) === (turn | 0)) {
+    cuts.send()
+    await changed(control, ASKED, turn | 0)
+  }
   const started = performance.now()
   const told =
     control[wordOf(turn, TOLD)] === 1 ? (receiveMessageOnPort(port)?.message as ToShard) : undefined
@@ -66,7 +77,9 @@ for (let turn = 0; ; turn++) {
   else if (told?.call) await call(turn, told.call)
   scoring.busyMs += performance.now() - started
   count(DONE, turn + 1)
+  cuts.send()
   if (told?.call?.op === 'close') break
 }
 port.close()
+cutPort.close()
 parent.close()

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { type ErrorCode, ForeshockError } from '../core/errors.ts'
 import { startThread } from '../detectors/model-module.ts'
+import { CutReceiver } from './cut-receiver.ts'
 import {
   ASKED,
   BATCH,
@@ -48,6 +49,8 @@ export class Shard {
   readonly #heapMegabytes: number
   #worker: Worker | undefined
   #port: MessagePort | undefined
+  #cutPort: MessagePort | undefined
+  #cuts = 0
   #asked = 0
   #taken = 0
   #forgotten: number[] = []
@@ -107,9 +110,9 @@ export class Shard {
     this.#ask(CALL, 0, undefined, call)
   }
 
-  /** Asks for a call; `answer` waits for it. */
-  ask(call: ShardCall, told?: ToldSeries): number {
-    return this.#ask(CALL, 0, told, call)
+  /** Asks for a call; `answer` waits for it. `transfer`: memory that is given away with it. */
+  ask(call: ShardCall, told?: ToldSeries, transfer: readonly ArrayBuffer[] = []): number {
+    return this.#ask(CALL, 0, told, call, transfer)
   }
 
   /** Waits standing still. Throws what the call failed for. */
@@ -145,6 +148,15 @@ export class Shard {
     if (word.failed)
       throw new ForeshockError((word.failed.code ?? 'FS_ASSERTION') as ErrorCode, word.failed.message)
     return word
+  }
+
+  /** Opens a cut of what the worker has learned: its parts, and what brings their columns. */
+  cut(): { readonly turn: number; readonly source: CutReceiver } {
+    this.#check()
+    this.#start()
+    const number = ++this.#cuts
+    const source = new CutReceiver(this.#control, this.#cutPort as MessagePort, number)
+    return { turn: this.ask({ op: 'cut', number }), source }
   }
 
   /** Whether a batch is judged. */
@@ -185,9 +197,16 @@ export class Shard {
     await gone
     await worker.terminate()
     this.#port?.close()
+    this.#cutPort?.close()
   }
 
-  #ask(kind: number, rows: number, told: ToldSeries | undefined, call: ShardCall | undefined): number {
+  #ask(
+    kind: number,
+    rows: number,
+    told: ToldSeries | undefined,
+    call: ShardCall | undefined,
+    transfer: readonly ArrayBuffer[] = [],
+  ): number {
     this.#check()
     this.#start()
     const turn = this.#asked
@@ -203,7 +222,7 @@ export class Shard {
       ...(call ? { call } : {}),
     }
     const hasWord = Object.keys(word).length > 0
-    if (hasWord) this.#port?.postMessage(word)
+    if (hasWord) this.#port?.postMessage(word, [...transfer])
     this.#forgotten = []
     control[wordOf(turn, KIND)] = kind
     control[wordOf(turn, LENGTH)] = rows
@@ -237,12 +256,13 @@ export class Shard {
 
   #start(): void {
     if (this.#worker) return
-    const { port1, port2 } = new MessageChannel()
-    this.#port = port1
+    const [turns, cuts] = [new MessageChannel(), new MessageChannel()]
+    this.#port = turns.port1
+    this.#cutPort = cuts.port1
     const data: ShardData = { ...this.#data, memory: this.#memory }
     const worker = startThread('../shards/shard-worker', {
-      workerData: { data, port: port2 },
-      transferList: [port2],
+      workerData: { data, port: turns.port2, cutPort: cuts.port2 },
+      transferList: [turns.port2, cuts.port2],
       resourceLimits: { maxOldGenerationSizeMb: this.#heapMegabytes },
     })
     this.#worker = worker

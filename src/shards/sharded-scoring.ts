@@ -294,9 +294,15 @@ export class ShardedScoring implements ScoringBeside {
     })
   }
 
-  /** Every worker copies at once: what it changes while the copy is written costs nothing more. */
-  cut(_cut: Cut): CutSnapshot[] {
-    return this.snapshot()
+  cut(cut: Cut): CutSnapshot[] {
+    const cuts = this.#shards.map(shard => shard.cut())
+    const count = this.#shards.length
+    return this.#shards.flatMap((shard, s) => {
+      const { turn, source } = cuts[s]
+      const parts = source.parts(shard.answer(turn).cut ?? [])
+      cut.add(source)
+      return count === 1 ? parts : parts.map(part => ({ ...part, id: `shard${s}/${count}:${part.id}` }))
+    })
   }
 
   restore(parts: readonly Snapshot[]): void {
@@ -319,9 +325,11 @@ export class ShardedScoring implements ScoringBeside {
       return [...past, ...saved.map(part => renamed(part, part.id.slice(prefix.length)))]
     }
     const told = this.#tellAll()
-    const turns = this.#shards.map((shard, s) =>
-      shard.ask({ op: 'restore', table: { ...table, keys: [] }, parts: own(s).map(sent) }, told[s]),
-    )
+    const turns = this.#shards.map((shard, s) => {
+      const given = own(s)
+      const call = { op: 'restore', table: { ...table, keys: [] }, parts: given.map(sent) } as const
+      return shard.ask(call, told[s], count === 1 ? buffersOf(given) : [])
+    })
     try {
       for (const [s, shard] of this.#shards.entries()) {
         const word = shard.answer(turns[s])
@@ -445,6 +453,16 @@ function scatter(from: OpinionBatch, places: Uint32Array, length: number, to: Op
     to.direction[at] = from.direction[i]
     to.strongest[at] = from.strongest[i]
   }
+}
+
+/** Memory of parts that nobody else has, nor wants: history is wanted by two. */
+function buffersOf(parts: readonly Snapshot[]): ArrayBuffer[] {
+  const buffers = parts
+    .filter(({ id, isGiven }) => isGiven && id !== HISTORY_ID)
+    .flatMap(({ columns }) => Object.values(columns))
+    .filter(({ byteLength, buffer }) => byteLength === buffer.byteLength && buffer instanceof ArrayBuffer)
+    .map(({ buffer }) => buffer as ArrayBuffer)
+  return [...new Set(buffers)]
 }
 
 /** A part as it crosses: keys are made only where nothing else names the rows. */

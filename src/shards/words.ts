@@ -1,8 +1,8 @@
 import type { Config } from '../config/schema.ts'
 import type { Anomaly } from '../core/anomaly.ts'
+import type { COLUMN_ARRAYS } from '../core/columns.ts'
 import type { ModelOrder, ModelState, PairedScores } from '../core/model.ts'
-import type { SeriesMeta } from '../core/series.ts'
-import type { Snapshot } from '../core/snapshot.ts'
+import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
 import type { ShardMemory } from './memory.ts'
 
@@ -40,11 +40,36 @@ export type ShardCall =
     }
   | { readonly op: 'order'; readonly order: ModelOrder; readonly history: SentPart | undefined }
   | { readonly op: 'snapshot' }
+  /** `number`: which of them, to tell its pieces from those of the one before. */
+  | { readonly op: 'cut'; readonly number: number }
   | { readonly op: 'restore'; readonly table: Snapshot; readonly parts: readonly SentPart[] }
   | { readonly op: 'let-go' }
   | { readonly op: 'reopen' }
   | { readonly op: 'report' }
   | { readonly op: 'close' }
+
+/** A part of a cut: columns that lie in the worker's memory come in pieces, by their number. */
+export interface CutPart extends Omit<SentPart, 'columns'> {
+  readonly columns: Readonly<Record<string, ColumnData | CutPlace>>
+}
+export interface CutPlace {
+  readonly column: number
+  readonly type: keyof typeof COLUMN_ARRAYS
+  /** Values. */
+  readonly length: number
+}
+
+/** What a worker sends of a cut, as far as it is wanted. */
+export type CutWord =
+  | {
+      readonly number: number
+      readonly column: number
+      /** First byte's place in the column. */
+      readonly at: number
+      readonly bytes: Uint8Array
+    }
+  /** There is nothing more, or it was given up for this reason. */
+  | { readonly number: number; readonly bytes: null; readonly failed: string | undefined }
 
 /** What the main thread says ahead of a turn. */
 export interface ToShard {
@@ -76,6 +101,7 @@ export interface FromShard {
   readonly digests?: Readonly<Record<string, string>>
   readonly report?: ShardReport
   readonly parts?: readonly Snapshot[]
+  readonly cut?: readonly CutPart[]
   readonly anomalies?: readonly Anomaly[]
   /** Why an order was not followed. */
   readonly refused?: string
@@ -87,5 +113,3 @@ export interface FromShard {
 export type Aside =
   | { readonly kind: 'warning'; readonly text: string }
   | { readonly kind: 'pair'; readonly pair: PairedScores }
-
-export type Metas = readonly SeriesMeta[]

@@ -6,7 +6,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
+import { cutAt } from '../../src/checkpoint.ts'
 import type { Checkpoint } from '../../src/core/ports.ts'
+import { CheckpointEncoder, decodeCheckpoint } from '../../src/store/checkpoint-format.ts'
+import { encoded } from '../store/encoded.ts'
 import { fleetEnvelopes, ShardWorld, settings } from './shard-world.ts'
 
 const TIERED = settings('1d', 12)
@@ -36,6 +39,14 @@ function bytesOf({ parts }: Checkpoint) {
       Buffer.from(buffer, byteOffset, byteLength).toString('latin1'),
     ]),
   }))
+}
+
+function decoded(bytes: Buffer): Promise<Checkpoint> {
+  let at = 0
+  return decodeCheckpoint(async into => {
+    into.set(bytes.subarray(at, at + into.length))
+    at += into.length
+  })
 }
 
 /** What a person is told: which entities were disrupted when, and when that was over. */
@@ -134,6 +145,34 @@ describe('state', () => {
     expectSame(one.told, none.told)
     expect(one.told.length).toBeGreaterThan(0)
     expectSame(one.state, none.state)
+  })
+
+  it('is written a piece at a time while windows are scored, and is that of the moment of the cut', async () => {
+    const beside = world(TIERED, 1)
+    await beside.take(first)
+    await beside.pipeline.settle()
+    const cutNow = () => cutAt(beside.position, 0, beside.parts.series, beside.stateful)
+    const whole = await decoded(encoded(cutNow()))
+    const encoder = new CheckpointEncoder(cutNow())
+    const blocks: Buffer[] = []
+    const write = () => {
+      const block = Buffer.alloc(4096)
+      const length = encoder.read(block)
+      if (length > 0) blocks.push(block.subarray(0, length))
+      return length
+    }
+    for (const one of second) {
+      await beside.take([one])
+      write()
+    }
+    while (write() > 0);
+    expectSame(bytesOf(await decoded(Buffer.concat(blocks))), bytesOf(whole))
+    // One that is given up half-way hinders nobody.
+    await beside.pipeline.settle()
+    const { cut } = cutNow()
+    cut?.next(64)
+    cut?.close()
+    expectSame(bytesOf(await beside.cut()), bytesOf(await beside.cut()))
   })
 
   it('is divided among several, goes on with as many, and is learned anew with a word by another number', async () => {
