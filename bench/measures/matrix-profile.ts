@@ -133,7 +133,7 @@ function beside(history: number, length: number): Measured[] {
   try {
     const file = join(folder, 'values')
     writeFileSync(file, new Uint8Array(stream.buffer))
-    for (let pass = 0; pass < (QUICK ? 1 : 5); pass++) {
+    for (let pass = 0; pass < (QUICK ? 1 : 3); pass++) {
       const { ns, distances } = runStumpy(file, length, held, timed)
       theirs.push(ns)
       const segment = kernelOf(shape, 1)
