@@ -66,6 +66,7 @@ const CHILDREN: readonly Child[] = [
   { name: 'start', file: 'start', args: [] },
   { name: 'profiles', file: 'profiles', args: [] },
   { name: 'suspects', file: 'suspects', args: [] },
+  { name: 'matrix-profile', file: 'matrix-profile', args: [] },
   { name: 'entities', file: 'entities', args: [] },
   { name: 'ranking', file: 'ranking', args: [] },
   { name: 'swaps', file: 'swaps', args: [] },

@@ -238,16 +238,12 @@ export function assembleScoring(
   onWarning: (text: string) => void,
   models?: ModelsPort,
 ): { readonly scoring: Ensemble | TieredScoring; readonly learned: ModelMember | undefined } {
-  const { detection } = config
   const { series } = context
   if (rows === undefined) return ensembleOf(config, context, history, onWarning, models)
   const own = { ...context, series: rows }
-  const { scoring: rich, learned } = ensembleOf(config, own, new SubHistory(history, rows), onWarning, models)
-  const { told, options, policy } = toldOf(
-    context,
-    config,
-    policyOptions({ ...detection, budget: undefined, budgets: [] }),
-  )
+  const past = new SubHistory(history, rows)
+  const { scoring: rich, learned, policy: elder } = ensembleOf(config, own, past, onWarning, models)
+  const { told, options, policy } = toldOf(context, config, elder)
   const shape = new PlainDetector(told)
   const plain = new Ensemble([shape], options, context, { policy, silence: new PlainAbsence(told, shape) })
   const onPlain = (row: number) => history.forget(row)
@@ -257,12 +253,14 @@ export function assembleScoring(
   }
 }
 
-function toldOf(context: DetectorContext, { detection }: Config, configured = policyOptions(detection)) {
+/** `elder`: the policy of other series, whose budgets are these ones' too. */
+function toldOf(context: DetectorContext, { detection }: Config, elder?: AlertPolicy) {
+  const configured = policyOptions(detection)
   const options = {
     ...ENSEMBLE_DEFAULTS,
     ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
   }
-  const policy = configured && new AlertPolicy(configured, options, context)
+  const policy = configured && new AlertPolicy(configured, options, context, elder)
   const told: DetectorContext = {
     ...context,
     localTime: new LocalTime(detection.timeZone),
@@ -277,7 +275,11 @@ function ensembleOf(
   history: SeriesHistory,
   onWarning: (text: string) => void,
   models?: ModelsPort,
-): { readonly scoring: Ensemble; readonly learned: ModelMember | undefined } {
+): {
+  readonly scoring: Ensemble
+  readonly learned: ModelMember | undefined
+  readonly policy: AlertPolicy | undefined
+} {
   const { detection } = config
   const { told, options, policy } = toldOf(context, config)
   const { size, timeout: timeoutMs } = detection.models
@@ -288,7 +290,7 @@ function ensembleOf(
     pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
     models: learned,
   })
-  return { scoring, learned }
+  return { scoring, learned, policy }
 }
 
 /** The parts of one disruption stage, as `assemble` builds them. */

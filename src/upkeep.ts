@@ -6,6 +6,7 @@ import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import type { CheckpointCut, CheckpointStore, Journal } from './core/ports.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { unscored } from './core/unscored.ts'
 import type { Effects } from './effects.ts'
 import type { Pipeline, PipelineParts } from './pipeline.ts'
 
@@ -38,7 +39,7 @@ const WINDOW_MS_MAX = 60_000
  * One batch waits for the disk at most so long, and all batches while one checkpoint is written, ms; those of long windows,
  * which are many, as long as a window: a checkpoint of ten million series takes seconds to be written.
  */
-const BATCH_WAIT_MS = 250
+const BATCH_WAIT_MS = 1000
 const BATCHES_WAIT_MS = 2000
 
 /**
@@ -227,6 +228,8 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     telemetry.set('foreshock_worker_busy_seconds', busySeconds, { worker })
     telemetry.set('foreshock_worker_waiting', waiting, { worker })
   }
+  for (const { tier, why, series: count } of unscored(scoring, series.size))
+    telemetry.set('foreshock_tier_unscored', count, { tier, why })
   const use = scoring.profileUse()
   for (const { profile, series: held, bytes } of use?.profiles ?? []) {
     telemetry.set('foreshock_series_by_profile', held, { profile })

@@ -85,6 +85,9 @@ export const configSchema = z.strictObject({
         .array(z.enum(['rcf', 'hst', 'sr', 'shapes', 'left-profile', 'flatline']))
         .min(1)
         .default(['rcf', 'shapes']),
+      /** State of all of them at most, and CPU a window as measured on two shared cores: whatever is less bounds the series. */
+      budget: size.default(256 * 1_048_576),
+      time: duration.default(200),
     }),
     /** All metrics of an entity judged together, as far as bytes of state and a share of one core go. */
     multivariate: section({

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ForeshockError } from './errors.ts'
@@ -5,6 +6,11 @@ import { ForeshockError } from './errors.ts'
 /** Bytes and pieces handed to one write call: what an engine copies or counts for it stays small. */
 const WRITE_BYTES = 4_194_304
 const WRITE_PIECES = 1024
+
+/** Where the system has it, a write returns when what it wrote would survive: one call of the system instead of two. */
+const WRITES_SYNC = constants.O_DSYNC ?? 0
+const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | WRITES_SYNC
+const REOPEN = constants.O_RDWR | WRITES_SYNC
 
 /** Makes the creation, renaming or removal of files in a directory survive a power cut. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -66,7 +72,7 @@ export class DurableFile {
   /** Opens or creates; what stands beyond `size` bytes is cut off. Throws FS_IO. */
   static async open(path: string, size: number): Promise<DurableFile> {
     try {
-      const handle = await open(path, size === 0 ? 'w+' : 'r+')
+      const handle = await open(path, size === 0 ? CREATE : REOPEN)
       const { size: held } = await handle.stat()
       if (held > size) {
         await handle.truncate(size)
@@ -90,7 +96,7 @@ export class DurableFile {
       this.#dirty = true
       let at = this.#size
       for (const pieces of groupsOf(buffers)) at += await writePieces(this.#handle, pieces, at)
-      await this.#handle.datasync()
+      if (WRITES_SYNC === 0) await this.#handle.datasync()
       this.#size = at
       this.#dirty = false
     } catch (cause) {

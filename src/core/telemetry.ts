@@ -56,6 +56,11 @@ export const METRICS = {
     help: 'What a detector with a budget covers, and what waits for room (…-waiting); raise detection.multivariate',
     labels: ['detector', 'what'],
   },
+  foreshock_tier_unscored: {
+    type: 'gauge',
+    help: 'Series that a tier of detectors does not look at, and why; no-room: raise detection.richSeries, else detection.pool or the budget named',
+    labels: ['tier', 'why'],
+  },
   foreshock_series_by_profile: {
     type: 'gauge',
     help: 'Series by memory profile of their daily shape; detection.memory decides who gets a larger one',

@@ -269,14 +269,18 @@ export class Ensemble implements Scoring {
   }
 
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void {
-    const { length } = batch
-    const own = this.#weight
     const open = this.#hysteresis.openFlags(batch)
     const { openAt, anomalousWeight } = this.#options
-    for (let i = 0; i < length; i++) {
-      const hot = opinions.point[i] >= openAt || opinions.incident[i] >= openAt
-      own[i] = weight[i] * (open[i] === 1 ? anomalousWeight : hot ? HOT_WEIGHT : 1)
-    }
+    weigh(
+      batch.length,
+      weight,
+      open,
+      opinions.point,
+      opinions.incident,
+      openAt,
+      anomalousWeight,
+      this.#weight,
+    )
     this.#policy?.begin(batch)
     const rows = this.#policy?.learnable(batch)
     if (rows === undefined) this.#learnAll(batch)
@@ -450,6 +454,24 @@ export class Ensemble implements Scoring {
     for (const detector of this.#detectors) sum += detector.bytes()
     for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
     return sum + (this.#lens?.bytes() ?? 0) + (this.#policy?.bytes() ?? 0)
+  }
+}
+
+/** How much each row may teach: less while it is strange. */
+function weigh(
+  length: number,
+  weight: Float32Array,
+  open: Uint8Array,
+  point: Float32Array,
+  incident: Float32Array,
+  openAt: number,
+  anomalousWeight: number,
+  out: Float32Array,
+): void {
+  out.set(weight.length === length ? weight : weight.subarray(0, length))
+  for (let i = 0; i < length; i++) {
+    if (open[i] === 1) out[i] = weight[i] * anomalousWeight
+    else if (point[i] >= openAt || incident[i] >= openAt) out[i] = weight[i] * HOT_WEIGHT
   }
 }
 

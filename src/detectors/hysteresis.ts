@@ -11,6 +11,7 @@ import type { EnsembleOptions } from './ensemble-options.ts'
 import { shares } from './fusion.ts'
 import { type Moment, matters, openAnomaly, strengthen } from './judge.ts'
 import { type OpenRow, OpenRows } from './open-rows.ts'
+import { nextAbove, pageEnd, QuietPages } from './quiet-pages.ts'
 import { isStronger } from './severity.ts'
 
 const SPEC = {
@@ -60,6 +61,8 @@ export class Hysteresis {
   readonly #context: DetectorContext
   readonly #store = new ColumnStore(SPEC)
   readonly #open: OpenRows
+  /** Most rows are of pages in which nothing goes on. */
+  readonly #pages = new QuietPages()
   /** Strongest surprise, and the move at it in the series' unit, of what each resting series rests from. */
   readonly #rested = new Map<number, readonly [surprise: number, move: number]>()
   readonly #policy: AlertPolicy | undefined
@@ -99,9 +102,29 @@ export class Hysteresis {
     this.#orphans = []
     if (length === 0) return changes
     this.#store.ensure(series[length - 1] + 1)
+    for (let from = 0, to = 0; from < length; from = to) {
+      to = pageEnd(series, from, length)
+      const isQuiet = this.#policy === undefined && this.#pages.isQuiet(series[from], this.#store.chunks)
+      if (!isQuiet || nextAbove(opinions.point, opinions.incident, this.#options.openAt, from, to) < to)
+        this.#judgeRows(batch, opinions, voices, detectors, from, to, changes)
+    }
+    return changes
+  }
+
+  /** Rows from..to, which are of one page. */
+  #judgeRows(
+    batch: FeatureBatch,
+    opinions: OpinionBatch,
+    voices: readonly HeardVoice[],
+    detectors: readonly Detector[],
+    from: number,
+    to: number,
+    changes: AnomalyChange[],
+  ): void {
+    const { series } = batch
     const policy = this.#policy
     const usual = this.#options.openAt
-    for (let i = 0; i < length; i++) {
+    for (let i = from; i < to; i++) {
       const chunk = this.#store.chunks[series[i] >> CHUNK_SHIFT]
       const row = series[i] & CHUNK_MASK
       const point = opinions.point[i]
@@ -110,9 +133,9 @@ export class Hysteresis {
       const above = surprise >= (policy ? policy.openAt(series[i]) : usual)
       // Most rows end here: nothing is hot, was hot lately, rests or is open.
       if (!above && (chunk.hot[row] | chunk.rest[row] | chunk.open[row]) === 0) continue
+      this.#pages.touch(series[i])
       this.#judgeRow(batch, opinions, voices, detectors, i, surprise, changes)
     }
-    return changes
   }
 
   /** A row that is hot, was lately, rests or is open. Apart, since its closure would cost every row of the loop. */
@@ -281,7 +304,13 @@ export class Hysteresis {
     if (length > 0) this.#store.ensure(series[length - 1] + 1)
     const flags = this.#flags
     const { chunks } = this.#store
-    for (let i = 0; i < length; i++) flags[i] = chunks[series[i] >> CHUNK_SHIFT].open[series[i] & CHUNK_MASK]
+    flags.fill(0, 0, length)
+    for (let from = 0, to = 0; from < length; from = to) {
+      to = pageEnd(series, from, length)
+      if (this.#pages.isQuiet(series[from], chunks)) continue
+      const { open } = chunks[series[from] >> CHUNK_SHIFT]
+      for (let i = from; i < to; i++) flags[i] = open[series[i] & CHUNK_MASK]
+    }
     return flags
   }
 
@@ -323,6 +352,7 @@ export class Hysteresis {
     this.#store.touch(series)
     const chunk = this.#store.chunks[series >> CHUNK_SHIFT]
     const at = series & CHUNK_MASK
+    this.#pages.touch(series)
     ;[chunk.hot[at], chunk.calm[at], chunk.rest[at], chunk.open[at]] = columns
     if (open) this.#open.set(series, { ...open, anomaly: { ...open.anomaly, series } })
     if (rested) this.#rested.set(series, rested)
@@ -360,6 +390,7 @@ export class Hysteresis {
   restore(from: Snapshot): void {
     const { series } = this.#context
     this.#store.restore(from.version === 1 ? upgraded(from) : from, ID, VERSION, series)
+    this.#pages.touchAll(this.#store.rows)
     const meta = from.meta as SavedMeta
     this.#orphans = meta.orphans.map(revive)
     for (const [key, from] of meta.rested ?? []) {
@@ -375,7 +406,7 @@ export class Hysteresis {
 
   bytes(): number {
     // An open anomaly is about a kilobyte of objects.
-    return this.#store.bytes() + this.#open.size * 1024 + this.#rested.size * 50
+    return this.#store.bytes() + this.#pages.bytes() + this.#open.size * 1024 + this.#rested.size * 50
   }
 }
 

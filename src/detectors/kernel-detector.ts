@@ -36,6 +36,11 @@ export interface Kernel<S extends ColumnSpec> {
   learn(state: Chunk<S>, x: number, weight: number, windows: number): void
 }
 
+/** State of one series. */
+export function stateBytes(kernel: Kernel<ColumnSpec>): number {
+  return new LazyRows({ ...kernel.columns, ...LOUDNESS_COLUMNS }).rowBytes
+}
+
 /** Larger magnitudes are held here, so that float32 state and sums of squares stay finite. */
 const VALUE_MAX = 1e18
 /** Places of a row in the scratch: what was scored, for `learn` of the same batch. */

@@ -4,10 +4,11 @@ import { LeftProfileHome } from './left-profile-home.ts'
 import { codeOf, isDoubling, rescaled, startScale } from './left-profile-scale.ts'
 
 /**
- * Left discords: how far the latest values are from the nearest stretch of the last two thousand windows, by the left matrix profile (Yeh et
- * al. 2016; Lu et al. 2022, DAMP: see math/left-profile.ts). Deviations: the distance of level and not of shape, or the noise of a quiet
- * stretch would be as strange as a fall to zero; stretches of four, so that a fault is told when it begins; the history reaches back 34 hours
- * at one minute, so that yesterday's shape is in it. All three were chosen on kpi's training part (docs/results.md).
+ * Left discords: how far the latest values are from the second nearest stretch of the last two thousand windows, by the left matrix profile
+ * (Yeh et al. 2016; Lu et al. 2022, DAMP: see math/left-profile.ts). Deviations: the distance of level and not of shape, or the noise of a
+ * quiet stretch would be as strange as a fall to zero; the second nearest, or a fault that comes again would be its own excuse; stretches of
+ * four, so that a fault is told when it begins; a history that reaches back 34 hours at one minute, so that yesterday's shape is in it. All
+ * four were chosen on kpi's training part (docs/results.md).
  */
 export const LEFT_PROFILE_SHAPE: ProfileShape = {
   length: 4,
@@ -15,6 +16,8 @@ export const LEFT_PROFILE_SHAPE: ProfileShape = {
   exclusion: 4,
   refresh: 256,
   flat: 0.05,
+  wants: 'level',
+  rank: 2,
 }
 /** Distances a value below this, in mean deviations of the series, are noise. */
 const FLOOR = 0.5

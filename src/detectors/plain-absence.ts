@@ -112,11 +112,11 @@ export class PlainAbsence implements SilenceSource {
 
   #learnRun(batch: FeatureBatch, weight: Float32Array, c: number, from: number, to: number): void {
     const { series, observed } = batch
-    const wasSilent = (this.#silent[c] ?? 0) > 0
+    // Of a chunk without silence nothing is looked at.
+    const run = (this.#silent[c] ?? 0) > 0 ? this.#store.chunks[c].run : undefined
     for (let i = from; i < to; i++) {
       if (Number.isNaN(observed[i])) this.#fallsSilent(series[i])
-      else if (wasSilent && this.#store.chunks[c].run[series[i] & CHUNK_MASK] > 0)
-        this.#comesBack(series[i], weight[i])
+      else if (run !== undefined && run[series[i] & CHUNK_MASK] > 0) this.#comesBack(series[i], weight[i])
     }
   }
 

@@ -46,6 +46,14 @@ export class SubTable implements SeriesRows, RowTable {
     return series < this.#rowOf.length ? this.#rowOf[series] - 1 : -1
   }
 
+  /** The first place from `from` on of a row of the table that has an own row; `length` where none has. */
+  next(series: Uint32Array, from: number, length: number): number {
+    const rowOf = this.#rowOf
+    const known = rowOf.length
+    for (let i = from; i < length; i++) if (series[i] < known && rowOf[series[i]] !== 0) return i
+    return length
+  }
+
   /** The table's row behind an own row in use. */
   seriesAt(row: number): number {
     return this.#seriesOf[row] - 1

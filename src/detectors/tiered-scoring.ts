@@ -77,10 +77,8 @@ export class TieredScoring implements Scoring {
     const richPart = this.#richPart
     richPart.begin(batch)
     const { length, series } = batch
-    for (let i = 0; i < length; i++) {
-      const row = rows.of(series[i])
-      if (row >= 0) richPart.add(batch, i, row)
-    }
+    for (let i = rows.next(series, 0, length); i < length; i = rows.next(series, i + 1, length))
+      richPart.add(batch, i, rows.of(series[i]))
     out.length = length
     if (richPart.length === 0) {
       if (this.#strongest.length < out.capacity) this.#strongest = new Uint8Array(out.capacity)
@@ -90,16 +88,30 @@ export class TieredScoring implements Scoring {
       return
     }
     this.#plainView = undefined
+    const plainPart = this.#plainPart
+    this.#fillPlain(batch)
     richPart.sort(batch)
     await rich.score(richPart.batch, richPart.opinions)
     richPart.scatter(out, 0)
-    const plainPart = this.#plainPart
-    plainPart.begin(batch)
-    for (let i = 0; i < length; i++) if (this.#isPlain(series[i])) plainPart.add(batch, i, series[i])
     if (plainPart.length === 0) return
     if (plainPart.length + richPart.length > length) this.#silence()
     await plain.score(plainPart.batch, plainPart.opinions)
     plainPart.scatter(out, this.#richDetectors)
+  }
+
+  /** What lies between rich rows is plain, and apprentices are too. */
+  #fillPlain(batch: FeatureBatch): void {
+    const plainPart = this.#plainPart
+    const { places, length } = this.#richPart
+    plainPart.begin(batch)
+    let from = 0
+    for (let r = 0; r < length; r++) {
+      const at = places[r]
+      if (this.#suspects.isApprentice(batch.series[at])) continue
+      plainPart.addRun(batch, from, at)
+      from = at + 1
+    }
+    plainPart.addRun(batch, from, batch.length)
   }
 
   /** Who speaks of a series: a new rich one is learned by both, and heard from the plain tier until it has learned enough. */
@@ -127,7 +139,12 @@ export class TieredScoring implements Scoring {
       longer.set(this.#placed)
       this.#placed = longer
     }
-    for (let i = 0; i < length; i++) if (this.#placed[series[i]] === 0) this.#admit(series[i])
+    const [first, last] = [series[0], series[length - 1]]
+    // Side by side, as most are: whether any is new is found at once.
+    if (last - first === length - 1) {
+      const placed = this.#placed.subarray(first, last + 1)
+      for (let at = placed.indexOf(0); at >= 0; at = placed.indexOf(0, at + 1)) this.#admit(first + at)
+    } else for (let i = 0; i < length; i++) if (this.#placed[series[i]] === 0) this.#admit(series[i])
   }
 
   #admit(series: number): void {
@@ -201,7 +218,8 @@ export class TieredScoring implements Scoring {
   }
 
   alerting(): AlertingReport | undefined {
-    return this.#parts.rich.alerting()
+    const { rich, plain } = this.#parts
+    return together(rich.alerting(), plain.alerting())
   }
 
   profileUse(): ProfileUse | undefined {
@@ -278,6 +296,23 @@ export class TieredScoring implements Scoring {
     const { rows, rich, plain } = this.#parts
     const parts = this.#richPart.bytes() + this.#plainPart.bytes()
     return rows.bytes() + rich.bytes() + plain.bytes() + parts + this.#placed.byteLength
+  }
+}
+
+/** Budgets are both tiers' own; of rules and calendar each tier counts its series. */
+function together(
+  rich: AlertingReport | undefined,
+  plain: AlertingReport | undefined,
+): AlertingReport | undefined {
+  if (rich === undefined || plain === undefined) return rich ?? plain
+  return {
+    budgets: rich.budgets,
+    rules: rich.rules.map((rule, i) => ({ ...rule, series: rule.series + plain.rules[i].series })),
+    calendar: rich.calendar.map((entry, i) => ({
+      ...entry,
+      series: entry.series + plain.calendar[i].series,
+      windows: entry.windows + plain.calendar[i].windows,
+    })),
   }
 }
 

@@ -36,7 +36,7 @@ export class HeldRows {
 
   #gathered(): Map<number, number[]> {
     const out = new Map<number, number[]>()
-    for (const row of this.#history.held?.() ?? everyRow(this.#table)) {
+    for (const row of rowsWithPast(this.#table, this.#history)) {
       const entity = this.#fleet.entityOf(row)
       if (entity < 0) continue
       const rows = out.get(entity)
@@ -45,6 +45,11 @@ export class HeldRows {
     }
     return out
   }
+}
+
+/** Rows of series that have a past, in no order; all rows where nobody counts them. */
+export function rowsWithPast(table: SeriesTable, history: SeriesHistory): Iterable<number> {
+  return history.held?.() ?? everyRow(table)
 }
 
 function* everyRow(table: SeriesTable): IterableIterator<number> {

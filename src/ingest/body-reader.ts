@@ -4,6 +4,7 @@ import { hashText } from '../math/hash.ts'
 import { ColumnsReader } from './columns-reader.ts'
 import type { DecodeContext } from './context.ts'
 import { Inflater } from './inflate.ts'
+import { JsonBodies } from './json-bodies.ts'
 import { decodeJsonLines } from './json-lines.ts'
 import { KernelBodies } from './kernel-bodies.ts'
 import { LabelSet } from './labels.ts'
@@ -33,6 +34,9 @@ export class BodyReader {
   #seededKind: EnvelopeKind | '' = ''
   #kernel: KernelBodies | undefined
   #plain: boolean
+  /** Made with the first body of JSON lines, where it can be had. */
+  #json: JsonBodies | undefined
+  #hasJson = false
   /** Whether the body at hand is the kernel's. */
   #kernelReads = false
 
@@ -149,13 +153,22 @@ export class BodyReader {
       case 'otlp-json':
         return decodeOtlpJson(c, this.#length)
       case 'json-lines':
-        decodeJsonLines(c, this.#length)
+        this.#readLines(c)
         return ''
       case 'columns':
         return this.#columns.decode(c)
       default:
         return `${envelope.kind} carries no samples`
     }
+  }
+
+  #readLines(c: DecodeContext): void {
+    if (!this.#options.plain && !this.#hasJson) {
+      this.#hasJson = true
+      this.#json = JsonBodies.make()
+    }
+    if (this.#json) this.#json.decode(c, this.#length)
+    else decodeJsonLines(c, this.#length)
   }
 
   /** What became of it. */
@@ -174,7 +187,7 @@ export class BodyReader {
 
   /** Bytes held. */
   bytes(): number {
-    return this.#inflater.held + (this.#kernel?.held ?? 0)
+    return this.#inflater.held + (this.#kernel?.held ?? 0) + (this.#json?.bytes() ?? 0)
   }
 
   #fail(envelope: Envelope, code: 'FS_INPUT_INVALID' | 'FS_INPUT_TOO_LARGE', detail: string): Receipt {

@@ -76,6 +76,7 @@ export function restoreConverter(convert: Converter, parts: readonly Snapshot[],
     throw invalidIngest('records of wires are missing or of another shape')
   for (const [tenant, unit] of meta.origins) table.origins.index(tenant, unit)
   if (!table.restore(meta.state, wires, sides)) throw invalidIngest('more wires than there is room for')
+  if (part.isGiven === true) delete (part.columns as Record<string, ColumnData>).wires
   if ('texts' in meta) table.restoreTexts(part.columns, meta.texts, part.isGiven)
   else restoreTexts2(table, part.columns)
   const lost = table.restoreRows(row => series.has(row))

@@ -10,6 +10,8 @@ interface Shape {
   readonly exclusion: number
   readonly refresh: number
   readonly flat: number
+  readonly wants: 'shape' | 'level' | 'both'
+  readonly rank: number
 }
 
 type Columns = Readonly<Record<string, readonly ['f64' | 'f32' | 'i32', number]>>
@@ -17,7 +19,15 @@ const ARRAYS = { f64: Float64Array, f32: Float32Array, i32: Int32Array } as cons
 type Fields<C extends Columns> = { readonly [K in keyof C]: InstanceType<(typeof ARRAYS)[C[K][0]]> }
 
 interface Exports {
-  configure(length: number, history: number, exclusion: number, refresh: number, flat: number): number
+  configure(
+    length: number,
+    history: number,
+    exclusion: number,
+    refresh: number,
+    flat: number,
+    wants: number,
+    rank: number,
+  ): number
   layoutRows(): number
   begin(row: number): void
   clear(row: number): void
@@ -28,8 +38,10 @@ interface Exports {
   rescaleRow(row: number): void
 }
 
-/** Bytes before the rows: the block. */
-const ROWS_AT = 16 * PROFILE_BLOCK
+/** Distances by number, as the kernel knows them. */
+const WANTS = { shape: 1, level: 2, both: 3 } as const
+/** Bytes before the rows: the block and what lanes found. */
+const ROWS_AT = 16 * PROFILE_BLOCK + 32
 
 /**
  * Left matrix profiles of up to `rows` series in a WebAssembly memory of its own, scored and learned a row or a block at a time;
@@ -59,8 +71,8 @@ export class MatrixProfileSegment<C extends Columns> {
     const pages = pagesOf(ROWS_AT + (bytes + 8) * rows)
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
     this.#kernel = instantiateKernel<Exports>('matrix-profile', memory)
-    const { length, history, exclusion, refresh, flat } = shape
-    this.rowBytes = this.#kernel.configure(length, history, exclusion, refresh, flat)
+    const { length, history, exclusion, refresh, flat, wants, rank } = shape
+    this.rowBytes = this.#kernel.configure(length, history, exclusion, refresh, flat, WANTS[wants], rank)
     if (
       this.#kernel.layoutRows() !== ROWS_AT ||
       this.rowBytes < bytes ||
@@ -68,7 +80,9 @@ export class MatrixProfileSegment<C extends Columns> {
       history % 8 !== 0 ||
       history < 8 ||
       exclusion < 1 ||
-      refresh < 1
+      refresh < 1 ||
+      rank < 1 ||
+      rank > 8
     )
       throw new RangeError(
         `the kernel matrix-profile lies elsewhere than its wrapper says, or ${history}: not by eight`,

@@ -21,6 +21,13 @@ export interface ProfileShape {
   readonly refresh: number
   /** Stretches with a smaller standard deviation are flat and have no shape. */
   readonly flat: number
+  /** Distances looked for; the other is NaN. */
+  readonly wants: 'shape' | 'level' | 'both'
+  /**
+   * 1: the nearest. 2 to 8: earlier stretches are dealt to eight classes in turn, the nearest of each class is found, and the distance is to
+   * the second (third, …) nearest of those eight; one that has happened once is then still strange. Costs nothing: the kernel's lanes are the classes.
+   */
+  readonly rank: number
 }
 
 /** Places in `place`: where the newest value lies, values until a stretch is whole, which half of `products` holds, is a score pending, gap then. */
@@ -134,7 +141,12 @@ function describe(
   s.inverse[p] = isMissing ? Number.NaN : around < flat * flat * length ? 0 : 1 / Math.sqrt(around)
 }
 
-function pass(s: ProfileState, { length, history, exclusion }: ProfileShape, p: number): void {
+/** Of each class. */
+const likest = new Float32Array(8)
+const nearest = new Float32Array(8)
+
+function pass(s: ProfileState, shape: ProfileShape, p: number): void {
+  const { length, history, exclusion, wants, rank } = shape
   const { products, change, around, inverse, power, mean, place, said } = s
   const base = p - exclusion - history + 1
   const from = place[PLACE.half] * history
@@ -142,30 +154,38 @@ function pass(s: ProfileState, { length, history, exclusion }: ProfileShape, p: 
   const df = change[p]
   const dg = around[p]
   const level = mean[p]
-  let best = Number.NEGATIVE_INFINITY
-  let least = Number.POSITIVE_INFINITY
+  likest.fill(Number.POSITIVE_INFINITY)
+  nearest.fill(Number.POSITIVE_INFINITY)
   for (let k = 0; k < history; k++) {
     const at = base + k
     const grown = fround(fround(df * around[at]) + fround(dg * change[at]))
     const product = fround(products[from + k] + grown)
     products[to + k] = product
-    const likeness = fround(product * inverse[at])
-    if (best < likeness) best = likeness
+    const unlike = -fround(product * inverse[at])
+    if (unlike < likest[k & 7]) likest[k & 7] = unlike
     const apart = fround(mean[at] - level)
     const half = fround(fround(power[at] + fround(apart * apart)) - product)
-    if (half < least) least = half
+    if (half < nearest[k & 7]) nearest[k & 7] = half
   }
+  const best = -likest.sort()[rank - 1]
+  const least = nearest.sort()[rank - 1]
   const own = inverse[p]
-  if (best === Number.NEGATIVE_INFINITY) said[SAID.shape] = Number.NaN
-  else if (own === 0) said[SAID.shape] = hasFlat(inverse, base, history) ? 0 : Math.sqrt(2 * length)
+  if (wants === 'level' || best === Number.NEGATIVE_INFINITY) said[SAID.shape] = Number.NaN
+  else if (own === 0) said[SAID.shape] = hasFlat(inverse, base, shape) ? 0 : Math.sqrt(2 * length)
   else said[SAID.shape] = Math.sqrt(2 * length * Math.max(0, 1 - best * own))
   said[SAID.level] =
-    least === Number.POSITIVE_INFINITY ? Number.NaN : Math.sqrt(2 * Math.max(0, power[p] + least))
+    wants === 'shape' || least === Number.POSITIVE_INFINITY
+      ? Number.NaN
+      : Math.sqrt(2 * Math.max(0, power[p] + least))
 }
 
-function hasFlat(inverse: Float32Array, base: number, history: number): boolean {
-  for (let at = base; at < base + history; at++) if (inverse[at] === 0) return true
-  return false
+/** Whether so many classes as the rank says have a flat stretch. */
+function hasFlat(inverse: Float32Array, base: number, { history, rank }: ProfileShape): boolean {
+  let classes = 0
+  for (let k = 0; k < history; k++) if (inverse[base + k] === 0) classes |= 1 << (k & 7)
+  let count = 0
+  for (; classes > 0; classes >>= 1) count += classes & 1
+  return count >= rank
 }
 
 /** Takes the value in, NaN for a missing one. True when the buffers slid, the moment for `rescaleProfile`. */

@@ -46,6 +46,8 @@ const shapes = fc.record({
   exclusion: fc.integer({ min: 1, max: 30 }),
   refresh: fc.integer({ min: 1, max: 40 }),
   flat: fc.constantFrom(1e-6, 0.05, 1),
+  wants: fc.constantFrom('shape', 'level', 'both'),
+  rank: fc.integer({ min: 1, max: 8 }),
 })
 
 describe('matrix-profile kernel', () => {
@@ -85,7 +87,15 @@ describe('matrix-profile kernel', () => {
   })
 
   it('takes blocks of rows as it takes rows, and begins anew in a row that was cleared', () => {
-    const shape = { length: 8, history: 64, exclusion: 8, refresh: 32, flat: 0.05 }
+    const shape = {
+      length: 8,
+      history: 64,
+      exclusion: 8,
+      refresh: 32,
+      flat: 0.05,
+      wants: 'both',
+      rank: 2,
+    } as const
     const [blocks, single] = [segment(shape, 30), segment(shape, 30)]
     const random = mulberry32(11)
     for (let row = 0; row < 30; row++) {
@@ -120,8 +130,11 @@ describe('matrix-profile kernel', () => {
   })
 
   it('refuses a shape that it cannot work on by eight', () => {
-    expect(() => segment({ length: 8, history: 60, exclusion: 8, refresh: 32, flat: 0.05 }, 1)).toThrow(
-      RangeError,
-    )
+    expect(() =>
+      segment(
+        { length: 8, history: 60, exclusion: 8, refresh: 32, flat: 0.05, wants: 'both', rank: 2 } as const,
+        1,
+      ),
+    ).toThrow(RangeError)
   })
 })

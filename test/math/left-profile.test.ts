@@ -40,10 +40,15 @@ function stretch(values: readonly number[], end: number, length: number): Stretc
 }
 
 /** By definition: distances of the stretch that ends at `at` to the nearest on its left, squared. */
-function defined(values: readonly number[], at: number, { length, history, exclusion, flat }: ProfileShape) {
+function defined(
+  values: readonly number[],
+  at: number,
+  { length, history, exclusion, flat, rank }: ProfileShape,
+) {
   const own = stretch(values, at, length)
-  let [shape, level] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
-  for (let end = at - exclusion; own && end > at - exclusion - history; end--) {
+  const oldest = at - exclusion - history + 1
+  const [shape, level] = [0, 1].map(() => new Array<number>(8).fill(Number.POSITIVE_INFINITY))
+  for (let end = at - exclusion; own && end >= oldest; end--) {
     const other = stretch(values, end, length)
     if (!other) continue
     const [isFlat, isOtherFlat] = [own.deviation < flat, other.deviation < flat]
@@ -54,10 +59,15 @@ function defined(values: readonly number[], at: number, { length, history, exclu
       apart += (own.values[t] - other.values[t]) ** 2
     }
     if (isFlat !== isOtherFlat) squares = 2 * length
-    shape = Math.min(shape, squares)
-    level = Math.min(level, apart)
+    const of = (end - oldest) % 8
+    shape[of] = Math.min(shape[of], squares)
+    level[of] = Math.min(level[of], apart)
   }
-  return { shape: shape === Infinity ? Number.NaN : shape, level: level === Infinity ? Number.NaN : level }
+  const [nearestShape, nearestLevel] = [shape, level].map(each => {
+    const found = each.sort((a, b) => a - b)[rank - 1]
+    return found === Number.POSITIVE_INFINITY ? Number.NaN : found
+  })
+  return { shape: nearestShape, level: nearestLevel }
 }
 
 type World = (t: number, random: () => number) => number
@@ -98,8 +108,9 @@ const shapes = fc
     history: fc.integer({ min: 1, max: 8 }).map(n => 8 * n),
     exclusion: fc.integer({ min: 1, max: 30 }),
     refresh: fc.integer({ min: 1, max: 12 }).map(n => 4 * n),
+    rank: fc.constantFrom(1, 1, 2, 3, 8),
   })
-  .map(shape => ({ ...shape, flat: 0.05 }))
+  .map(shape => ({ ...shape, flat: 0.05, wants: 'both' as const }))
 
 describe('left profile', () => {
   it('is the distance to the nearest stretch on the left, of whatever length, history and exclusion', () => {
@@ -122,7 +133,15 @@ describe('left profile', () => {
   })
 
   it('loses no more digits over the longest refresh that ships than it states', () => {
-    const shape = { length: 16, history: 512, exclusion: 16, refresh: 256, flat: 0.05 }
+    const shape = {
+      length: 16,
+      history: 512,
+      exclusion: 16,
+      refresh: 256,
+      flat: 0.05,
+      wants: 'both',
+      rank: 1,
+    } as const
     for (const world of WORLDS) {
       const worst = errors(world, shape, 7, 1000)
       expect(worst.shape).toBeLessThan(4e-3)
@@ -131,7 +150,15 @@ describe('left profile', () => {
   })
 
   it('has nothing to say before there is a stretch on the left, nor while a value is missing', () => {
-    const shape = { length: 5, history: 8, exclusion: 3, refresh: 4, flat: 0.05 }
+    const shape = {
+      length: 5,
+      history: 8,
+      exclusion: 3,
+      refresh: 4,
+      flat: 0.05,
+      wants: 'both',
+      rank: 1,
+    } as const
     const s = profile(shape)
     const said: boolean[] = []
     for (let t = 0; t < 40; t++) {
@@ -147,7 +174,15 @@ describe('left profile', () => {
   })
 
   it('learns the same whatever was scored in between', () => {
-    const shape = { length: 8, history: 32, exclusion: 8, refresh: 16, flat: 0.05 }
+    const shape = {
+      length: 8,
+      history: 32,
+      exclusion: 8,
+      refresh: 16,
+      flat: 0.05,
+      wants: 'both',
+      rank: 1,
+    } as const
     const [a, b] = [profile(shape), profile(shape)]
     const random = mulberry32(3)
     for (let t = 0; t < 200; t++) {
@@ -162,7 +197,15 @@ describe('left profile', () => {
   })
 
   it('finds the same shapes, and levels in the new unit, once values were put on another scale', () => {
-    const shape = { length: 8, history: 64, exclusion: 8, refresh: 32, flat: 1e-3 }
+    const shape = {
+      length: 8,
+      history: 64,
+      exclusion: 8,
+      refresh: 32,
+      flat: 1e-3,
+      wants: 'both',
+      rank: 1,
+    } as const
     const [a, b] = [profile(shape), profile(shape)]
     const random = mulberry32(5)
     let slid = 0

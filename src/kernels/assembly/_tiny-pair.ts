@@ -58,7 +58,6 @@ import {
   SHIFT,
   SHORT_RATE,
   SHORT_SQUARE,
-  SLOTS,
   STRANGE_MAX,
   S_CODE,
   S_CORRECTED,
@@ -94,6 +93,7 @@ import {
   rateScale7,
   rateSlow,
   slotA,
+  slotAt,
   slotB,
   slotLast,
   slotNow,
@@ -152,12 +152,13 @@ export function scorePair(row: usize, q: usize, i: usize): void {
   const warm = f64x2.extract_lane(age, 0) >= <f64>day
   const floor = floorsOf(p4)
   const f = partB
-  const at = row * SLOTS
-  const a = at + slotA
-  const b = at + slotB
+  const a = slotAt(row, slotA)
+  const a1 = slotAt(row + 1, slotA)
+  const b = slotAt(row, slotB)
+  const b1 = slotAt(row + 1, slotB)
   const none = all(<f64>EMPTY)
-  const codeA = pair(<f64>load<i8>(a + LEVELS), <f64>load<i8>(a + SLOTS + LEVELS))
-  const codeB = pair(<f64>load<i8>(b + LEVELS), <f64>load<i8>(b + SLOTS + LEVELS))
+  const codeA = pair(<f64>load<i8>(a + LEVELS), <f64>load<i8>(a1 + LEVELS))
+  const codeB = pair(<f64>load<i8>(b + LEVELS), <f64>load<i8>(b1 + LEVELS))
   const hasA = f64x2.ne(codeA, none)
   const hasB = f64x2.ne(codeB, none)
   const hasBoth = v128.and(hasA, hasB)
@@ -180,8 +181,8 @@ export function scorePair(row: usize, q: usize, i: usize): void {
   const corrected = f64x2.pmin(most, f64x2.div(f64x2.abs(f64x2.sub(r, offset)), sigma))
   const L = v128.and(corrected, ready)
   const Q = v128.and(f64x2.pmin(most, f64x2.div(f64x2.abs(r), f64x2.add(two(p4, SCALE3), floor))), ready)
-  const envA = v128.and(pair(envelopeAt(a), envelopeAt(a + SLOTS)), hasA)
-  const envB = v128.and(pair(envelopeAt(b), envelopeAt(b + SLOTS)), hasB)
+  const envA = v128.and(pair(envelopeAt(a), envelopeAt(a1)), hasA)
+  const envB = v128.and(pair(envelopeAt(b), envelopeAt(b1)), hasB)
   const h = f64x2.pmax(envA, envB)
   let k = f64x2.abs(f64x2.sub(x, level))
   let soft = k
@@ -296,8 +297,7 @@ export function learnPair(row: usize, q: usize, i: usize): void {
   const isFirstDay = f64x2.le(n, all(<f64>day))
   const reach = v128.bitselect(all(Infinity), f64x2.mul(all(2), f64x2.add(scale3, floor)), isFirstDay)
   const clipped = f64x2.pmax(f64x2.neg(reach), f64x2.pmin(reach, r))
-  const slot = row * SLOTS + slotNow
-  const code = pair(<f64>load<i8>(slot + LEVELS), <f64>load<i8>(slot + SLOTS + LEVELS))
+  const code = pair(<f64>load<i8>(slotAt(row, slotNow) + LEVELS), <f64>load<i8>(slotAt(row + 1, slotNow) + LEVELS))
   const teaches = v128.bitselect(x, f64x2.mul(weight, clipped), f64x2.eq(code, all(<f64>EMPTY)))
   put(p4, VISIT_SUM, f64x2.add(two(p4, VISIT_SUM), teaches))
   store<u32>((row << 1) + VISIT_COUNT, load<u32>((row << 1) + VISIT_COUNT) + 0x10001)

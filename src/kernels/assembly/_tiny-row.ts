@@ -1,7 +1,7 @@
 // One row of the kernel `tiny`, scored and learned: every case there is.
 
 import { CLIP_SCALES, DAY_MAX, DEVIATION, EMPTY, ENVELOPE, ENVELOPES, FIRST_WINDOW, JUMP, LAST_AGE, LEVEL, LEVELS, LONG_RATE, LONG_SQUARE, LOUD_SCALES, LOUD_SHAPE, LOUD_SHIFT, MAGNITUDE, MEAN, N, NOISE_REACH, OFFSET, OUT_EXPECTED, OUT_INCIDENT, OUT_LOWER, OUT_POINT, OUT_UPPER, OUT_YOUNG, POINT_TAIL, POINT_USUAL, PREVIOUS, QUIET_STRIDE, RING, SCALE1, SCALE2, SCALE3, SCALE4, SCALE5, SCALES_MAX, SETTLING, SHAPE, SHAPES, SHAPE_DEV, SHAPE_MEAN, SHAPE_TAIL, SHAPE_USUAL, SHAPE_WARM_UP, SHIFT, SHORT_RATE, SHORT_SQUARE, SLOTS, STRANGE_MAX, S_CODE, S_CORRECTED, S_EXCESS, S_JOINT, S_OPENS, S_RATIO, S_RESIDUAL, S_ROW, S_SHAPE, S_SOFT, S_VALUE, TAIL_OFTEN, TAIL_STRIDE, USUAL_AT_FIRST, USUAL_MAX, VISIT_COUNT, VISIT_MAX, VISIT_SUM, YOUNG_WINDOWS } from './_tiny-layout'
-import { backOf, day, f32At, partB, put32, rateLevel, rateScale3, rateScale7, rateSlow, slotA, slotB, slotBefore, slotNow, windowNow } from './_tiny-window'
+import { backOf, day, f32At, partB, put32, rateLevel, rateScale3, rateScale7, rateSlow, slotA, slotAt, slotB, slotBefore, slotNow, windowNow } from './_tiny-window'
 import { shapeCode, thirdNearest } from './_tiny-shapes'
 import { closeDay, countTail, tail99 } from './_tiny-tails'
 import { closeVisit, levelOf, tightenLevels, visitedEnvelope, visitedLevel } from './_tiny-slots'
@@ -19,10 +19,9 @@ export function scoreRow(row: usize, x: f64, q: usize, i: usize): void {
   const f = partB
   const a = slotA
   const b = slotB
-  const slotsAt = row * SLOTS
   const closing = opens && load<u16>((row << 1) + VISIT_COUNT) > 0 ? previousSlot : -1
-  const codeA = <i32>load<i8>(slotsAt + a + LEVELS)
-  const codeB = <i32>load<i8>(slotsAt + b + LEVELS)
+  const codeA = <i32>load<i8>(slotAt(row, a) + LEVELS)
+  const codeB = <i32>load<i8>(slotAt(row, b) + LEVELS)
   const hasA = codeA != EMPTY || a == closing
   const hasB = codeB != EMPTY || b == closing
   const level = load<f64>((row << 3) + LEVEL)
@@ -40,8 +39,8 @@ export function scoreRow(row: usize, x: f64, q: usize, i: usize): void {
   const corrected = min<f64>(SCALES_MAX, abs<f64>(r - offset) / sigma)
   const L: f64 = ready ? corrected : 0
   const Q: f64 = ready ? min<f64>(SCALES_MAX, abs<f64>(r) / (f32At(p4, SCALE3) + floor)) : 0
-  const envA = a == closing ? visitedEnvelope(row, a) : load<f64>(ENVELOPES + (<usize>load<u8>(slotsAt + a + ENVELOPE) << 3))
-  const envB = b == closing ? visitedEnvelope(row, b) : load<f64>(ENVELOPES + (<usize>load<u8>(slotsAt + b + ENVELOPE) << 3))
+  const envA = a == closing ? visitedEnvelope(row, a) : load<f64>(ENVELOPES + (<usize>load<u8>(slotAt(row, a) + ENVELOPE) << 3))
+  const envB = b == closing ? visitedEnvelope(row, b) : load<f64>(ENVELOPES + (<usize>load<u8>(slotAt(row, b) + ENVELOPE) << 3))
   const h = max<f64>(hasA ? envA : 0, hasB ? envB : 0)
   let k = abs<f64>(x - level)
   let soft = k
@@ -113,7 +112,7 @@ export function startRow(row: usize, x: f64): void {
   store<f64>((row << 3) + MEAN, x)
   store<f64>((row << 3) + PREVIOUS, x)
   put32(row << 2, MAGNITUDE, abs<f64>(x))
-  memory.fill(row * SLOTS + LEVELS, <u8>EMPTY, SLOTS)
+  for (let slot = 0; slot < <i32>SLOTS; slot++) store<i8>(slotAt(row, slot) + LEVELS, <i8>EMPTY)
 }
 
 export function learnRow(row: usize, x: f64, weight: f64, q: usize): void {
@@ -133,7 +132,7 @@ export function learnRow(row: usize, x: f64, weight: f64, q: usize): void {
   const scale3 = f32At(p4, SCALE3)
   const reach: f64 = n <= day ? Infinity : 2 * (scale3 + floor)
   const clipped = max<f64>(-reach, min<f64>(reach, r))
-  const isEmpty = <i32>load<i8>(row * SLOTS + slotNow + LEVELS) == EMPTY
+  const isEmpty = <i32>load<i8>(slotAt(row, slotNow) + LEVELS) == EMPTY
   const visits = load<u16>((row << 1) + VISIT_COUNT)
   if (visits < 65535) {
     put32(p4, VISIT_SUM, f32At(p4, VISIT_SUM) + (isEmpty ? x : weight * clipped))

@@ -1,7 +1,7 @@
 // Levels and envelopes of the phase slots of a row, and the visits that teach them.
 
 import { CODE_BASE, CODE_STEP, DEVIATION, EMPTY, ENVELOPE, ENVELOPES, ENVELOPE_GAIN, ENVELOPE_KNEE, JUMP, LAST_AGE, LEVELS, LEVELS_SEEN, LEVEL_MAX, MAGNITUDE, SLOTS, VISIT_COUNT, VISIT_MAX, VISIT_SUM } from './_tiny-layout'
-import { day, f32At, put32, roundStochastic } from './_tiny-window'
+import { day, f32At, put32, roundStochastic, slotAt } from './_tiny-window'
 
 // @ts-ignore: decorator
 @external("env", "log")
@@ -14,14 +14,14 @@ declare function log(x: f64): f64
 
 export function visitedLevel(row: usize, slot: i32): f64 {
   const mean = f32At(row << 2, VISIT_SUM) / <f64>load<u16>((row << 1) + VISIT_COUNT)
-  const code = <i32>load<i8>(row * SLOTS + slot + LEVELS)
+  const code = <i32>load<i8>(slotAt(row, slot) + LEVELS)
   if (code == EMPTY) return mean
   const days = <f64>(load<u32>((row << 2) + LAST_AGE) / day)
   return levelOf(row, code) + max<f64>(1.0 / (days + 1), 1.0 / 7.0) * mean
 }
 
 export function visitedEnvelope(row: usize, slot: i32): f64 {
-  const at = row * SLOTS + slot
+  const at = slotAt(row, slot)
   const visitMax = f32At(row << 2, VISIT_MAX)
   if (<i32>load<i8>(at + LEVELS) == EMPTY) return visitMax
   const known = load<f64>(ENVELOPES + (<usize>load<u8>(at + ENVELOPE) << 3))
@@ -38,7 +38,7 @@ export function closeVisit(row: usize, slot: i32, n: u32): void {
   const level = visitedLevel(row, slot)
   const envelope = visitedEnvelope(row, slot)
   const code = ENVELOPE_GAIN * log(1 + max<f64>(0, envelope) / ENVELOPE_KNEE)
-  store<u8>(row * SLOTS + slot + ENVELOPE, <u8>min<f64>(255, roundStochastic(min<f64>(255, code), n)))
+  store<u8>(slotAt(row, slot) + ENVELOPE, <u8>min<f64>(255, roundStochastic(min<f64>(255, code), n)))
   storeLevel(row, slot, level, n)
   store<f32>(p4 + VISIT_MAX, 0)
   store<f32>(p4 + VISIT_SUM, 0)
@@ -50,7 +50,7 @@ export function storeLevel(row: usize, slot: i32, level: f64, n: u32): void {
   if (step > 0) {
     const code = roundStochastic((level - f32At(row << 2, CODE_BASE)) / step, n)
     if (abs<f64>(code) <= LEVEL_MAX) {
-      store<i8>(row * SLOTS + slot + LEVELS, <i8>code)
+      store<i8>(slotAt(row, slot) + LEVELS, <i8>code)
       return
     }
   }
@@ -60,11 +60,10 @@ export function storeLevel(row: usize, slot: i32, level: f64, n: u32): void {
 /** Gives the row's levels, `level` of `slot` among them, a base and a step that leave room on both sides. */
 export function recode(row: usize, slot: i32, level: f64, n: u32): void {
   const p4 = row << 2
-  const slotsAt = row * SLOTS + LEVELS
   let low = level
   let high = level
   for (let k: i32 = 0; k < <i32>SLOTS; k++) {
-    const code = <i32>load<i8>(slotsAt + k)
+    const code = <i32>load<i8>(slotAt(row, k) + LEVELS)
     if (code == EMPTY || k == slot) continue
     const value = levelOf(row, code)
     store<f64>(LEVELS_SEEN + (k << 3), value)
@@ -79,24 +78,23 @@ export function recode(row: usize, slot: i32, level: f64, n: u32): void {
   const base = f32At(p4, CODE_BASE)
   const step = f32At(p4, CODE_STEP)
   for (let k: i32 = 0; k < <i32>SLOTS; k++) {
-    if (<i32>load<i8>(slotsAt + k) == EMPTY && k != slot) continue
+    if (<i32>load<i8>(slotAt(row, k) + LEVELS) == EMPTY && k != slot) continue
     const code = roundStochastic((load<f64>(LEVELS_SEEN + (k << 3)) - base) / step, n + k)
-    store<i8>(slotsAt + k, <i8>max<f64>(-LEVEL_MAX, min<f64>(LEVEL_MAX, code)))
+    store<i8>(slotAt(row, k) + LEVELS, <i8>max<f64>(-LEVEL_MAX, min<f64>(LEVEL_MAX, code)))
   }
 }
 
 /** At the end of a day the code step shrinks again when the levels use less than .4 of the codes. */
 export function tightenLevels(row: usize, n: u32): void {
-  const slotsAt = row * SLOTS + LEVELS
   let low: i32 = 127
   let high: i32 = -127
   let last: i32 = -1
   for (let k: i32 = 0; k < <i32>SLOTS; k++) {
-    const code = <i32>load<i8>(slotsAt + k)
+    const code = <i32>load<i8>(slotAt(row, k) + LEVELS)
     if (code == EMPTY) continue
     last = k
     if (code < low) low = code
     if (code > high) high = code
   }
-  if (last >= 0 && <f64>(high - low) < 0.8 * LEVEL_MAX) recode(row, last, levelOf(row, <i32>load<i8>(slotsAt + last)), n)
+  if (last >= 0 && <f64>(high - low) < 0.8 * LEVEL_MAX) recode(row, last, levelOf(row, <i32>load<i8>(slotAt(row, last) + LEVELS)), n)
 }

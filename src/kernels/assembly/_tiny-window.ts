@@ -1,6 +1,6 @@
 // What holds for all rows of a window, and the small arithmetic that all of the kernel `tiny` uses.
 
-import { FIRST_WINDOW, LAST_AGE, LOG_TABLE, VALUE_MAX } from './_tiny-layout'
+import { FIRST_WINDOW, LAST_AGE, LOG_TABLE, SLOTS, VALUE_MAX } from './_tiny-layout'
 
 // ---- what follows from the step
 export let day: u32 = 1
@@ -47,6 +47,10 @@ export function slotSome(back: i32): i32 {
   if (last < 0) last += day
   return <i32>(<f64>last / width)
 }
+
+/** Where a row's phase slot lies in the columns of slots: a row's slots are side by side, see docs/adr/0017. */
+// @ts-ignore: decorator
+@inline export function slotAt(row: usize, slot: i32): usize { return row * SLOTS + slot }
 
 // @ts-ignore: decorator
 @inline export function slotBefore(back: i32): i32 {

@@ -1,6 +1,6 @@
 // Left matrix profile, one value of many series a call; its twin is math/left-profile.ts, where the method and its sources stand, and the
-// two agree to the bit: the same float32 operations in the same order, and of what four lanes find only the largest or least counts,
-// which no order changes. Names are the twin's.
+// two agree to the bit: the same float32 operations in the same order, and of what the lanes find only the order of
+// size counts, which no order of work changes. Names are the twin's.
 //
 // Memory: a block of a batch, then rows. A row is its columns one after the other, in the twin's order; all rows have one shape.
 
@@ -9,7 +9,9 @@ const IN_ROW: usize = 0
 const IN_VALUE: usize = IN_ROW + 4 * BLOCK
 const OUT_SHAPE: usize = IN_VALUE + 4 * BLOCK
 const OUT_LEVEL: usize = OUT_SHAPE + 4 * BLOCK
-const ROWS: usize = OUT_LEVEL + 4 * BLOCK
+/** What each of the eight lanes found. */
+const CLASSES: usize = OUT_LEVEL + 4 * BLOCK
+const ROWS: usize = CLASSES + 32
 
 // Places in a row before the columns.
 const SUM: usize = 0
@@ -26,10 +28,16 @@ const SAID_SHAPE: usize = 60
 const SAID_LEVEL: usize = 64
 const VALUES: usize = 72
 
+// Distances wanted; both: their sum.
+const SHAPE: i32 = 1
+const LEVEL: i32 = 2
+
 let length: i32 = 0
 let history: i32 = 0
 let exclusion: i32 = 0
 let refresh: i32 = 0
+let wants: i32 = 0
+let rank: i32 = 1
 let width: i32 = 0
 /** Sum of squares around the mean below which a stretch is flat. */
 let flatPower: f64 = 0
@@ -51,11 +59,13 @@ export function layoutRows(): usize {
 }
 
 /** Sets the shape of all rows; returns the bytes of one. */
-export function configure(values: i32, stretches: i32, apart: i32, after: i32, flat: f64): usize {
+export function configure(values: i32, stretches: i32, apart: i32, after: i32, flat: f64, distances: i32, nth: i32): usize {
   length = values
   history = stretches
   exclusion = apart
   refresh = after
+  wants = distances
+  rank = nth
   width = history + exclusion - 1 + refresh
   flatPower = flat * flat * <f64>length
   share = 1.0 / <f64>length
@@ -171,7 +181,9 @@ function describe(
   )
 }
 
-function pass(r: usize, p: i32): void {
+// @ts-ignore: decorator
+@inline
+function passOf(r: usize, p: i32, ofShape: bool, ofLevel: bool): void {
   const base = r + 4 * <usize>(p - exclusion - history + 1)
   const half: usize = 4 * <usize>history
   const isSecond = load<i32>(r, HALF) == 1
@@ -198,23 +210,27 @@ function pass(r: usize, p: i32): void {
     )
     v128.store(to, product)
     // Where a value is missing there is NaN, and pmax and pmin keep what they have.
-    best = f32x4.pmax(best, f32x4.mul(product, v128.load(inverses)))
-    const apart = f32x4.sub(v128.load(means), level)
-    least = f32x4.pmin(
-      least,
-      f32x4.sub(f32x4.add(v128.load(powers), f32x4.mul(apart, apart)), product),
-    )
+    if (ofShape) best = f32x4.pmax(best, f32x4.mul(product, v128.load(inverses)))
+    if (ofLevel) {
+      const apart = f32x4.sub(v128.load(means), level)
+      least = f32x4.pmin(
+        least,
+        f32x4.sub(f32x4.add(v128.load(powers), f32x4.mul(apart, apart)), product),
+      )
+    }
     const product2 = f32x4.add(
       v128.load(from, 16),
       f32x4.add(f32x4.mul(df, v128.load(arounds, 16)), f32x4.mul(dg, v128.load(changes, 16))),
     )
     v128.store(to, product2, 16)
-    best2 = f32x4.pmax(best2, f32x4.mul(product2, v128.load(inverses, 16)))
-    const apart2 = f32x4.sub(v128.load(means, 16), level)
-    least2 = f32x4.pmin(
-      least2,
-      f32x4.sub(f32x4.add(v128.load(powers, 16), f32x4.mul(apart2, apart2)), product2),
-    )
+    if (ofShape) best2 = f32x4.pmax(best2, f32x4.mul(product2, v128.load(inverses, 16)))
+    if (ofLevel) {
+      const apart2 = f32x4.sub(v128.load(means, 16), level)
+      least2 = f32x4.pmin(
+        least2,
+        f32x4.sub(f32x4.add(v128.load(powers, 16), f32x4.mul(apart2, apart2)), product2),
+      )
+    }
     from += 32
     to += 32
     changes += 32
@@ -223,7 +239,19 @@ function pass(r: usize, p: i32): void {
     powers += 32
     means += 32
   }
-  say(r, at, base, largest(f32x4.pmax(best, best2)), smallest(f32x4.pmin(least, least2)))
+  v128.store(CLASSES, f32x4.neg(best))
+  v128.store(CLASSES, f32x4.neg(best2), 16)
+  const alike = -nth()
+  v128.store(CLASSES, least)
+  v128.store(CLASSES, least2, 16)
+  say(r, at, base, alike, nth())
+}
+
+/** A loop for each wish, so that none pays for what it does not want. */
+function pass(r: usize, p: i32): void {
+  if (wants == SHAPE) passOf(r, p, true, false)
+  else if (wants == LEVEL) passOf(r, p, false, true)
+  else passOf(r, p, true, true)
 }
 
 function say(r: usize, at: usize, base: usize, best: f32, least: f32): void {
@@ -247,28 +275,28 @@ function say(r: usize, at: usize, base: usize, best: f32, least: f32): void {
   store<f32>(r, apart, SAID_LEVEL)
 }
 
-// @ts-ignore: decorator
-@inline
-function largest(lanes: v128): f32 {
-  return max<f32>(
-    max<f32>(f32x4.extract_lane(lanes, 0), f32x4.extract_lane(lanes, 1)),
-    max<f32>(f32x4.extract_lane(lanes, 2), f32x4.extract_lane(lanes, 3)),
-  )
+/** The least of the eight classes but for so many as the rank says. */
+function nth(): f32 {
+  let found: f32 = 0
+  for (let k = 0; k < rank; k++) {
+    let at: usize = CLASSES
+    found = load<f32>(CLASSES)
+    for (let other: usize = CLASSES + 4; other < CLASSES + 32; other += 4)
+      if (load<f32>(other) < found) {
+        found = load<f32>(other)
+        at = other
+      }
+    store<f32>(at, Infinity)
+  }
+  return found
 }
 
-// @ts-ignore: decorator
-@inline
-function smallest(lanes: v128): f32 {
-  return min<f32>(
-    min<f32>(f32x4.extract_lane(lanes, 0), f32x4.extract_lane(lanes, 1)),
-    min<f32>(f32x4.extract_lane(lanes, 2), f32x4.extract_lane(lanes, 3)),
-  )
-}
-
+/** Whether so many classes as the rank says have a flat stretch. */
 function hasFlat(base: usize): bool {
-  for (let at = base + inverse; at < base + inverse + 4 * <usize>history; at += 4)
-    if (load<f32>(at) == 0) return true
-  return false
+  let classes: u32 = 0
+  for (let k = 0; k < history; k++)
+    if (load<f32>(base + inverse + 4 * <usize>k) == 0) classes |= 1 << (k & 7)
+  return popcnt(classes) >= <u32>rank
 }
 
 function learn(r: usize, value: f32): bool {

@@ -107,22 +107,25 @@ function excessSurprise(excess: f64, scale: f64, shape: f64): f64 {
   return endSurprise / shape + ((t - end) * LOG10_E) / LEAST
 }
 
-/** The surprise of a score that is counted, and its bin into the scratch at `bin`. */
+/** The surprise of a score that is counted, and its bin into the scratch at `bin`. Scores below and above what counts are told apart without a branch. */
 // @ts-ignore: decorator
 @inline function surpriseOf(score: f64, pool: usize, bin: usize): f32 {
-  if (!(score > LEAST_COUNTED)) return load<f64>(pool, P_SPEAKS) != 0 ? 0 : NaN
+  const isCounted = score > LEAST_COUNTED
   const y = fastLog2(score)
-  const place = (y - LOWEST) * PER_UNIT
+  const place = select<f64>((y - LOWEST) * PER_UNIT, 0, isCounted)
   const at: i32 = place >= <f64>BINS ? <i32>BINS - 1 : <i32>place
   store<u8>(bin, <u8>at)
   if (load<f64>(pool, P_SPEAKS) == 0) return NaN
   const excess = y - load<f64>(pool, P_THRESHOLD)
-  if (excess < 0) {
-    const edge = pool + (<usize>at << 3)
-    const low = load<f64>(edge, P_EDGES)
-    return <f32>(low + (place - <f64>at) * (load<f64>(edge, P_EDGES + 8) - low))
-  }
-  return <f32>min<f64>(SURPRISE_MAX, load<f64>(pool, P_SURPRISE) + excessSurprise(excess, load<f64>(pool, P_SCALE), load<f64>(pool, P_SHAPE)))
+  if (isCounted && excess >= 0) return farSurprise(excess, pool)
+  const edge = pool + (<usize>at << 3)
+  const low = load<f64>(edge, P_EDGES)
+  return <f32>select<f64>(low + (place - <f64>at) * (load<f64>(edge, P_EDGES + 8) - low), 0, isCounted)
+}
+
+function farSurprise(excess: f64, pool: usize): f32 {
+  const beyond = excessSurprise(excess, load<f64>(pool, P_SCALE), load<f64>(pool, P_SHAPE))
+  return <f32>min<f64>(SURPRISE_MAX, load<f64>(pool, P_SURPRISE) + beyond)
 }
 
 /** A voice's contribution to the sum of inverse probabilities, relative to the strongest voice. */
@@ -155,6 +158,13 @@ function fuseTwo(x: f64, y: f64): f32 {
   const low = load<f64>(PAIR + (<usize>at << 3))
   const value = (second ? y : x) + low + part * (load<f64>(PAIR + (<usize>at << 3), 8) - low)
   return value > 0 ? <f32>value : 0
+}
+
+/** As `fuseThree` of a voice without an opinion and two that have one. */
+// @ts-ignore: decorator
+@inline function fuseLast(y: f64, z: f64): f32 {
+  const best = select<f64>(z, y, z > y)
+  return fused(best, 1 + relative(best - select<f64>(y, z, z > y)), 2)
 }
 
 function fuseThree(x: f64, y: f64, z: f64): f32 {
@@ -252,9 +262,10 @@ export function opine(length: u32, from: u32): void {
     }
     store<u8>(s, <u8>kind, S_KIND)
     store<u8>(s, spoke, S_SPOKE)
-    const surprise = fuseThree(first, second, third)
+    const isUsual = first != first && second >= 0 && third >= 0
+    const surprise = isUsual ? fuseLast(second, third) : fuseThree(first, second, third)
     store<f32>(i4 + OUT_SURPRISE, surprise)
-    store<f32>(i4 + OUT_POINT, fuseTwo(first, second))
+    store<f32>(i4 + OUT_POINT, isUsual ? second : fuseTwo(first, second))
     store<f32>(i4 + OUT_INCIDENT, third >= 0 ? third : NaN)
     store<f32>(i4 + OUT_PUBLIC, publicScore(surprise))
   }
