@@ -47,6 +47,8 @@ async function start(config: Config, logger: Logger, relearn: boolean): Promise<
   }
   if (relearn || config.warmup.files !== undefined || config.warmup.prometheus !== undefined)
     logger.warn('a fleet does not learn from history: what is configured under warmup is passed over')
+  if (config.detection.workers !== 'auto' && config.detection.workers > 0)
+    logger.warn('a fleet scores in the threads of its processes: detection.workers is passed over')
   const { startFleet } = await import('../fleet.ts')
   return startFleet(config, { logger })
 }

@@ -63,8 +63,10 @@ export class ShardRows implements SeriesRows, RowTable {
   }
 
   /** Runs `work` while parts that name their rows by those of the series table can be put back. */
-  whileNamed<T>(capacity: number, work: () => T): T {
-    this.#rowOf = new Uint32Array(capacity)
+  whileNamed<T>(work: () => T): T {
+    let last = 0
+    for (let row = 0; row < this.capacity; row++) last = Math.max(last, this.#seriesOf[row])
+    this.#rowOf = new Uint32Array(last)
     for (let row = 0; row < this.capacity; row++)
       if (this.#seriesOf[row] > 0) this.#rowOf[this.#seriesOf[row] - 1] = row + 1
     try {

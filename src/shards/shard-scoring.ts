@@ -149,11 +149,8 @@ export class ShardScoring {
   }
 
   #named<T>(work: () => T): T {
-    return this.#data.shards === 1 ? work() : this.#series.whileNamed(this.#capacity, work)
+    return this.#data.shards === 1 ? work() : this.#series.whileNamed(work)
   }
-
-  /** Rows of the series table, as far as they are known here. */
-  #capacity = 0
 
   #report(): ShardReport {
     const scoring = this.#scoring
@@ -186,7 +183,6 @@ export class ShardScoring {
       return metas[row]?.key ?? ''
     }
     const parts = sent.map(part => keyedPart(part, keysOf))
-    this.#capacity = table.columns.at?.length ?? (table.meta as { metas: readonly unknown[] }).metas.length
     this.#named(() => {
       const past = parts.find(({ id }) => id === HISTORY_ID)
       if (past) this.#history.restore([past])

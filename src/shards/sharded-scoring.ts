@@ -17,7 +17,6 @@ import { ShardMap } from './shard-map.ts'
 import { changed } from './wait.ts'
 import type { FromShard, SentPart, ShardCall, ShardReport, ToldSeries } from './words.ts'
 
-const SERIES_ID = 'series'
 const HISTORY_ID = 'history'
 /** Rows of a batch of windows: see `WINDOW_DEFAULTS.batchRows`. */
 const BATCH_ROWS = 65_536
@@ -306,8 +305,8 @@ export class ShardedScoring implements ScoringBeside {
   }
 
   restore(parts: readonly Snapshot[]): void {
-    const table = parts.find(({ id }) => id === SERIES_ID)
-    if (!table) throw new ForeshockError('FS_SNAPSHOT_INVALID', 'the checkpoint holds no series table')
+    // The series table was put back before, into the same rows.
+    const table = this.#series.snapshot()
     const count = this.#shards.length
     const sharded = new Set(parts.flatMap(({ id }) => /^shard\d+\/(\d+):/.exec(id)?.[1] ?? []))
     const isForeign = sharded.size > 0 && !sharded.has(String(count))
@@ -327,8 +326,8 @@ export class ShardedScoring implements ScoringBeside {
     const told = this.#tellAll()
     const turns = this.#shards.map((shard, s) => {
       const given = own(s)
-      const call = { op: 'restore', table: { ...table, keys: [] }, parts: given.map(sent) } as const
-      return shard.ask(call, told[s], count === 1 ? buffersOf(given) : [])
+      const call = { op: 'restore', table, parts: given.map(sent) } as const
+      return shard.ask(call, told[s], count === 1 ? buffersOf([{ ...table, isGiven: true }, ...given]) : [])
     })
     try {
       for (const [s, shard] of this.#shards.entries()) {
