@@ -2,7 +2,7 @@ import { calendarOf, maintenanceOf, policyOptions } from './alerting.ts'
 import { seriesLimits } from './config/quota.ts'
 import type { Config } from './config/schema.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
-import type { ForeshockError } from './core/errors.ts'
+import { ForeshockError } from './core/errors.ts'
 import type { SeriesHistory } from './core/history.ts'
 import { sha256 } from './core/identity.ts'
 import { LocalTime } from './core/local-time.ts'
@@ -17,6 +17,7 @@ import { DeviationDetector } from './detectors/deviation.ts'
 import { Ensemble } from './detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { ModelMember, type ModelMemberOptions } from './detectors/model-member.ts'
+import { PlainAbsence } from './detectors/plain-absence.ts'
 import { PlainDetector } from './detectors/plain-detector.ts'
 import { profileMembers } from './detectors/profile-member.ts'
 import { RidgeMember } from './detectors/ridge-member.ts'
@@ -33,11 +34,17 @@ import { EventTimeWindows } from './features/windows.ts'
 import { IngestIntake } from './ingest/intake.ts'
 import type { IntakeOptions } from './ingest/options.ts'
 import type { PipelineParts } from './pipeline.ts'
+import { type ShardedOptions, ShardedScoring } from './shards/sharded-scoring.ts'
 
 /** The pipeline's parts before they are widened to their stage interfaces: `main` reads the history. */
 export interface Assembled extends PipelineParts {
   readonly history: WindowHistory
   readonly disruptions: Disruptions
+}
+
+/** The same where scoring is done within the pipeline. */
+export interface AssembledInline extends Assembled {
+  readonly scoring: Scoring
 }
 
 /** What a disruption stage of a fleet holds: the scorers have scored. */
@@ -76,7 +83,10 @@ export function configDigest(config: Config): string {
   const quotas =
     seriesLimits(tenants) && Object.entries(tenants).map(([name, { quota }]) => [name, quota?.series])
   // What a calendar file says decides, not how it is called.
-  const told = { ...detection, calendar: calendarOf(detection) }
+  const { workers, ...scoring } = detection
+  // One worker finds what none finds; several share no calibrations.
+  const apart = typeof workers === 'number' && workers > 1 ? { workers } : {}
+  const told = { ...scoring, ...apart, calendar: calendarOf(detection) }
   return `sha256:${sha256(JSON.stringify({ version: VERSION, ingest, features, detection: told, disruptions, maintenance, quotas }))}`
 }
 
@@ -99,9 +109,9 @@ export function intakeOptions({ ingest, server, kernels }: Config): Partial<Inta
 }
 
 /** `keeps`: whose windows are kept, everybody's when left out. */
-function historyOf(
+export function historyOf(
   { features }: Config,
-  context: { readonly series: SeriesTable },
+  context: ConstructorParameters<typeof WindowHistory>[1],
   keeps?: (series: number) => boolean,
 ): WindowHistory {
   const { step: stepMs, historyWindows: depth, historyBudget: budgetBytes } = features
@@ -141,13 +151,64 @@ export function assemble(
   rejects: Rejects,
   onWarning: (text: string) => void = () => {},
   models?: ModelsPort,
-): Assembled {
-  const { features } = config
+): AssembledInline {
   const series = new SeriesTable(config.ingest.maxSeries, seriesLimits(config.tenants))
-  const context = { series, rejects, stepMs: features.step }
+  const context = { series, stepMs: config.features.step }
   const { richSeries } = config.detection
   const rows = series.limit > richSeries ? new SubTable(series, richSeries) : undefined
   const history = historyOf(config, context, rows && (row => rows.of(row) >= 0))
+  const { scoring, learned } = assembleScoring(config, context, history, rows, onWarning, models)
+  const beside = assembleAround(config, rejects, {
+    series,
+    history,
+    scoring,
+    digests: names => learned?.digests(names),
+  })
+  return { ...beside, scoring }
+}
+
+/**
+ * As `assemble`, with scoring in so many threads of their own. `modelFolders`: where packages of models lie, the first that
+ * has one; without it none can score.
+ */
+export function assembleSharded(
+  config: Config,
+  rejects: Rejects,
+  options: Omit<ShardedOptions, 'config' | 'listed'>,
+): Assembled & { readonly scoring: ShardedScoring } {
+  const series = new SeriesTable(config.ingest.maxSeries, seriesLimits(config.tenants))
+  const listed = listedScoring(config, options.modelFolders !== undefined)
+  const hasTiers = series.limit > config.detection.richSeries
+  const history: WindowHistory = historyOf(
+    config,
+    { series },
+    hasTiers ? row => scoring.isRich(row) : undefined,
+  )
+  const scoring = new ShardedScoring({ ...options, config, listed }, { series, history })
+  const beside = assembleAround(config, rejects, {
+    series,
+    history,
+    scoring,
+    digests: names => scoring.digests(names),
+  })
+  return { ...beside, scoring }
+}
+
+/** What comes before and after scoring. */
+function assembleAround(
+  config: Config,
+  rejects: Rejects,
+  {
+    series,
+    history,
+    scoring,
+    digests,
+  }: Pick<Assembled, 'series' | 'history' | 'scoring'> & {
+    readonly digests: (names: Iterable<string>) => Readonly<Record<string, string>> | undefined
+  },
+): Assembled {
+  const { features } = config
+  const context = { series, rejects, stepMs: features.step }
   const intake = new IngestIntake(intakeOptions(config), context)
   const windows = new EventTimeWindows(
     {
@@ -161,31 +222,30 @@ export function assemble(
     },
     context,
   )
-  const { scoring, learned } = scoringOf(config, context, history, rows, onWarning, models)
-  const disruptions = disruptionsOf(config, { series, history }, scoring, names => learned?.digests(names))
+  const disruptions = disruptionsOf(config, { series, history }, scoring, digests)
   return { series, intake, windows, scoring, disruptions, history }
 }
 
-/** The ensemble, of which some series see all and the others a part where there may be more of them than can have everything. */
-function scoringOf(
+/**
+ * The ensemble, of which some series see all and the others a part where there may be more of them than can have everything.
+ * `rows`: who sees all.
+ */
+export function assembleScoring(
   config: Config,
-  context: DetectorContext & { readonly series: SeriesTable },
-  history: WindowHistory,
+  context: DetectorContext,
+  history: SeriesHistory & { forget(row: number): void },
   rows: SubTable | undefined,
   onWarning: (text: string) => void,
   models?: ModelsPort,
 ): { readonly scoring: Ensemble | TieredScoring; readonly learned: ModelMember | undefined } {
-  const { detection } = config
   const { series } = context
   if (rows === undefined) return ensembleOf(config, context, history, onWarning, models)
   const own = { ...context, series: rows }
-  const { scoring: rich, learned } = ensembleOf(config, own, new SubHistory(history, rows), onWarning, models)
-  const { told, options, policy } = toldOf(
-    context,
-    config,
-    policyOptions({ ...detection, budget: undefined, budgets: [] }),
-  )
-  const plain = new Ensemble([new PlainDetector(told)], options, context, { policy })
+  const past = new SubHistory(history, rows)
+  const { scoring: rich, learned, policy: elder } = ensembleOf(config, own, past, onWarning, models)
+  const { told, options, policy } = toldOf(context, config, elder)
+  const shape = new PlainDetector(told)
+  const plain = new Ensemble([shape], options, context, { policy, silence: new PlainAbsence(told, shape) })
   const onPlain = (row: number) => history.forget(row)
   return {
     scoring: new TieredScoring({ series, rows, rich, plain, stepMs: context.stepMs, onPlain }),
@@ -193,12 +253,14 @@ function scoringOf(
   }
 }
 
-function toldOf(context: DetectorContext, { detection }: Config, configured = policyOptions(detection)) {
+/** `elder`: the policy of other series, whose budgets are these ones' too. */
+function toldOf(context: DetectorContext, { detection }: Config, elder?: AlertPolicy) {
+  const configured = policyOptions(detection)
   const options = {
     ...ENSEMBLE_DEFAULTS,
     ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
   }
-  const policy = configured && new AlertPolicy(configured, options, context)
+  const policy = configured && new AlertPolicy(configured, options, context, elder)
   const told: DetectorContext = {
     ...context,
     localTime: new LocalTime(detection.timeZone),
@@ -213,7 +275,11 @@ function ensembleOf(
   history: SeriesHistory,
   onWarning: (text: string) => void,
   models?: ModelsPort,
-): { readonly scoring: Ensemble; readonly learned: ModelMember | undefined } {
+): {
+  readonly scoring: Ensemble
+  readonly learned: ModelMember | undefined
+  readonly policy: AlertPolicy | undefined
+} {
   const { detection } = config
   const { told, options, policy } = toldOf(context, config)
   const { size, timeout: timeoutMs } = detection.models
@@ -224,7 +290,7 @@ function ensembleOf(
     pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
     models: learned,
   })
-  return { scoring, learned }
+  return { scoring, learned, policy }
 }
 
 /** The parts of one disruption stage, as `assemble` builds them. */
@@ -237,6 +303,21 @@ export function assembleStage(
   const history = historyOf(config, { series })
   const context = { series, history }
   return { series, history, disruptions: disruptionsOf(config, context, scorerOf(config), digests) }
+}
+
+/** Scoring as it would be done here, without any series: who speaks, and what parts of a checkpoint are theirs. */
+function listedScoring(config: Config, hasModels: boolean): Scoring {
+  const series = new SeriesTable(1)
+  const context = { series, stepMs: config.features.step }
+  const { richSeries } = config.detection
+  const rows = config.ingest.maxSeries > richSeries ? new SubTable(series, 1) : undefined
+  const history = new WindowHistory({ stepMs: config.features.step, depth: 1, budgetBytes: 0 }, { series })
+  const none = async () => {
+    throw new ForeshockError('FS_ASSERTION', 'a list of scorers opens no model')
+  }
+  const plain = { ...config, detection: { ...config.detection, combiner: false } }
+  return assembleScoring(plain, context, history, rows, () => {}, hasModels ? { openModel: none } : undefined)
+    .scoring
 }
 
 /** A scorer that scores nothing: it knows who would, for the events to name them. */

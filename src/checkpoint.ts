@@ -47,22 +47,37 @@ function byRow(part: Snapshot, series: SeriesTable): CutSnapshot {
   return { ...part, keys: [], rows: length }
 }
 
-/** Puts a checkpoint back into empty parts. Throws FS_SNAPSHOT_INVALID when a part cannot read it. */
-export function restore(checkpoint: Checkpoint, series: SeriesTable, parts: readonly Stateful[]): void {
+/**
+ * Puts a checkpoint back into empty parts; `isGiven`: they may keep its columns, which nobody else has. Throws
+ * FS_SNAPSHOT_INVALID when a part cannot read it.
+ */
+export function restore(
+  checkpoint: Checkpoint,
+  series: SeriesTable,
+  parts: readonly Stateful[],
+  isGiven = false,
+): void {
+  const given = isGiven ? GIVEN : {}
   const table = checkpoint.parts.find(part => part.id === SERIES_PART)
   if (!table) throw new ForeshockError('FS_SNAPSHOT_INVALID', 'the checkpoint holds no series table')
-  series.restore(table)
-  const saved = checkpoint.parts.map(part => withKeys(part, () => series.keys()))
+  series.restore({ ...table, ...given })
+  const saved = checkpoint.parts.map(part => withKeys(part, () => series.keys(), given))
   for (const part of parts) part.restore(saved)
 }
 
+const GIVEN = { isGiven: true } as const
+
 /** A part that names its rows by those of the series table, with their keys for whoever asks for them. */
-function withKeys(part: Snapshot, tableKeys: () => readonly string[]): Snapshot {
-  const { rows } = part
-  if (rows === undefined) return part
+function withKeys(
+  part: Snapshot,
+  tableKeys: () => readonly string[],
+  given: Pick<Snapshot, 'isGiven'>,
+): Snapshot {
+  const { id, version, columns, meta, rows } = part
+  if (rows === undefined) return { ...part, ...given }
   let keys: readonly string[] | undefined
-  const { id, version, columns, meta } = part
   return {
+    ...given,
     id,
     version,
     rows,
@@ -82,7 +97,7 @@ export function keyed(checkpoint: Checkpoint): Checkpoint {
   const all = table ? savedMetas(table).metas.map(meta => meta?.key ?? '') : []
   const parts = checkpoint.parts.map(part => {
     const { rows: _, ...rest } = part
-    return part.rows === undefined ? part : { ...rest, keys: withKeys(part, () => all).keys }
+    return part.rows === undefined ? part : { ...rest, keys: withKeys(part, () => all, {}).keys }
   })
   return { ...checkpoint, parts }
 }
@@ -105,7 +120,7 @@ export async function resume<P extends { readonly series: SeriesTable }>(
   if (!checkpoint) return { parts, position: 0 }
   const { position } = checkpoint
   try {
-    restore(adapt(checkpoint), parts.series, statefulOf(parts))
+    restore(adapt(checkpoint), parts.series, statefulOf(parts), true)
     return { parts, position }
   } catch (error) {
     if (!(error instanceof ForeshockError) || error.code !== 'FS_SNAPSHOT_INVALID') throw error

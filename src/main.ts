@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { type Assembled, assemble, configDigest, intakeOptions } from './assembly.ts'
+import { type Assembled, assemble, assembleSharded, configDigest, intakeOptions } from './assembly.ts'
 import { FileJournal } from './bus/file-journal.ts'
 import { Inbox } from './bus/inbox.ts'
 import { resume, type Stateful } from './checkpoint.ts'
@@ -25,6 +25,7 @@ import { ConfigurationMemory, reconciled } from './reconcile.ts'
 import { SampleQuotas } from './sample-quotas.ts'
 import { assertBindable } from './serve/auth.ts'
 import { buildServer } from './serve/server.ts'
+import { workersOf } from './shards/workers-of.ts'
 import { openEmbeddedIndex } from './store/embedded-index.ts'
 import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
@@ -32,7 +33,7 @@ import { lockFolder } from './store/folder-lock.ts'
 import { IndexFeed } from './store/index-feed.ts'
 import { every, readGauges, Saver, stateBytes, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
-import { openDesk, openGrpc, openModels, openSinks, serveDeps } from './wiring.ts'
+import { openDesk, openGrpc, openModels, openSinks, SHIPPED_MODELS, serveDeps } from './wiring.ts'
 
 /** How many of the newest changes are kept for queries. */
 const CHANGES_KEPT = 1000
@@ -58,7 +59,16 @@ interface Parts extends Assembled {
  */
 export async function startService(
   config: Config,
-  { logger, relearn = false }: { readonly logger: Logger; readonly relearn?: boolean },
+  {
+    logger,
+    relearn = false,
+    onFatal = fatal,
+  }: {
+    readonly logger: Logger
+    readonly relearn?: boolean
+    /** Nothing can be scored any more: the process is to end at once, as if it were killed. */
+    readonly onFatal?: (error: Error) => void
+  },
 ): Promise<Service> {
   const keys = apiKeys(config)
   assertBindable(config.server.host, { keys })
@@ -95,8 +105,11 @@ export async function startService(
   const configuration = new ConfigurationMemory(config)
   const pairs = new PairRelay()
   const models = { ...openModels(folder('models')), observe: pairs.observe }
+  const workers = workersOf(config)
+  const modelFolders = [folder('models'), SHIPPED_MODELS]
+  const sharded = { workers, modelFolders, observe: pairs.observe, onWarning: warn, onLost: onFatal }
   const build = (): Parts => ({
-    ...assemble(config, rejects, warn, models),
+    ...(workers > 0 ? assembleSharded(config, rejects, sharded) : assemble(config, rejects, warn, models)),
     warmUp: new WarmUpMemory(),
     configuration,
   })
@@ -151,7 +164,8 @@ export async function startService(
     await pipeline.process(position, envelope)
     replayed++
   }
-  logger.info({ position: restored, replayed, series: parts.series.size }, 'state restored')
+  await pipeline.settle()
+  logger.info({ position: restored, replayed, series: parts.series.size, workers }, 'state restored')
 
   const open = { status: 'open', limit: ORPHANS_MAX } as const
   await effects.apply(journal.end, {
@@ -254,6 +268,7 @@ export async function startService(
       await inbox.close()
       // Half a history must not stand for the whole: the next start learns from the beginning.
       if (!warmUp.interrupted) await saver.save()
+      await parts.scoring.close?.()
       await models.close()
       await sinks.all.close()
       await journal.close()
@@ -262,6 +277,13 @@ export async function startService(
       await lock.release()
     },
   }
+}
+
+/** Whoever started the service without saying otherwise ends with it. */
+function fatal(error: Error): void {
+  setImmediate(() => {
+    throw error
+  })
 }
 
 async function sendHost(inbox: Inbox, hostname: string): Promise<void> {

@@ -4,14 +4,23 @@ import { opinionBatch } from './core/batch.ts'
 import { type Change, changeOf, ofTenant } from './core/change.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from './core/envelope.ts'
+import { ForeshockError } from './core/errors.ts'
 import { contentId } from './core/identity.ts'
 import type { MaintenanceOrder } from './core/maintenance.ts'
 import { modelOrderOf } from './core/model-order.ts'
 import type { Position } from './core/ports.ts'
 import type { SeriesTable } from './core/series.ts'
-import type { AnomalyChange, DisruptionStage, Intake, Scoring, Windowing } from './core/stages.ts'
+import type {
+  AnomalyChange,
+  DisruptionStage,
+  Intake,
+  Scoring,
+  ScoringBeside,
+  Windowing,
+} from './core/stages.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import { importanceOf } from './importance.ts'
+import { Overlap } from './overlap.ts'
 
 /** The recent past, as the pipeline writes it. */
 export interface HistoryWriter {
@@ -24,7 +33,7 @@ export interface PipelineParts {
   readonly series: SeriesTable
   readonly intake: Intake
   readonly windows: Windowing
-  readonly scoring: Scoring
+  readonly scoring: Scoring | ScoringBeside
   readonly disruptions: DisruptionStage
   readonly history: HistoryWriter
 }
@@ -63,6 +72,8 @@ export class Pipeline {
   #opinions: OpinionBatch
   #weight: Float32Array
   readonly #tap: WindowTap | undefined
+  /** Where scoring goes on beside this thread. */
+  readonly #overlap: Overlap | undefined
   #past = false
   /** Told when a window is complete, before anything else is processed. */
   afterWindow: (() => void) | undefined
@@ -82,17 +93,36 @@ export class Pipeline {
     this.#telemetry = telemetry
     this.#opinions = opinionBatch(batchRows)
     this.#weight = new Float32Array(batchRows)
+    const { scoring, windows, disruptions, history } = parts
+    if (!('give' in scoring)) return
+    if (tap)
+      throw new ForeshockError('FS_ASSERTION', 'windows that are lent to others are scored in this thread')
+    const events = {
+      evict: (row: number) => this.#evict(row),
+      batch: (rows: number, seconds: number) => this.#tellOf(rows, seconds),
+      done: (at: Position, found: Pick<Outcome, 'anomalies' | 'events'>, isPast: boolean) =>
+        this.#done(at, { ...found, changes: [] }, isPast),
+      room: () => this.beforeBatch?.(),
+    }
+    this.#overlap = new Overlap({ scoring, windows, disruptions, history }, events, batchRows)
   }
 
   /** What comes from here on is history: it is judged and learned from as ever, but nobody is told of it. */
   beginHistory(): void {
     this.#past = true
+    if (this.#overlap) this.#overlap.isPast = true
+  }
+
+  /** Waits until nothing is on its way: then all parts stand still, between two envelopes. */
+  async settle(): Promise<void> {
+    await this.#overlap?.settle()
   }
 
   /** History has ended. What was open in it is let go: if it is still strange, that is told anew. */
   async endHistory(position: Position): Promise<void> {
     await this.finish(position)
     this.#past = false
+    if (this.#overlap) this.#overlap.isPast = false
     this.parts.intake.letGo()
     this.parts.windows.letGo()
     this.parts.scoring.letGo()
@@ -103,6 +133,8 @@ export class Pipeline {
   async process(position: Position, envelope: Envelope): Promise<Receipt> {
     const { intake, windows } = this.parts
     if (!this.#past) this.#telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
+    if (envelope.kind === 'change' || envelope.kind === 'maintenance' || envelope.kind === 'model')
+      await this.settle()
     if (envelope.kind === 'change') return this.#change(position, envelope)
     if (envelope.kind === 'maintenance') return this.#maintain(envelope)
     if (envelope.kind === 'model') return this.#order(envelope)
@@ -120,8 +152,10 @@ export class Pipeline {
 
   /** The input has ended: completes the windows that are still open. */
   async finish(position: Position): Promise<void> {
+    await this.settle()
     this.parts.windows.finish()
     await this.#drain(position)
+    await this.settle()
   }
 
   /** Scores what is complete after samples were added from outside `process`, as file replay does. */
@@ -131,6 +165,7 @@ export class Pipeline {
 
   async #drain(position: Position): Promise<void> {
     const { windows, scoring, disruptions, history } = this.parts
+    if (this.#overlap || 'give' in scoring) return this.#overlap?.follow(position)
     const outcome: Outcome = { anomalies: [], events: [], changes: [] }
     let isComplete = false
     for (let ready = windows.next(); ready; ready = windows.next()) {
@@ -147,10 +182,7 @@ export class Pipeline {
         disruptions.weigh(batch, this.#weight)
         scoring.learn(batch, this.#opinions, this.#weight)
         if (!this.#past) for (const change of changes) outcome.anomalies.push(change)
-        this.#telemetry.count('foreshock_windows_total', batch.length)
-        this.#telemetry.observe('foreshock_stage_seconds', (performance.now() - started) / 1000, {
-          stage: 'score',
-        })
+        this.#tellOf(batch.length, (performance.now() - started) / 1000)
       }
       this.#tap?.window(batch, this.#opinions, changes, windowEndMs, last)
       if (last) {
@@ -165,6 +197,18 @@ export class Pipeline {
     }
     if (isComplete) this.afterWindow?.()
     if (outcome.anomalies.length > 0 || outcome.events.length > 0) await this.#effect(position, outcome)
+  }
+
+  #tellOf(rows: number, seconds: number): void {
+    this.#telemetry.count('foreshock_windows_total', rows)
+    this.#telemetry.observe('foreshock_stage_seconds', seconds, { stage: 'score' })
+  }
+
+  /** A window that was scored beside this thread is complete. */
+  async #done(position: Position, outcome: Outcome, isPast: boolean): Promise<void> {
+    this.afterWindow?.()
+    if (isPast || (outcome.anomalies.length === 0 && outcome.events.length === 0)) return
+    await this.#effect(position, outcome)
   }
 
   async #change(position: Position, envelope: Envelope): Promise<Receipt> {

@@ -6,6 +6,7 @@ import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import type { CheckpointCut, CheckpointStore, Journal } from './core/ports.ts'
 import type { Telemetry } from './core/telemetry.ts'
+import { unscored } from './core/unscored.ts'
 import type { Effects } from './effects.ts'
 import type { Pipeline, PipelineParts } from './pipeline.ts'
 
@@ -34,8 +35,11 @@ const SMALL_BYTES = 33_554_432
 /** A window is waited for at most so many steps, and so long. */
 const WINDOW_STEPS = 1.5
 const WINDOW_MS_MAX = 60_000
-/** One batch waits for the disk at most so long, and all batches while one checkpoint is written, ms. */
-const BATCH_WAIT_MS = 50
+/**
+ * One batch waits for the disk at most so long, and all batches while one checkpoint is written, ms; those of long windows,
+ * which are many, as long as a window: a checkpoint of ten million series takes seconds to be written.
+ */
+const BATCH_WAIT_MS = 1000
 const BATCHES_WAIT_MS = 2000
 
 /**
@@ -79,6 +83,7 @@ export class Saver {
   #cut(): Promise<CheckpointCut | undefined> {
     const { inbox, effects, series, stateful, clock, telemetry } = this.#parts
     return inbox.between(async processed => {
+      await this.#parts.pipeline.settle()
       await effects.retry()
       // What is found but not recorded would be lost with the journal before it.
       if (!effects.settled || processed === this.#saved) return undefined
@@ -94,7 +99,7 @@ export class Saver {
     if (!checkpoint) return effects.settled
     const { cut, position } = checkpoint
     const started = performance.now()
-    pipeline.beforeBatch = cut && waitForRoom(cut)
+    pipeline.beforeBatch = cut && waitForRoom(cut, Math.max(BATCHES_WAIT_MS, this.#parts.stepMs))
     try {
       // A crash after it counts must find in the journal what a sink has not taken yet.
       await checkpoints.save({ ...checkpoint, ready: settle })
@@ -119,8 +124,8 @@ export class Saver {
 }
 
 /** Lets a window's batches wait until what they make copies of is written, for a bounded time in all. */
-function waitForRoom(cut: Cut): () => Promise<unknown> | undefined {
-  let leftMs = BATCHES_WAIT_MS
+function waitForRoom(cut: Cut, mostMs: number): () => Promise<unknown> | undefined {
+  let leftMs = mostMs
   return () => {
     const room = leftMs > 0 ? cut.room() : undefined
     if (room === undefined) return undefined
@@ -147,7 +152,7 @@ interface SaverParts {
   readonly stateful: readonly Stateful[]
   /** Bytes of what is learned. */
   readonly stateBytes: () => number
-  readonly pipeline: Pick<Pipeline, 'afterWindow' | 'beforeBatch'>
+  readonly pipeline: Pick<Pipeline, 'afterWindow' | 'beforeBatch' | 'settle'>
   readonly stepMs: number
   readonly telemetry: Telemetry
   readonly logger: Logger
@@ -215,6 +220,16 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     for (const [what, count] of Object.entries(counts))
       telemetry.set('foreshock_detector_coverage', count, { detector: id, what })
   }
+  const workers = 'workers' in scoring ? scoring.workers() : []
+  for (const [at, { series: held, rows, busySeconds, waiting }] of workers.entries()) {
+    const worker = String(at)
+    telemetry.set('foreshock_worker_series', held, { worker })
+    telemetry.set('foreshock_worker_rows', rows, { worker })
+    telemetry.set('foreshock_worker_busy_seconds', busySeconds, { worker })
+    telemetry.set('foreshock_worker_waiting', waiting, { worker })
+  }
+  for (const { tier, why, series: count } of unscored(scoring, series.size))
+    telemetry.set('foreshock_tier_unscored', count, { tier, why })
   const use = scoring.profileUse()
   for (const { profile, series: held, bytes } of use?.profiles ?? []) {
     telemetry.set('foreshock_series_by_profile', held, { profile })

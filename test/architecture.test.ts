@@ -55,7 +55,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   importance: ['core'],
   orphans: ['core'],
   'model-desk': ['core'],
-  pipeline: [...BASE, ...DOMAIN, 'checkpoint', 'importance'],
+  overlap: ['core', 'importance'],
+  pipeline: [...BASE, ...DOMAIN, 'checkpoint', 'importance', 'overlap'],
 }
 const TYPES_OF_DOMAIN = [
   'serve',
@@ -67,6 +68,7 @@ const TYPES_OF_DOMAIN = [
   'checkpoint',
   'effects',
   'model-desk',
+  'overlap',
 ]
 const TOP = [
   'main',
@@ -75,6 +77,7 @@ const TOP = [
   'commands',
   'roles',
   'assembly',
+  'shards',
   'alerting',
   'experimenting',
   'wiring',

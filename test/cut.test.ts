@@ -219,7 +219,8 @@ describe('a cut', () => {
         const ended = []
         for (const checkpoint of [byKey, byRow]) {
           const next = new World(scene)
-          restore(checkpoint, next.parts.series, next.stateful)
+          // One goes on with copies of what was saved, the other with the very columns.
+          restore(checkpoint, next.parts.series, next.stateful, checkpoint === byRow)
           next.position = world.position
           for (const one of envelopes(scene, scene.before, scene.before + scene.after)) await next.take(one)
           ended.push(

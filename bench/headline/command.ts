@@ -12,6 +12,10 @@ export const HEADLINE_FLAGS = {
   minutes: { type: 'string', default: '10' },
   /** Percent of pods replaced a minute. */
   churn: { type: 'string', default: '1' },
+  /** Another seed is another world; the results told of are of the default. */
+  seed: { type: 'string', default: '7' },
+  /** Nothing goes wrong: every disruption is a false one. */
+  well: { type: 'boolean', default: false },
   label: { type: 'string' },
   body: { type: 'string', default: '5000' },
   connections: { type: 'string', default: '4' },
@@ -27,6 +31,8 @@ export interface HeadlineFlags {
   readonly step: string
   readonly minutes: string
   readonly churn: string
+  readonly seed: string
+  readonly well: boolean
   readonly label?: string | undefined
   readonly body: string
   readonly connections: string
@@ -53,6 +59,8 @@ function optionsOf(flags: HeadlineFlags): HeadlineOptions {
     stepS: positive('step', flags.step, 1),
     minutes: positive('minutes', flags.minutes, 0.1),
     churn: positive('churn', flags.churn, 0) / 100,
+    seed: positive('seed', flags.seed, 0),
+    faults: !flags.well,
     bodySeries: positive('body', flags.body, 1),
     connections: positive('connections', flags.connections, 1),
     paceS: positive('pace', flags.pace, 0),

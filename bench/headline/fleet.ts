@@ -1,7 +1,7 @@
 // The fleet that the headline run is sent by: services of pods, each pod with the same fifty series, as an exporter of a
 // web service in Kubernetes has them. Everything follows from a pod's number, so that ten million series need no list.
 
-/** How a series moves: what it is around, by how much it varies, and what the two faults do to it. */
+/** How a series moves: what it is around, by how much it varies, and what two of the faults do to it. */
 export interface MetricPlan {
   readonly name: string
   /** Labels of its own beside the pod's. */
@@ -164,17 +164,21 @@ export function podAddress(pod: number, generation: number): string {
   return `10.${octet(4)}.${octet(11)}.${octet(18)}:9090`
 }
 
+export const FAULT_KINDS = ['slow', 'down', 'silent'] as const
+export type FaultKind = (typeof FAULT_KINDS)[number]
+
 export interface FaultPlan {
   readonly service: number
   readonly entity: string
-  readonly kind: 'slow' | 'down'
+  /** Its answers take long, hardly any traffic reaches it, or nothing is heard of it at all. */
+  readonly kind: FaultKind
   /** Steps [from, to) in which it is faulty. */
   readonly from: number
   readonly to: number
 }
 
-/** One service of a hundred, but some of them and not a crowd. */
-const FAULTS_MIN = 2
+/** One service of a hundred, but one of each kind and not a crowd. */
+const FAULTS_MIN = FAULT_KINDS.length
 const FAULTS_MAX = 20
 /** Where in the run faults begin and end: after everything was seen for long enough to be known. */
 const FAULT_FROM = 0.65
@@ -186,6 +190,6 @@ export function faultsOf({ services }: FleetShape, steps: number): FaultPlan[] {
   return Array.from({ length: count }, (_, f) => {
     const service = Math.floor(((f + 0.5) * services) / count)
     const [from, to] = [Math.floor(steps * FAULT_FROM), Math.ceil(steps * FAULT_TO)]
-    return { service, entity: serviceName(service), kind: f % 2 === 0 ? 'slow' : 'down', from, to }
+    return { service, entity: serviceName(service), kind: FAULT_KINDS[f % FAULT_KINDS.length], from, to }
   })
 }

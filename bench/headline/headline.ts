@@ -16,6 +16,10 @@ export interface HeadlineOptions {
   readonly minutes: number
   /** Share of pods replaced a minute. */
   readonly churn: number
+  /** Of the values' noise. */
+  readonly seed: number
+  /** Whether services go wrong at all. */
+  readonly faults: boolean
   readonly bodySeries: number
   readonly connections: number
   /** Wall seconds a step takes at least; 0: as fast as it goes. */
@@ -62,6 +66,8 @@ export interface HeadlineResult {
   /** Bytes of state by part, and of V8's heap, as the service says at the end. */
   readonly stateBytes: Readonly<Record<string, number>>
   readonly verdict: Verdict
+  /** All that the verdict is of, as the service tells it. */
+  readonly disruptions: readonly ToldDisruption[]
   /** Why the run ended before its end; the rest is of until then. */
   readonly broken?: string
 }
@@ -157,9 +163,18 @@ export async function headline(
     bodySeries: options.bodySeries,
     connections: options.connections,
     churn: options.churn,
+    seed: options.seed,
+    faults: options.faults,
     paceMs: options.paceS * 1000,
   }
-  const seen = { looks: [] as StepLook[], bytes: 0, retried: 0, refused: 0, distinct: fleet.series }
+  const seen = {
+    looks: [] as StepLook[],
+    samples: 0,
+    bytes: 0,
+    retried: 0,
+    refused: 0,
+    distinct: fleet.series,
+  }
   const last = { answerMs: [0, 0, 0] as [number, number, number], firstRefusal: '' }
   const watch = watching(service)
   let broken: string | undefined
@@ -183,6 +198,7 @@ export async function headline(
       }
       cpuBefore = cpu
       seen.looks.push(look)
+      seen.samples += told.samples
       seen.bytes += told.bytes
       seen.retried += told.retried
       seen.refused += told.refused
@@ -203,7 +219,7 @@ export async function headline(
     options,
     config,
     steps: seen.looks,
-    samples: seen.looks.length * fleet.series,
+    samples: seen.samples,
     ...watched,
     readyMs: service.readyMs,
     bytesSent: seen.bytes,
@@ -215,7 +231,8 @@ export async function headline(
     rejects: found.rejects,
     anomaliesOpen: found.anomaliesOpen,
     stateBytes: found.stateBytes,
-    verdict: verdictOf(faultsOf(fleet, steps), found.told, { startMs, stepMs }),
+    verdict: verdictOf(options.faults ? faultsOf(fleet, steps) : [], found.told, { startMs, stepMs }),
+    disruptions: found.told,
     ...(broken === undefined ? {} : { broken }),
   }
 }

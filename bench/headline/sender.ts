@@ -5,7 +5,15 @@ import { Agent } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { faultsOf, fleetOf, METRICS, serviceOf } from './fleet.ts'
 import { post } from './post.ts'
-import { FACTORS, patchPod, patchTime, replacePod, type Template, templateOf } from './templates.ts'
+import {
+  FACTORS,
+  patchPod,
+  patchTime,
+  replacePod,
+  seedNoise,
+  type Template,
+  templateOf,
+} from './templates.ts'
 
 export interface SendPlan {
   readonly url: string
@@ -18,6 +26,10 @@ export interface SendPlan {
   readonly connections: number
   /** Share of pods replaced a minute of event time. */
   readonly churn: number
+  /** Of the values' noise. */
+  readonly seed: number
+  /** Whether services go wrong at all. */
+  readonly faults: boolean
   /** Steps are not sent earlier than this after each other, wall ms; 0: as fast as they are answered. */
   readonly paceMs: number
 }
@@ -56,7 +68,8 @@ const fleet = fleetOf(plan.series)
 const podsOfBody = Math.max(1, Math.round(plan.bodySeries / METRICS.length))
 const agent = new Agent({ keepAlive: true, maxSockets: plan.connections })
 const target = new URL('/api/v1/write', plan.url)
-const faultOf = new Map(faultsOf(fleet, plan.steps).map(fault => [fault.service, fault]))
+seedNoise(plan.seed)
+const faultOf = new Map((plan.faults ? faultsOf(fleet, plan.steps) : []).map(fault => [fault.service, fault]))
 const generations = new Uint16Array(fleet.pods)
 const answers: number[] = []
 let retried = 0
@@ -84,6 +97,21 @@ async function deliver(body: Uint8Array): Promise<void> {
   throw new Error(`not taken for ${GIVE_UP_MS / 1000} s: ${firstRefusal}`)
 }
 
+/** Pods of one body from the `first` on. A service that is to fall silent has bodies of its own, which can be left out. */
+function podsTogether(first: number): number {
+  const isSilent = (pod: number) => faultOf.get(serviceOf(pod, fleet))?.kind === 'silent'
+  const most = Math.min(podsOfBody, fleet.pods - first)
+  let pods = 1
+  while (pods < most && isSilent(first + pods) === isSilent(first)) pods++
+  return pods
+}
+
+/** Whether nothing is heard of a body's pods in a step. */
+function isSilent({ firstPod }: Template, t: number): boolean {
+  const fault = faultOf.get(serviceOf(firstPod, fleet))
+  return fault?.kind === 'silent' && t >= fault.from && t < fault.to
+}
+
 function factorsOf(pod: number, t: number): Float64Array {
   const fault = faultOf.get(serviceOf(pod, fleet))
   return fault && t >= fault.from && t < fault.to ? FACTORS[fault.kind] : FACTORS.well
@@ -105,15 +133,21 @@ function churn(templates: readonly Template[], t: number): number {
     // One pod after the other over the whole fleet, in an order that jumps about.
     const pod = (replacedPods * 7919) % fleet.pods
     generations[pod]++
-    replacePod(templates[Math.floor(pod / podsOfBody)], pod % podsOfBody, generations[pod])
+    const template = templates[templateAt[pod]]
+    replacePod(template, pod - template.firstPod, generations[pod])
   }
   return (replacedPods - first) * METRICS.length
 }
 
 const built = performance.now()
 const templates: Template[] = []
-for (let first = 0; first < fleet.pods; first += podsOfBody)
-  templates.push(templateOf(first, Math.min(podsOfBody, fleet.pods - first), fleet))
+const templateAt = new Uint32Array(fleet.pods)
+for (let first = 0; first < fleet.pods; ) {
+  const pods = podsTogether(first)
+  templateAt.fill(templates.length, first, first + pods)
+  templates.push(templateOf(first, pods, fleet))
+  first += pods
+}
 const bytes = templates.reduce((sum, { block }) => sum + block.length, 0)
 tell({ kind: 'built', seconds: (performance.now() - built) / 1000, bytes, rss: process.memoryUsage().rss })
 
@@ -126,9 +160,14 @@ for (let t = 0; t < plan.steps; t++) {
   const before = { retried, refused }
   const replaced = churn(templates, t)
   let next = 0
+  let samples = 0
+  let sent = 0
   const lane = async () => {
     while (next < templates.length) {
       const index = next++
+      if (isSilent(templates[index], t)) continue
+      samples += templates[index].pods * METRICS.length
+      sent += templates[index].block.length
       patch(templates[index], index, templates.length, t)
       await deliver(templates[index].block)
     }
@@ -138,10 +177,10 @@ for (let t = 0; t < plan.steps; t++) {
   tell({
     kind: 'step',
     step: t,
-    samples: fleet.series,
+    samples,
     wallMs: performance.now() - from,
     cpuMs: (used.user + used.system) / 1000,
-    bytes,
+    bytes: sent,
     retried: retried - before.retried,
     refused: refused - before.refused,
     replaced,

@@ -177,9 +177,15 @@ export function templateOf(firstPod: number, pods: number, fleet: FleetShape): T
 }
 
 /** Noise of standard deviation 1, drawn once: drawing must not be what a sender spends its time on. */
-const NOISE = noiseTable(1 << 16)
-function noiseTable(size: number): Float64Array {
-  const random = mulberry32(7)
+const NOISE_SEED = 7
+let NOISE = noiseTable(1 << 16, NOISE_SEED)
+/** Another world of the same fleet: values are drawn anew from here on. */
+export function seedNoise(seed: number): void {
+  NOISE = noiseTable(1 << 16, seed)
+}
+
+function noiseTable(size: number, seed: number): Float64Array {
+  const random = mulberry32(seed)
   const table = new Float64Array(size)
   for (let i = 0; i < size; i += 2) {
     const radius = Math.sqrt(-2 * Math.log(1 - random()))
@@ -190,11 +196,12 @@ function noiseTable(size: number): Float64Array {
   return table
 }
 
-/** Factors by metric, for a pod that is well, slow or down. */
+/** Factors by metric, for a pod that is well, slow or down; one that is silent would be well. */
 export const FACTORS = {
   well: new Float64Array(METRICS.length).fill(1),
   slow: Float64Array.from(METRICS, ({ slow }) => slow),
   down: Float64Array.from(METRICS, ({ down }) => down),
+  silent: new Float64Array(METRICS.length).fill(1),
 } as const
 const LEVEL = Float64Array.from(METRICS, ({ level }) => level)
 const SPREAD = Float64Array.from(METRICS, ({ spread }) => spread)

@@ -1,6 +1,6 @@
 // A checkpoint of many series by a cut: how long it stops the pipeline, what it costs in all, what a window costs that
 // closes right behind the cut and so copies everything that is not written yet, and how long it takes to start from it.
-// node --expose-gc --import tsx bench/measures/cut.ts [--series N] [--windows N] [--dir FOLDER]
+// node --expose-gc --import tsx bench/measures/cut.ts [--series N] [--rich N] [--windows N] [--dir FOLDER]
 import { mkdtempSync, statSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -24,6 +24,7 @@ const { values: args } = parseArgs({
   options: {
     quick: { type: 'boolean' },
     series: { type: 'string', default: QUICK ? '4000' : '1000000' },
+    rich: { type: 'string' },
     windows: { type: 'string', default: '6' },
     body: { type: 'string', default: '1000' },
     rounds: { type: 'string', default: QUICK ? '2' : '5' },
@@ -35,7 +36,10 @@ const perBody = Number(args.body)
 const rounds = Number(args.rounds)
 const STEP_MS = 10_000
 const T0 = 1_700_000_000_000
-const config = parseConfig({ ingest: { maxSeries: Math.max(count, 1_000_000) } })
+const config = parseConfig({
+  ingest: { maxSeries: Math.max(count, 1_000_000) },
+  ...(args.rich === undefined ? {} : { detection: { richSeries: Number(args.rich) } }),
+})
 const build = () => assemble(config, new Rejects())
 type Parts = ReturnType<typeof build>
 
@@ -154,7 +158,7 @@ const read = (cpuNs() - loading) / 1e9
 if (!loaded) throw new Error('nothing was saved')
 const next = build()
 const restoring = cpuNs()
-restore(loaded, next.series, statefulOf(next))
+restore(loaded, next.series, statefulOf(next), true)
 const put = (cpuNs() - restoring) / 1e9
 if (next.series.size !== parts.series.size) throw new Error('series are missing after the restore')
 await rm(args.dir ? join(own, newest) : own, { recursive: true, force: true })

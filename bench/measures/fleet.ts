@@ -199,7 +199,7 @@ try {
     )
   }
   measured.push({
-    id: 'goal.12',
+    id: 'fleet.ratio',
     what: '· two scorers against one',
     unit: '×',
     better: 'more',

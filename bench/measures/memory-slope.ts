@@ -22,6 +22,8 @@ for (const series of sizes) {
       stepS: 15,
       minutes: Number(args.minutes),
       churn: 0,
+      seed: 7,
+      faults: true,
       bodySeries: 5000,
       connections: 2,
       paceS: 0,

@@ -1,30 +1,17 @@
 // The forests that ours are set against, as they are published: AWS's in Java from Maven Central, river's in Python from PyPI. Each is kept
 // in the cache folder for the next run; FORESHOCK_RCF_JAR and FORESHOCK_RIVER_PYTHON name ones that are there already.
-import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { CACHE, pythonWith, run } from './venv.ts'
 
 const RCF_VERSION = '4.3.0'
 const RIVER_VERSION = '0.26.1'
-const CACHE = join(homedir(), '.cache', 'foreshock')
 
 /** What a peer said: CPU ns a point by pass, bytes where it tells them, and its scores. */
 export interface PeerRun {
   readonly ns: readonly number[]
   readonly bytes: number | undefined
   readonly scores: readonly number[]
-}
-
-function run(command: string, args: readonly string[], cwd?: string): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-    cwd,
-  })
-  if (error) throw new Error(`${command} cannot be run: ${error.message}`)
-  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr.slice(-500)}`)
-  return stdout
 }
 
 function read(said: string): PeerRun {
@@ -52,15 +39,7 @@ function rcfJar(): string {
 }
 
 function riverPython(): string {
-  const given = process.env.FORESHOCK_RIVER_PYTHON
-  if (given !== undefined && given !== '') return given
-  const home = join(CACHE, `river-${RIVER_VERSION}`)
-  const python = join(home, 'bin', 'python')
-  if (existsSync(join(home, 'ready'))) return python
-  run('python3', ['-m', 'venv', home])
-  run(python, ['-m', 'pip', 'install', '-q', `river==${RIVER_VERSION}`])
-  writeFileSync(join(home, 'ready'), '')
-  return python
+  return pythonWith('river', RIVER_VERSION, process.env.FORESHOCK_RIVER_PYTHON)
 }
 
 /** AWS's forest over the points of a file. Throws with the reason where it cannot be had. */

@@ -6,10 +6,9 @@ import type { Envelope } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Journal, Position } from '../core/ports.ts'
 import {
-  decodeFrame,
   decodeSegmentHeader,
   durableAfter,
-  encodeFrame,
+  encodeHead,
   encodeSegmentHeader,
   type Frame,
   readFrames,
@@ -41,9 +40,9 @@ interface Segment {
   readonly base: Position
 }
 
-interface Pending {
-  readonly position: Position
-  readonly bytes: Buffer
+/** A frame in two pieces: the body stays where its sender has it, and is the sender's again when it is durable. */
+interface Pending extends Frame {
+  readonly head: Buffer
 }
 
 /**
@@ -106,10 +105,11 @@ export class FileJournal implements Journal {
     }
     const frame = { position: this.#end + 1, durable: this.#durable, envelope }
     // The salt is the segment's: a frame that ends up in the next segment is sealed anew when it is written.
-    const bytes = encodeFrame(this.#segments[this.#segments.length - 1].salt, frame)
+    const head = encodeHead(this.#segments[this.#segments.length - 1].salt, frame)
     this.#end++
-    this.#pending.push({ position: frame.position, bytes })
-    this.#pendingBytes += bytes.length
+    const pending = { ...frame, head }
+    this.#pending.push(pending)
+    this.#pendingBytes += lengthOf(pending)
     if (this.#pendingBytes >= FLUSH_BYTES) this.#group.commit().catch(() => {}) // `sync` will tell
     return frame.position
   }
@@ -123,15 +123,11 @@ export class FileJournal implements Journal {
     const segments = [...this.#segments]
     const size = this.#file.size
     const waiting = [...this.#writing, ...this.#pending]
-    const { salt } = segments[segments.length - 1]
     for (const [i, segment] of segments.entries()) {
       if (i + 1 < segments.length && segments[i + 1].base <= after + 1) continue
       yield* this.#readSegment(segment, after, i + 1 < segments.length ? undefined : size)
     }
-    for (const { bytes } of waiting) {
-      const frame = decodeFrame(salt, bytes, 0) as Frame
-      if (frame.position > after) yield { position: frame.position, envelope: frame.envelope }
-    }
+    for (const { position, envelope } of waiting) if (position > after) yield { position, envelope }
   }
 
   async *#readSegment(segment: Segment, after: Position, size: number | undefined) {
@@ -177,9 +173,9 @@ export class FileJournal implements Journal {
     this.#pending = []
     this.#writing = batch
     try {
-      await this.#file.append(batch.map(({ bytes }) => bytes))
+      await this.#file.append(batch.flatMap(({ head, envelope }) => [head, envelope.bytes]))
       this.#durable = batch[batch.length - 1].position
-      for (const { bytes } of batch) this.#pendingBytes -= bytes.length
+      for (const pending of batch) this.#pendingBytes -= lengthOf(pending)
     } catch (cause) {
       this.#pending = [...batch, ...this.#pending]
       throw cause
@@ -191,16 +187,16 @@ export class FileJournal implements Journal {
   async #rotate(): Promise<void> {
     await this.#file.append([]) // cuts off what a failed write may have left: a closed segment is whole
     const { segment, file } = await createSegment(this.#dir, this.#durable + 1)
-    const { salt } = this.#segments[this.#segments.length - 1]
-    this.#pending = this.#pending.map(({ position, bytes }) => ({
-      position,
-      bytes: encodeFrame(segment.salt, decodeFrame(salt, bytes, 0) as Frame),
-    }))
+    this.#pending = this.#pending.map(frame => ({ ...frame, head: encodeHead(segment.salt, frame) }))
     const old = this.#file
     this.#segments.push(segment)
     this.#file = file
     await old.close()
   }
+}
+
+function lengthOf({ head, envelope }: Pending): number {
+  return head.length + envelope.bytes.length
 }
 
 function corrupt(path: string, offset: number, reason: string): ForeshockError {

@@ -68,16 +68,16 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   return { salt: bytes.readUInt32LE(4), base: bytes.readDoubleLE(8) }
 }
 
-/** A frame of its own memory; the envelope's bytes are copied. */
-export function encodeFrame(salt: number, frame: Frame): Buffer {
+/** What stands before the body of a frame, in memory of its own; the body itself is written from where it lies. */
+export function encodeHead(salt: number, frame: Frame): Buffer {
   const { kind, encoding, arrivalMs, tenant, bytes } = frame.envelope
-  const tenantBytes = Buffer.from(tenant)
-  if (tenantBytes.length > 65_535) throw new ForeshockError('FS_ASSERTION', 'a tenant name over 64 kB')
-  const length = PAYLOAD_FIXED_BYTES + tenantBytes.length + bytes.length
+  const tenantBytes = Buffer.byteLength(tenant)
+  if (tenantBytes > 65_535) throw new ForeshockError('FS_ASSERTION', 'a tenant name over 64 kB')
+  const length = PAYLOAD_FIXED_BYTES + tenantBytes + bytes.length
   if (length > FRAME_BYTES_MAX) {
     throw new ForeshockError('FS_INPUT_TOO_LARGE', `an envelope of ${bytes.length} bytes`)
   }
-  const out = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length)
+  const out = Buffer.allocUnsafe(FRAME_HEADER_BYTES + PAYLOAD_FIXED_BYTES + tenantBytes)
   out.writeUInt32LE(FRAME_MAGIC, 0)
   out.writeUInt32LE(length, 4)
   let at = FRAME_HEADER_BYTES
@@ -86,10 +86,9 @@ export function encodeFrame(salt: number, frame: Frame): Buffer {
   at = out.writeDoubleLE(arrivalMs, at)
   at = out.writeUInt8(KINDS.indexOf(kind), at)
   at = out.writeUInt8(ENCODINGS.indexOf(encoding), at)
-  at = out.writeUInt16LE(tenantBytes.length, at)
-  tenantBytes.copy(out, at)
-  out.set(bytes, at + tenantBytes.length)
-  out.writeUInt32LE(crc32(out.subarray(FRAME_HEADER_BYTES), salt), 8)
+  at = out.writeUInt16LE(tenantBytes, at)
+  out.write(tenant, at)
+  out.writeUInt32LE(crc32(bytes, crc32(out.subarray(FRAME_HEADER_BYTES), salt)), 8)
   return out
 }
 

@@ -3,6 +3,7 @@ import { CUT_FOREST } from '../detectors/cut-forest.ts'
 import { FLATLINE } from '../detectors/flatline.ts'
 import { HALF_SPACE } from '../detectors/half-space.ts'
 import { KernelDetector } from '../detectors/kernel-detector.ts'
+import { leftProfile } from '../detectors/left-profile.ts'
 import { SHAPE_NEIGHBOURS } from '../detectors/shape-neighbours.ts'
 import { SPECTRAL_RESIDUAL } from '../detectors/spectral-residual.ts'
 import type { AlertRule } from './score-alerts.ts'
@@ -49,6 +50,12 @@ export const LONE_DETECTORS: readonly LoneDetector[] = [
     id: 'shapes@1',
     about: 'distance to the third nearest shape of the last thousand windows',
     make: c => new KernelDetector(c, SHAPE_NEIGHBOURS),
+    rule: RULE,
+  },
+  {
+    id: 'left-profile@1',
+    about: 'distance to the nearest stretch of the last 2048 windows, by the left matrix profile',
+    make: c => new KernelDetector(c, leftProfile()),
     rule: RULE,
   },
   {

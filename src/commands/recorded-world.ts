@@ -1,4 +1,4 @@
-import { type Assembled, assemble } from '../assembly.ts'
+import { type AssembledInline, assemble } from '../assembly.ts'
 import { loadConfig } from '../config.ts'
 import type { SampleBatch } from '../core/batch.ts'
 import type { Change } from '../core/change.ts'
@@ -27,7 +27,7 @@ export const KEEP_ALL = '36500d'
 
 /** The shipped pipeline over recorded samples: what `replay` runs, with a history long enough to be asked. */
 export class RecordedWorld {
-  readonly parts: Assembled
+  readonly parts: AssembledInline
   readonly rejects = new Rejects()
   readonly events: DisruptionEvent[] = []
   readonly #pipeline: Pipeline

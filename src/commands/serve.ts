@@ -39,7 +39,11 @@ export function addServeCommand(cli: Command): void {
 async function start(config: Config, logger: Logger, relearn: boolean): Promise<Service> {
   if (config.cluster === undefined) {
     const { startService } = await import('../main.ts')
-    return startService(config, { logger, relearn })
+    const onFatal = (err: Error) => {
+      logger.fatal({ err }, 'ending at once; the next start reads from the journal what is not saved')
+      process.exit(1)
+    }
+    return startService(config, { logger, relearn, onFatal })
   }
   if (relearn || config.warmup.files !== undefined || config.warmup.prometheus !== undefined)
     logger.warn('a fleet does not learn from history: what is configured under warmup is passed over')

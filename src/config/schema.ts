@@ -71,15 +71,23 @@ export const configSchema = z.strictObject({
      * no kept history, in some 700 bytes each.
      */
     richSeries: count.default(1_000_000),
+    /**
+     * Threads that score beside the one that takes samples in; 0: that one scores too. `auto`: none below a million series a
+     * second, and above a thread for every other core.
+     */
+    workers: z.union([z.literal('auto'), z.coerce.number().int().min(0).max(64)]).default('auto'),
     /** The learned combiner weighs the point evidence of every profile; needs onnxruntime-node on this platform. */
     combiner: switchable.default(false),
     /** Costly detectors for suspects and golden signals: so many series at most, none by default. */
     pool: section({
       size: z.coerce.number().int().min(0).max(10_000).default(0),
       detectors: z
-        .array(z.enum(['rcf', 'hst', 'sr', 'shapes', 'flatline']))
+        .array(z.enum(['rcf', 'hst', 'sr', 'shapes', 'left-profile', 'flatline']))
         .min(1)
         .default(['rcf', 'shapes']),
+      /** State of all of them at most, and CPU a window as measured on two shared cores: whatever is less bounds the series. */
+      budget: size.default(256 * 1_048_576),
+      time: duration.default(200),
     }),
     /** All metrics of an entity judged together, as far as bytes of state and a share of one core go. */
     multivariate: section({

@@ -113,14 +113,22 @@ export class ByteArena {
     return this.chunk(address)
   }
 
-  /** Fills an empty arena. Throws FS_SNAPSHOT_INVALID when a chunk is missing. */
-  restore(name: string, columns: Readonly<Record<string, ColumnData>>, from: SavedArena): void {
+  /**
+   * Fills an empty arena; `isGiven`: with the chunks as they are, since nobody else has them. Throws FS_SNAPSHOT_INVALID when
+   * one is missing.
+   */
+  restore(
+    name: string,
+    columns: Readonly<Record<string, ColumnData>>,
+    from: SavedArena,
+    isGiven = false,
+  ): void {
     for (const [i, length] of from.chunks.entries()) {
       const column = columns[`${name}.${i}`]
       if (!(column instanceof Uint8Array) || column.length !== length)
         throw new ForeshockError('FS_SNAPSHOT_INVALID', `${name}: chunk ${i} is missing or of another length`)
-      this.#chunks[i] = Buffer.alloc(length)
-      this.#chunks[i].set(column)
+      this.#chunks[i] = Buffer.from(column.buffer, column.byteOffset, length)
+      if (!isGiven) this.#chunks[i] = Buffer.from(this.#chunks[i])
     }
     this.#next = from.next
     this.#spare.push(...from.spare)

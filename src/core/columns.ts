@@ -247,15 +247,29 @@ export class ColumnStore<S extends ColumnSpec> {
       if (row >= 0) {
         const room = Math.min(length, i + this.mask + 1 - (row & this.mask))
         while (end < room && rowOf(end) === row + end - i) end++
-        this.ensure(row + end - i)
-        this.#put(from.columns, i, end, row)
+        const isWhole = end - i === this.#chunkRows && (row & this.mask) === 0
+        if (from.isGiven === true && isWhole) this.#adopt(from.columns, i, end, row)
+        else this.#put(from.columns, i, end, row)
       }
       i = end
     }
   }
 
+  /** Rows [from, to) of columns, which are nobody else's, become the chunk of the rows from `row` on. */
+  #adopt(columns: Snapshot['columns'], from: number, to: number, row: number): void {
+    this.ensure(row)
+    this.touch(row)
+    const chunk: Record<string, ColumnData> = {}
+    for (const name of this.#names) {
+      const width = specOf(this.spec[name])[1]
+      chunk[name] = columns[name].subarray(from * width, to * width)
+    }
+    this.chunks[row >> this.shift] = chunk as Chunk<S>
+  }
+
   /** Rows [from, to) of columns, to where `row` and those after it lie: all in one chunk. */
   #put(columns: Snapshot['columns'], from: number, to: number, row: number): void {
+    this.ensure(row + to - from)
     this.touch(row)
     const chunk = this.chunks[row >> this.shift] as Record<string, ColumnData>
     for (const name of this.#names) {
@@ -267,16 +281,19 @@ export class ColumnStore<S extends ColumnSpec> {
 }
 
 /** Rows of a snapshot's columns. */
-export function rowsOf({ rows, keys }: Pick<Snapshot, 'rows' | 'keys'>): number {
-  return rows === undefined ? keys.length : typeof rows === 'number' ? rows : rows.length
+export function rowsOf(from: Pick<Snapshot, 'rows' | 'keys'>): number {
+  // Keys may be made only when they are asked for.
+  const { rows } = from
+  return rows === undefined ? from.keys.length : typeof rows === 'number' ? rows : rows.length
 }
 
 /** Where each row of a snapshot lies in a table now, −1 where it is there no more. */
-export function rowsIn(
-  { rows, keys }: Pick<Snapshot, 'rows' | 'keys'>,
-  table: RowTable,
-): (at: number) => number {
-  if (rows === undefined) return at => (keys[at] === '' ? -1 : table.row(keys[at]))
+export function rowsIn(from: Pick<Snapshot, 'rows' | 'keys'>, table: RowTable): (at: number) => number {
+  const { rows } = from
+  if (rows === undefined) {
+    const { keys } = from
+    return at => (keys[at] === '' ? -1 : table.row(keys[at]))
+  }
   const place = table.rowOfSeries?.bind(table) ?? ((series: number) => placeIn(table, series))
   return typeof rows === 'number' ? place : at => place(rows[at])
 }

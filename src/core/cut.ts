@@ -42,6 +42,16 @@ export interface CutSnapshot extends Omit<Snapshot, 'columns'> {
 /** Copies that may wait to be written, bytes: the history, and what a batch of series changes, at once. */
 export const HELD_BYTES_MAX = 402_653_184
 
+/** What of a cut lies elsewhere, such as in the memory of another thread. */
+export interface CutSource {
+  /** Whether `next` need not wait. */
+  readonly isReady: boolean
+  /** As `Cut.next`; it waits standing still. */
+  next(bytesMax: number): CutBytes | undefined
+  /** Nothing more of it is wanted. */
+  close(): void
+}
+
 /** Where live values lie at present; asked again whenever they are read, since memory may move in one that grows. */
 export type CutPieces = () => readonly CutPiece[]
 
@@ -131,6 +141,7 @@ export class Cut {
   #isGivenUp = false
   #isClosed = false
   #waiting: (() => void)[] = []
+  readonly #sources: CutSource[] = []
 
   constructor(heldBytesMax = HELD_BYTES_MAX) {
     this.#heldBytesMax = heldBytesMax
@@ -138,12 +149,18 @@ export class Cut {
 
   /**
    * Live memory of columns. It is written in the order of `rank`, 0..1: how far towards the end of the table its rows
-   * lie, so that what a window changes next has been written before. What `pieces` names must stay as it is until `touch`.
+   * lie, so that what a window changes next has been written before; below 0 what every sample changes. What `pieces`
+   * names must stay as it is until `touch`.
    */
   stretch(rank: number, pieces: CutPieces): Stretch {
     const stretch = new Stretch(this, rank, pieces)
     this.#pending.push(stretch)
     return stretch
+  }
+
+  /** Columns whose values lie elsewhere are brought by `source`. */
+  add(source: CutSource): void {
+    this.#sources.push(source)
   }
 
   /** Up to `bytesMax` (at least 8) of what is not written yet; undefined when all is. Throws FS_OVERLOADED when given up. */
@@ -161,6 +178,11 @@ export class Cut {
       }
       this.#held.shift()
     }
+    // Elsewhere too copies wait when it is not asked.
+    for (const source of this.#sources) {
+      const found = source.isReady ? source.next(bytesMax) : undefined
+      if (found) return found
+    }
     if (!this.#isSorted) {
       // Last in the list is first to be written.
       this.#pending.sort((a, b) => b.rank - a.rank)
@@ -171,6 +193,10 @@ export class Cut {
       const found = last.isHeld ? undefined : last.next(bytesMax)
       if (found) return found
       this.#pending.pop()
+    }
+    for (const source of this.#sources) {
+      const found = source.next(bytesMax)
+      if (found) return found
     }
     return undefined
   }
@@ -202,6 +228,7 @@ export class Cut {
   /** Written whole, or no longer wanted: owners copy nothing from here on. */
   close(): void {
     this.#isClosed = true
+    for (const source of this.#sources) source.close()
     for (const stretch of [...this.#pending, ...this.#held]) stretch.drop()
     this.#pending = []
     this.#held.length = 0
@@ -243,13 +270,19 @@ export class RowStretches {
   readonly #cut: Cut
   readonly #stretches: readonly Stretch[]
 
-  /** `piecesOf` gives the pieces of rows [from, to), of `rows` in all. */
-  constructor(cut: Cut, rows: number, shift: number, piecesOf: (from: number, to: number) => CutPiece[]) {
+  /** `piecesOf` gives the pieces of rows [from, to), of `rows` in all; `rankOf` the rank of those from `from` on. */
+  constructor(
+    cut: Cut,
+    rows: number,
+    shift: number,
+    piecesOf: (from: number, to: number) => CutPiece[],
+    rankOf = (from: number) => from / rows,
+  ) {
     this.shift = shift
     this.#cut = cut
     this.#stretches = Array.from({ length: Math.ceil(rows / 2 ** shift) }, (_, i) => {
       const from = i * 2 ** shift
-      return cut.stretch(from / rows, () => piecesOf(from, Math.min(rows, from + 2 ** shift)))
+      return cut.stretch(rankOf(from), () => piecesOf(from, Math.min(rows, from + 2 ** shift)))
     })
   }
 

@@ -21,6 +21,10 @@ export const ERRORS = {
     cause: 'more is arriving than can be scored',
     remedy: 'wait as Retry-After says, or add capacity',
   },
+  FS_WORKER_LOST: {
+    cause: 'a thread that scores has ended by itself, such as when it was out of memory',
+    remedy: 'start again: everything since the last checkpoint is read from the journal',
+  },
   FS_SNAPSHOT_INVALID: {
     cause: 'a saved state is of another layout',
     remedy: 'start without it, or with the version that wrote it',

@@ -11,7 +11,10 @@ export type Position = number
 
 /** The durable inbox of the pipeline. One contract suite, every adapter passes it. */
 export interface Journal {
-  /** Takes an envelope; it is in order from here on, but durable only after `sync`. */
+  /**
+   * Takes an envelope; it is in order from here on, but durable only after `sync`. Until then its bytes may be read: they
+   * are not to change before.
+   */
   append(envelope: Envelope): Position
   /** Resolves when everything up to `position` would survive a power cut; concurrent calls share one fsync. */
   sync(position: Position): Promise<void>
@@ -55,6 +58,7 @@ export interface CheckpointStore {
    * when the cut was given up meanwhile.
    */
   save(checkpoint: CheckpointCut): Promise<void>
+  /** What it returns is the caller's to keep: nobody else has its columns. */
   load(): Promise<Checkpoint | undefined>
 }
 

@@ -1,7 +1,7 @@
 import { ByteArena, type SavedArena } from './byte-arena.ts'
 import type { Cut, CutColumn } from './cut.ts'
 import { PackedBytes, PackedReader } from './packed-text.ts'
-import type { SeriesMeta } from './series.ts'
+import type { SeriesHead, SeriesMeta } from './series.ts'
 import { OWN_ENTITY, type SavedShapes, SeriesShapes } from './series-shapes.ts'
 import type { ColumnData } from './snapshot.ts'
 import { type SavedDictionary, TextDictionary } from './text-dictionary.ts'
@@ -83,6 +83,30 @@ export class SeriesRecords {
     return hasOwnKey ? this.#reader.text() : this.#shapes.key(number, metric, values)
   }
 
+  /** What `read` gives, without the labels and the key, into `out`. */
+  head(address: number, out: SeriesHead): void {
+    this.#seek(address)
+    const { tenant, unit, kind, bad, entityAt } = this.#shapes.at(this.#reader.number())
+    out.tenant = tenant
+    out.unit = unit
+    out.kind = kind
+    out.bad = bad
+    out.metric = this.#text()
+    // The entity's own text, or the value of the label that is it.
+    for (let i = 0; i < entityAt; i++) this.#skip()
+    out.entity = this.#text()
+  }
+
+  /** The value of one label, undefined where there is none of that name. */
+  label(address: number, name: string): string | undefined {
+    this.#seek(address)
+    const { names, entityAt } = this.#shapes.at(this.#reader.number())
+    const at = names.indexOf(name)
+    if (at < 0) return undefined
+    for (let skip = at + (entityAt === OWN_ENTITY ? 2 : 1); skip > 0; skip--) this.#skip()
+    return this.#text()
+  }
+
   tenant(address: number): string {
     this.#seek(address)
     return this.#shapes.at(this.#reader.number()).tenant
@@ -103,9 +127,9 @@ export class SeriesRecords {
   }
 
   /** Fills an empty one. Throws FS_SNAPSHOT_INVALID on another layout. */
-  restore(columns: Readonly<Record<string, ColumnData>>, from: SavedRecords): void {
-    this.#arena.restore('records', columns, from.records)
-    this.#texts.restore(columns, from.texts)
+  restore(columns: Readonly<Record<string, ColumnData>>, from: SavedRecords, isGiven = false): void {
+    this.#arena.restore('records', columns, from.records, isGiven)
+    this.#texts.restore(columns, from.texts, isGiven)
     this.#shapes.restore(from.shapes)
   }
 

@@ -27,6 +27,13 @@ export interface SeriesMeta {
   readonly bad: BadDirection
 }
 
+/** What of a series is read a dozen times quicker than all of it; filled anew for each series of a walk. */
+export type SeriesHead = { -readonly [K in Exclude<keyof SeriesMeta, 'key' | 'labels'>]: SeriesMeta[K] }
+
+export function seriesHead(): SeriesHead {
+  return { tenant: '', metric: '', entity: '', unit: '', kind: 'other', bad: 'both' }
+}
+
 /** The canonical key of a series. A tenant other than `default` stands in front, before a slash. */
 export function seriesKey(metric: string, labels: Labels, tenant = 'default'): string {
   const start = tenant === 'default' ? metric : `${tenant}/${metric}`
@@ -137,6 +144,18 @@ export class SeriesTable implements SeriesRows {
     return meta
   }
 
+  /** What of a series is quickly read, into `out`; false where the row holds none. */
+  head(row: number, out: SeriesHead): boolean {
+    if (!this.has(row)) return false
+    this.#records.head(this.#at.at(row), out)
+    return true
+  }
+
+  /** The value of one label of a series, read without the others; undefined where it has none of that name. */
+  label(row: number, name: string): string | undefined {
+    return this.has(row) ? this.#records.label(this.#at.at(row), name) : undefined
+  }
+
   key(row: number): string {
     return this.has(row) ? this.#records.key(this.#at.at(row)) : ''
   }
@@ -158,6 +177,21 @@ export class SeriesTable implements SeriesRows {
     this.#count(meta.tenant, 1)
     this.#keys = undefined
     return row
+  }
+
+  /**
+   * Puts a series into a free row that somebody else chose: for a table that follows another one, in which nothing is ever
+   * interned.
+   */
+  put(row: number, meta: SeriesMeta): void {
+    this.#at.ensure(row + 1)
+    while (this.#capacity <= row) this.#at.set(this.#capacity++, FREE | NONE)
+    if (this.has(row)) throw new ForeshockError('FS_ASSERTION', `row ${row} holds a series`)
+    this.#at.set(row, this.#records.put(meta, this.#size))
+    this.#index.add(row, textHash(meta.key))
+    this.#size++
+    this.#count(meta.tenant, 1)
+    this.#keys = undefined
   }
 
   /** Frees a row for reuse. The caller tells every part that keeps state to forget it. */
@@ -241,8 +275,8 @@ export class SeriesTable implements SeriesRows {
     const rows = from.columns.at?.length ?? 0
     const at = u32Column(from.columns, 'at', rows)
     const hashes = u32Column(from.columns, 'hash', rows)
-    this.#records.restore(from.columns, meta)
-    this.#at.load(at)
+    this.#records.restore(from.columns, meta, from.isGiven)
+    this.#at.load(at, from.isGiven)
     this.#capacity = rows
     this.#size = meta.size
     this.#free = meta.free

@@ -21,6 +21,8 @@ export interface Snapshot {
    * In place of keys, beside a saved series table: row i is row i of that table, for so many rows; or row `rows[i]` of it.
    */
   readonly rows?: number | Uint32Array
+  /** Nobody else has the columns: whoever is restored from them may keep them as its own, or take them away. */
+  readonly isGiven?: true
   /** Row-major columns, [keys.length × width] each. */
   readonly columns: Readonly<Record<string, ColumnData>>
   /** Everything that is not a column; JSON-safe. */

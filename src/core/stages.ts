@@ -43,6 +43,8 @@ export interface Windowing extends Stage {
    * window come one after the other; `last` marks the window's last (which may be empty).
    */
   next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined
+  /** Whether a window is complete that `next` has given nothing of yet. */
+  readonly hasComplete: boolean
   /** Completes everything that is still open: the input has ended. */
   finish(): void
   /** Event time up to which windows are complete, Unix ms; NaN before the first sample. */
@@ -99,14 +101,8 @@ export interface ProfileUse {
   readonly demotions: number
 }
 
-/** Features → opinions → anomalies. */
-export interface Scoring extends Stage {
-  /** Fills one opinion per row. Changes no learned state. */
-  score(batch: FeatureBatch, out: OpinionBatch): Promise<void>
-  /** Opens, updates and closes anomalies with hysteresis. */
-  judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[]
-  /** Learns from the rows, `weight` 0..1 each. */
-  learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void
+/** Features → opinions → anomalies, wherever it is done. */
+interface ScoringStage extends Stage {
   anomalies(): readonly Anomaly[]
   /** Lets go of what is open without telling of it, and keeps what was learned. */
   letGo(): void
@@ -141,6 +137,53 @@ export interface Scoring extends Stage {
   }[]
 }
 
+/** Scoring that is done when it is asked for. */
+export interface Scoring extends ScoringStage {
+  /** Fills one opinion per row. Changes no learned state. */
+  score(batch: FeatureBatch, out: OpinionBatch): Promise<void>
+  /** Opens, updates and closes anomalies with hysteresis. */
+  judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[]
+  /** Learns from the rows, `weight` 0..1 each. */
+  learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void
+}
+
+/** What was said of a batch; columns are lent until as many batches have been given again as may wait. */
+export interface ScoredBatch {
+  readonly batch: FeatureBatch
+  readonly opinions: OpinionBatch
+  readonly changes: readonly AnomalyChange[]
+}
+
+/** How one thread that scores does. */
+export interface WorkerUse {
+  readonly series: number
+  /** Since the start. */
+  readonly rows: number
+  readonly busySeconds: number
+  /** Batches that wait for it. */
+  readonly waiting: number
+}
+
+/**
+ * Scoring that goes on beside its caller: batches are given with their weights, are scored, judged and learned in that
+ * order, and what is said of them is taken in that order. All else is asked for only when every batch was taken.
+ */
+export interface ScoringBeside extends ScoringStage {
+  /** Batches that may be given before the first of them is taken. */
+  readonly depth: number
+  /** Whether a batch can be given now. */
+  readonly hasRoom: boolean
+  /** Copies a batch and its weights, 0..1 a row. Throws when scoring has ended. */
+  give(batch: FeatureBatch, weight: Float32Array): void
+  /** The oldest batch that was given and not taken, once it is judged. Throws when scoring has ended. */
+  take(): ScoredBatch | undefined
+  /** What `waitFor` compares with. */
+  mark(): number
+  /** Resolves when anything was done since `mark`. */
+  waitFor(mark: number): Promise<unknown>
+  workers(): readonly WorkerUse[]
+}
+
 export interface ExplainedSuspect {
   readonly rank: number
   readonly entity: string
@@ -163,6 +206,8 @@ export interface TenantEntity {
 export interface DisruptionStage extends Stage {
   /** Every row of every batch, after `judge`. */
   observe(batch: FeatureBatch, opinions: OpinionBatch, changes: readonly AnomalyChange[]): void
+  /** Finds out where rows belong ahead of `observe`, so that they can be weighed before they are scored. */
+  place(batch: FeatureBatch): void
   /** How much each row may teach the baselines: small while its entity is part of an open disruption. */
   weigh(batch: FeatureBatch, out: Float32Array): void
   change(change: Change): void

@@ -34,11 +34,32 @@ export const METRICS = {
     help: 'Most series held; new ones are refused beyond it',
     labels: [],
   },
+  foreshock_worker_series: { type: 'gauge', help: 'Series that a thread scores', labels: ['worker'] },
+  foreshock_worker_rows: {
+    type: 'gauge',
+    help: 'Windows of series that a thread has scored since the start',
+    labels: ['worker'],
+  },
+  foreshock_worker_busy_seconds: {
+    type: 'gauge',
+    help: 'Time that a thread was busy scoring since the start; add detection.workers when it grows by a second a second',
+    labels: ['worker'],
+  },
+  foreshock_worker_waiting: {
+    type: 'gauge',
+    help: 'Batches that wait for a thread that scores, or are in work there',
+    labels: ['worker'],
+  },
   foreshock_state_bytes: { type: 'gauge', help: 'Learned state held, by part', labels: ['part'] },
   foreshock_detector_coverage: {
     type: 'gauge',
     help: 'What a detector with a budget covers, and what waits for room (…-waiting); raise detection.multivariate',
     labels: ['detector', 'what'],
+  },
+  foreshock_tier_unscored: {
+    type: 'gauge',
+    help: 'Series that a tier of detectors does not look at, and why; no-room: raise detection.richSeries, else detection.pool or the budget named',
+    labels: ['tier', 'why'],
   },
   foreshock_series_by_profile: {
     type: 'gauge',

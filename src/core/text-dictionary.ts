@@ -122,12 +122,12 @@ export class TextDictionary {
   }
 
   /** Fills an empty dictionary. Throws FS_SNAPSHOT_INVALID on another layout. */
-  restore(columns: Readonly<Record<string, ColumnData>>, from: SavedDictionary): void {
+  restore(columns: Readonly<Record<string, ColumnData>>, from: SavedDictionary, isGiven = false): void {
     const at = u32Column(columns, 'texts.at', from.length)
     const hashes = u32Column(columns, 'texts.hash', from.length)
-    this.#at.load(at)
+    this.#at.load(at, isGiven)
     this.#holders.load(u32Column(columns, 'texts.holders', from.length))
-    this.#arena.restore('texts', columns, from.arena)
+    this.#arena.restore('texts', columns, from.arena, isGiven)
     this.#length = from.length
     this.#free = from.free
     this.size = from.size

@@ -60,11 +60,16 @@ export class U32Column {
     return out
   }
 
-  /** Replaces the content. */
-  load(from: Uint32Array): void {
-    this.ensure(from.length)
-    for (let at = 0, c = 0; at < from.length; at += CHUNK_LENGTH, c++)
-      this.#chunks[c].set(from.subarray(at, at + CHUNK_LENGTH))
+  /** Fills an empty one; `isGiven`: with the numbers as they lie, since nobody else has them. */
+  load(from: Uint32Array, isGiven = false): void {
+    for (let at = 0; at < from.length; at += CHUNK_LENGTH) {
+      const some = from.subarray(at, at + CHUNK_LENGTH)
+      if (isGiven && some.length === CHUNK_LENGTH) this.#chunks[at >>> CHUNK_SHIFT] = some
+      else {
+        this.ensure(at + some.length)
+        this.#chunks[at >>> CHUNK_SHIFT].set(some)
+      }
+    }
   }
 
   bytes(): number {

@@ -32,13 +32,13 @@ type State = Chunk<typeof SPEC>
 
 const ID = 'absence@1'
 const VERSION = 1
-const WARM_UP_WINDOWS = 20
+export const WARM_UP_WINDOWS = 20
 /** Prior of staying silent or frozen once it began: what has begun tends to last a while. */
-const STAY_PRIOR = 0.3
+export const STAY_PRIOR = 0.3
 /** Pseudo-windows of that prior. */
 const STAY_WEIGHT = 4
 /** Slowest learning: a habit is that of the last thousand windows. */
-const RATE_MIN = 1 / 1000
+export const RATE_MIN = 1 / 1000
 /** The rate by windows seen: a plain mean at first. */
 const RATES = Float64Array.from({ length: 1 / RATE_MIN }, (_, n) => Math.max(1 / (n + 2), RATE_MIN))
 const STAY_COUNT_MAX = 200
@@ -117,7 +117,7 @@ export class AbsenceDetector implements Detector {
 }
 
 /** −log10(start · stay^(run − 1)), at most SCORE_MAX. */
-function runSurprise(start: number, stay: number, run: number): number {
+export function runSurprise(start: number, stay: number, run: number): number {
   const value = -Math.log10(start) - (run - 1) * Math.log10(stay)
   return value < 0 ? 0 : value < SCORE_MAX ? value : SCORE_MAX
 }

@@ -49,6 +49,8 @@ export class AlertPolicy {
   readonly #context: DetectorContext
   readonly #rulings: Rulings
   readonly #budgets: AlertBudgets
+  /** Whether they are another's too, who saves them. */
+  readonly #isGuest: boolean
   readonly #memory: WeekMemory
   readonly #store = new ColumnStore(SPEC)
   /** Series by ruling. */
@@ -62,13 +64,18 @@ export class AlertPolicy {
   /** Windows each calendar entry kept from alerting. */
   readonly #kept: Float64Array
   /** Anomalies open by pool and entity: an entity with one open has had its alert. */
-  readonly #open = new Map<string, number>()
+  readonly #open: Map<string, number>
   readonly #like: LikeDay = { surprise: 0, expected: 0, scale: 0 }
 
+  /**
+   * `elder`: a policy of the same options for other series, with which this one has its budgets in common; whoever restores
+   * restores the elder first.
+   */
   constructor(
     { rules, budget, budgets, calendar, timeZone }: PolicyOptions,
     options: EnsembleOptions,
     context: DetectorContext,
+    elder?: AlertPolicy,
   ) {
     this.#rules = rules
     this.#calendar = calendar
@@ -77,7 +84,9 @@ export class AlertPolicy {
     this.#options = options
     this.#context = context
     this.#rulings = new Rulings({ rules, budget, budgets, events: calendar })
-    this.#budgets = new AlertBudgets(context.stepMs, options.openCount)
+    this.#isGuest = elder !== undefined
+    this.#budgets = elder ? elder.#budgets : new AlertBudgets(context.stepMs, options.openCount)
+    this.#open = elder ? elder.#open : new Map()
     this.#memory = new WeekMemory(context.series, context.stepMs)
     this.#kept = new Float64Array(calendar.length)
   }
@@ -326,8 +335,12 @@ export class AlertPolicy {
     const known: string[] = []
     for (const [row, { key }] of series.metas())
       if (row < this.#store.rows && this.#placeOf(row) >= 0) known.push(key)
-    const meta = { pools: this.#budgets.saved(), kept: [...this.#kept] }
+    const meta = this.#saved()
     return [{ id: ID, version: VERSION, keys: known, columns: {}, meta }, this.#memory.snapshot()]
+  }
+
+  #saved(): SavedPolicy {
+    return { pools: this.#isGuest ? [] : this.#budgets.saved(), kept: [...this.#kept] }
   }
 
   cut(): CutSnapshot[] {
@@ -337,7 +350,7 @@ export class AlertPolicy {
       if (this.#placeOf(row) >= 0 && series.has(row)) known.push(row)
     const own = (series as RowTable).seriesRows?.()
     const rows = Uint32Array.from(known, row => own?.[row] ?? row)
-    const meta = { pools: this.#budgets.saved(), kept: [...this.#kept] }
+    const meta = this.#saved()
     return [{ id: ID, version: VERSION, keys: [], rows, columns: {}, meta }, this.#memory.snapshot()]
   }
 
@@ -347,7 +360,7 @@ export class AlertPolicy {
     if (memory) this.#memory.restore(memory)
     const own = parts.find(part => part.id === ID && part.version === VERSION)
     if (own) {
-      const { pools, kept } = own.meta as { pools: SavedPool[]; kept: number[] }
+      const { pools, kept } = own.meta as SavedPolicy
       this.#budgets.restore(pools)
       // Counts of another calendar are not this one's.
       if (kept.length === this.#kept.length) this.#kept.set(kept)
@@ -368,8 +381,14 @@ export class AlertPolicy {
   }
 
   bytes(): number {
-    return this.#store.bytes() + this.#budgets.bytes() + this.#memory.bytes() + 100 * this.#open.size
+    const shared = this.#isGuest ? 0 : this.#budgets.bytes() + 100 * this.#open.size
+    return this.#store.bytes() + this.#memory.bytes() + shared
   }
+}
+
+interface SavedPolicy {
+  readonly pools: readonly SavedPool[]
+  readonly kept: readonly number[]
 }
 
 /** Both parts must be passed: the larger of them, and of the kind's own for a part that the rule leaves out. */

@@ -205,9 +205,9 @@ function scoreRun(
       toward[offset + i] = signed
       // The sign of a residual cannot be predicted, so nothing branches on it.
       score = GOOD_HALF * distance + BAD_HALF * signed
-      if (score > SCORE_MAX) score = SCORE_MAX
-      strength = (0.5 * (signed + distance)) / (1 + q97[row])
-      if (strength > EVIDENCE_MAX) strength = EVIDENCE_MAX
+      // `min`, not a choice: a choice between a number and a constant of the module puts the number on the heap.
+      score = Math.min(SCORE_MAX, score)
+      strength = Math.min(EVIDENCE_MAX, (0.5 * (signed + distance)) / (1 + q97[row]))
     }
     scores[i] = score
     evidence[i] = strength

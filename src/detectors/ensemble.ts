@@ -23,6 +23,7 @@ import { isOpinionSource, type OpinionSource } from './opinion-source.ts'
 import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
+import { EVIDENCE_ABSENT, type SilenceSource, SilentRows } from './silent-rows.ts'
 import type { SlotRow } from './slot-convert.ts'
 import type { SuspectPool } from './suspect-pool.ts'
 
@@ -30,7 +31,6 @@ import type { SuspectPool } from './suspect-pool.ts'
 const BLOCK_ROWS = 1024
 /** From this surprise on the strongest detector's expectation is shown, below it the first detector's. */
 const SPEAKS_FOR_ITSELF = 2
-const EVIDENCE_ABSENT = 8
 /** A hot window of a series without an open anomaly teaches this much. */
 const HOT_WEIGHT = 0.25
 
@@ -82,6 +82,8 @@ export interface EnsembleParts {
   readonly policy?: AlertPolicy | undefined
   readonly pool?: SuspectPool | undefined
   readonly models?: ModelMember | undefined
+  /** Heard of rows without a value alone, of which then nobody else is heard. */
+  readonly silence?: SilenceSource | undefined
 }
 
 /** The scoring stage: detectors, their calibrations, fusion, and hysteresis over the result. */
@@ -97,7 +99,7 @@ export class Ensemble implements Scoring {
   readonly #tiny: TinyHolder | undefined
   /** What detectors that know no time of day see of series whose daily shape is known. */
   readonly #lens: DayLens | undefined
-  /** The only detector, where it fuses its own voices; then `#heard` are its surprises. */
+  /** The only one of them, where it fuses its own voices; then `#heard` are its surprises. */
   readonly #sole: OpinionSource | undefined
   #heard: readonly Float32Array[] = []
   readonly #outputs: ScoreBatch[]
@@ -110,6 +112,9 @@ export class Ensemble implements Scoring {
   #capacity = 0
   readonly #feeds: Record<(typeof FEEDS)[number], Feed>
   readonly #policy: AlertPolicy | undefined
+  /** Detectors that are asked of rows with a value: the first. */
+  readonly #speakers: number
+  readonly #silence: SilentRows | undefined
 
   /**
    * Without a `policy` nothing is configured about single series: every one has `options`. The members of a `pool` come
@@ -119,15 +124,18 @@ export class Ensemble implements Scoring {
     own: readonly Detector[],
     options: EnsembleOptions,
     context: DetectorContext,
-    { policy, pool, models }: EnsembleParts = {},
+    { policy, pool, models, silence }: EnsembleParts = {},
   ) {
-    const detectors: readonly Detector[] = [...own, ...(models ? [models] : []), ...(pool?.members ?? [])]
+    const speakers: readonly Detector[] = [...own, ...(models ? [models] : []), ...(pool?.members ?? [])]
+    const detectors = silence ? [...speakers, silence] : speakers
+    this.#speakers = speakers.length
+    if (silence) this.#silence = new SilentRows(silence, speakers.length, options.openAt)
     this.#pool = pool
     this.#models = models
     this.#detectors = detectors
     this.#options = options
     this.#policy = policy
-    for (const [at, detector] of detectors.entries()) {
+    for (const [at, detector] of speakers.entries()) {
       for (const voice of detector.voices ?? DEFAULT_VOICES) {
         const calibrated = 'calibrated' in voice && voice.calibrated === true
         const name = 'name' in voice && voice.name !== undefined ? voice.name : voice.column
@@ -147,12 +155,18 @@ export class Ensemble implements Scoring {
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
     this.#profiles = detectors.find(d => d instanceof ProfileMember)
     this.#tiny = detectors.find((d): d is Detector & TinyHolder => 'exportRow' in d)
-    if (detectors.length === 1 && isOpinionSource(detectors[0])) this.#sole = detectors[0]
+    if (speakers.length === 1 && isOpinionSource(speakers[0])) this.#sole = speakers[0]
     if (this.#profiles) this.#lens = new DayLens(this.#profiles, context)
-    this.#outputs = detectors.map(() => scoreBatch(BLOCK_ROWS))
+    this.#outputs = speakers.map(() => scoreBatch(BLOCK_ROWS))
     for (const [at, { whole }] of detectors.entries())
       if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [], blankRows: 0 })
-    this.#hysteresis = new Hysteresis(options, context, policy, series => this.#grader?.learned(series))
+    this.#hysteresis = new Hysteresis(
+      options,
+      context,
+      policy,
+      series => this.#grader?.learned(series),
+      silence !== undefined,
+    )
     const feed = (): Feed => ({ heard: [], all: [], by: new Uint8Array(this.#voices.length + 1) })
     this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
     this.#reserve(1)
@@ -181,7 +195,7 @@ export class Ensemble implements Scoring {
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
       const block = this.#block(batch, from)
       for (const [d, { blocks }] of this.#wholes) this.#outputs[d] = blocks[from / BLOCK_ROWS]
-      for (let d = 0; d < this.#detectors.length; d++) {
+      for (let d = 0; d < this.#speakers; d++) {
         if (this.#wholes.has(d)) continue
         const detector = this.#detectors[d]
         const lens = detector.timeless && this.#lens
@@ -193,6 +207,7 @@ export class Ensemble implements Scoring {
       this.#calibrate(block, from)
       this.#opinions(out, from, block.length, hasCovered)
       explainRows(block, this.#outputs, this.#grader?.evidence, out, from, this.#options.openAt)
+      this.#silence?.speak(block, out, from)
       this.#policy?.soften(block, out, from)
     }
   }
@@ -201,6 +216,7 @@ export class Ensemble implements Scoring {
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
       const block = this.#block(batch, from)
       sole.opine(block, out, from, this.#heard)
+      this.#silence?.speak(block, out, from)
       this.#policy?.soften(block, out, from)
     }
   }
@@ -248,7 +264,8 @@ export class Ensemble implements Scoring {
   judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[] {
     this.#policy?.begin(batch)
     this.#policy?.judged(batch)
-    return this.#hysteresis.judge(batch, opinions, this.#voices, this.#detectors)
+    const voices = this.#silence ? [...this.#voices, this.#silence.voice] : this.#voices
+    return this.#hysteresis.judge(batch, opinions, voices, this.#detectors)
   }
 
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void {
@@ -358,6 +375,7 @@ export class Ensemble implements Scoring {
       voice.surprises = blocksOf(voice.surprise)
       voice.bins = blocksOf(new Uint8Array(this.#capacity))
     }
+    this.#silence?.reserve(this.#capacity)
     this.#heard = this.#voices.map(voice => voice.surprise)
     for (const whole of this.#wholes.values()) {
       whole.out = scoreBatch(this.#capacity)

@@ -10,6 +10,7 @@ import type { AlertPolicy } from './alert-policy.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { shares } from './fusion.ts'
 import { type Moment, matters, openAnomaly, strengthen } from './judge.ts'
+import { type OpenRow, OpenRows } from './open-rows.ts'
 import { nextAbove, pageEnd, QuietPages } from './quiet-pages.ts'
 import { isStronger } from './severity.ts'
 
@@ -41,16 +42,10 @@ const OPEN_MAX = 100_000
 /** A detector named in an anomaly has at least this share. */
 const SHARE_LEAST = 0.02
 
-interface Open {
-  anomaly: Anomaly
-  /** Surprise when it was last told. */
-  told: number
-}
-
 /** What a hysteresis knows of one series. */
 interface HeldJudgement {
   readonly columns: readonly [hot: number, calm: number, rest: number, open: number]
-  readonly open: Open | undefined
+  readonly open: OpenRow | undefined
   readonly rested: readonly [surprise: number, move: number] | undefined
 }
 
@@ -65,9 +60,9 @@ export class Hysteresis {
   readonly #options: EnsembleOptions
   readonly #context: DetectorContext
   readonly #store = new ColumnStore(SPEC)
+  readonly #open: OpenRows
   /** Most rows are of pages in which nothing goes on. */
   readonly #pages = new QuietPages()
-  readonly #open = new Map<number, Open>()
   /** Strongest surprise, and the move at it in the series' unit, of what each resting series rests from. */
   readonly #rested = new Map<number, readonly [surprise: number, move: number]>()
   readonly #policy: AlertPolicy | undefined
@@ -77,13 +72,15 @@ export class Hysteresis {
   #orphans: Anomaly[] = []
   #flags = new Uint8Array(0)
 
-  /** `learned`: windows learned of a series, where anybody counts them. */
+  /** `learned`: windows learned of a series, where anybody counts them; `sparing`: of silence, see OpenRows. */
   constructor(
     options: EnsembleOptions,
     context: DetectorContext,
     policy?: AlertPolicy,
     learned: (series: number) => number | undefined = () => undefined,
+    sparing = false,
   ) {
+    this.#open = new OpenRows(sparing)
     this.#learned = learned
     this.#options = options
     this.#context = context
@@ -199,12 +196,18 @@ export class Hysteresis {
       chunk.rest[row] > 0 &&
       !(opens && this.#isLouder(series[i], surprise, batch.observed[i] - opinions.expected[i]))
     ) {
+      // Windows of silence that is not told say nothing about the values that come after it.
+      if (this.#open.sparing && Number.isNaN(batch.observed[i])) chunk.hot[row] = 0
       this.#rest(chunk, row, surprise >= closeAt)
       if (chunk.rest[row] === 0) this.#rested.delete(series[i])
     } else if (opens) {
+      const meta = this.#metaOf(series[i])
+      if (Number.isNaN(batch.observed[i]) && !this.#open.hasRoomForSilence(meta)) {
+        chunk.rest[row] = UNTIL_CALM
+        return
+      }
       chunk.rest[row] = 0
       this.#rested.delete(series[i])
-      const meta = this.#metaOf(series[i])
       const anomaly = openAnomaly(meta, this.#onset(batch.windowEndMs[i], chunk.hot[row]), moment())
       this.#open.set(series[i], { anomaly, told: surprise })
       chunk.open[row] = 1
@@ -233,7 +236,8 @@ export class Hysteresis {
 
   #isLouder(series: number, surprise: number, change: number): boolean {
     const from = this.#rested.get(series)
-    if (from === undefined) return false
+    // Silence that was not told rests from nothing: values that are strange are told.
+    if (from === undefined) return this.#open.sparing && !Number.isNaN(change)
     return surprise >= from[0] + LOUDER_SURPRISE || Math.abs(change) >= LOUDER_MOVES * from[1]
   }
 

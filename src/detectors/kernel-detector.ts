@@ -3,7 +3,7 @@ import type { Chunk, ColumnSpec } from '../core/columns.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { hashText } from '../math/hash.ts'
-import { LazyRows } from './lazy-rows.ts'
+import { LazyRows, type RowHome } from './lazy-rows.ts'
 import {
   LOUD,
   LOUD_AT,
@@ -26,12 +26,19 @@ export interface Kernel<S extends ColumnSpec> {
   readonly floor: number
   /** The strangeness is −log10 of a tail probability already: all three outputs are it. */
   readonly isSurprise?: boolean
+  /** Where its columns lie, when not in arrays of their own. */
+  readonly home?: RowHome
   /** Before the first value is learned; `seed` derives from the series key. */
   start(state: Chunk<S>, seed: number, x: number): void
   /** ≥ 0, higher is stranger; changes nothing. */
   strangeness(state: Chunk<S>, x: number): number
   /** `windows`: how many were learned before. */
   learn(state: Chunk<S>, x: number, weight: number, windows: number): void
+}
+
+/** State of one series. */
+export function stateBytes(kernel: Kernel<ColumnSpec>): number {
+  return new LazyRows({ ...kernel.columns, ...LOUDNESS_COLUMNS }).rowBytes
 }
 
 /** Larger magnitudes are held here, so that float32 state and sums of squares stay finite. */
@@ -69,7 +76,7 @@ export class KernelDetector<S extends ColumnSpec> implements Detector {
     this.#context = context
     this.#kernel = kernel
     this.#rates = loudnessRates(context.stepMs)
-    this.#rows = new LazyRows({ ...kernel.columns, ...LOUDNESS_COLUMNS })
+    this.#rows = new LazyRows({ ...kernel.columns, ...LOUDNESS_COLUMNS }, kernel.home)
   }
 
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {

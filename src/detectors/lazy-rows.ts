@@ -3,6 +3,12 @@ import { ForeshockError } from '../core/errors.ts'
 import type { SeriesRows } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 
+/** Where arrays of some fields come from and go back to, such as a kernel's own memory; all zero when they come. */
+export interface RowHome {
+  take(): Record<string, ColumnData>
+  give(fields: Readonly<Record<string, ColumnData>>): void
+}
+
 /**
  * State of a few series among many, kilobytes each: the fields of one series are typed arrays of their own, made when
  * it is first seen. For what is too large for a `ColumnStore`, which has room for every row.
@@ -11,10 +17,12 @@ export class LazyRows<S extends ColumnSpec> {
   readonly #spec: S
   readonly #rows: (Chunk<S> | undefined)[] = []
   readonly #rowBytes: number
+  readonly #home: RowHome | undefined
   #held = 0
 
-  constructor(spec: S) {
+  constructor(spec: S, home?: RowHome) {
     this.#spec = spec
+    this.#home = home
     this.#rowBytes = fieldsOf(spec).reduce((sum, [, make, width]) => sum + make.BYTES_PER_ELEMENT * width, 0)
   }
 
@@ -26,8 +34,9 @@ export class LazyRows<S extends ColumnSpec> {
   ensure(row: number): Chunk<S> {
     const known = this.#rows[row]
     if (known) return known
+    const own = this.#home?.take()
     const made = Object.fromEntries(
-      fieldsOf(this.#spec).map(([name, make, width]) => [name, new make(width)]),
+      fieldsOf(this.#spec).map(([name, make, width]) => [name, own?.[name] ?? new make(width)]),
     ) as Chunk<S>
     this.#rows[row] = made
     this.#held++
@@ -35,7 +44,9 @@ export class LazyRows<S extends ColumnSpec> {
   }
 
   forget(row: number): void {
-    if (this.#rows[row] === undefined) return
+    const fields = this.#rows[row]
+    if (fields === undefined) return
+    this.#home?.give(fields as Record<string, ColumnData>)
     this.#rows[row] = undefined
     this.#held--
   }

@@ -26,6 +26,13 @@ export interface SavedRows {
   readonly rows: number
 }
 
+/** Rows of a snapshot that lie one behind the other here too, in one segment. */
+interface Run {
+  readonly at: number
+  readonly row: number
+  readonly count: number
+}
+
 /**
  * The state of all plain series under the rows of the series table, in segments that are made when a row of theirs is
  * first used: most rows below may be those of rich series.
@@ -137,7 +144,6 @@ export class PlainRows {
    * lay. Returns how many. Throws FS_SNAPSHOT_INVALID on another layout.
    */
   restore(from: Snapshot, { first, rows }: SavedRows, table: RowTable): number {
-    let found = 0
     for (const { name, Column, width } of FIELDS) {
       const column = from.columns[name]
       if (!(column instanceof Column) || column.length !== rows * width || first + rows > rowsOf(from))
@@ -148,6 +154,8 @@ export class PlainRows {
     }
     const n = from.columns.n
     const rowOf = rowsIn(from, table)
+    const runs: Run[] = []
+    let found = 0
     for (let at = 0; at < rows; ) {
       const row = n[at] === 0 ? -1 : rowOf(first + at)
       let count = 1
@@ -159,18 +167,23 @@ export class PlainRows {
           rowOf(first + at + count) === row + count
         )
           count++
-        this.#put(from.columns, at, row, count)
+        runs.push({ at, row, count })
         found += count
       }
       at += count
     }
+    for (const { name, width } of FIELDS) {
+      this.#put(name, width, from.columns[name], runs)
+      // Of ten million series it is gigabytes that nobody needs twice.
+      if (from.isGiven === true) delete (from.columns as Record<string, ColumnData>)[name]
+    }
     return found
   }
 
-  #put(from: Columns, at: number, row: number, count: number): void {
-    const columns = this.use(row, row + count - 1).columns as unknown as Record<string, ColumnData>
-    for (const { name, width } of FIELDS) {
-      const part = from[name].subarray(at * width, (at + count) * width)
+  #put(name: string, width: number, column: ColumnData, runs: readonly Run[]): void {
+    for (const { at, row, count } of runs) {
+      const columns = this.use(row, row + count - 1).columns as unknown as Record<string, ColumnData>
+      const part = column.subarray(at * width, (at + count) * width)
       columns[name].set(part as never, (row & MASK) * width)
     }
   }

@@ -65,6 +65,10 @@ export class ProfileChoice {
     }
     const known = this.#known[row]
     if (known > 0) return known
+    if (this.#rules.length === 0) {
+      this.#known[row] = PROFILES.indexOf(this.#default) + 1
+      return this.#known[row]
+    }
     const meta = this.#table.meta(row)
     const at = this.#rules.findIndex(matches => matches(meta))
     const place = PROFILES.indexOf(at < 0 ? this.#default : this.#profiles[at])

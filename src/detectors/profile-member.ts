@@ -305,10 +305,12 @@ export class ProfileMember implements Detector {
     const parts = this.#tiers.map(tier => tier.cut(cut))
     const counts = this.#tiers.map(tier => tier.pool.capacity)
     const total = counts.reduce((sum, count) => sum + count, 0)
-    const rows = new Uint32Array(total)
+    // Most often all have one profile.
+    const only = counts.indexOf(total)
+    const rows = only < 0 ? new Uint32Array(total) : (parts[only].rows as Uint32Array)
     let at = 0
     for (const [i, { rows: own, columns: fields }] of parts.entries()) {
-      rows.set(own as Uint32Array, at)
+      if (only < 0) rows.set(own as Uint32Array, at)
       at += counts[i]
       for (const [name, column] of Object.entries(fields)) columns[`${NAMES[i]}.${name}`] = column
     }
@@ -376,7 +378,9 @@ export class ProfileMember implements Detector {
     const own = isByRow
       ? { keys: [], rows: (from.rows as Uint32Array).subarray(at, at + count) }
       : { keys: from.keys.slice(at, at + count) }
-    tier.restore({ ...own, columns }, row => rowOf(at + row))
+    tier.restore({ ...own, columns, ...(from.isGiven ? { isGiven: true as const } : {}) }, row =>
+      rowOf(at + row),
+    )
     for (let row = 0; row < tier.pool.capacity; row++) {
       const series = tier.pool.seriesAt(row)
       this.#reserve(series + 1)

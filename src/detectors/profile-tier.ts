@@ -153,7 +153,10 @@ export class ProfileTier {
   }
 
   /** Puts the rows of a snapshot back whose series the table holds; id and version are the tier's own. */
-  restore(from: Pick<Snapshot, 'keys' | 'rows' | 'columns'>, seriesOf: (at: number) => number): void {
+  restore(
+    from: Pick<Snapshot, 'keys' | 'rows' | 'columns' | 'isGiven'>,
+    seriesOf: (at: number) => number,
+  ): void {
     const length = rowsOf(from)
     for (let i = 0; i < length; i++) {
       const series = seriesOf(i)

@@ -1,4 +1,5 @@
-import type { RowTable } from '../core/columns.ts'
+import { type RowTable, rowsOf } from '../core/columns.ts'
+import type { CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesMeta, SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
@@ -23,6 +24,8 @@ export class SubTable implements SeriesRows, RowTable {
   #seriesOf = new Uint32Array(0)
   #free: number[] = []
   #length = 0
+  /** What `seriesRows` gives, until a row changes. */
+  #rows: Uint32Array | undefined
 
   /** `limit`: the most series held. */
   constructor(table: SeriesRows, limit: number) {
@@ -71,6 +74,7 @@ export class SubTable implements SeriesRows, RowTable {
     this.#seriesOf = grown(this.#seriesOf, row + 1)
     this.#rowOf[series] = row + 1
     this.#seriesOf[row] = series + 1
+    this.#rows = undefined
   }
 
   /** Frees the own row of `series`. Whoever keeps state under it is told to forget it first. */
@@ -80,6 +84,7 @@ export class SubTable implements SeriesRows, RowTable {
     this.#rowOf[series] = 0
     this.#seriesOf[row] = 0
     this.#free.push(row)
+    this.#rows = undefined
   }
 
   has(row: number): boolean {
@@ -104,10 +109,14 @@ export class SubTable implements SeriesRows, RowTable {
     return Array.from({ length: this.#length }, (_, row) => this.key(row))
   }
 
+  /** Shared by all who ask until a row changes: nobody writes to it. */
   seriesRows(): Uint32Array {
-    return Uint32Array.from({ length: this.#length }, (_, row) =>
-      this.has(row) ? this.seriesAt(row) : NOWHERE,
-    )
+    if (this.#rows !== undefined) return this.#rows
+    const rows = this.#seriesOf.slice(0, this.#length)
+    // A free row is 0, which becomes NOWHERE.
+    for (let row = 0; row < rows.length; row++) rows[row]--
+    this.#rows = rows
+    return rows
   }
 
   rowOfSeries(series: number): number {
@@ -126,6 +135,12 @@ export class SubTable implements SeriesRows, RowTable {
     return { id: ID, version: VERSION, keys: this.keys(), columns: {}, meta: { free: [...this.#free] } }
   }
 
+  /** As `snapshot`, with rows of the series table for keys. */
+  cut(): CutSnapshot {
+    const meta = { free: [...this.#free] }
+    return { id: ID, version: VERSION, keys: [], rows: this.seriesRows(), columns: {}, meta }
+  }
+
   /** Into an empty one, before anything that lies under its rows. Throws FS_SNAPSHOT_INVALID on another layout. */
   restore(from: Snapshot): void {
     if (from.id !== ID || from.version !== VERSION)
@@ -134,10 +149,11 @@ export class SubTable implements SeriesRows, RowTable {
         `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`,
       )
     if (this.#length > 0) throw new ForeshockError('FS_ASSERTION', `${ID} is restored only when empty`)
-    this.#length = Math.min(from.keys.length, this.limit)
+    this.#length = Math.min(rowsOf(from), this.limit)
+    const { rows } = from
     const lost: number[] = []
     for (let row = 0; row < this.#length; row++) {
-      const series = from.keys[row] === '' ? -1 : this.#table.row(from.keys[row])
+      const series = rows instanceof Uint32Array ? this.#known(rows[row]) : this.#keyed(from.keys[row])
       if (series >= 0) this.#put(row, series)
       else lost.push(row)
     }
@@ -145,5 +161,13 @@ export class SubTable implements SeriesRows, RowTable {
     // Rows keep their order of reuse; those whose series is gone come last.
     const kept = free.filter(row => row < this.#length && !this.has(row))
     this.#free = [...lost.filter(row => !kept.includes(row)), ...kept]
+  }
+
+  #known(series: number): number {
+    return series !== NOWHERE && this.#table.has(series) ? series : -1
+  }
+
+  #keyed(key: string): number {
+    return key === '' ? -1 : this.#table.row(key)
   }
 }

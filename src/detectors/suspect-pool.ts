@@ -10,24 +10,35 @@ import type { Calibration } from './calibration.ts'
 import { CUT_FOREST } from './cut-forest.ts'
 import { FLATLINE } from './flatline.ts'
 import { HALF_SPACE } from './half-space.ts'
-import type { Kernel } from './kernel-detector.ts'
+import { type Kernel, stateBytes } from './kernel-detector.ts'
+import { leftProfile } from './left-profile.ts'
 import { PoolMember } from './pool-member.ts'
+import { type PoolBudget, type PoolPlaces, placesOf } from './pool-places.ts'
 import { SHAPE_NEIGHBOURS } from './shape-neighbours.ts'
 import { SPECTRAL_RESIDUAL } from './spectral-residual.ts'
 
 const KERNELS = {
-  rcf: CUT_FOREST,
-  hst: HALF_SPACE,
-  sr: SPECTRAL_RESIDUAL,
-  shapes: SHAPE_NEIGHBOURS,
-  flatline: FLATLINE,
+  rcf: () => CUT_FOREST,
+  hst: () => HALF_SPACE,
+  sr: () => SPECTRAL_RESIDUAL,
+  shapes: () => SHAPE_NEIGHBOURS,
+  'left-profile': () => leftProfile(),
+  flatline: () => FLATLINE,
 } as const
 export type PooledDetector = keyof typeof KERNELS
 
-export interface PoolOptions {
-  /** Series at most. */
-  readonly size: number
+export interface PoolOptions extends PoolBudget {
   readonly detectors: readonly PooledDetector[]
+}
+
+/** CPU of a sample, µs, as measured: see pool-places.ts. */
+const MICROSECONDS: Readonly<Record<PooledDetector, number>> = {
+  rcf: 108,
+  hst: 7,
+  sr: 7,
+  shapes: 3.7,
+  'left-profile': 1.3,
+  flatline: 0.3,
 }
 
 const ID = 'pool'
@@ -83,10 +94,20 @@ export class SuspectPool {
   readonly #suspectMs: Float64Array
   readonly #past: Float64Array
   readonly #one = featureBatch(1, 0)
+  readonly #places: PoolPlaces
+  /** Suspects that found no place in the window that ends at `#windowEndMs`. */
+  #without = 0
+  #windowEndMs = Number.NaN
   #counts: Counts = { admitted: 0, evicted: 0, refused: 0, cold: 0 }
 
   constructor(options: PoolOptions, context: DetectorContext, history: SeriesHistory) {
-    const { size, detectors } = options
+    const kernels = [...new Set(options.detectors)]
+    const cost = (name: PooledDetector) => ({
+      bytes: stateBytes(KERNELS[name]() as unknown as Kernel<ColumnSpec>),
+      microseconds: MICROSECONDS[name],
+    })
+    this.#places = placesOf(options, kernels.map(cost))
+    const size = this.#places.places
     this.#context = context
     this.#history = history
     this.#slots = new SeriesTable(size)
@@ -94,8 +115,8 @@ export class SuspectPool {
     this.#suspectMs = new Float64Array(size)
     this.#past = new Float64Array(Math.min(PAST_WINDOWS, history.depth))
     const own = { series: this.#slots, stepMs: context.stepMs }
-    this.members = [...new Set(detectors)].map(
-      name => new PoolMember(own, KERNELS[name] as unknown as Kernel<ColumnSpec>, this, size),
+    this.members = kernels.map(
+      name => new PoolMember(own, KERNELS[name]() as unknown as Kernel<ColumnSpec>, this, size),
     )
     this.#one.length = 1
     this.#one.coverage[0] = 1
@@ -105,9 +126,13 @@ export class SuspectPool {
     return this.members.flatMap(member => member.calibrations)
   }
 
-  /** Series held now; since the start: admitted, evicted, refused for want of room, admitted without a past. */
+  /**
+   * Series held now, places, and suspects of the last window without one, by what there is too little of; since the start: admitted,
+   * evicted, refused for want of room, admitted without a past.
+   */
   counts(): Readonly<Record<string, number>> {
-    return { held: this.#slots.size, ...this.#counts }
+    const { places, bound } = this.#places
+    return { held: this.#slots.size, places, [`without-${bound}`]: this.#without, ...this.#counts }
   }
 
   slotOf(series: number): number {
@@ -118,6 +143,8 @@ export class SuspectPool {
   consider(batch: FeatureBatch, opinions: OpinionBatch, open: Uint8Array): void {
     if (batch.length === 0) return
     const nowMs = batch.windowEndMs[0]
+    if (nowMs !== this.#windowEndMs) this.#without = 0
+    this.#windowEndMs = nowMs
     const candidates: Candidate[] = []
     const hasRoom = this.#slots.size < this.#slots.limit
     for (let i = 0; i < batch.length; i++) {
@@ -135,7 +162,11 @@ export class SuspectPool {
       if (isSuspect) candidates.push({ series, key, surprise: Math.max(point || 0, incident || 0) })
       else if (GOLDEN.has(kind)) candidates.push({ series, key, surprise: -1 })
     }
-    if (candidates.length > 0) this.#admitBest(candidates, nowMs)
+    if (candidates.length === 0) return
+    this.#admitBest(candidates, nowMs)
+    if (this.#slots.size < this.#slots.limit) return
+    for (const { series, surprise } of candidates)
+      if (surprise >= 0 && this.slotOf(series) < 0) this.#without++
   }
 
   #admitBest(candidates: Candidate[], nowMs: number): void {

@@ -57,10 +57,11 @@ export class SuspectQueue {
   }
 
   /** Plain rows of a batch that was scored. */
-  look({ length, series }: FeatureBatch, { surprise }: OpinionBatch): void {
+  look({ length, series, observed }: FeatureBatch, { surprise }: OpinionBatch): void {
     for (let i = 0; i < length; i++) {
-      if (surprise[i] >= SUSPECT_SURPRISE && this.#candidates.size < CANDIDATES_MAX)
-        this.#candidates.set(series[i], surprise[i])
+      if (!(surprise[i] >= SUSPECT_SURPRISE) || this.#candidates.size >= CANDIDATES_MAX) continue
+      // At what is silent there is nothing to look at, however closely.
+      if (!Number.isNaN(observed[i])) this.#candidates.set(series[i], surprise[i])
     }
   }
 

@@ -218,7 +218,8 @@ export class TieredScoring implements Scoring {
   }
 
   alerting(): AlertingReport | undefined {
-    return this.#parts.rich.alerting()
+    const { rich, plain } = this.#parts
+    return together(rich.alerting(), plain.alerting())
   }
 
   profileUse(): ProfileUse | undefined {
@@ -256,19 +257,18 @@ export class TieredScoring implements Scoring {
   }
 
   snapshot(): Snapshot[] {
-    const { rich, plain } = this.#parts
-    return [...this.#own(), ...rich.snapshot(), ...plain.snapshot().map(asPlain)]
+    const { rows, rich, plain } = this.#parts
+    return [this.#own(), rows.snapshot(), ...rich.snapshot(), ...plain.snapshot().map(asPlain)]
   }
 
   cut(cut: Cut): CutSnapshot[] {
-    const { rich, plain } = this.#parts
-    return [...this.#own(), ...rich.cut(cut), ...plain.cut(cut).map(asPlain)]
+    const { rows, rich, plain } = this.#parts
+    return [this.#own(), rows.cut(), ...rich.cut(cut), ...plain.cut(cut).map(asPlain)]
   }
 
   /** Who is in which tier: the rich are few. */
-  #own(): Snapshot[] {
-    const tiers = { id: ID, version: VERSION, keys: [], columns: {}, meta: this.#suspects.saved() }
-    return [tiers, this.#parts.rows.snapshot()]
+  #own(): Snapshot {
+    return { id: ID, version: VERSION, keys: [], columns: {}, meta: this.#suspects.saved() }
   }
 
   /** From a time without tiers: the series that came first are rich, as far as there is room; the others learn anew. */
@@ -299,6 +299,23 @@ export class TieredScoring implements Scoring {
   }
 }
 
+/** Budgets are both tiers' own; of rules and calendar each tier counts its series. */
+function together(
+  rich: AlertingReport | undefined,
+  plain: AlertingReport | undefined,
+): AlertingReport | undefined {
+  if (rich === undefined || plain === undefined) return rich ?? plain
+  return {
+    budgets: rich.budgets,
+    rules: rich.rules.map((rule, i) => ({ ...rule, series: rule.series + plain.rules[i].series })),
+    calendar: rich.calendar.map((entry, i) => ({
+      ...entry,
+      series: entry.series + plain.calendar[i].series,
+      windows: entry.windows + plain.calendar[i].windows,
+    })),
+  }
+}
+
 function asPlain<S extends CutSnapshot>(part: S): S {
   return { ...part, id: `${PLAIN}${part.id}` }
 }
@@ -312,6 +329,7 @@ function renamed(part: Snapshot, id: string): Snapshot {
     ...(rows === undefined ? {} : { rows }),
     columns,
     meta,
+    ...(part.isGiven ? { isGiven: true as const } : {}),
     get keys() {
       return part.keys
     },

@@ -5,6 +5,7 @@ import type { WindowLevels } from './levels.ts'
 import { type DisruptionOptions, TENANTS_FULL } from './options.ts'
 import { joined, nearest } from './paths.ts'
 import { join, newStory, type Story } from './story.ts'
+import { Tellers } from './tellers.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** What follows from the call graph of a tenant, until it changes. */
@@ -17,6 +18,14 @@ interface TenantMap {
   components: Map<string, string>
   readonly kin: Map<string, ReadonlySet<string>>
   front: string | undefined
+  /** Made when first asked for. */
+  groups: Map<string, Group> | undefined
+}
+
+/** Entities of one component, and of them those that are in no call graph. */
+interface Group {
+  readonly names: string[]
+  readonly apart: string[]
 }
 
 /**
@@ -65,7 +74,7 @@ export class StoryBook {
   #mapOf(tenant: string): TenantMap {
     let map = this.#maps.get(tenant)
     if (!map) {
-      const none = { version: -1, counted: 0, isMapped: false, front: undefined }
+      const none = { version: -1, counted: 0, isMapped: false, front: undefined, groups: undefined }
       map = { ...none, components: new Map(), kin: new Map() }
       this.#maps.set(tenant, map)
     }
@@ -76,6 +85,7 @@ export class StoryBook {
     for (let i = isNew ? 0 : map.counted; i < own.length && !map.isMapped; i++)
       map.isMapped = graph.has(this.#fleet.entities[own[i]].name)
     map.counted = own.length
+    map.groups = undefined
     if (!isNew) return map
     map.version = graph.version
     map.components = graph.components()
@@ -89,15 +99,9 @@ export class StoryBook {
     return map
   }
 
-  /** The open story that an anomaly of a member is evidence of: that of the latest run that had begun by its end. */
-  teller(tenant: string, name: string, endMs: number): Story | undefined {
-    let found: Story | undefined
-    for (const story of this.open) {
-      const member = story.tenant === tenant ? story.members[name] : undefined
-      if (!member || endMs <= story.episodeMs) continue
-      if (!found || member.runMs > found.members[name].runMs) found = story
-    }
-    return found
+  /** Which open story an anomaly is evidence of; good until a story or a member comes or goes. */
+  tellers(): Tellers {
+    return new Tellers(this.open, this.#fleet)
   }
 
   /**
@@ -105,17 +109,40 @@ export class StoryBook {
    * that, those nearest to the members by calls.
    */
   scope(story: Story): string[] {
-    const out: string[] = []
     const members = Object.keys(story.members)
     const components = new Set([story.component])
     for (const name of members) components.add(this.componentOfName(story.tenant, name))
-    for (const e of this.#fleet.ownedBy(story.tenant))
-      if (components.has(this.componentOf(e))) out.push(this.#fleet.entities[e].name)
-    if (out.length <= MOST_SCOPE) return out.sort(compare)
+    const groups = [...components].flatMap(one => this.#groupsOf(story.tenant).get(one) ?? [])
+    const count = groups.reduce((sum, { names }) => sum + names.length, 0)
+    if (count <= MOST_SCOPE) return groups.flatMap(({ names }) => names).sort(compare)
     const graph = this.#graphs.of(story.tenant)
-    const near = nearest(members, graph, MOST_SCOPE)
     // Where no call graph says who is near, all are.
-    return out.filter(name => near.has(name) || !graph.has(name)).sort(compare)
+    const out = groups.flatMap(({ apart }) => apart)
+    for (const name of nearest(members, graph, MOST_SCOPE))
+      if (graph.has(name) && this.#isIn(components, story.tenant, name)) out.push(name)
+    return out.sort(compare)
+  }
+
+  #isIn(components: ReadonlySet<string>, tenant: string, name: string): boolean {
+    const entity = this.#fleet.id(tenant, name)
+    return entity >= 0 && components.has(this.componentOf(entity))
+  }
+
+  /** Entities of a tenant by component. */
+  #groupsOf(tenant: string): ReadonlyMap<string, Group> {
+    const map = this.#mapOf(tenant)
+    if (map.groups) return map.groups
+    const graph = this.#graphs.of(tenant)
+    map.groups = new Map()
+    for (const e of this.#fleet.ownedBy(tenant)) {
+      const component = this.componentOf(e)
+      const { name } = this.#fleet.entities[e]
+      const group = map.groups.get(component) ?? { names: [], apart: [] }
+      map.groups.set(component, group)
+      group.names.push(name)
+      if (!graph.has(name)) group.apart.push(name)
+    }
+    return map.groups
   }
 
   /** Lets strange entities join open stories, opens new ones. Returns the new ones, earliest first. */

@@ -1,10 +1,11 @@
 import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
+import { INSTANCE_LABELS } from '../core/instance.ts'
 import { KIND_TRAITS } from '../core/metric-kind.ts'
 import type { SeriesMeta } from '../core/series.ts'
 import type { Finding } from './cause.ts'
 import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
-import { badOf, F, FELT, floorOf, INSTANCE_LABELS, type Place } from './families.ts'
+import { badOf, F, FELT, floorOf, type Place } from './families.ts'
 import { compare } from './graph.ts'
 
 /** Labels that tell which release of a service a series is of, in order of preference. */

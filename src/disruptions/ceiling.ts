@@ -1,8 +1,8 @@
 import type { FeatureBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type ColumnStore } from '../core/columns.ts'
-import { unitFloor } from '../core/metric-kind.ts'
-import type { SeriesMeta, SeriesTable } from '../core/series.ts'
-import type { EntityColumns, ROW_COLUMNS } from './evidence.ts'
+import { type MetricKind, type Unit, unitFloor } from '../core/metric-kind.ts'
+import type { BadDirection, SeriesTable } from '../core/series.ts'
+import { type EntityColumns, NO_CEILING, type ROW_COLUMNS } from './evidence.ts'
 import { FAMILY_SLOTS } from './families.ts'
 
 /**
@@ -23,34 +23,46 @@ const UNTOLD_WEIGHT = 0.5
 const UNTOLD_HALF_LIFE = 720
 const UNTOLD_KEEP = 2 ** (-1 / UNTOLD_HALF_LIFE)
 const CLEAN_MAX = 65_535
+/** Shares that a chunk of rows has room for at first. */
+const FEWEST_SHARES = 256
 
-/** What a row is: not looked at yet, no share, or a share whose slot the map knows. */
+/** What a row is: not looked at yet, no share (`NO_CEILING`), or from here on one of the shares of `LIMITS`. */
 const UNSEEN = 0
-const FREE = 1
-const SHARE = 2
+const FIRST_LIMIT = 2
 
-/** What was learned of one share, by the place of its row among the keys of a snapshot. */
-export type SavedCeiling = readonly [row: number, clean: number, away: number, untold: number]
-
-/** Few series are shares, so their state has slots of its own instead of a place in every row. */
-interface Slot {
+interface Limit {
+  readonly kind: MetricKind
+  readonly unit: string
+  readonly bad: BadDirection
   readonly limit: number
   /** Half a floor, the series' unit: what is nearer to the limit is at it. */
   readonly step: number
   readonly direction: -1 | 1
-  /** Windows at the limit so far, saturating. */
-  clean: number
-  isAway: boolean
-  /** Times it was left and came back untold, slowly forgotten. */
-  untold: number
 }
+
+/** Shares that are full or none when all is well. Counts have no limit: what is much is not known. */
+const LIMITS: readonly Limit[] = [
+  limitOf('availability', 'ratio', 'down', 1, -1),
+  limitOf('availability', 'percent', 'down', 100, -1),
+  limitOf('error', 'ratio', 'up', 0, 1),
+  limitOf('error', 'percent', 'up', 0, 1),
+]
+
+function limitOf(kind: MetricKind, unit: Unit, bad: BadDirection, limit: number, direction: -1 | 1): Limit {
+  return { kind, unit, bad, limit, step: unitFloor(kind, unit) / 2, direction }
+}
+
+/** What was learned of one share, by the place of its row among the keys of a snapshot. */
+export type SavedCeiling = readonly [place: number, clean: number, away: number, untold: number]
+const SAVED_WIDTH = 4
 
 export class Ceilings {
   readonly #table: SeriesTable
-  readonly #slots = new Map<number, Slot>()
+  /** Shares of each chunk of rows. */
+  readonly #shares: Shares[] = []
   readonly #rows: ColumnStore<typeof ROW_COLUMNS>
 
-  /** What a row is stands in its column `ceiling`. */
+  /** What a row is stands in its column `ceiling`, and its place among the shares in `share`. */
   constructor(table: SeriesTable, rows: ColumnStore<typeof ROW_COLUMNS>) {
     this.#table = table
     this.#rows = rows
@@ -58,89 +70,157 @@ export class Ceilings {
 
   /**
    * Raises the evidence of entities whose shares left their limit. To be called once for every batch, after the
-   * evidence of the detectors was gathered; `disrupted` is 1 for entities (by index) of which a disruption is told
-   * already.
+   * evidence of the detectors was gathered, with the positions of rows that may be such; `disrupted` is 1 for entities
+   * (by index) of which a disruption is told already.
    */
-  raise(batch: FeatureBatch, entities: EntityColumns, disrupted: Uint8Array): void {
+  raise(
+    batch: FeatureBatch,
+    positions: Uint32Array,
+    count: number,
+    entities: EntityColumns,
+    disrupted: Uint8Array,
+  ): void {
     const { chunks } = this.#rows
-    const { length, series, observed } = batch
-    for (let i = 0; i < length; i++) {
-      const row = series[i]
+    const { series, observed } = batch
+    for (let p = 0; p < count; p++) {
+      const row = series[positions[p]]
       const rows = chunks[row >> CHUNK_SHIFT]
       const place = row & CHUNK_MASK
-      const kind = rows.ceiling[place]
-      if (kind === FREE) continue
-      const slot = kind === UNSEEN ? this.#learn(row) : this.#slots.get(row)
-      if (!slot || Number.isNaN(observed[i])) continue
+      const kind = rows.ceiling[place] === UNSEEN ? this.#learn(row) : rows.ceiling[place]
+      const value = observed[positions[p]]
+      if (kind < FIRST_LIMIT || Number.isNaN(value)) continue
       const entity = rows.entity[place] - 1
       const told = entity < disrupted.length && disrupted[entity] === 1
-      const strength = away(slot, observed[i], told)
+      const share = LIMITS[kind - FIRST_LIMIT]
+      const strength = away(this.#shares[row >> CHUNK_SHIFT], rows.share[place], share, value, told)
+      if (strength === 0) continue
       const at = entity * FAMILY_SLOTS + rows.family[place]
       if (!(strength > entities.strength[at])) continue
       entities.strength[at] = strength
       entities.ratio[at] = 0
-      entities.direction[at] = slot.direction
+      entities.direction[at] = share.direction
     }
   }
 
   forget(row: number): void {
-    this.#mark(row, UNSEEN)
-    this.#slots.delete(row)
+    const chunk = this.#rows.chunks[row >> CHUNK_SHIFT]
+    if (!chunk) return
+    const place = row & CHUNK_MASK
+    if (chunk.ceiling[place] >= FIRST_LIMIT) this.#shares[row >> CHUNK_SHIFT].give(chunk.share[place])
+    chunk.ceiling[place] = UNSEEN
   }
 
-  saved(): SavedCeiling[] {
-    return [...this.#slots].map(([row, { clean, isAway, untold }]) => [row, clean, isAway ? 1 : 0, untold])
+  /** `SAVED_WIDTH` numbers a share: see SavedCeiling. */
+  saved(): Float64Array {
+    let count = 0
+    for (const shares of this.#shares) count += shares?.held ?? 0
+    const out = new Float64Array(SAVED_WIDTH * count)
+    let to = 0
+    for (const [c, shares] of this.#shares.entries()) {
+      if (!shares) continue
+      const { ceiling, share } = this.#rows.chunks[c]
+      for (let place = 0; place < ceiling.length; place++) {
+        if (ceiling[place] < FIRST_LIMIT) continue
+        const at = share[place]
+        out[to] = (c << CHUNK_SHIFT) + place
+        out[to + 1] = shares.clean[at]
+        out[to + 2] = shares.isAway[at]
+        out[to + 3] = shares.untold[at]
+        to += SAVED_WIDTH
+      }
+    }
+    return out
   }
 
   /** Takes over what a snapshot knew of the series that are here; `rowOf` gives the row of a place in it, or −1. */
-  restore(saved: readonly SavedCeiling[], rowOf: (place: number) => number): void {
-    this.#slots.clear()
+  restore(saved: ArrayLike<number>, rowOf: (place: number) => number): void {
+    this.#shares.length = 0
     for (const { ceiling } of this.#rows.chunks) ceiling.fill(UNSEEN)
-    for (const [place, clean, gone, untold] of saved) {
-      const row = rowOf(place)
-      const slot = row < 0 || !this.#table.has(row) ? undefined : this.#learn(row)
-      if (slot) Object.assign(slot, { clean, isAway: gone === 1, untold })
+    for (let from = 0; from + SAVED_WIDTH <= saved.length; from += SAVED_WIDTH) {
+      const row = rowOf(saved[from])
+      if (row < 0 || !this.#table.has(row) || this.#learn(row) < FIRST_LIMIT) continue
+      const shares = this.#shares[row >> CHUNK_SHIFT]
+      const at = this.#rows.chunks[row >> CHUNK_SHIFT].share[row & CHUNK_MASK]
+      shares.clean[at] = saved[from + 1]
+      shares.isAway[at] = saved[from + 2]
+      shares.untold[at] = saved[from + 3]
     }
   }
 
   bytes(): number {
-    return 120 * this.#slots.size
+    let sum = 0
+    for (const shares of this.#shares) if (shares) sum += shares.bytes()
+    return sum
   }
 
-  #learn(row: number): Slot | undefined {
-    const slot = slotOf(this.#table.meta(row))
-    this.#mark(row, slot ? SHARE : FREE)
-    if (slot) this.#slots.set(row, slot)
-    return slot
-  }
-
-  #mark(row: number, kind: number): void {
+  #learn(row: number): number {
+    const { kind, unit, bad } = this.#table.meta(row)
+    const found = LIMITS.findIndex(one => one.kind === kind && one.unit === unit && one.bad === bad)
     const chunk = this.#rows.chunks[row >> CHUNK_SHIFT]
-    if (chunk) chunk.ceiling[row & CHUNK_MASK] = kind
+    const place = row & CHUNK_MASK
+    const what = found < 0 ? NO_CEILING : FIRST_LIMIT + found
+    if (found >= 0 && chunk.ceiling[place] === UNSEEN) {
+      this.#shares[row >> CHUNK_SHIFT] ??= new Shares()
+      chunk.share[place] = this.#shares[row >> CHUNK_SHIFT].take()
+    }
+    chunk.ceiling[place] = what
+    return what
+  }
+}
+
+/** Shares that one chunk of rows holds, in columns. */
+class Shares {
+  /** Windows at the limit so far, saturating. */
+  clean = new Uint16Array(FEWEST_SHARES)
+  isAway = new Uint8Array(FEWEST_SHARES)
+  /** Times it was left and came back untold, slowly forgotten. */
+  untold = new Float64Array(FEWEST_SHARES)
+  readonly #free: number[] = []
+  #used = 0
+
+  take(): number {
+    const at = this.#free.pop() ?? this.#used++
+    if (at === this.clean.length) this.#grow()
+    this.clean[at] = 0
+    this.isAway[at] = 0
+    this.untold[at] = 0
+    return at
+  }
+
+  give(at: number): void {
+    this.#free.push(at)
+  }
+
+  get held(): number {
+    return this.#used - this.#free.length
+  }
+
+  bytes(): number {
+    return this.clean.byteLength + this.isAway.byteLength + this.untold.byteLength
+  }
+
+  #grow(): void {
+    const [clean, isAway, untold] = [this.clean, this.isAway, this.untold]
+    this.clean = new Uint16Array(clean.length * 2)
+    this.clean.set(clean)
+    this.isAway = new Uint8Array(isAway.length * 2)
+    this.isAway.set(isAway)
+    this.untold = new Float64Array(untold.length * 2)
+    this.untold.set(untold)
   }
 }
 
 /** One window of one share. Returns how strange it is, 0..8. */
-function away(slot: Slot, value: number, told: boolean): number {
-  const distance = Math.abs(value - slot.limit)
-  slot.untold *= UNTOLD_KEEP
-  if (distance <= slot.step) {
-    if (slot.isAway && !told) slot.untold++
-    slot.isAway = false
-    if (slot.clean < CLEAN_MAX) slot.clean++
+function away(shares: Shares, at: number, { limit, step }: Limit, value: number, told: boolean): number {
+  const distance = Math.abs(value - limit)
+  shares.untold[at] *= UNTOLD_KEEP
+  if (distance <= step) {
+    if (shares.isAway[at] === 1 && !told) shares.untold[at]++
+    shares.isAway[at] = 0
+    if (shares.clean[at] < CLEAN_MAX) shares.clean[at]++
     return 0
   }
-  slot.isAway = true
-  if (slot.clean < CLEAN_WINDOWS) return 0
-  return Math.min(EVIDENCE_MAX, distance / slot.step) / (1 + UNTOLD_WEIGHT * slot.untold)
-}
-
-/** A share that is full or none when all is well; undefined for others. Counts have no limit: what is much is not known. */
-function slotOf({ kind, unit, bad }: SeriesMeta): Slot | undefined {
-  if (unit !== 'ratio' && unit !== 'percent') return undefined
-  const state = { step: unitFloor(kind, unit) / 2, clean: 0, isAway: false, untold: 0 }
-  if (kind === 'availability' && bad === 'down')
-    return { limit: unit === 'percent' ? 100 : 1, direction: -1, ...state }
-  if (kind === 'error' && bad === 'up') return { limit: 0, direction: 1, ...state }
-  return undefined
+  shares.isAway[at] = 1
+  if (shares.clean[at] < CLEAN_WINDOWS) return 0
+  return Math.min(EVIDENCE_MAX, distance / step) / (1 + UNTOLD_WEIGHT * shares.untold[at])
 }

@@ -1,9 +1,10 @@
 import type { Disruption } from '../core/disruption.ts'
 import type { SeriesHistory } from '../core/history.ts'
-import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import { type SeriesMeta, type SeriesTable, seriesHead } from '../core/series.ts'
 import { drillRatio } from './drill-ratio.ts'
 import { drillSeries, type SeriesQuestion } from './drill-series.ts'
 import { compare } from './graph.ts'
+import { rowsWithPast } from './held-rows.ts'
 import { type Explanation, invalid } from './leaf-table.ts'
 
 /** A question about live metrics; with `over`, about their ratio. */
@@ -43,7 +44,7 @@ export function drillDisruption(
   disruption: Disruption,
   windows: number,
 ): LiveAnswer {
-  const questions = questionsOf(table, disruption)
+  const questions = questionsOf(table, history, disruption)
   if (questions.length === 0) throw invalid('none of its entities counts requests or failures by label')
   const atMs = Date.parse(disruption.startedAt) + windows * history.stepMs
   let refused: unknown
@@ -69,14 +70,21 @@ export function drillDisruption(
   return answer
 }
 
-function questionsOf(table: SeriesTable, { tenant, suspects, entity, entities }: Disruption) {
+function questionsOf(
+  table: SeriesTable,
+  history: SeriesHistory,
+  { tenant, suspects, entity, entities }: Disruption,
+) {
   const names = [...new Set([...suspects.slice(0, 3).map(one => one.entity), entity, ...entities])]
   const wanted = names.slice(0, MOST_ENTITIES)
   const counted = new Map<string, Map<string, SeriesMeta[]>>(wanted.map(name => [name, new Map()]))
-  for (const [, meta] of table.metas()) {
-    const own = meta.tenant === tenant ? counted.get(meta.entity) : undefined
-    if (!own || (meta.kind !== 'error' && meta.kind !== 'traffic')) continue
-    if (meta.unit === 'ratio' || meta.unit === 'percent') continue
+  const head = seriesHead()
+  // In order of rows, so that it does not matter who came to a past first.
+  for (const row of Uint32Array.from(rowsWithPast(table, history)).sort()) {
+    const own = table.head(row, head) && head.tenant === tenant ? counted.get(head.entity) : undefined
+    if (!own || (head.kind !== 'error' && head.kind !== 'traffic')) continue
+    if (head.unit === 'ratio' || head.unit === 'percent') continue
+    const meta = table.meta(row)
     const metas = own.get(meta.metric)
     if (metas) metas.push(meta)
     else own.set(meta.metric, [meta])

@@ -1,7 +1,8 @@
 import { historyColumns, type SeriesHistory } from '../core/history.ts'
-import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import { type SeriesMeta, type SeriesTable, seriesHead } from '../core/series.ts'
 import { drillCounts } from './drill-count.ts'
 import { compare } from './graph.ts'
+import { rowsWithPast } from './held-rows.ts'
 import { type Explanation, invalid, LeafTable } from './leaf-table.ts'
 
 /** A stretch of one live metric, of which label values are looked for that explain its deviation. */
@@ -58,9 +59,12 @@ function leavesOf(table: SeriesTable, history: SeriesHistory, question: SeriesQu
   if (back + windows > depth) throw invalid(`that is further back than the ${depth} windows that are kept`)
   const columns = historyColumns(depth)
   const out: Leaf[] = []
-  for (const [row, meta] of table.metas()) {
-    if (meta.metric !== metric || (entity !== undefined && meta.entity !== entity)) continue
-    if (tenant !== undefined && meta.tenant !== tenant) continue
+  const head = seriesHead()
+  for (const row of rowsWithPast(table, history)) {
+    if (!table.head(row, head) || head.metric !== metric) continue
+    if ((entity !== undefined && head.entity !== entity) || (tenant !== undefined && head.tenant !== tenant))
+      continue
+    const meta = table.meta(row)
     if (!ADDITIVE.has(meta.kind) || meta.unit === 'ratio' || meta.unit === 'percent') {
       throw invalid(`"${metric}" is no count or rate that adds up over its series`)
     }

@@ -2,7 +2,7 @@ import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk } from '../core/columns.ts'
 import { F, FAMILY_SLOTS } from './families.ts'
 
-/** What is kept per series row: where it belongs, worked out once, and when it was last heard. 22 bytes. */
+/** What is kept per series row: where it belongs, worked out once, and when it was last heard. 24 bytes. */
 export const ROW_COLUMNS = {
   /** Entity + 1; 0 is not worked out yet. */
   entity: 'u32',
@@ -14,6 +14,8 @@ export const ROW_COLUMNS = {
   lastLiveMs: 'f64',
   /** Whether it is a share with a limit, as `Ceilings` knows it. */
   ceiling: 'u8',
+  /** Its place among the shares of the chunk. */
+  share: 'u16',
 } as const
 export type RowChunk = Chunk<typeof ROW_COLUMNS>
 
@@ -38,65 +40,173 @@ export interface InstanceColumns {
   absent: Uint32Array
 }
 
+/** What `ceiling` says of a row that is no share with a limit. */
+export const NO_CEILING = 1
+
 /** Evidence that the detectors give a series found absent. */
 export const ABSENT_EVIDENCE = 8
 
+/** Where the sums of a window go, and what they are made with. */
+export interface Gathering {
+  readonly chunks: readonly RowChunk[]
+  readonly entities: EntityColumns
+  readonly instances: InstanceColumns
+  /** By number of the edge. */
+  readonly edgeSeenMs: Float64Array
+  readonly forgetAfterMs: number
+  /** Positions in the batch of rows that `Ceilings` wants to see; as long as the batch. */
+  readonly watched: Uint32Array
+  watchedCount: number
+}
+
 /**
- * The hot loop: every row of every window once. Rows must have been placed. Ties between equally strong series
- * of one family go to the larger ratio, so that the order of rows does not matter.
+ * The hot loop: every row of every window once, from position `from` on. Stops at a row that is not placed yet; returns its
+ * position, or the length. Ties between equally strong series of one family go to the larger ratio, so that the order of
+ * rows does not matter.
  */
-export function gather(
-  batch: FeatureBatch,
-  opinions: OpinionBatch,
-  chunks: readonly RowChunk[],
-  entities: EntityColumns,
-  instances: InstanceColumns,
-  edgeSeenMs: Float64Array,
-  forgetAfterMs: number,
-): void {
-  const { series, windowEndMs, observed } = batch
-  const { evidence, expected, direction } = opinions
-  for (let i = 0; i < batch.length; i++) {
-    const rows = chunks[series[i] >> CHUNK_SHIFT]
-    const row = series[i] & CHUNK_MASK
-    const entity = rows.entity[row] - 1
+export function gather(batch: FeatureBatch, opinions: OpinionBatch, into: Gathering, from: number): number {
+  const { series, length } = batch
+  let at = from
+  while (at < length) {
+    const chunk = series[at] >> CHUNK_SHIFT
+    const to = endOfChunk(series, at, length)
+    at = gatherChunk(batch, opinions, into, into.chunks[chunk], at, to)
+    if (at < to) break
+  }
+  return at
+}
+
+/** Position after the last row that lies in the same chunk as the one at `from`; rows ascend. */
+function endOfChunk(series: Uint32Array, from: number, length: number): number {
+  const chunk = series[from] >> CHUNK_SHIFT
+  if (series[length - 1] >> CHUNK_SHIFT === chunk) return length
+  let low = from
+  let high = length - 1
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if (series[middle] >> CHUNK_SHIFT === chunk) low = middle
+    else high = middle
+  }
+  return high
+}
+
+/** Positions [from, to). Signs of life are summed while rows are of one instance, which is nearly always the next one's too. */
+function gatherChunk(
+  { series, observed, windowEndMs }: FeatureBatch,
+  { evidence, expected, direction }: OpinionBatch,
+  into: Gathering,
+  rows: RowChunk,
+  from: number,
+  to: number,
+): number {
+  const { entities, instances, edgeSeenMs, forgetAfterMs, watched } = into
+  const { strength, ratio } = entities
+  const { entity: entityOf, instance: instanceOf, ceiling, edge: edgeOf, family: familyOf, lastLiveMs } = rows
+  // All rows of a batch end at one time.
+  const end = windowEndMs[0]
+  // What other modules hold is read again for every row unless it is held here.
+  const [mask, slots, load, none, absent] = [CHUNK_MASK, FAMILY_SLOTS, F.load, NO_CEILING, ABSENT_EVIDENCE]
+  let { watchedCount } = into
+  let entity = 0
+  let instance = 0
+  let recent = 0
+  let live = 0
+  let gone = 0
+  let i = from
+  for (; i < to; i++) {
+    const at = series[i] & mask
+    const own = entityOf[at]
+    if (own === 0) break
+    const copy = instanceOf[at]
+    if (own !== entity || copy !== instance) {
+      if (recent > 0) note(entities, instances, entity, instance, recent, live, gone)
+      entity = own
+      instance = copy
+      recent = 0
+      live = 0
+      gone = 0
+    }
+    if (ceiling[at] !== none) watched[watchedCount++] = i
     const value = observed[i]
-    const live = !Number.isNaN(value)
-    const end = windowEndMs[i]
-    const edge = rows.edge[row]
+    const edge = edgeOf[at]
     const a = evidence[i]
-    if (live) {
-      rows.lastLiveMs[row] = end
-      if (edge > 0) edgeSeenMs[edge - 1] = end
-    }
-    if (edge === 0 && end - rows.lastLiveMs[row] <= forgetAfterMs) {
-      const instance = rows.instance[row]
-      const gone = !live && a >= ABSENT_EVIDENCE ? 1 : 0
-      entities.recent[entity]++
-      entities.absent[entity] += gone
-      if (live) entities.live[entity]++
-      if (instance > 0) {
-        instances.recent[instance - 1]++
-        instances.absent[instance - 1] += gone
-        if (live) instances.live[instance - 1]++
+    if (Number.isNaN(value)) {
+      if (edge === 0 && end - lastLiveMs[at] <= forgetAfterMs) {
+        recent++
+        if (a >= absent) gone++
       }
+      continue
     }
-    if (!live) continue
-    const family = rows.family[row]
-    const usual = expected[i]
-    if (family === F.load && !Number.isNaN(usual)) {
-      entities.trafficObserved[entity] += value
-      entities.trafficExpected[entity] += usual
+    lastLiveMs[at] = end
+    if (edge > 0) edgeSeenMs[edge - 1] = end
+    else {
+      recent++
+      live++
+    }
+    const family = familyOf[at]
+    if (family === load) {
+      const usual = expected[i]
+      if (!Number.isNaN(usual)) {
+        entities.trafficObserved[own - 1] += value
+        entities.trafficExpected[own - 1] += usual
+      }
     }
     if (a > 0) {
-      const slot = entity * FAMILY_SLOTS + family
-      const ratio = usual > 0 ? value / usual : 0
-      if (a > entities.strength[slot] || (a === entities.strength[slot] && ratio > entities.ratio[slot])) {
-        entities.strength[slot] = a
-        entities.ratio[slot] = ratio
-        entities.direction[slot] = direction[i]
+      const slot = (own - 1) * slots + family
+      if (a >= strength[slot]) {
+        const usual = expected[i]
+        const times = usual > 0 ? value / usual : 0
+        if (a > strength[slot] || times > ratio[slot]) {
+          strength[slot] = a
+          ratio[slot] = times
+          entities.direction[slot] = direction[i]
+        }
       }
     }
+  }
+  if (recent > 0) note(entities, instances, entity, instance, recent, live, gone)
+  into.watchedCount = watchedCount
+  return i
+}
+
+function note(
+  entities: EntityColumns,
+  instances: InstanceColumns,
+  entity: number,
+  instance: number,
+  recent: number,
+  live: number,
+  gone: number,
+): void {
+  entities.recent[entity - 1] += recent
+  entities.live[entity - 1] += live
+  entities.absent[entity - 1] += gone
+  if (instance === 0) return
+  instances.recent[instance - 1] += recent
+  instances.live[instance - 1] += live
+  instances.absent[instance - 1] += gone
+}
+
+/** Weight of each row of a batch: `weight` of entities that `disrupted` is 1 of, by index, else 1. */
+export function weighRows(
+  batch: FeatureBatch,
+  chunks: readonly RowChunk[],
+  disrupted: Uint8Array,
+  weight: number,
+  out: Float32Array,
+): void {
+  const { series, length } = batch
+  const [shift, mask] = [CHUNK_SHIFT, CHUNK_MASK]
+  let chunk = -1
+  let entity: Uint32Array | undefined
+  for (let i = 0; i < length; i++) {
+    const row = series[i]
+    if (row >> shift !== chunk) {
+      chunk = row >> shift
+      entity = chunks[chunk]?.entity
+    }
+    const e = entity === undefined ? 0 : entity[row & mask]
+    out[i] = e > 0 && e <= disrupted.length && disrupted[e - 1] === 1 ? weight : 1
   }
 }
 

@@ -1,3 +1,4 @@
+import { instanceOf } from '../core/instance.ts'
 import { type MetricKind, metricKind, unitFloor, unitOf } from '../core/metric-kind.ts'
 import type { SeriesMeta } from '../core/series.ts'
 
@@ -87,16 +88,6 @@ export interface Place {
   readonly instance: string
 }
 
-/** Labels that name one of several running copies of an entity, in order of preference. */
-export const INSTANCE_LABELS: readonly string[] = [
-  'service_instance_id',
-  'service.instance.id',
-  'instance',
-  'pod',
-  'k8s_pod_name',
-  'host',
-  'host_name',
-]
 export const FRONT_DOOR = '__entry__'
 const EDGE_ENTITY = /^__edge_(src|dst)/
 const NODE_METRIC = /^Node[A-Z]|^(kube|k8s)[_.]node[_.]/
@@ -142,6 +133,11 @@ const PEER_LABELS: readonly string[] = ['peer_service', 'peer.service']
 /** What tracers and meshes write when they do not know one end. */
 const NOBODY = /^(unknown|<unspecified>|none)?$/i
 
+/** Whether a series is named after both ends of a call, as recordings name them. */
+export function isEdgeEntity({ entity }: SeriesMeta): boolean {
+  return EDGE_ENTITY.test(entity)
+}
+
 /** Both ends of the call that a series measures, when its labels name them. */
 function callOf({ labels, entity }: SeriesMeta): readonly [caller: string, callee: string] | undefined {
   for (const [caller, callee] of CALL_LABELS) {
@@ -176,14 +172,6 @@ function splitEdge(name: string, known: (name: string) => boolean): [caller: str
     first ??= pair
   }
   return first ?? ['', name]
-}
-
-function instanceOf(meta: SeriesMeta): string {
-  for (const label of INSTANCE_LABELS) {
-    const value = meta.labels[label]
-    if (value !== undefined && value !== '') return value
-  }
-  return ''
 }
 
 /** Absolute floor in the series' unit; units of the container world come beside those of `unitFloor`. */

@@ -8,6 +8,7 @@ import {
   clearInstances,
   type EntityColumns,
   entityColumns,
+  type Gathering,
   gather,
   grown,
   type InstanceColumns,
@@ -66,6 +67,7 @@ export class Fleet {
   /** Rows measured at the entry of a tenant, and the version of its graph that they were placed by. */
   readonly #entries = new Map<string, { version: number; readonly rows: number[] }>()
   #edgeSeenMs = new Float64Array(64)
+  #watched = new Uint32Array(0)
   /** What a cut that is being written still needs of the rows. */
   #cut: RowStretches | undefined
 
@@ -91,28 +93,30 @@ export class Fleet {
     return this.#own.keys()
   }
 
+  /** Finds out where the rows of a batch belong that are new, or whose place was taken from them. */
+  place(batch: FeatureBatch): void {
+    this.ensure(this.#table.capacity)
+    this.#placeEntryAnew()
+    const { length, series, windowEndMs } = batch
+    for (let i = 0; i < length; i++) if (this.entityOf(series[i]) < 0) this.#place(series[i], windowEndMs[i])
+  }
+
   /** `disrupted`: 1 for entities, by index, of which a disruption is told already. */
   observe(batch: FeatureBatch, opinions: OpinionBatch, disrupted: Uint8Array): void {
     this.ensure(this.#table.capacity)
     this.#placeEntryAnew()
-    this.#placeNew(batch)
-    if (this.#graphs.extent > this.#edgeSeenMs.length) {
-      const longer = new Float64Array(grown(this.#graphs.extent, this.#edgeSeenMs.length))
-      longer.set(this.#edgeSeenMs)
-      this.#edgeSeenMs = longer
-    }
     if (this.#cut?.isOpen) this.#cut.touchRows(batch.series, batch.length)
     else this.#cut = undefined
-    gather(
-      batch,
-      opinions,
-      this.rows.chunks,
-      this.columns,
-      this.instanceColumns,
-      this.#edgeSeenMs,
-      this.#forgetAfterMs,
-    )
-    this.ceilings.raise(batch, this.columns, disrupted)
+    if (this.#watched.length < batch.length) this.#watched = new Uint32Array(grown(batch.length, 0))
+    let count = 0
+    for (let at = 0; at < batch.length; ) {
+      const into = this.#gathering(count)
+      at = gather(batch, opinions, into, at)
+      count = into.watchedCount
+      for (let i = at; i < batch.length && this.entityOf(batch.series[i]) < 0; i++)
+        this.#place(batch.series[i], batch.windowEndMs[i])
+    }
+    this.ceilings.raise(batch, this.#watched, count, this.columns, disrupted)
   }
 
   /** Makes room for so many rows, none of them heard yet. */
@@ -162,9 +166,9 @@ export class Fleet {
   forget(row: number): void {
     if (row >= this.rows.rows) return
     this.#cut?.touch(row)
+    this.ceilings.forget(row)
     this.rows.clear(row)
     this.rows.chunks[row >> CHUNK_SHIFT].lastLiveMs[row & CHUNK_MASK] = Number.NEGATIVE_INFINITY
-    this.ceilings.forget(row)
   }
 
   /** When each of the first so many rows was last heard, as a copy. */
@@ -265,11 +269,21 @@ export class Fleet {
     return this.frontDoor(tenant)
   }
 
-  #placeNew(batch: FeatureBatch): void {
-    for (let i = 0; i < batch.length; i++) {
-      const row = batch.series[i]
-      if (this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] === 0)
-        this.#place(row, batch.windowEndMs[i])
+  /** Columns as they are now: placing a row may make room in other ones. */
+  #gathering(watchedCount: number): Gathering {
+    if (this.#graphs.extent > this.#edgeSeenMs.length) {
+      const longer = new Float64Array(grown(this.#graphs.extent, this.#edgeSeenMs.length))
+      longer.set(this.#edgeSeenMs)
+      this.#edgeSeenMs = longer
+    }
+    return {
+      chunks: this.rows.chunks,
+      entities: this.columns,
+      instances: this.instanceColumns,
+      edgeSeenMs: this.#edgeSeenMs,
+      forgetAfterMs: this.#forgetAfterMs,
+      watched: this.#watched,
+      watchedCount,
     }
   }
 

@@ -56,6 +56,7 @@ export class Investigator {
     const { stepMs, postWindows, baselineWindows } = this.#parts.options
     const newestMs = this.#parts.history.newestEndMs
     if (Number.isNaN(newestMs)) return []
+    this.#parts.ranker.renew()
     // Asked about now, when nothing has followed yet: the last three windows are what happened.
     const onsetMs = newestMs - atMs >= 2 * stepMs ? atMs : newestMs - 3 * stepMs
     const ask = (one: string) =>

@@ -154,33 +154,43 @@ function muteTenants(tenants: ReadonlyMap<string, TenantSums>): Map<string, bool
 
 function silences(fleet: Fleet, nowMs: number, stepMs: number): Map<number, Silence> {
   const { columns, instanceColumns, instances } = fleet
+  const { recent, live, absent } = instanceColumns
   const gone = new Map<number, string[]>()
-  const newcomers = new Map<number, number>()
   for (let i = 0; i < instances.length; i++) {
-    const { entity, name, firstSeenMs } = instances[i]
-    const { recent, live, absent } = instanceColumns
-    if (recent[i] === 0) continue
-    if (live[i] === 0 && absent[i] * 2 >= recent[i]) {
-      const list = gone.get(entity)
-      if (list) list.push(name)
-      else gone.set(entity, [name])
-    } else if (live[i] > 0 && firstSeenMs > nowMs - REPLACED_WINDOWS * stepMs) {
-      // Those who were there when the entity was first seen replace nobody.
-      if (firstSeenMs <= fleet.entities[entity].firstSeenMs + FIRST_WINDOWS * stepMs) continue
-      newcomers.set(entity, (newcomers.get(entity) ?? 0) + 1)
-    }
+    if (live[i] > 0 || recent[i] === 0 || absent[i] * 2 < recent[i]) continue
+    const { entity, name } = instances[i]
+    const list = gone.get(entity)
+    if (list) list.push(name)
+    else gone.set(entity, [name])
   }
+  const newcomers = gone.size > 0 ? newcomersOf(gone, fleet, nowMs, stepMs) : undefined
   const out = new Map<number, Silence>()
   for (let e = 0; e < fleet.entities.length; e++) {
-    const { recent, live, absent } = columns
-    if (recent[e] > 0 && live[e] === 0 && absent[e] * 2 >= recent[e]) {
+    if (columns.recent[e] > 0 && columns.live[e] === 0 && columns.absent[e] * 2 >= columns.recent[e]) {
       out.set(e, { whole: true, instances: [] })
       continue
     }
     const names = gone.get(e)
-    if (names && names.length > (newcomers.get(e) ?? 0)) {
+    if (names && names.length > (newcomers?.get(e) ?? 0)) {
       out.set(e, { whole: false, instances: names.sort(compare) })
     }
+  }
+  return out
+}
+
+/** How many instances have come to entities that have lost some. Those who were there when it was first seen replace nobody. */
+function newcomersOf(
+  lost: ReadonlyMap<number, unknown>,
+  { entities, instances, instanceColumns: { live } }: Fleet,
+  nowMs: number,
+  stepMs: number,
+): Map<number, number> {
+  const out = new Map<number, number>()
+  for (let i = 0; i < instances.length; i++) {
+    const { entity, firstSeenMs } = instances[i]
+    if (live[i] === 0 || firstSeenMs <= nowMs - REPLACED_WINDOWS * stepMs || !lost.has(entity)) continue
+    if (firstSeenMs <= entities[entity].firstSeenMs + FIRST_WINDOWS * stepMs) continue
+    out.set(entity, (out.get(entity) ?? 0) + 1)
   }
   return out
 }

@@ -11,6 +11,8 @@ export interface Interval {
 /** Windows before the onset in which a series must have been heard, nearly always, to be missed after it. */
 const HEARD_WINDOWS = 10
 const HEARD_SHARE = 0.8
+/** Lengths of pasts remembered per question. */
+const MOST_LENGTHS = 8
 
 /** Errors without a unit that are fractions of one, before and after, are a ratio. */
 export function unitSeen(
@@ -75,24 +77,50 @@ export function countKnown(values: Float64Array, n: number): number {
   return known
 }
 
-/** Copies `past[0..n)`, whose last window ends at `endMs`, without the disrupted stretches. */
-export function keepNormal(
-  past: Float64Array,
-  n: number,
-  endMs: number,
-  stepMs: number,
-  disrupted: readonly Interval[],
-  stride: number,
-  out: Float64Array,
-): number {
-  let kept = 0
-  for (let i = Math.max(0, (n - 1) % stride); i < n; i += stride) {
-    const end = endMs - (n - 1 - i) * stepMs
-    let strange = false
-    for (let j = 0; j < disrupted.length && !strange; j++) {
-      strange = end > disrupted[j].fromMs && end <= disrupted[j].toMs
-    }
-    if (!strange) out[kept++] = past[i]
+/** Whether any value is there. */
+export function isKnown(values: Float64Array, n: number): boolean {
+  for (let i = 0; i < n; i++) if (!Number.isNaN(values[i])) return true
+  return false
+}
+
+/** Copies the values at `places`; returns how many. */
+export function pick(values: Float64Array, places: Uint32Array, out: Float64Array): number {
+  for (let i = 0; i < places.length; i++) out[i] = values[places[i]]
+  return places.length
+}
+
+/**
+ * Which windows of the past are normal: every `stride`-th, counted from the newest, outside of the disrupted stretches.
+ * Series have pasts of few lengths, so that they are worked out once for all series of a question.
+ */
+export class NormalPlaces {
+  readonly #stepMs: number
+  readonly #stride: number
+  readonly #disrupted: readonly Interval[]
+  readonly #known: { n: number; endMs: number; isAll: boolean; places: Uint32Array }[] = []
+
+  constructor(stepMs: number, stride: number, disrupted: readonly Interval[]) {
+    this.#stepMs = stepMs
+    this.#stride = stride
+    this.#disrupted = disrupted
   }
-  return kept
+
+  /** Places in a past of `n` windows, the last of which ends at `endMs`; with `isAll`, disrupted ones too. */
+  of(n: number, endMs: number, isAll: boolean): Uint32Array {
+    for (const one of this.#known)
+      if (one.n === n && one.endMs === endMs && one.isAll === isAll) return one.places
+    const places = this.#places(n, endMs, isAll)
+    if (this.#known.length >= MOST_LENGTHS) this.#known.shift()
+    this.#known.push({ n, endMs, isAll, places })
+    return places
+  }
+
+  #places(n: number, endMs: number, isAll: boolean): Uint32Array {
+    const places: number[] = []
+    for (let i = Math.max(0, (n - 1) % this.#stride); i < n; i += this.#stride) {
+      const end = endMs - (n - 1 - i) * this.#stepMs
+      if (isAll || !this.#disrupted.some(({ fromMs, toMs }) => end > fromMs && end <= toMs)) places.push(i)
+    }
+    return Uint32Array.from(places)
+  }
 }

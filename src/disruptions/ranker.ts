@@ -5,12 +5,24 @@ import type { SeriesMeta, SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
 import type { Finding } from './cause.ts'
 import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
-import { badOf, F, floorOf, INSTANCE_LABELS, type Place, placeOf } from './families.ts'
+import { badOf, F, floorOf } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
+import { HeldRows } from './held-rows.ts'
 import type { DisruptionOptions } from './options.ts'
-import { countKnown, firstKnown, hear, type Interval, keepNormal, unitSeen, type Voices } from './past.ts'
+import {
+  countKnown,
+  firstKnown,
+  hear,
+  type Interval,
+  isKnown,
+  NormalPlaces,
+  pick,
+  unitSeen,
+  type Voices,
+} from './past.ts'
 import { atCeiling } from './saturation.ts'
+import { SeriesFacts } from './series-facts.ts'
 
 export interface Question {
   readonly tenant: string
@@ -45,8 +57,9 @@ const HALF_KNOWN_WINDOWS = 10
 /** A silent entity is as strange as a series can be. */
 const SILENT_SCORE = 30
 
-function* everyRow({ capacity }: SeriesTable): IterableIterator<number> {
-  for (let row = 0; row < capacity; row++) yield row
+interface Placed {
+  readonly row: number
+  readonly meta: SeriesMeta
 }
 
 /** Reads the past of series and scores what each did after an onset. */
@@ -57,8 +70,8 @@ export class Ranker {
   readonly #history: SeriesHistory
   readonly #fleet: Fleet
   readonly #options: DisruptionOptions
-  /** Every how many-th window of the past is looked at. */
-  #stride = 1
+  readonly #held: HeldRows
+  readonly #facts: SeriesFacts
   /** Windows since the series looked at last was first heard. */
   #age = 0
   #before = new Float64Array(0)
@@ -71,18 +84,26 @@ export class Ranker {
     this.#history = history
     this.#fleet = fleet
     this.#options = options
+    this.#held = new HeldRows(table, history, fleet)
+    this.#facts = new SeriesFacts((tenant, name) => fleet.id(tenant, name) >= 0)
+  }
+
+  /** To be called before questions that follow on new windows: rows may belong elsewhere since. */
+  renew(): void {
+    this.#held.renew()
   }
 
   findings(question: Question): Finding[] {
-    const rows = this.#rowsOf(question)
+    const metas = this.#metasOf(question)
     const windows = Math.ceil(question.baselineMs / this.#options.stepMs)
-    this.#stride = Math.max(1, Math.ceil((rows.length * windows) / BASELINE_VALUES_MAX))
+    const stride = Math.max(1, Math.ceil((metas.length * windows) / BASELINE_VALUES_MAX))
+    const normal = new NormalPlaces(this.#options.stepMs, stride, question.disrupted)
     const found: Finding[] = []
     const ages: number[] = []
     const voices = new Map<string, Voices>()
     const canaries = new Canaries()
-    for (const row of rows) {
-      const finding = this.#finding(row, question, voices, canaries)
+    for (const one of metas) {
+      const finding = this.#finding(one, question, normal, voices, canaries)
       if (!finding) continue
       found.push(finding)
       ages.push(this.#age)
@@ -99,31 +120,29 @@ export class Ranker {
   }
 
   /** Those that have a past, in order of keys, so that neither rows nor their order matter. */
-  #rowsOf({ tenant, scope }: Question): number[] {
-    const rows: number[] = []
+  #metasOf({ tenant, scope }: Question): Placed[] {
     const table = this.#table
-    for (const row of this.#history.held?.() ?? everyRow(table)) {
-      const entity = this.#fleet.entityOf(row)
-      if (entity < 0) continue
-      const memory = this.#fleet.entities[entity]
-      if (memory.tenant === tenant && (scope === undefined || scope.has(memory.name))) rows.push(row)
+    let rows = [...this.#held.of(tenant, scope)]
+    const { maxRanked } = this.#options
+    if (rows.length > maxRanked) {
+      this.dropped += rows.length - maxRanked
+      const keyed = rows.map(row => ({ row, key: table.key(row) }))
+      keyed.sort((a, b) => compare(a.key, b.key))
+      rows = keyed.slice(0, maxRanked).map(({ row }) => row)
     }
-    const keys = new Map(rows.map(row => [row, table.key(row)]))
-    rows.sort((a, b) => compare(keys.get(a) as string, keys.get(b) as string))
-    if (rows.length > this.#options.maxRanked) {
-      this.dropped += rows.length - this.#options.maxRanked
-      rows.length = this.#options.maxRanked
-    }
-    return rows
+    const placed = rows.map(row => ({ row, meta: table.meta(row) }))
+    placed.sort((a, b) => compare(a.meta.key, b.meta.key))
+    return placed
   }
 
   #finding(
-    row: number,
+    { row, meta }: Placed,
     question: Question,
+    normal: NormalPlaces,
     voices: Map<string, Voices>,
     canaries: Canaries,
   ): Finding | undefined {
-    const { onsetMs, untilMs, baselineMs, disrupted } = question
+    const { onsetMs, untilMs, baselineMs } = question
     const step = this.#options.stepMs
     const endMs = onsetMs - GAP_WINDOWS * step
     const windows = Math.max(1, Math.ceil(baselineMs / step))
@@ -132,25 +151,25 @@ export class Ranker {
     let past = this.#history.observed(row, endMs - baselineMs, endMs, this.#past)
     // Where there is hardly a past, even the window next to the onset is needed.
     let pastEndMs = endMs
-    if (countKnown(this.#past, past) === 0) {
+    if (!isKnown(this.#past, past)) {
       past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
       pastEndMs = onsetMs
     }
     this.#age = past - firstKnown(this.#past, past)
-    let n = keepNormal(this.#past, past, pastEndMs, step, disrupted, this.#stride, this.#before)
+    let n = pick(this.#past, normal.of(past, pastEndMs, false), this.#before)
     // Where trouble never ends, a troubled past is better than none.
     if (countKnown(this.#before, n) < FEWEST_NORMAL)
-      n = keepNormal(this.#past, past, pastEndMs, step, [], this.#stride, this.#before)
+      n = pick(this.#past, normal.of(past, pastEndMs, true), this.#before)
     const all = this.#history.observed(row, onsetMs - early, untilMs, this.#after)
     if (all === 0) return undefined
     const lastMs = Math.min(untilMs, this.#history.newestEndMs)
     const m = Math.min(all, Math.max(0, Math.round((lastMs - onsetMs) / step)))
-    const meta = this.#table.meta(row)
-    const place = placeOf(meta, name => this.#fleet.id(meta.tenant, name) >= 0)
+    const facts = this.#facts.of(row, meta)
+    const { place } = facts
     const after = this.#after.subarray(all - m, all)
     canaries.add(row, meta, place)
-    if (place.caller === undefined)
-      hear(voices, this.#fleet.entities[this.#fleet.entityOf(row)].name, this.#past, past, after)
+    const entity = this.#fleet.entities[this.#fleet.entityOf(row)].name
+    if (place.caller === undefined) hear(voices, entity, this.#past, past, after)
     const unit = unitSeen(place.kind, meta.unit, this.#before, n, after, m)
     const shift = scoreChange(
       this.#before,
@@ -169,15 +188,15 @@ export class Ranker {
       key: meta.key,
       metric: meta.metric,
       unit: place.kind === 'latency' && meta.unit === '' ? 's' : meta.unit,
-      entity: this.#fleet.entities[this.#fleet.entityOf(row)].name,
+      entity,
       family: place.family,
       onsetMs: change.onset < 0 ? Number.NaN : lastMs - (m - change.onset) * step,
       change,
       onEdge: place.caller !== undefined,
       caller: place.caller ?? '',
-      point: pointOf(meta, place),
+      point: facts.point,
       callee: '',
-      copyOf: copyOf(meta),
+      copyOf: facts.copyOf,
       labels: meta.labels,
       absent: false,
     }
@@ -192,23 +211,6 @@ export class Ranker {
     const longest = Math.max(this.#before.length, this.#after.length)
     if (this.#scratch.values.length < longest) this.#scratch = changeScratch(longest)
   }
-}
-
-/** Which copy of the caller measured a call. */
-function pointOf(meta: SeriesMeta, { caller, family }: Place): string {
-  if (caller === undefined || (meta.entity !== caller && family !== F.edgeSource)) return ''
-  const copy = INSTANCE_LABELS.find(name => meta.labels[name])
-  return JSON.stringify([caller, copy === undefined ? '' : meta.labels[copy]])
-}
-
-/** Labels of a series without those that name the copy. */
-function copyOf(meta: SeriesMeta): string {
-  if (!INSTANCE_LABELS.some(name => meta.labels[name])) return ''
-  const rest = Object.keys(meta.labels)
-    .filter(name => !INSTANCE_LABELS.includes(name))
-    .sort()
-    .map(name => `${name}=${meta.labels[name]}`)
-  return `${meta.metric} ${rest.join(' ')}`
 }
 
 /**

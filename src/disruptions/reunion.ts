@@ -4,7 +4,8 @@ import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import type { DisruptionOptions } from './options.ts'
 import { clusters, joined } from './paths.ts'
-import { episodes, keepEvidence, newStory, relate, type Story } from './story.ts'
+import { episodes, newStory, relate, type Story } from './story.ts'
+import { dropEvidence, keepEvidence } from './story-evidence.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** Members beyond which a story is not taken apart: what touches so many is one thing. */
@@ -155,8 +156,8 @@ function part(story: Story, names: readonly string[], book: StoryBook, nowMs: nu
   }
   for (const anomaly of Object.values(story.evidence)) {
     if (out.members[anomaly.entity] === undefined) continue
-    out.evidence[anomaly.id] = anomaly
-    delete story.evidence[anomaly.id]
+    keepEvidence(out, anomaly)
+    dropEvidence(story, anomaly.id)
   }
   out.episodeMs = onsetMs
   out.felt = story.felt

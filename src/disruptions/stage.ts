@@ -1,7 +1,6 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { type Change, tenantOfChange } from '../core/change.ts'
-import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../core/disruption.ts'
 import type { SeriesHistory } from '../core/history.ts'
@@ -12,6 +11,7 @@ import type { AnomalyChange, DisruptionStage, ExplainedSuspect, TenantEntity } f
 import type { CallEdge } from '../core/topology.ts'
 import { StoryBook } from './book.ts'
 import type { CauseRules } from './cause.ts'
+import { weighRows } from './evidence.ts'
 import { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import { Investigator } from './investigator.ts'
@@ -25,7 +25,9 @@ import { absorb, merges, parted, retract, type StoryParts } from './reunion.ts'
 import { keepShare } from './shares.ts'
 import { hearPipeline } from './silence.ts'
 import { cutStage, restoreStage, type StageState, snapshotStage } from './state.ts'
-import { keepEvidence, type Story } from './story.ts'
+import type { Story } from './story.ts'
+import { keepEvidence } from './story-evidence.ts'
+import type { Tellers } from './tellers.ts'
 import { TenantGraphs } from './tenant-graphs.ts'
 
 /** An anomaly that is open, with where it belongs. */
@@ -78,7 +80,10 @@ export class Disruptions implements DisruptionStage {
   readonly #closing: OpenAnomaly[] = []
   readonly #muteWindows = new Map<string, number>()
   readonly #maintenance: Maintenance
+  /** 1 for entities, by index, that are disrupted or interrupted as announced. */
   #quiet = new Uint8Array(0)
+  /** Whether no entity is. */
+  #isQuiet = true
   #nowMs = 0
   /** Version of each tenant's graph at which stories were last looked at for parting. */
   readonly #partedAt = new Map<string, number>()
@@ -128,15 +133,13 @@ export class Disruptions implements DisruptionStage {
     }
   }
 
+  place(batch: FeatureBatch): void {
+    this.#fleet.place(batch)
+  }
+
   weigh(batch: FeatureBatch, out: Float32Array): void {
-    const { chunks } = this.#fleet.rows
-    const disrupted = this.#quiet
-    const weight = this.#options.disruptedWeight
-    for (let i = 0; i < batch.length; i++) {
-      const row = batch.series[i]
-      const e = chunks[row >> CHUNK_SHIFT]?.entity[row & CHUNK_MASK] ?? 0
-      out[i] = e > 0 && e <= disrupted.length && disrupted[e - 1] === 1 ? weight : 1
-    }
+    if (this.#isQuiet) out.fill(1, 0, batch.length)
+    else weighRows(batch, this.#fleet.rows.chunks, this.#quiet, this.#options.disruptedWeight, out)
   }
 
   change(change: Change): void {
@@ -163,6 +166,7 @@ export class Disruptions implements DisruptionStage {
 
   advance(windowEndMs: number): DisruptionEvent[] {
     this.#nowMs = windowEndMs
+    this.#ranker.renew()
     const levels = windowLevels(
       this.#fleet,
       this.#graphs,
@@ -328,13 +332,15 @@ export class Disruptions implements DisruptionStage {
 
   /** Gives open anomalies of members to their stories as evidence. */
   #collect(): void {
-    for (const open of [...this.#anomalies.values(), ...this.#closing]) {
-      if (open.entity < 0) continue
-      const { tenant, name } = this.#fleet.entities[open.entity]
-      const story = this.#book.teller(tenant, name, open.anomaly.endMs)
-      if (!story) continue
-      this.counts.evidenceDropped += keepEvidence(story, open.anomaly)
-    }
+    if (this.#book.open.length === 0) return
+    const tellers = this.#book.tellers()
+    for (const open of this.#anomalies.values()) this.#give(open, tellers)
+    for (const open of this.#closing) this.#give(open, tellers)
+  }
+
+  #give({ anomaly, entity }: OpenAnomaly, tellers: Tellers): void {
+    const story = tellers.of(entity, anomaly.endMs)
+    if (story) this.counts.evidenceDropped += keepEvidence(story, anomaly)
   }
 
   #open(story: Story): Story {
@@ -433,7 +439,8 @@ export class Disruptions implements DisruptionStage {
   #mark(levels: WindowLevels | undefined): void {
     const count = this.#fleet.entities.length
     if (this.#quiet.length < count) this.#quiet = new Uint8Array(count * 2)
-    this.#quiet.fill(0)
+    if (!this.#isQuiet) this.#quiet.fill(0)
+    this.#isQuiet = this.#book.open.length === 0 && (levels?.planned.size ?? 0) === 0
     for (const entity of levels?.planned ?? []) this.#quiet[entity] = 1
     for (const story of this.#book.open) {
       for (const name of Object.keys(story.members)) {

@@ -4,8 +4,9 @@ import type { Cut, CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { MaintenanceWindow } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
-import type { Snapshot } from '../core/snapshot.ts'
+import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import type { SavedCeiling } from './ceiling.ts'
+import { entityColumnsOf, type SavedEntities, savedEntities } from './entity-columns.ts'
 import type { EntityMemory, Fleet, InstanceMemory } from './fleet.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { DisruptionCounts, OpenAnomaly } from './stage.ts'
@@ -14,8 +15,11 @@ import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** Saving and restoring the stage between two windows: stories and memories as JSON, last signs of life as a column. */
 const ID = 'disruptions'
-/** 2 added how long shares had been at their limit; 1 is read as if they had just been seen. */
-const VERSION = 2
+/**
+ * 2 added how long shares had been at their limit; 1 is read as if they had just been seen. Since 3 what changes of entities
+ * and of shares is in columns.
+ */
+const VERSION = 3
 const OLDEST_VERSION = 1
 
 export interface StageState {
@@ -33,7 +37,8 @@ export interface StageState {
 
 interface SavedMeta {
   readonly nowMs: number
-  readonly entities: readonly EntityMemory[]
+  /** A list of memories before version 3. */
+  readonly entities: SavedEntities | readonly EntityMemory[]
   readonly instances: readonly InstanceMemory[]
   readonly edges: readonly (readonly [
     source: string,
@@ -50,31 +55,45 @@ interface SavedMeta {
   readonly counts: DisruptionCounts
   /** Absent before there were any. */
   readonly maintenance?: readonly MaintenanceWindow[]
-  /** Absent in version 1. */
+  /** In version 2 only. */
   readonly ceilings?: readonly SavedCeiling[]
 }
 
 export function snapshotStage(state: StageState, table: SeriesTable): Snapshot {
   const keys = table.keys()
+  const { columns, entities } = changing(state)
   const lastLiveMs = state.fleet.lastLiveMs(keys.length)
-  return { id: ID, version: VERSION, keys, columns: { lastLiveMs }, meta: copyOf(savedMeta(state)) }
+  const meta = copyOf({ ...savedMeta(state), entities })
+  return { id: ID, version: VERSION, keys, columns: { ...columns, lastLiveMs }, meta }
 }
 
 /** As `snapshotStage`: a copy only of what goes on changing and is no column. */
 export function cutStage(cut: Cut, state: StageState, table: SeriesTable): CutSnapshot {
-  const { entities } = state.fleet
-  const whole = savedMeta(state)
+  const { columns, entities } = changing(state)
   const meta: SavedMeta = {
-    ...whole,
-    entities: entities.map(({ recent, ...one }) => ({ ...one, recent: [...recent] })),
+    ...savedMeta(state),
+    entities,
     instances: [...state.fleet.instances],
     changes: [...state.changes],
     counts: { ...state.counts },
     open: copyOf(state.open),
     resolved: copyOf(state.resolved),
   }
-  const columns = { lastLiveMs: state.fleet.cutRows(cut) }
-  return { id: ID, version: VERSION, keys: [], rows: table.capacity, columns, meta }
+  const lastLiveMs = state.fleet.cutRows(cut)
+  return {
+    id: ID,
+    version: VERSION,
+    keys: [],
+    rows: table.capacity,
+    columns: { ...columns, lastLiveMs },
+    meta,
+  }
+}
+
+/** What every window changes of entities and shares, as copies. */
+function changing({ fleet }: StageState): { columns: Record<string, ColumnData>; entities: SavedEntities } {
+  const { memory, names } = entityColumnsOf(fleet.entities)
+  return { columns: { entities: memory, ceilings: fleet.ceilings.saved() }, entities: names }
 }
 
 /** JSON-safe, as whoever reads it will have it. */
@@ -83,10 +102,9 @@ function copyOf<T>(value: T): T {
 }
 
 /** What is shared with the stage must be copied before it goes on. */
-function savedMeta(state: StageState): SavedMeta {
+function savedMeta(state: StageState): Omit<SavedMeta, 'entities'> {
   return {
     nowMs: state.nowMs,
-    entities: state.fleet.entities,
     instances: state.fleet.instances,
     edges: state.graphs
       .kept()
@@ -98,7 +116,6 @@ function savedMeta(state: StageState): SavedMeta {
     muteWindows: [...state.muteWindows],
     counts: state.counts,
     maintenance: state.maintenance.saved(),
-    ceilings: state.fleet.ceilings.saved(),
   }
 }
 
@@ -113,7 +130,8 @@ export function restoreStage(
   const saved = part.meta as SavedMeta
   const lastLiveMs = part.columns.lastLiveMs
   const readable = part.version >= OLDEST_VERSION && part.version <= VERSION
-  if (!readable || !(lastLiveMs instanceof Float64Array) || !Array.isArray(saved?.entities)) {
+  const entities = readable && saved?.entities ? entitiesOf(part, saved.entities) : undefined
+  if (!(lastLiveMs instanceof Float64Array) || entities === undefined) {
     throw new ForeshockError(
       'FS_SNAPSHOT_INVALID',
       `expected ${ID} v${OLDEST_VERSION} to v${VERSION}, got v${part.version}`,
@@ -122,7 +140,7 @@ export function restoreStage(
   // Older snapshots do not say who told of an edge: those never seen by a series were given.
   for (const [source, target, lastSeenMs, given, tenant] of saved.edges)
     state.graphs.keep(...edgeOf(source, target, lastSeenMs, given ?? lastSeenMs === 0, tenant))
-  state.fleet.restore(saved.entities, saved.instances)
+  state.fleet.restore(entities, saved.instances)
   state.fleet.letGoRows(table.capacity)
   const { chunks } = state.fleet.rows
   const rowOf = rowsIn(part, table)
@@ -130,7 +148,8 @@ export function restoreStage(
     const row = rowOf(i)
     if (row >= 0) chunks[row >> CHUNK_SHIFT].lastLiveMs[row & CHUNK_MASK] = lastLiveMs[i]
   }
-  state.fleet.ceilings.restore(saved.ceilings ?? [], rowOf)
+  const { ceilings = Float64Array.from((saved.ceilings ?? []).flat()) } = part.columns
+  state.fleet.ceilings.restore(ceilings, rowOf)
   state.open.splice(0, Number.POSITIVE_INFINITY, ...saved.open.map(revive))
   state.resolved.splice(0, Number.POSITIVE_INFINITY, ...saved.resolved.map(revive))
   state.changes.splice(0, Number.POSITIVE_INFINITY, ...saved.changes)
@@ -141,6 +160,13 @@ export function restoreStage(
   Object.assign(state.counts, saved.counts)
   state.maintenance.restore(saved.maintenance ?? [])
   return saved.nowMs
+}
+
+function entitiesOf(
+  { columns }: Snapshot,
+  saved: SavedMeta['entities'],
+): readonly EntityMemory[] | undefined {
+  return 'names' in saved ? savedEntities(saved, columns.entities) : saved
 }
 
 function edgeOf(source: string, target: string, lastSeenMs: number, given: boolean, tenant?: string) {

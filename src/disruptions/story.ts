@@ -167,20 +167,3 @@ export function join(story: Story, entity: string, onsetMs: number, level: numbe
   if (level > member.peak) member.peak = level
   return member
 }
-
-/** Most anomalies kept per story; the weakest goes first. */
-const MOST_EVIDENCE = 200
-
-/** Keeps an anomaly, or its newer state. Returns how many were dropped for it. */
-export function keepEvidence(story: Story, anomaly: Anomaly): number {
-  story.evidence[anomaly.id] = anomaly
-  const all = Object.values(story.evidence)
-  if (all.length <= MOST_EVIDENCE) return 0
-  let weakest = all[0]
-  for (const other of all) {
-    const weaker = other.surprise < weakest.surprise
-    if (weaker || (other.surprise === weakest.surprise && other.id < weakest.id)) weakest = other
-  }
-  delete story.evidence[weakest.id]
-  return 1
-}

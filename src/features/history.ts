@@ -3,7 +3,7 @@ import { CHUNK_MASK, CHUNK_ROWS, CHUNK_SHIFT, rowsIn, rowsOf } from '../core/col
 import { type Cut, CutColumn, type CutSnapshot, RowStretches } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
-import type { SeriesTable } from '../core/series.ts'
+import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 
 export interface HistoryOptions {
@@ -44,7 +44,7 @@ export class WindowHistory implements SeriesHistory {
   /** Bytes that all series may take together. */
   readonly budgetBytes: number
   readonly slotsMax: number
-  readonly #table: SeriesTable
+  readonly #table: SeriesRows
   readonly #slabs: Float32Array[] = []
   /** Slot of each series. */
   readonly #slots = new SlotColumn()
@@ -62,7 +62,7 @@ export class WindowHistory implements SeriesHistory {
   /** What a cut that is being written still needs of the slabs. */
   #cut: RowStretches | undefined
 
-  constructor(options: HistoryOptions, context: { readonly series: SeriesTable }) {
+  constructor(options: HistoryOptions, context: { readonly series: SeriesRows }) {
     this.depth = options.depth ?? HISTORY_DEFAULTS.depth
     this.stepMs = options.stepMs
     this.budgetBytes = options.budgetBytes ?? HISTORY_DEFAULTS.budgetBytes
@@ -246,9 +246,41 @@ export class WindowHistory implements SeriesHistory {
       const meta = from.meta as { depth: number; stepMs: number; window: number | null }
       if (meta.depth !== this.depth || meta.stepMs !== this.stepMs) continue
       this.#window = meta.window ?? Number.NaN
+      if (from.isGiven === true && rings instanceof Float32Array && this.#adopt(from, rings)) continue
       this.#takePlaces(from)
       if (rings instanceof Float32Array) this.#takeRings(from, rings)
     }
+  }
+
+  /** Takes rings as they lie, since nobody else has them; false when they do not fit, or some are here already. */
+  #adopt(from: Snapshot, rings: Float32Array): boolean {
+    const { newest } = from.columns
+    const slabLength = SLAB_SLOTS * FIELDS * this.depth
+    if (
+      this.#used > 0 ||
+      newest.length > this.slotsMax ||
+      rings.length !== newest.length * FIELDS * this.depth
+    )
+      return false
+    const rowOf = rowsIn(from, this.#table)
+    while (this.#slabs.length * SLAB_SLOTS < newest.length) {
+      const at = this.#slabs.length * slabLength
+      this.#growSlabs(at + slabLength <= rings.length ? rings.subarray(at, at + slabLength) : undefined)
+      if (at + slabLength > rings.length) this.#slabs[this.#slabs.length - 1].set(rings.subarray(at))
+    }
+    this.#used = newest.length
+    for (let slot = 0; slot < newest.length; slot++) {
+      const series = rowOf(slot)
+      if (series < 0 || this.#slots.at(series) >= 0) {
+        this.#free.push(slot)
+        continue
+      }
+      this.#slots.set(series, slot)
+      this.#seriesOf[slot] = series
+      this.#newest[slot] = newest[slot]
+      this.#first[slot] = newest[slot] - this.depth + 1
+    }
+    return true
   }
 
   #takePlaces(from: Snapshot): void {
@@ -319,11 +351,17 @@ export class WindowHistory implements SeriesHistory {
     const slab = this.#slabs[Math.floor(slot / SLAB_SLOTS)]
     const base = (slot % SLAB_SLOTS) * FIELDS * depth + field
     const newest = this.#newest[slot]
-    for (let i = 0; i < count; i++) {
-      const window = first + i
-      const held = window <= newest && window > newest - depth
-      out[i] = held ? slab[base + modulo(window, depth) * FIELDS] : Number.NaN
+    const from = Math.min(count, Math.max(0, newest - depth + 1 - first))
+    const to = Math.max(from, Math.min(count, newest + 1 - first))
+    out.fill(Number.NaN, 0, from)
+    let at = base + modulo(first + from, depth) * FIELDS
+    const end = base + depth * FIELDS
+    for (let i = from; i < to; i++) {
+      out[i] = slab[at]
+      at += FIELDS
+      if (at >= end) at -= depth * FIELDS
     }
+    out.fill(Number.NaN, to, count)
   }
 
   #claim(series: number, window: number): number {
@@ -349,8 +387,8 @@ export class WindowHistory implements SeriesHistory {
     return slot
   }
 
-  #growSlabs(): void {
-    this.#slabs.push(new Float32Array(SLAB_SLOTS * FIELDS * this.depth))
+  #growSlabs(slab: Float32Array = new Float32Array(SLAB_SLOTS * FIELDS * this.depth)): void {
+    this.#slabs.push(slab)
     const slots = this.#slabs.length * SLAB_SLOTS
     if (this.#newest.length >= slots) return
     this.#newest = longer(this.#newest, slots * 2)

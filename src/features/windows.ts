@@ -119,6 +119,16 @@ export class EventTimeWindows implements Windowing {
     return this.#lent
   }
 
+  get hasComplete(): boolean {
+    if (this.#readyAt < this.#ready.length) return true
+    const { nextMs, emptyRun } = this.#progress
+    const { closedMs } = this.#clock
+    if (closedMs <= nextMs) return false
+    if (closedMs > nextMs && emptyRun < this.settings.gapWindowsMax) return true
+    for (const { startMs } of this.#open.windows()) if (startMs < closedMs) return true
+    return false
+  }
+
   finish(): void {
     const { stepMs } = this.settings
     let newestMs = Number.NEGATIVE_INFINITY

@@ -1,9 +1,10 @@
-import type { Envelope, Receipt } from '../core/envelope.ts'
+import type { Envelope, EnvelopeKind, Receipt } from '../core/envelope.ts'
 import type { Rejects } from '../core/rejects.ts'
 import { hashText } from '../math/hash.ts'
 import { ColumnsReader } from './columns-reader.ts'
 import type { DecodeContext } from './context.ts'
 import { Inflater } from './inflate.ts'
+import { JsonBodies } from './json-bodies.ts'
 import { decodeJsonLines } from './json-lines.ts'
 import { KernelBodies } from './kernel-bodies.ts'
 import { LabelSet } from './labels.ts'
@@ -29,8 +30,13 @@ export class BodyReader {
   readonly #remoteWrite2 = new RemoteWrite2()
   readonly #columns = new ColumnsReader()
   #length = 0
+  /** The kind whose seeds are in the context, with its tenant. */
+  #seededKind: EnvelopeKind | '' = ''
   #kernel: KernelBodies | undefined
   #plain: boolean
+  /** Made with the first body of JSON lines, where it can be had. */
+  #json: JsonBodies | undefined
+  #hasJson = false
   /** Whether the body at hand is the kernel's. */
   #kernelReads = false
 
@@ -106,10 +112,7 @@ export class BodyReader {
     const c = this.#context
     c.reader.reset(bytes, length)
     this.#length = length
-    c.tenant = envelope.tenant
-    hashText(`${envelope.tenant}/${kind}`, 1, c.hash)
-    c.seed = c.hash[0]
-    c.seedCheck = c.hash[1]
+    if (c.tenant !== envelope.tenant || this.#seededKind !== kind) this.#seed(envelope)
     const protobuf = kind === 'remote-write-1' || kind === 'remote-write-2' || kind === 'otlp-protobuf'
     const framed = this.#kernelReads
       ? this.#kernel?.framed(kind === 'remote-write-1' ? 1 : 2)
@@ -119,6 +122,16 @@ export class BodyReader {
     }
     this.#tally.clear()
     return undefined
+  }
+
+  /** The seeds of identities: bodies of one tenant and kind mostly follow each other. */
+  #seed({ tenant, kind }: Envelope): void {
+    const c = this.#context
+    c.tenant = tenant
+    this.#seededKind = kind
+    hashText(`${tenant}/${kind}`, 1, c.hash)
+    c.seed = c.hash[0]
+    c.seedCheck = c.hash[1]
   }
 
   /** Reads what was opened; '' or why the whole of it cannot be read. */
@@ -140,13 +153,22 @@ export class BodyReader {
       case 'otlp-json':
         return decodeOtlpJson(c, this.#length)
       case 'json-lines':
-        decodeJsonLines(c, this.#length)
+        this.#readLines(c)
         return ''
       case 'columns':
         return this.#columns.decode(c)
       default:
         return `${envelope.kind} carries no samples`
     }
+  }
+
+  #readLines(c: DecodeContext): void {
+    if (!this.#options.plain && !this.#hasJson) {
+      this.#hasJson = true
+      this.#json = JsonBodies.make()
+    }
+    if (this.#json) this.#json.decode(c, this.#length)
+    else decodeJsonLines(c, this.#length)
   }
 
   /** What became of it. */
@@ -165,7 +187,7 @@ export class BodyReader {
 
   /** Bytes held. */
   bytes(): number {
-    return this.#inflater.held + (this.#kernel?.held ?? 0)
+    return this.#inflater.held + (this.#kernel?.held ?? 0) + (this.#json?.bytes() ?? 0)
   }
 
   #fail(envelope: Envelope, code: 'FS_INPUT_INVALID' | 'FS_INPUT_TOO_LARGE', detail: string): Receipt {

@@ -6,17 +6,19 @@ import type { PointMemory } from './points.ts'
 /** The part of a checkpoint that holds what an intake knows. */
 export const INGEST_PART = 'ingest'
 
+export interface SavedGroup {
+  readonly key: string
+  readonly pattern: string
+  readonly prevMs: number
+  readonly curMs: number
+  readonly seen: number
+  readonly members: readonly number[]
+  readonly statistics: readonly number[]
+}
+
 /** What groups, streams and families hold; JSON-safe. */
 export interface ConverterMeta {
-  readonly groups: readonly (null | {
-    key: string
-    pattern: string
-    prevMs: number
-    curMs: number
-    seen: number
-    members: number[]
-    statistics: number[]
-  })[]
+  readonly groups: readonly (SavedGroup | null)[]
   readonly streams: readonly {
     wire: number
     pattern: string
@@ -28,22 +30,10 @@ export interface ConverterMeta {
   readonly waiting: readonly (readonly [string, { suffix: string; wires: number[] }])[]
 }
 
-export function metaOfConverter(convert: Converter): ConverterMeta {
+/** All but the groups; see group-columns.ts. */
+export function metaOfConverter(convert: Converter): Omit<ConverterMeta, 'groups'> {
   const { families } = convert
   return {
-    groups: convert.groups.map(group =>
-      group
-        ? {
-            key: group.key,
-            pattern: group.statistics.pattern,
-            prevMs: group.prevMs,
-            curMs: group.curMs,
-            seen: group.seen,
-            members: [...group.members],
-            statistics: [...group.statistics.wires],
-          }
-        : null,
-    ),
     streams: [...convert.streams].map(([wire, { statistics, memory }]) => ({
       wire,
       pattern: statistics.pattern,
@@ -52,7 +42,10 @@ export function metaOfConverter(convert: Converter): ConverterMeta {
     })),
     declared: [...families.declared],
     grouped: [...families.grouped],
-    waiting: structuredClone([...families.waiting]),
+    waiting: [...families.waiting].map(([family, { suffix, wires }]) => [
+      family,
+      { suffix, wires: [...wires] },
+    ]),
   }
 }
 

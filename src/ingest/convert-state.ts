@@ -1,3 +1,4 @@
+import { Cut, type CutColumn, type CutSnapshot, settled } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
@@ -11,62 +12,46 @@ import {
   restoreMeta,
 } from './convert-meta.ts'
 import { restoreConverter1 } from './convert-state-1.ts'
+import { restoreTexts2 } from './convert-state-2.ts'
+import { type GroupTexts, groupColumns, savedGroups } from './group-columns.ts'
 import type { WireState } from './wire-table.ts'
+import type { SavedTexts } from './wire-texts.ts'
 
 /**
  * The layout: records of wires and sides as they lie in memory, with the rows that the series table of the same
- * checkpoint gives back; texts of the few that have their own as UTF-8; groups and histogram streams beside them.
+ * checkpoint gives back; texts of the few that have their own as they lie in theirs; groups as columns, and histogram
+ * streams beside them. Version 2 had texts one by one, and groups as JSON.
  */
-const VERSION = 2
+const VERSION = 3
 
-const ENCODER = new TextEncoder()
-const DECODER = new TextDecoder('utf-8')
-
-interface Meta extends ConverterMeta {
+interface CommonMeta {
   readonly state: WireState
   /** Tenants and units by index, from 1. */
   readonly origins: readonly (readonly [tenant: string, unit: string])[]
 }
 
-export function snapshotConverter(convert: Converter): Snapshot[] {
+type Meta2 = CommonMeta & ConverterMeta
+type Meta = CommonMeta & Omit<ConverterMeta, 'groups'> & GroupTexts & { readonly texts: SavedTexts }
+
+/** Copies nothing that grows with the series but what groups hold: see `Cut`. */
+export function cutConverter(convert: Converter, cut: Cut): CutSnapshot[] {
   const { table } = convert
+  const groups = groupColumns(convert.groups)
+  const columns: Record<string, ColumnData | CutColumn> = { ...groups.columns }
+  const texts = table.cut(cut, columns)
   const meta: Meta = {
     state: table.state(),
     origins: table.origins.pairs(),
+    texts,
+    ...groups.texts,
     ...metaOfConverter(convert),
   }
-  return [
-    {
-      id: INGEST_PART,
-      version: VERSION,
-      keys: [],
-      columns: { ...table.records(), ...textColumns(table.texts()) },
-      meta,
-    },
-  ]
+  return [{ id: INGEST_PART, version: VERSION, keys: [], columns, meta }]
 }
 
-/** Texts of wires as columns: which wire, where its text ends, the bytes of all. */
-function textColumns(texts: Iterable<readonly [number, string]>): Record<string, ColumnData> {
-  const wires: number[] = []
-  const ends: number[] = []
-  let bytes = new Uint8Array(4096)
-  let at = 0
-  for (const [wire, text] of texts) {
-    if (bytes.length < at + 3 * text.length) {
-      const longer = new Uint8Array(2 * bytes.length + 3 * text.length)
-      longer.set(bytes)
-      bytes = longer
-    }
-    at += ENCODER.encodeInto(text, bytes.subarray(at)).written
-    wires.push(wire)
-    ends.push(at)
-  }
-  return {
-    textWires: Uint32Array.from(wires),
-    textEnds: Float64Array.from(ends),
-    textBytes: bytes.slice(0, at),
-  }
+export function snapshotConverter(convert: Converter): Snapshot[] {
+  const cut = new Cut()
+  return settled(cutConverter(convert, cut), cut)
 }
 
 /** Into an empty converter. Throws FS_SNAPSHOT_INVALID on another layout. */
@@ -79,29 +64,25 @@ export function restoreConverter(convert: Converter, parts: readonly Snapshot[],
     restoreConverter1(convert, part, series)
     return
   }
-  if (part.version !== VERSION) throw invalidIngest(`expected v${VERSION}, got v${part.version}`)
-  const { wires, sides, textWires, textEnds, textBytes } = part.columns
-  const meta = part.meta as Meta
-  const good =
-    wires instanceof Int32Array &&
-    sides instanceof Int32Array &&
-    textWires instanceof Uint32Array &&
-    textEnds instanceof Float64Array &&
-    textBytes instanceof Uint8Array
+  if (part.version !== 2 && part.version !== VERSION)
+    throw invalidIngest(`expected v${VERSION}, got v${part.version}`)
+  const { wires, sides } = part.columns
+  const meta = part.meta as Meta | Meta2
   if (
-    !good ||
+    !(wires instanceof Int32Array && sides instanceof Int32Array) ||
     wires.length !== meta.state.length * WIRE_WORDS ||
     sides.length !== meta.state.sides * SIDE_WORDS
   )
     throw invalidIngest('records of wires are missing or of another shape')
   for (const [tenant, unit] of meta.origins) table.origins.index(tenant, unit)
   if (!table.restore(meta.state, wires, sides)) throw invalidIngest('more wires than there is room for')
-  for (let i = 0, from = 0; i < textWires.length; i++) {
-    table.setText(textWires[i], DECODER.decode(textBytes.subarray(from, textEnds[i])))
-    from = textEnds[i]
-  }
+  if (part.isGiven === true) delete (part.columns as Record<string, ColumnData>).wires
+  if ('texts' in meta) table.restoreTexts(part.columns, meta.texts, part.isGiven)
+  else restoreTexts2(table, part.columns)
   const lost = table.restoreRows(row => series.has(row))
-  restoreMeta(convert, meta)
+  const groups = 'groups' in meta ? meta.groups : savedGroups(part.columns, meta)
+  if (groups === undefined) throw invalidIngest('groups are missing or of another shape')
+  restoreMeta(convert, { ...meta, groups })
   // What they fed is no more, and its key was all that was known of their text.
   for (const wire of lost) convert.drop(wire)
 }

@@ -1,4 +1,5 @@
 import type { SampleBatch } from '../core/batch.ts'
+import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Envelope, Receipt } from '../core/envelope.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
@@ -6,7 +7,7 @@ import type { Snapshot } from '../core/snapshot.ts'
 import type { Intake } from '../core/stages.ts'
 import { BodyReader } from './body-reader.ts'
 import { Converter } from './convert.ts'
-import { restoreConverter, snapshotConverter } from './convert-state.ts'
+import { cutConverter, restoreConverter, snapshotConverter } from './convert-state.ts'
 import { INTAKE_DEFAULTS, type IntakeOptions } from './options.ts'
 import { Tally } from './tally.ts'
 
@@ -40,6 +41,10 @@ export class IngestIntake implements Intake {
 
   snapshot(): Snapshot[] {
     return snapshotConverter(this.#convert)
+  }
+
+  cut(cut: Cut): CutSnapshot[] {
+    return cutConverter(this.#convert, cut)
   }
 
   restore(parts: readonly Snapshot[]): void {

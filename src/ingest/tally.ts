@@ -2,6 +2,7 @@ import type { Rejects } from '../core/rejects.ts'
 
 /** Reasons named in a receipt. */
 const REASONS_MAX = 5
+const NO_REASONS: readonly string[] = []
 
 /**
  * The rejects of one body, counted by reason: one example each, however many there are, so that a body of a
@@ -37,12 +38,14 @@ export class Tally {
   }
 
   flush(rejects: Pick<Rejects, 'add'>, timeMs: number): void {
+    if (this.#counts.size === 0) return
     for (const [reason, count] of this.#counts) {
       rejects.add(reason, this.#details.get(reason) ?? reason, timeMs, count)
     }
   }
 
-  reasons(): string[] {
+  reasons(): readonly string[] {
+    if (this.#counts.size === 0) return NO_REASONS
     return [...this.#counts]
       .slice(0, REASONS_MAX)
       .map(([reason, count]) => `${reason}: ${this.#details.get(reason) ?? ''} (${count})`)

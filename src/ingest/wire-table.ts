@@ -1,24 +1,17 @@
+import type { Cut, CutColumn } from '../core/cut.ts'
+import type { ColumnData } from '../core/snapshot.ts'
 import {
   FOUND,
   LENGTH,
-  SIDE_BOUND,
-  SIDE_CHUNKS,
-  SIDE_CUR,
-  SIDE_CUR_MS,
-  SIDE_GROUP,
-  SIDE_MASK,
-  SIDE_NEXT,
-  SIDE_SHIFT,
-  SIDE_WORDS,
   SLOT_MASK,
   WIRE_A,
   WIRE_B,
   WIRE_CHECK,
   WIRE_CHUNKS,
+  WIRE_KEPT,
   WIRE_KIND,
   WIRE_LAST,
   WIRE_LAST_MS,
-  WIRE_MASK,
   WIRE_NEXT,
   WIRE_ROW,
   WIRE_SEEN_S,
@@ -26,11 +19,13 @@ import {
   WIRE_SIDE,
   WIRE_WORDS,
 } from '../kernels/assembly/_wire-layout.ts'
-import { PAGE_BYTES } from '../kernels/load.ts'
 import { Origins } from './origins.ts'
+import { WireChunks } from './wire-chunks.ts'
 import { WireMemory } from './wire-memory.ts'
+import { WireRows } from './wire-rows.ts'
+import { WireSides } from './wire-sides.ts'
 import { segmentAt, WireSlots, wireAt } from './wire-slots.ts'
-import { WireTexts } from './wire-texts.ts'
+import { type SavedTexts, WireTexts } from './wire-texts.ts'
 
 /**
  * What a sender sees as one series, known by the hash of its label bytes. A wire is not yet a series of ours: a counter's
@@ -64,12 +59,9 @@ export const PLAN = {
 /** Row of a wire whose series could not be interned because the table was full. */
 export const ROW_REFUSED = -2
 
-const CHUNK_PAGES = Math.ceil(((WIRE_MASK + 1) * WIRE_WORDS * 4) / PAGE_BYTES)
-const SIDE_PAGES = Math.ceil(((SIDE_MASK + 1) * SIDE_WORDS * 4) / PAGE_BYTES)
 /** Records, sides, slots and bodies of so many all fit into one memory. */
 const WIRES_MAX = 2 ** 25
-/** Rows in a chunk of heads. */
-const HEADS_SHIFT = 14
+const LAYOUT = { directory: WIRE_CHUNKS, kept: WIRE_KEPT, shift: WIRE_SHIFT, words: WIRE_WORDS }
 
 /** Everything of a table that is not in its records; see convert-state.ts. */
 export interface WireState {
@@ -86,14 +78,13 @@ export class WireTable {
   /** Wires in use. */
   size = 0
   readonly #slots = new WireSlots(this.memory)
+  readonly #wires = new WireChunks(this.memory, LAYOUT)
+  readonly #sides = new WireSides(this.memory, this.#wires)
+  readonly #rows = new WireRows(this.memory, this.#wires)
   readonly #texts = new WireTexts()
   /** The text that a wire's row says, when the wire has none of its own. */
   readonly #textOf: (wire: number, row: number) => string
-  /** First wire of each row, by chunks of rows; −1 without one. */
-  readonly #heads: Int32Array[] = []
   #firstFree = -1
-  #sides = 0
-  #firstFreeSide = -1
 
   constructor(limit: number, textOf: (wire: number, row: number) => string = () => '') {
     this.limit = Math.min(limit, WIRES_MAX)
@@ -155,10 +146,11 @@ export class WireTable {
     if (wire >= 0) this.#firstFree = this.next(wire)
     else {
       wire = length
-      if ((wire & WIRE_MASK) === 0 && !this.#chunk(WIRE_CHUNKS, wire >>> WIRE_SHIFT, CHUNK_PAGES)) return -1
+      if (!this.#wires.reserve(wire)) return -1
       this.memory.i32[LENGTH >> 2] = wire + 1
     }
     this.size++
+    this.#wires.touch(wire)
     const { i32 } = this.memory
     const at = wireAt(i32, wire)
     i32[at + WIRE_ROW] = -1
@@ -178,6 +170,7 @@ export class WireTable {
   }
 
   #identify(wire: number, a: number, b: number, check: number): void {
+    this.#wires.touch(wire)
     const { i32 } = this.memory
     const at = wireAt(i32, wire)
     i32[at + WIRE_A] = a
@@ -190,9 +183,10 @@ export class WireTable {
     const plan = this.plan(wire)
     if (plan === PLAN.free) return
     if (plan !== PLAN.output) this.#slots.remove(wire)
-    this.#unhook(wire)
+    this.#rows.unhook(wire)
     this.#texts.delete(wire)
-    this.#dropSide(wire)
+    this.#sides.drop(wire)
+    this.#wires.touch(wire)
     const { i32 } = this.memory
     const at = wireAt(i32, wire)
     i32.fill(0, at, at + WIRE_WORDS)
@@ -219,6 +213,7 @@ export class WireTable {
   }
 
   setPlan(wire: number, plan: number): void {
+    this.#wires.touch(wire)
     const { i32 } = this.memory
     const at = wireAt(i32, wire) + WIRE_KIND
     i32[at] = (i32[at] & ~0xff) | plan
@@ -230,6 +225,7 @@ export class WireTable {
   }
 
   setType(wire: number, type: number): void {
+    this.#wires.touch(wire)
     const { i32 } = this.memory
     const at = wireAt(i32, wire) + WIRE_KIND
     i32[at] = (i32[at] & ~0xff00) | (type << 8)
@@ -244,6 +240,7 @@ export class WireTable {
   }
 
   setOrigin(wire: number, tenant: string, unit: string): void {
+    this.#wires.touch(wire)
     const { i32 } = this.memory
     const at = wireAt(i32, wire) + WIRE_KIND
     i32[at] = (i32[at] & 0xffff) | (this.origins.index(tenant, unit) << 16)
@@ -273,6 +270,7 @@ export class WireTable {
   }
 
   setLast(wire: number, value: number, timeMs: number): void {
+    this.#wires.touch(wire)
     const at = wireAt(this.memory.i32, wire)
     this.memory.f64[(at + WIRE_LAST) >> 1] = value
     this.memory.f64[(at + WIRE_LAST_MS) >> 1] = timeMs
@@ -284,54 +282,45 @@ export class WireTable {
   }
 
   setSeenS(wire: number, seenS: number): void {
+    this.#wires.touch(wire)
     const { i32 } = this.memory
     i32[wireAt(i32, wire) + WIRE_SEEN_S] = seenS
   }
 
   /** Value of the moment that is being collected, and its time: group members and those that wait. */
   cur(wire: number): number {
-    const at = this.#sideAt(wire)
-    return at < 0 ? 0 : this.memory.f64[(at + SIDE_CUR) >> 1]
+    return this.#sides.cur(wire)
   }
 
   curMs(wire: number): number {
-    const at = this.#sideAt(wire)
-    return at < 0 ? 0 : this.memory.f64[(at + SIDE_CUR_MS) >> 1]
+    return this.#sides.curMs(wire)
   }
 
   setCur(wire: number, value: number, timeMs: number): void {
-    const at = this.#sideOf(wire)
-    this.memory.f64[(at + SIDE_CUR) >> 1] = value
-    this.memory.f64[(at + SIDE_CUR_MS) >> 1] = timeMs
+    this.#sides.setCur(wire, value, timeMs)
   }
 
   /** The moment is no more; its value stays. */
   endCur(wire: number): void {
-    const at = this.#sideAt(wire)
-    if (at >= 0) this.memory.f64[(at + SIDE_CUR_MS) >> 1] = 0
+    this.#sides.endCur(wire)
   }
 
   /** Group of a member, −1 otherwise. */
   group(wire: number): number {
-    const at = this.#sideAt(wire)
-    return at < 0 ? -1 : this.memory.i32[at + SIDE_GROUP]
+    return this.#sides.group(wire)
   }
 
   /** Upper bound of a bucket; see ROLE_SUM and ROLE_COUNT for the others. */
   bound(wire: number): number {
-    const at = this.#sideAt(wire)
-    return at < 0 ? 0 : this.memory.f64[(at + SIDE_BOUND) >> 1]
+    return this.#sides.bound(wire)
   }
 
   setGroup(wire: number, group: number, bound: number): void {
-    const at = this.#sideOf(wire)
-    this.memory.i32[at + SIDE_GROUP] = group
-    this.memory.f64[(at + SIDE_BOUND) >> 1] = bound
+    this.#sides.setGroup(wire, group, bound)
   }
 
   leaveGroup(wire: number): void {
-    const at = this.#sideAt(wire)
-    if (at >= 0) this.memory.i32[at + SIDE_GROUP] = -1
+    this.#sides.leaveGroup(wire)
   }
 
   /** Canonical key of the wire, without tenant. */
@@ -346,147 +335,52 @@ export class WireTable {
     this.#texts.set(wire, text)
   }
 
-  /** Own texts, in the order of wires. */
-  texts(): IterableIterator<[wire: number, text: string]> {
-    return this.#texts.entries()
-  }
-
   /** Gives a wire its row; a text that the row says as well is let go. */
   attach(wire: number, row: number): void {
-    const { i32 } = this.memory
-    const at = wireAt(i32, wire)
-    i32[at + WIRE_ROW] = row
-    i32[at + WIRE_NEXT] = this.head(row)
-    this.#setHead(row, wire)
+    this.#rows.hook(wire, row)
     if (this.#texts.of(wire) === this.#textOf(wire, row)) this.#texts.delete(wire)
   }
 
   /** Takes a wire's row away. */
   detach(wire: number): void {
     const text = this.text(wire)
-    this.#unhook(wire)
+    this.#rows.unhook(wire)
     this.#texts.set(wire, text)
   }
 
   /** There was no room for the wire's series. */
   refuseRow(wire: number): void {
+    this.#wires.touch(wire)
     const { i32 } = this.memory
     i32[wireAt(i32, wire) + WIRE_ROW] = ROW_REFUSED
   }
 
-  #unhook(wire: number): void {
-    const { i32 } = this.memory
-    const at = wireAt(i32, wire)
-    const row = i32[at + WIRE_ROW]
-    i32[at + WIRE_ROW] = -1
-    if (row < 0) return
-    if (this.head(row) === wire) this.#setHead(row, i32[at + WIRE_NEXT])
-    else {
-      let before = this.head(row)
-      while (before >= 0 && this.next(before) !== wire) before = this.next(before)
-      if (before >= 0) i32[wireAt(i32, before) + WIRE_NEXT] = i32[at + WIRE_NEXT]
-    }
-    i32[at + WIRE_NEXT] = -1
-  }
-
   /** First wire that feeds a row, −1 when none. */
   head(row: number): number {
-    const chunk = this.#heads[row >>> HEADS_SHIFT]
-    return chunk === undefined ? -1 : chunk[row & ((1 << HEADS_SHIFT) - 1)]
-  }
-
-  #setHead(row: number, wire: number): void {
-    while (this.#heads.length <= row >>> HEADS_SHIFT)
-      this.#heads.push(new Int32Array(1 << HEADS_SHIFT).fill(-1))
-    this.#heads[row >>> HEADS_SHIFT][row & ((1 << HEADS_SHIFT) - 1)] = wire
+    return this.#rows.head(row)
   }
 
   bytes(): number {
-    const heads = this.#heads.length << (HEADS_SHIFT + 2)
-    return this.memory.bytes() + heads + this.#texts.bytes()
-  }
-
-  #sideAt(wire: number): number {
-    const { i32 } = this.memory
-    const side = i32[wireAt(i32, wire) + WIRE_SIDE]
-    return side < 0 ? -1 : sideWord(i32, side)
-  }
-
-  #sideOf(wire: number): number {
-    const at = this.#sideAt(wire)
-    if (at >= 0) return at
-    let side = this.#firstFreeSide
-    if (side >= 0) this.#firstFreeSide = this.memory.i32[sideWord(this.memory.i32, side) + SIDE_NEXT]
-    else {
-      side = this.#sides
-      if ((side & SIDE_MASK) === 0 && !this.#chunk(SIDE_CHUNKS, side >>> SIDE_SHIFT, SIDE_PAGES)) {
-        throw new RangeError('no room for the side of a wire, though the limit leaves it')
-      }
-      this.#sides++
-    }
-    const { i32 } = this.memory
-    i32[wireAt(i32, wire) + WIRE_SIDE] = side
-    const word = sideWord(i32, side)
-    i32.fill(0, word, word + SIDE_WORDS)
-    i32[word + SIDE_GROUP] = -1
-    i32[word + SIDE_NEXT] = -1
-    return word
-  }
-
-  #dropSide(wire: number): void {
-    const { i32 } = this.memory
-    const side = i32[wireAt(i32, wire) + WIRE_SIDE]
-    if (side < 0) return
-    const word = sideWord(i32, side)
-    i32.fill(0, word, word + SIDE_WORDS)
-    i32[word + SIDE_NEXT] = this.#firstFreeSide
-    this.#firstFreeSide = side
-    i32[wireAt(i32, wire) + WIRE_SIDE] = -1
-  }
-
-  #chunk(directory: number, index: number, pages: number): boolean {
-    const address = this.memory.take(pages)
-    if (address === 0) return false
-    this.memory.i32[(directory >> 2) + index] = address >>> 2
-    return true
+    return this.memory.bytes() + this.#rows.bytes() + this.#texts.bytes()
   }
 
   state(): WireState {
-    return {
-      length: this.length,
-      sides: this.#sides,
-      firstFree: this.#firstFree,
-      firstFreeSide: this.#firstFreeSide,
-    }
+    const { length, firstFree } = this.#sides
+    return { length: this.length, sides: length, firstFree: this.#firstFree, firstFreeSide: firstFree }
   }
 
-  /** Records of all wires, then of all sides, as plain copies. */
-  records(): { wires: Int32Array; sides: Int32Array } {
-    return {
-      wires: this.#copy(WIRE_CHUNKS, WIRE_SHIFT, WIRE_WORDS, this.length),
-      sides: this.#copy(SIDE_CHUNKS, SIDE_SHIFT, SIDE_WORDS, this.#sides),
-    }
+  /** Records and texts as columns of a cut, and what is needed to go on with the texts. */
+  cut(cut: Cut, columns: Record<string, ColumnData | CutColumn>): SavedTexts {
+    columns.wires = this.#wires.cut(cut, this.length, this.memory.i32[FOUND >> 2] + 1)
+    columns.sides = this.#sides.cut(cut)
+    return this.#texts.cut(cut, this.length, columns)
   }
 
-  #copy(directory: number, shift: number, words: number, count: number): Int32Array {
-    const { i32 } = this.memory
-    const out = new Int32Array(count * words)
-    for (let first = 0; first < count; first += 1 << shift) {
-      const from = i32[(directory >> 2) + (first >>> shift)]
-      const rows = Math.min(1 << shift, count - first)
-      out.set(i32.subarray(from, from + rows * words), first * words)
-    }
-    return out
-  }
-
-  /** Into an empty table. False when there is no room for all. */
+  /** Records into an empty table; rows and texts come after. False when there is no room for all. */
   restore(state: WireState, wires: Int32Array, sides: Int32Array): boolean {
-    if (!this.#place(WIRE_CHUNKS, WIRE_SHIFT, WIRE_WORDS, CHUNK_PAGES, wires)) return false
-    if (!this.#place(SIDE_CHUNKS, SIDE_SHIFT, SIDE_WORDS, SIDE_PAGES, sides)) return false
+    if (!this.#wires.restore(wires) || !this.#sides.restore(sides, state.firstFreeSide)) return false
     this.memory.i32[LENGTH >> 2] = state.length
-    this.#sides = state.sides
     this.#firstFree = state.firstFree
-    this.#firstFreeSide = state.firstFreeSide
     for (let wire = 0; wire < state.length; wire++) {
       const plan = this.plan(wire)
       if (plan === PLAN.free) continue
@@ -498,42 +392,13 @@ export class WireTable {
     return true
   }
 
-  #place(directory: number, shift: number, words: number, pages: number, from: Int32Array): boolean {
-    const count = from.length / words
-    for (let first = 0; first < count; first += 1 << shift) {
-      if (!this.#chunk(directory, first >>> shift, pages)) return false
-      const { i32 } = this.memory
-      const rows = Math.min(1 << shift, count - first)
-      i32.set(from.subarray(first * words, (first + rows) * words), i32[(directory >> 2) + (first >>> shift)])
-    }
-    return true
-  }
-
   /** Hooks all restored wires to their rows again; returns those whose row is no more. */
   restoreRows(has: (row: number) => boolean): number[] {
-    const { i32 } = this.memory
-    const fed = new Uint8Array((this.length + 7) >> 3)
-    const lost: number[] = []
-    for (let wire = 0; wire < this.length; wire++) {
-      if (this.plan(wire) === PLAN.free || this.row(wire) < 0) continue
-      if (!has(this.row(wire))) lost.push(wire)
-      const next = this.next(wire)
-      if (next >= 0) fed[next >> 3] |= 1 << (next & 7)
-    }
-    for (let wire = 0; wire < this.length; wire++) {
-      if (this.plan(wire) === PLAN.free || this.row(wire) < 0) continue
-      if (has(this.row(wire)) && (fed[wire >> 3] & (1 << (wire & 7))) === 0)
-        this.#setHead(this.row(wire), wire)
-    }
-    for (const wire of lost) {
-      const at = wireAt(i32, wire)
-      i32[at + WIRE_ROW] = -1
-      i32[at + WIRE_NEXT] = -1
-    }
-    return lost
+    return this.#rows.restore(this.length, wire => this.plan(wire) !== PLAN.free, has)
   }
-}
 
-function sideWord(i32: Int32Array, side: number): number {
-  return i32[(SIDE_CHUNKS >> 2) + (side >>> SIDE_SHIFT)] + (side & SIDE_MASK) * SIDE_WORDS
+  /** Texts of their own as `cut` saved them. Throws FS_SNAPSHOT_INVALID on another layout. */
+  restoreTexts(columns: Readonly<Record<string, ColumnData>>, saved: SavedTexts, isGiven = false): void {
+    this.#texts.restore(columns, this.length, saved, isGiven)
+  }
 }

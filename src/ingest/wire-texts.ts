@@ -1,9 +1,19 @@
-import { ByteArena } from '../core/byte-arena.ts'
+import { ByteArena, type SavedArena } from '../core/byte-arena.ts'
+import { type Cut, CutColumn, type Stretch } from '../core/cut.ts'
+import { ForeshockError } from '../core/errors.ts'
 import { PackedBytes, PackedReader } from '../core/packed-text.ts'
+import type { ColumnData } from '../core/snapshot.ts'
 
 /** Wires of one chunk of addresses. */
 const SHIFT = 16
 const MASK = (1 << SHIFT) - 1
+
+/** Columns of a checkpoint: the address of each wire's text, 0 without; and the arena's chunks. */
+const ADDRESSES = 'texts.at'
+const ARENA = 'texts'
+
+/** What a checkpoint holds of texts beside the columns. */
+export type SavedTexts = SavedArena
 
 /**
  * Texts of the wires that have one of their own, off the JavaScript heap: of ten million series that are seen for the first
@@ -17,6 +27,8 @@ export class WireTexts {
   readonly #counts: number[] = []
   readonly #packed = new PackedBytes()
   readonly #reader = new PackedReader()
+  /** What the newest cut still needs of each chunk of addresses. */
+  #stretches: (Stretch | undefined)[] = []
 
   of(wire: number): string | undefined {
     const address = this.#addressOf(wire)
@@ -40,6 +52,7 @@ export class WireTexts {
       this.#counts[wire >>> SHIFT] = 0
     }
     this.#counts[wire >>> SHIFT]++
+    this.#stretches[wire >>> SHIFT]?.touch()
     chunk[wire & MASK] = this.#arena.put(this.#packed.bytes, this.#packed.length)
   }
 
@@ -50,20 +63,45 @@ export class WireTexts {
     this.#reader.seek(this.#arena.chunk(address), from)
     this.#reader.skipText()
     this.#arena.free(address, this.#reader.at - from)
+    this.#stretches[wire >>> SHIFT]?.touch()
     const chunk = this.#addresses[wire >>> SHIFT]
     if (chunk) chunk[wire & MASK] = 0
     if (--this.#counts[wire >>> SHIFT] === 0) this.#addresses[wire >>> SHIFT] = undefined
   }
 
-  /** In the order of wires. */
-  *entries(): IterableIterator<[wire: number, text: string]> {
-    for (const [c, chunk] of this.#addresses.entries()) {
-      if (chunk === undefined) continue
-      for (let at = 0; at < chunk.length; at++) {
-        if (chunk[at] === 0) continue
-        const wire = c * (1 << SHIFT) + at
-        yield [wire, this.of(wire) as string]
-      }
+  /** Texts of the wires below `length` as columns of a cut, and what is needed to go on with them. */
+  cut(cut: Cut, length: number, columns: Record<string, ColumnData | CutColumn>): SavedTexts {
+    for (const stretch of this.#stretches) stretch?.touch()
+    const column = new CutColumn(Uint32Array, length)
+    columns[ADDRESSES] = column
+    // A chunk that is let go stays as it is, all zero, so what it held is copied before.
+    this.#stretches = this.#addresses.map((chunk, c) => {
+      const at = c << SHIFT
+      return chunk && cut.stretch(at / length, () => [{ column, at, values: chunk.subarray(0, length - at) }])
+    })
+    return this.#arena.cut(cut, ARENA, columns)
+  }
+
+  /** Into an empty one. Throws FS_SNAPSHOT_INVALID on another layout. */
+  restore(
+    columns: Readonly<Record<string, ColumnData>>,
+    length: number,
+    saved: SavedTexts,
+    isGiven: boolean,
+  ): void {
+    const addresses = columns[ADDRESSES]
+    if (!(addresses instanceof Uint32Array) || addresses.length !== length)
+      throw new ForeshockError('FS_SNAPSHOT_INVALID', 'ingest: addresses of texts are missing')
+    this.#arena.restore(ARENA, columns, saved, isGiven)
+    for (let at = 0; at < length; at += 1 << SHIFT) {
+      const some = addresses.subarray(at, at + (1 << SHIFT))
+      let count = 0
+      for (let i = 0; i < some.length; i++) if (some[i] > 0) count++
+      if (count === 0) continue
+      const chunk = new Uint32Array(1 << SHIFT)
+      chunk.set(some)
+      this.#addresses[at >>> SHIFT] = chunk
+      this.#counts[at >>> SHIFT] = count
     }
   }
 

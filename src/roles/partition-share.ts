@@ -42,7 +42,7 @@ export function partitionShare(config: Config, partitions: number): Config {
     detection: {
       ...detection,
       memory: share(detection.memory),
-      pool: { ...pool, size: share(pool.size) },
+      pool: { ...pool, size: share(pool.size), budget: share(pool.budget), time: pool.time / partitions },
       multivariate: {
         ...multivariate,
         budget: share(multivariate.budget),

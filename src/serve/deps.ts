@@ -58,7 +58,7 @@ export interface ServedModel {
 export interface ServeDeps {
   /**
    * Takes a body into the pipeline; resolves when it is processed and durable. Rejects with FS_OVERLOADED when
-   * more is waiting than may wait.
+   * more is waiting than may wait. Once it resolves nobody looks at the bytes of the envelope any more.
    */
   submit(envelope: Envelope): Promise<Receipt>
   readonly index: RecordIndex

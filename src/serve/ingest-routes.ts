@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { EnvelopeKind, Receipt } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
+import type { BodyMemory } from './body-memory.ts'
 import type { ServeDeps, Settings } from './deps.ts'
 import { bytesOf, encodingOf, mediaType, sendJson, tenantOf, unsupported } from './http.ts'
 import { otlpSuccessBody } from './otlp-answer.ts'
@@ -10,24 +11,39 @@ import { problemOf, sendProblem } from './problems.ts'
  * The hot routes. Bodies go to the pipeline as the bytes that came: nothing here looks into them, and nothing
  * is made per sample.
  */
-export function ingestRoutes(app: FastifyInstance, deps: ServeDeps, settings: Settings): void {
+export function ingestRoutes(
+  app: FastifyInstance,
+  given: ServeDeps,
+  settings: Settings,
+  memory: BodyMemory,
+): void {
+  const deps = givingBack(given, memory)
   const config = { scope: 'ingest', quiet: true } as const
-  const schema = { hide: true }
-  app.post('/api/v1/write', { config, schema }, (request, reply) =>
-    remoteWrite(deps, settings, request, reply),
-  )
-  app.post('/v1/metrics', { config: { ...config, speaks: 'otlp' }, schema }, (request, reply) =>
+  // Answers to machines: headers that tell a browser what a page may do cost as much as the rest of the answer.
+  const hot = { config, schema: { hide: true }, helmet: false } as const
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('x-content-type-options', 'nosniff')
+    done()
+  })
+  app.post('/api/v1/write', hot, (request, reply) => remoteWrite(deps, settings, request, reply))
+  app.post('/v1/metrics', { ...hot, config: { ...config, speaks: 'otlp' } }, (request, reply) =>
     otlpMetrics(deps, request, reply),
   )
-  app.post('/api/samples', { config, schema }, (request, reply) => jsonLines(deps, request, reply))
+  app.post('/api/samples', hot, (request, reply) => jsonLines(deps, request, reply))
 }
 
-/** Reads bodies of every content type as bytes; to be called in the scope that holds the hot routes. */
-export function takeBytes(app: FastifyInstance, bodyBytesMax: number): void {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: bodyBytesMax }, (_request, body, done) =>
-    done(null, body),
-  )
+type IngestDeps = Pick<ServeDeps, 'submit' | 'clock'>
+
+/** Once a body was processed and is durable nobody looks at it any more; one that failed may still wait to be written. */
+function givingBack(deps: ServeDeps, memory: BodyMemory): IngestDeps {
+  return {
+    clock: () => deps.clock(),
+    submit: async envelope => {
+      const receipt = await deps.submit(envelope)
+      memory.give(envelope.bytes)
+      return receipt
+    },
+  }
 }
 
 function remoteWriteKind(contentType: string | undefined): EnvelopeKind {
@@ -59,7 +75,7 @@ export function reasonsText(receipt: Receipt): string {
  * headers say how much was written.
  */
 async function remoteWrite(
-  deps: ServeDeps,
+  deps: IngestDeps,
   settings: Settings,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -95,7 +111,7 @@ function written(receipt: Receipt): Record<string, number> {
 
 /** OTLP/HTTP metrics, protobuf or JSON; a partial success names how many points were refused and why. */
 async function otlpMetrics(
-  deps: ServeDeps,
+  deps: IngestDeps,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -124,7 +140,7 @@ const JSON_LINES_TYPES: readonly string[] = [
 ]
 
 async function jsonLines(
-  deps: ServeDeps,
+  deps: IngestDeps,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {

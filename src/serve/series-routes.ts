@@ -1,8 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Anomaly } from '../core/anomaly.ts'
 import { ForeshockError } from '../core/errors.ts'
+import { seriesHead } from '../core/series.ts'
 import type { ServeDeps } from './deps.ts'
+import { type EntityCount, EntityCounts } from './entity-count.ts'
 import { notFound, visibleTenant } from './http.ts'
+import { Pace } from './pace.ts'
 import { cursorOf, offsetOf, page } from './paging.ts'
 import {
   detectorsSchema,
@@ -22,10 +26,8 @@ import {
 } from './schemas.ts'
 import { isoTime, scoresView, seriesView, timeText } from './views.ts'
 
-/** Rows looked at for one page: a filter that matches little must not hold up the event loop. */
+/** Rows looked at for one page: a filter that matches little must not keep whoever asks waiting. */
 const ROWS_SCANNED_MAX = 100_000
-/** Reuse of the count of entities, ms: it walks every series. */
-const ENTITIES_KEPT_MS = 2000
 
 /** What is watched, and how it is doing. */
 export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
@@ -43,23 +45,25 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
         response: { 200: seriesPage, ...ERRORS_OF_READS },
       },
     },
-    request => {
+    async request => {
       const { metric, entity, kind, q, cursor, limit } = request.query
       const tenant = visibleTenant(request)
       const needle = q?.toLowerCase()
       const items: SeriesView[] = []
       const start = offsetOf(cursor)
       const stop = Math.min(deps.series.capacity, start + ROWS_SCANNED_MAX)
+      const head = seriesHead()
+      const pace = new Pace()
       let row = start
       for (; row < stop && items.length < limit; row++) {
-        if (!deps.series.has(row)) continue
+        if (pace.isDue()) await pace.rest()
+        if (!deps.series.head(row, head)) continue
+        if (tenant !== undefined && head.tenant !== tenant) continue
+        if (metric !== undefined && head.metric !== metric) continue
+        if (entity !== undefined && head.entity !== entity) continue
+        if (kind !== undefined && head.kind !== kind) continue
         const meta = deps.series.meta(row)
-        if (tenant !== undefined && meta.tenant !== tenant) continue
-        if (metric !== undefined && meta.metric !== metric) continue
-        if (entity !== undefined && meta.entity !== entity) continue
-        if (kind !== undefined && meta.kind !== kind) continue
-        if (needle !== undefined && !meta.key.toLowerCase().includes(needle)) continue
-        items.push(seriesView(meta))
+        if (needle === undefined || meta.key.toLowerCase().includes(needle)) items.push(seriesView(meta))
       }
       return { items, next: row < deps.series.capacity ? cursorOf(row) : null }
     },
@@ -140,23 +144,13 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   )
 }
 
-interface EntityCount {
-  readonly entity: string
-  readonly tenant: string
-  series: number
-}
-
 function entityRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   const app = plain.withTypeProvider<ZodTypeProvider>()
   const config = { scope: 'read' } as const
-  let counted: EntityCount[] = []
-  let countedMs = Number.NEGATIVE_INFINITY
-  const entities = (tenant: string | undefined): EntityCount[] => {
-    if (Math.abs(deps.clock() - countedMs) > ENTITIES_KEPT_MS) {
-      counted = countEntities(deps)
-      countedMs = deps.clock()
-    }
-    return tenant === undefined ? counted : counted.filter(e => e.tenant === tenant)
+  const counts = new EntityCounts(deps.series, deps.clock)
+  const entities = async (tenant: string | undefined): Promise<readonly EntityCount[]> => {
+    const all = await counts.all()
+    return tenant === undefined ? all : all.filter(e => e.tenant === tenant)
   }
 
   app.get(
@@ -170,21 +164,19 @@ function entityRoutes(plain: FastifyInstance, deps: ServeDeps): void {
         response: { 200: entitiesPage, ...ERRORS_OF_READS },
       },
     },
-    request => {
+    async request => {
       const { q, cursor, limit } = request.query
       const needle = q?.toLowerCase()
-      const all = entities(visibleTenant(request))
+      const all = await entities(visibleTenant(request))
       const found = needle === undefined ? all : all.filter(e => e.entity.toLowerCase().includes(needle))
       const { items, next } = page(found, cursor, limit)
       const open = deps.board().filter(d => d.status === 'open')
-      const anomalies = deps.anomalies()
+      const anomalies = openBy(deps.anomalies())
       return {
         next,
         items: items.map(e => ({
           ...e,
-          anomaliesOpen: anomalies.filter(
-            a => a.status === 'open' && a.entity === e.entity && a.tenant === e.tenant,
-          ).length,
+          anomaliesOpen: anomalies.get(e.tenant)?.get(e.entity) ?? 0,
           disruptions: open
             .filter(d => d.tenant === e.tenant && (d.entity === e.entity || d.entities.includes(e.entity)))
             .map(d => d.id),
@@ -203,9 +195,9 @@ function entityRoutes(plain: FastifyInstance, deps: ServeDeps): void {
         response: { 200: topologySchema, ...ERRORS_OF_READS },
       },
     },
-    request => {
+    async request => {
       const tenant = visibleTenant(request)
-      const own = tenant === undefined ? undefined : new Set(entities(tenant).map(e => e.entity))
+      const own = tenant === undefined ? undefined : new Set((await entities(tenant)).map(e => e.entity))
       const edges = deps
         .edges(tenant)
         .filter(edge => own === undefined || (own.has(edge.source) && own.has(edge.target)))
@@ -216,15 +208,14 @@ function entityRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   )
 }
 
-function countEntities(deps: ServeDeps): EntityCount[] {
-  const counts = new Map<string, EntityCount>()
-  for (const [, { tenant, entity }] of deps.series.metas()) {
-    const name = `${tenant}\u0000${entity}`
-    const count = counts.get(name)
-    if (count === undefined) counts.set(name, { entity, tenant, series: 1 })
-    else count.series++
+/** Open anomalies by tenant and entity. */
+function openBy(anomalies: readonly Anomaly[]): Map<string, Map<string, number>> {
+  const out = new Map<string, Map<string, number>>()
+  for (const { status, tenant, entity } of anomalies) {
+    if (status !== 'open') continue
+    const own = out.get(tenant) ?? new Map<string, number>()
+    out.set(tenant, own)
+    own.set(entity, (own.get(entity) ?? 0) + 1)
   }
-  return [...counts.values()].sort((a, b) =>
-    a.entity !== b.entity ? (a.entity < b.entity ? -1 : 1) : a.tenant < b.tenant ? -1 : 1,
-  )
+  return out
 }

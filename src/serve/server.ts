@@ -12,6 +12,7 @@ import { validatorCompiler } from 'fastify-type-provider-zod'
 import { ForeshockError } from '../core/errors.ts'
 import type { RateCounter } from '../core/ports.ts'
 import { isLoopback, Keyring } from './auth.ts'
+import { BodyMemory } from './body-memory.ts'
 import { changeIntake, changeQueries } from './change-routes.ts'
 import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './deps.ts'
 import { disruptionRoutes } from './disruption-routes.ts'
@@ -22,7 +23,7 @@ import { eventRoutes } from './event-routes.ts'
 import { experimentRoutes } from './experiment-routes.ts'
 import { Forwarder, forwardLive, mountParts } from './forward.ts'
 import { inferenceRoutes } from './inference-routes.ts'
-import { ingestRoutes, takeBytes } from './ingest-routes.ts'
+import { ingestRoutes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { modelIntake, modelRoutes } from './model-routes.ts'
 import { oneProcessRoutes } from './one-process-routes.ts'
@@ -33,6 +34,7 @@ import { prometheusRoutes } from './prometheus/routes.ts'
 import { rateStore } from './rate-store.ts'
 import { seriesRoutes } from './series-routes.ts'
 import { ServedModels } from './served-models.ts'
+import { takeBytes, takeLentBytes } from './take-bodies.ts'
 import { windowRoutes } from './window-routes.ts'
 
 /** Largest JSON body of a query, bytes. */
@@ -67,8 +69,9 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   if (settings.parts) mountParts(app, settings.parts)
   await describeRoutes(app, settings.version)
   await app.register(async hot => {
-    takeBytes(hot, settings.bodyBytesMax)
-    ingestRoutes(hot, deps, settings)
+    const memory = new BodyMemory()
+    takeLentBytes(hot, settings.bodyBytesMax, memory)
+    ingestRoutes(hot, deps, settings, memory)
   })
   await app.register(async scope => {
     takeBytes(scope, Math.min(CHANGES_BODY_BYTES_MAX, settings.bodyBytesMax))

@@ -194,11 +194,15 @@ export class CheckpointEncoder {
 /** Fills the buffer from the file, whole; throws when the file ends before. */
 export type Read = (into: Uint8Array) => Promise<void>
 
-/** Reads what `encodeCheckpoint` made. The digest has been checked by the caller, so the lengths are believed. */
-export async function decodeCheckpoint(read: Read): Promise<Checkpoint> {
+/**
+ * Reads what `CheckpointEncoder` made. Whoever has not checked the digest yet names the `bytes` of all, which no block of
+ * text may exceed, and checks it afterwards; columns take memory only as far as they are read.
+ */
+export async function decodeCheckpoint(read: Read, bytes = Number.POSITIVE_INFINITY): Promise<Checkpoint> {
   const json = async (): Promise<unknown> => {
     const length = Buffer.alloc(4)
     await read(length)
+    if (length.readUInt32LE() > bytes) throw new Error('it ends too early')
     const text = Buffer.alloc(length.readUInt32LE())
     await read(text)
     return JSON.parse(text.toString())
@@ -219,9 +223,9 @@ export async function decodeCheckpoint(read: Read): Promise<Checkpoint> {
   const columns = header.parts.map(part =>
     part.columns.map(({ name, type, length }): [string, ColumnData] => [name, new TYPES[type](length)]),
   )
-  const bytes = columns.flat().map(([, column]) => new Uint8Array(column.buffer))
-  if (layout === MAGIC) await readPieces(read, bytes)
-  else for (const column of bytes) await read(column)
+  const targets = columns.flat().map(([, column]) => new Uint8Array(column.buffer))
+  if (layout === MAGIC) await readPieces(read, targets)
+  else for (const column of targets) await read(column)
   const parts = header.parts.map(({ id, version, keys, rows, meta }, i): Snapshot => {
     const own = columns[i].filter(([name]) => rows !== 'column' || name !== ROWS)
     const named = columns[i].find(([name]) => name === ROWS)?.[1] as Uint32Array
@@ -244,6 +248,8 @@ async function readPieces(read: Read, columns: readonly Uint8Array[]): Promise<v
     const column = head.readUInt32LE()
     if (column === NO_COLUMN) return
     const at = head.readDoubleLE(8)
-    await read(columns[column].subarray(at, at + head.readUInt32LE(4)))
+    const bytes = head.readUInt32LE(4)
+    if (!(at + bytes <= (columns[column]?.length ?? 0))) throw new Error('a piece lies beyond its column')
+    await read(columns[column].subarray(at, at + bytes))
   }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ioError, syncDirectory, writeFully } from '../core/durable-file.ts'
@@ -14,8 +14,10 @@ export interface FileCheckpointsOptions {
 
 /** Checkpoints kept: the newest, and the one before in case the newest is damaged. */
 const KEPT = 2
-/** Pieces are gathered to writes of this size, and the file is read in such. */
+/** The file is read in pieces of this size. */
 const BLOCK_BYTES = 1_048_576
+/** Pieces are gathered to writes of this size: four milliseconds of copying and of SHA-256 between two envelopes. */
+const WRITE_BYTES = 4_194_304
 const TEMPORARY = 'checkpoint.tmp'
 
 /**
@@ -83,36 +85,51 @@ function numberOf(name: string): number {
 
 async function writeCheckpoint(path: string, checkpoint: CheckpointCut): Promise<void> {
   const handle = await open(path, 'w')
+  let writing: Promise<unknown> = Promise.resolve()
   try {
     const digest = createHash('sha256')
-    const block = Buffer.alloc(BLOCK_BYTES) // one for all, so that saving leaves no garbage of its own size
+    // Two for all, so that saving leaves no garbage of its own size: one is filled while the other is written.
+    let block = Buffer.alloc(WRITE_BYTES)
+    let spare = Buffer.alloc(WRITE_BYTES)
     const encoder = new CheckpointEncoder(checkpoint)
     let at = 0
     for (let held = encoder.read(block); held > 0; held = encoder.read(block)) {
       const full = block.subarray(0, held)
       digest.update(full)
-      at += await writeFully(handle, full, at)
+      await writing
+      writing = writeFully(handle, full, at)
+      writing.catch(() => {}) // awaited below
+      at += held
+      const next = spare
+      spare = block
+      block = next
     }
+    await writing
     await writeFully(handle, digest.digest(), at)
     await handle.sync()
   } finally {
+    await writing.catch(() => {}) // told where it was awaited
     await handle.close()
   }
 }
 
+/** Its digest is known only at its end, so that the file is read once: what was made of another content is thrown away. */
 async function readCheckpoint(path: string): Promise<Checkpoint> {
   const handle = await open(path, 'r')
   try {
-    await checkDigest(handle)
+    const end = (await handle.stat()).size - DIGEST_BYTES
+    if (end < 0) throw new Error('it is too short')
+    const digest = createHash('sha256')
     const block = Buffer.alloc(BLOCK_BYTES)
     let held = block.subarray(0, 0)
     let at = 0
-    return await decodeCheckpoint(async into => {
+    const checkpoint = await decodeCheckpoint(async into => {
       for (let done = 0; done < into.length; ) {
         if (held.length === 0) {
-          const { bytesRead } = await handle.read(block, 0, block.length, at)
+          const { bytesRead } = await handle.read(block, 0, Math.min(block.length, end - at), at)
           if (bytesRead === 0) throw new Error('it ends too early')
           held = block.subarray(0, bytesRead)
+          digest.update(held)
           at += bytesRead
         }
         const part = held.subarray(0, into.length - done)
@@ -120,18 +137,22 @@ async function readCheckpoint(path: string): Promise<Checkpoint> {
         held = held.subarray(part.length)
         done += part.length
       }
+    }, end).catch(async cause => {
+      // A content that cannot be read is most likely not the one that was written.
+      await checkDigest(handle, createHash('sha256'), 0, end)
+      throw cause
     })
+    await checkDigest(handle, digest, at, end)
+    return checkpoint
   } finally {
     await handle.close()
   }
 }
 
-async function checkDigest(handle: FileHandle): Promise<void> {
-  const end = (await handle.stat()).size - DIGEST_BYTES
-  if (end < 0) throw new Error('it is too short')
-  const digest = createHash('sha256')
+/** Digests what lies from `from` to `end`, and compares. */
+async function checkDigest(handle: FileHandle, digest: Hash, from: number, end: number): Promise<void> {
   const block = Buffer.alloc(BLOCK_BYTES)
-  for (let at = 0; at < end; ) {
+  for (let at = from; at < end; ) {
     const { bytesRead } = await handle.read(block, 0, Math.min(block.length, end - at), at)
     if (bytesRead === 0) throw new Error('it ends too early')
     digest.update(block.subarray(0, bytesRead))

@@ -103,9 +103,11 @@ it('is taken over while it hangs, is shut out, and goes on', { timeout: 180_000 
   const hangs = new Promise<void>(done => {
     wake = done
   })
+  let isHanging = false
   let ended: unknown
   context.onTestFinished(() => wake())
   hanging.take = async (messages, end) => {
+    isHanging = true
     await hangs
     try {
       return await take(messages, end)
@@ -115,6 +117,8 @@ it('is taken over while it hangs, is shut out, and goes on', { timeout: 180_000 
     }
   }
   await producer.send(TOPICS.anomalies, recorded.slice(half, more))
+  // Shut out before it has begun to take, it would let go of the partition and take nothing.
+  await until('it hangs', () => isHanging)
   const theirs = await kafka.streams()
   const other = await StagePartition.open(
     { ...common, streams: theirs, producer, source: 'foreshock', samplesPartitions: SAMPLES },

@@ -143,6 +143,42 @@ describe('a cut of columns', () => {
     }
   })
 
+  it('is kept as it lies by whoever is given it, and copied by others', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.uniqueArray(fc.nat(39), { maxLength: 3 }),
+        fc.array(step, { maxLength: 20 }),
+        fc.array(step, { maxLength: 20 }),
+        (rows, gone, before, after) => {
+          const saved = filled(rows).snapshot('x', 1, table(rows))
+          const copy = structuredClone(saved)
+          const tableNow = {
+            ...table(rows),
+            row: (key: string) => (gone.includes(Number(key.slice(1))) ? -1 : Number(key.slice(1))),
+          }
+          const given = new ColumnStore(SPEC, SHIFT)
+          const copied = new ColumnStore(SPEC, SHIFT)
+          copied.restore(saved, 'x', 1, tableNow)
+          given.restore({ ...copy, isGiven: true }, 'x', 1, tableNow)
+          for (const one of before) for (const store of [given, copied]) apply(store, one)
+          const all = Math.min(given.rows, copied.rows)
+          const cut = new Cut()
+          const made = given.cut(cut, 'x', 1, table(all))
+          const expected = copied.snapshot('x', 1, table(all)).columns
+          for (const one of after) for (const store of [given, copied]) apply(store, one)
+          expect(settled([made], cut)[0].columns).toEqual(expected)
+          expect(given.snapshot('x', 1, table(all))).toEqual(copied.snapshot('x', 1, table(all)))
+          // Nobody but the one that was given the columns writes to them.
+          expect(saved).toEqual(filled(rows).snapshot('x', 1, table(rows)))
+          const isKept = given.chunks.length > 0 && rows >= 2 ** SHIFT && !gone.some(row => row < 2 ** SHIFT)
+          if (isKept && before.length === 0)
+            expect(given.chunks[0].level.buffer).toBe(copy.columns.level.buffer)
+        },
+      ),
+    )
+  })
+
   it('is given up when more waits than may, and costs nothing from then on', async () => {
     const store = filled(64)
     const cut = new Cut(2 * store.rowBytes * 8)

@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { METRIC_KINDS } from '../../src/core/metric-kind.ts'
-import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
+import { type SeriesMeta, SeriesTable, seriesHead, seriesKey } from '../../src/core/series.ts'
 import type { Snapshot } from '../../src/core/snapshot.ts'
 
 /** What the table must do, in objects. */
@@ -101,10 +101,17 @@ function same(table: SeriesTable, twin: Twin): void {
   for (let row = 0; row < twin.metas.length; row++) {
     const expected = twin.metas[row]
     expect(table.has(row)).toBe(expected !== undefined)
+    if (!expected) expect(table.head(row, seriesHead())).toBe(false)
     expect(table.key(row)).toBe(expected?.key ?? '')
     if (!expected) continue
     const held = table.meta(row)
     expect(held).toEqual(expected)
+    const head = seriesHead()
+    const { key: _, labels: __, ...rest } = expected
+    expect(table.head(row, head)).toBe(true)
+    expect(head).toEqual(rest)
+    for (const [name, value] of Object.entries(expected.labels)) expect(table.label(row, name)).toBe(value)
+    expect(table.label(row, 'no such label')).toBeUndefined()
     // Whoever prints labels prints them in the order in which they came.
     expect(Object.entries(held.labels)).toEqual(Object.entries(expected.labels))
     expect(table.row(expected.key)).toBe(row)

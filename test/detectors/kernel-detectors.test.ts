@@ -9,6 +9,7 @@ import { CUT_FOREST } from '../../src/detectors/cut-forest.ts'
 import { FLATLINE } from '../../src/detectors/flatline.ts'
 import { HALF_SPACE } from '../../src/detectors/half-space.ts'
 import { type Kernel, KernelDetector } from '../../src/detectors/kernel-detector.ts'
+import { leftProfile } from '../../src/detectors/left-profile.ts'
 import { SHAPE_NEIGHBOURS } from '../../src/detectors/shape-neighbours.ts'
 import { SPECTRAL_RESIDUAL } from '../../src/detectors/spectral-residual.ts'
 import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
@@ -17,6 +18,7 @@ detectorContract('rcf@1', context => new KernelDetector(context, CUT_FOREST), { 
 detectorContract('hst@1', context => new KernelDetector(context, HALF_SPACE))
 detectorContract('sr@1', context => new KernelDetector(context, SPECTRAL_RESIDUAL))
 detectorContract('shapes@1', context => new KernelDetector(context, SHAPE_NEIGHBOURS))
+detectorContract('left-profile@1', context => new KernelDetector(context, leftProfile()))
 detectorContract('flatline@1', context => new KernelDetector(context, FLATLINE))
 
 const STEP_MS = 300_000
@@ -63,6 +65,7 @@ describe('a spike', () => {
     ['hst@1', HALF_SPACE],
     ['sr@1', SPECTRAL_RESIDUAL],
     ['shapes@1', SHAPE_NEIGHBOURS],
+    ['left-profile@1', leftProfile()],
   ] as const)('is the loudest window of %s, by point and by incident', (_, kernel) => {
     const values = waves()
     values[AT] += 60
@@ -83,6 +86,7 @@ describe('ordinary values in an order that never was', () => {
   it.each([
     ['rcf@1', CUT_FOREST],
     ['shapes@1', SHAPE_NEIGHBOURS],
+    ['left-profile@1', leftProfile()],
   ] as const)('are found by %s', (_, kernel) => {
     const values = waves()
     // Where the wave should rise through its middle it rests at its middle for a quarter of a period.
@@ -141,6 +145,7 @@ describe('memory and seeds', () => {
     ['hst@1', HALF_SPACE, 52_000],
     ['sr@1', SPECTRAL_RESIDUAL, 1300],
     ['shapes@1', SHAPE_NEIGHBOURS, 2300],
+    ['left-profile@1', leftProfile(), 72_500],
     ['flatline@1', FLATLINE, 300],
   ] as const)('%s takes the bytes that the documentation states', (_, kernel, most) => {
     const series = new SeriesTable(1)

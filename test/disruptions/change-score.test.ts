@@ -23,6 +23,25 @@ function latency(after: readonly number[], past = PAST): { tail: number; sigma: 
   return change
 }
 
+const LATER = Float64Array.of(30)
+
+/** What is usual, in as many words as it takes. */
+function plainPast(values: readonly number[], bad: 'up' | 'down' | 'both') {
+  const quantile = (of: readonly number[], p: number): number => {
+    const sorted = [...of].sort((a, b) => a - b)
+    const at = (sorted.length - 1) * p
+    const low = Math.floor(at)
+    return at === low ? sorted[low] : sorted[low] + (at - low) * (sorted[low + 1] - sorted[low])
+  }
+  const median = quantile(values, 0.5)
+  const distances = values.map(value => Math.abs(value - median))
+  const spread = quantile(values, 0.75) - quantile(values, 0.25)
+  const robust = Math.max(spread / 1.349, 1.4826 * quantile(distances, 0.5))
+  const up = Math.max(0, quantile(values, 0.97) - median)
+  const down = Math.max(0, median - quantile(values, 1 - 0.97))
+  return { median, robust, tail: bad === 'up' ? up : bad === 'down' ? down : quantile(distances, 0.97) }
+}
+
 describe('a change', () => {
   it('is the level that two windows reach', () => {
     const lasting = latency([0.1, 0.5, 0.5, 0.1, 0.1])
@@ -45,6 +64,20 @@ describe('a change', () => {
     expect(latency([0.01, 0.01, 0.01], constant).tail).toBe(0)
     // The floor is the larger of 2 ms and a fifth of 10 ms.
     expect(latency([0.03, 0.03, 0.03], constant).tail).toBeCloseTo(10, 6)
+  })
+
+  it('divides by what plain sorting says of the past, be it short or long', () => {
+    const value = fc.double({ min: -5, max: 5, noNaN: true })
+    const bads = fc.constantFrom('up' as const, 'down' as const, 'both' as const)
+    const property = fc.property(fc.array(value, { minLength: 2, maxLength: 200 }), bads, (values, bad) => {
+      const past = Float64Array.from(values)
+      const shift = scoreChange(past, past.length, LATER, 1, bad, 0, 1e-9, false, changeScratch(200))
+      const { median, robust, tail } = plainPast(values, bad)
+      const top = bad === 'down' ? 0 : 30 - median
+      expect(shift?.expected).toBe(median)
+      expect(shift?.tail).toBe(top / (Math.max(robust, 1e-9) + tail))
+    })
+    fc.assert(property, { numRuns: 500 })
   })
 
   it('is never less strange when a window is worse', () => {

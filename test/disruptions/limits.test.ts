@@ -88,7 +88,7 @@ it('tenants with the same names never share a disruption', () => {
 it('refuses a snapshot of another layout, ignores the parts of others', () => {
   const bench = new Bench()
   const [part] = bench.stage.snapshot()
-  expect(() => bench.fresh().restore([{ ...part, version: 99 }])).toThrow(/disruptions v1 to v2, got v99/)
+  expect(() => bench.fresh().restore([{ ...part, version: 99 }])).toThrow(/disruptions v1 to v3, got v99/)
   expect(() => bench.fresh().restore([{ ...part, columns: {} }])).toThrow(/disruptions v1/)
   bench.fresh().restore([{ ...part, id: 'someone else', version: 99 }])
 })
@@ -222,4 +222,40 @@ it('errors without a unit that are fractions of one are weighed as a ratio, coun
   expect(scoreOf(0.002, 0.6)).toBeGreaterThan(3)
   // The same rise in errors a second, of a service that has two of them every second.
   expect(scoreOf(2, 2.6)).toBeLessThan(2)
+})
+
+it('reads a snapshot of layout 2, which had entities and shares as JSON', () => {
+  const bench = new Bench()
+  const rows = ['a', 'b'].map(name => bench.add(latency(name)))
+  const share = {
+    ...latency('a'),
+    metric: 'availability_ratio',
+    unit: 'ratio',
+    kind: 'availability',
+  } as const
+  rows.push(bench.add({ ...share, key: seriesKey(share.metric, share.labels, 'default'), bad: 'down' }))
+  const nowMs = run(bench, rows, START_MS, 40)
+  run(bench, rows, nowMs, 2, [rows[1]])
+  const [part] = bench.stage.snapshot()
+  const { entities, ceilings, ...columns } = part.columns
+  const meta = part.meta as { entities: { tenants: string[]; names: string[]; namespaces: string[] } }
+  const number = (value: number) => (Number.isNaN(value) ? null : value)
+  const former = meta.entities.names.map((name, i) => ({
+    tenant: meta.entities.tenants[i],
+    name,
+    namespace: meta.entities.namespaces[i],
+    firstSeenMs: entities[7 * i],
+    recent: Array.from(entities.subarray(7 * i + 1, 7 * i + 4)),
+    onsetMs: number(entities[7 * i + 4]),
+    lastStrangeMs: entities[7 * i + 5],
+    traffic: number(entities[7 * i + 6]),
+  }))
+  expect(former.map(({ name }) => name)).toEqual(['a', 'b'])
+  expect(former[1].onsetMs).toBeGreaterThan(START_MS)
+  expect(ceilings.length).toBe(4)
+  const next = bench.fresh()
+  next.restore([
+    { ...part, version: 2, columns, meta: { ...meta, entities: former, ceilings: [Array.from(ceilings)] } },
+  ])
+  expect(next.snapshot()).toEqual([part])
 })

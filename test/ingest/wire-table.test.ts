@@ -2,6 +2,8 @@
 // share 64 bits of identity, or all but the check, stay apart; that it grows past a segment of slots; what a wire costs.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { Cut, type CutColumn, settled } from '../../src/core/cut.ts'
+import type { ColumnData } from '../../src/core/snapshot.ts'
 import { PLAN, ROW_REFUSED, WireTable } from '../../src/ingest/wire-table.ts'
 import { SLOTS } from '../../src/kernels/assembly/_wire-layout.ts'
 import { mix32 } from '../../src/math/hash.ts'
@@ -89,9 +91,13 @@ describe('the wire table', () => {
         }
         // What is saved and put back goes on alike.
         const again = new WireTable(30, (_, row) => `row${row}`)
-        const { wires, sides } = table.records()
-        expect(again.restore(table.state(), wires, sides)).toBe(true)
-        for (const [wire, text] of table.texts()) again.setText(wire, text)
+        const cut = new Cut()
+        const columns: Record<string, ColumnData | CutColumn> = {}
+        const texts = table.cut(cut, columns)
+        const [saved] = settled([{ id: 'wires', version: 1, keys: [], columns, meta: null }], cut)
+        const { wires, sides } = saved.columns
+        expect(again.restore(table.state(), wires as Int32Array, sides as Int32Array)).toBe(true)
+        again.restoreTexts(saved.columns, texts)
         expect(again.restoreRows(() => true)).toEqual([])
         expect(again.size).toBe(table.size)
         for (const [wire, { identity, text }] of model) {
@@ -153,7 +159,6 @@ describe('the wire table', () => {
       table.setPlan(wire, PLAN.gauge)
       table.attach(wire, i)
     }
-    expect([...table.texts()]).toEqual([])
     expect(table.text(77)).toBe('series 77')
     expect(table.bytes() / count).toBeLessThan(65)
     table.refuseRow(3)

@@ -139,7 +139,7 @@ export function world(): World {
   const deps: ServeDeps = {
     submit: async envelope => {
       if (state.overloaded) throw new ForeshockError('FS_OVERLOADED', 'too much is waiting')
-      state.envelopes.push(envelope)
+      state.envelopes.push({ ...envelope, bytes: envelope.bytes.slice() })
       if (envelope.kind === 'maintenance') {
         const reason = maintenance.follow(
           JSON.parse(Buffer.from(envelope.bytes).toString('utf8')),

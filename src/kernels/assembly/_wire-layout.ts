@@ -35,6 +35,10 @@ export const IO_VALUE = 136
 export const LATEST_MS = 144
 export const GAP_MS = 152
 
+/** A byte for each chunk of wires, and of sides: not 0 while a cut that is being written needs the chunk as it is. */
+export const WIRE_KEPT = 32_768
+export const SIDE_KEPT = 49_152
+
 /** Pages 1 to 3: the word address of each chunk of wires, of sides, and of each segment of slots; 16,384 of each. */
 export const WIRE_CHUNKS = 65_536
 export const SIDE_CHUNKS = 131_072

@@ -43,6 +43,7 @@ import {
   WIRE_B,
   WIRE_CHECK,
   WIRE_CHUNKS,
+  WIRE_KEPT,
   WIRE_KIND,
   WIRE_LAST,
   WIRE_LAST_MS,
@@ -239,6 +240,8 @@ function take(wire: i32): i32 {
   const at = wireAt(wire)
   const row = load<i32>(at, WIRE_ROW * 4)
   const plan = load<u8>(at, WIRE_KIND * 4)
+  // What a cut still needs is copied by whoever is handed the sample.
+  if (load<u8>(WIRE_KEPT + (wire >> WIRE_SHIFT)) != 0) return WALK_SAMPLE
   // Infinities and times that are refused are none of ours.
   if (!(timeMs > 0) || timeMs > load<f64>(LATEST_MS) || abs(value) == Infinity) return WALK_SAMPLE
   if (plan == PLAN_GAUGE || (plan == PLAN_COUNTER && value != value)) {

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ServeDeps, Settings } from '../deps.ts'
 import { visibleTenant } from '../http.ts'
+import { Pace } from '../pace.ts'
 import { METRICS, type PromSeries, select } from './samples.ts'
 import { type Matcher, parseQuery, parseSelector, QueryError } from './selector.ts'
 
@@ -113,7 +114,9 @@ async function instant(
   const query = parseQuery(text)
   if (query.type === 'number') return { resultType: 'scalar', result: point(timeMs, query.value) }
   const result = []
-  for (const one of await select(deps, tenant, query.matchers)) {
+  const pace = new Pace()
+  for (const one of await select(deps, tenant, query.matchers, true)) {
+    if (pace.isDue()) await pace.rest()
     const value = one.at(timeMs)
     if (!Number.isNaN(value)) result.push({ metric: one.labels, value: point(timeMs, value) })
   }
@@ -137,7 +140,9 @@ async function range(deps: ServeDeps, tenant: string | undefined, parameters: Pa
     }
   const result = []
   let sum = 0
-  for (const one of await select(deps, tenant, query.matchers)) {
+  const pace = new Pace()
+  for (const one of await select(deps, tenant, query.matchers, true)) {
+    if (pace.isDue()) await pace.rest()
     const values = valuesAt(one, times)
     sum += values.length
     if (sum > ANSWER_POINTS_MAX)
@@ -173,7 +178,8 @@ async function series(
   const all = selectors.length === 0 ? everything : selectors.map(text => parseSelector(text.trim()))
   const byLabels = new Map<string, PromSeries>()
   for (const matchers of all)
-    for (const one of await select(deps, tenant, matchers)) byLabels.set(JSON.stringify(one.labels), one)
+    for (const one of await select(deps, tenant, matchers, false))
+      byLabels.set(JSON.stringify(one.labels), one)
   return [...byLabels.values()]
 }
 

@@ -1,7 +1,8 @@
 import type { Disruption } from '../../core/disruption.ts'
 import { type HistoryColumns, historyColumns } from '../../core/history.ts'
-import type { SeriesMeta } from '../../core/series.ts'
+import { type SeriesHead, type SeriesMeta, seriesHead } from '../../core/series.ts'
 import type { ServeDeps } from '../deps.ts'
+import { Pace } from '../pace.ts'
 import { type Matcher, QueryError } from './selector.ts'
 
 /** What can be asked for. `anomaly_score` above 1 is anomalous: evidence over the evidence that opens an anomaly. */
@@ -35,11 +36,15 @@ const COLUMN: Record<Exclude<MetricName, 'foreshock_disruption'>, keyof HistoryC
   yhat_upper: 'upper',
 }
 
-/** The series that `matchers` want, to be asked one after the other. Throws QueryError on too many. */
+/**
+ * The series that `matchers` want, to be asked one after the other; with `valued` only those that can have values, which
+ * are those with a past. Others are let in between while they are looked for. Throws QueryError on too many.
+ */
 export async function select(
   deps: ServeDeps,
   tenant: string | undefined,
   matchers: readonly Matcher[],
+  valued: boolean,
 ): Promise<PromSeries[]> {
   const found: PromSeries[] = []
   const take = (series: PromSeries) => {
@@ -53,14 +58,13 @@ export async function select(
   const columns = names.filter(name => name !== 'foreshock_disruption')
   const history = new OneHistory(deps)
   if (columns.length > 0) {
-    for (const [row, meta] of deps.series.metas()) {
-      if (tenant !== undefined && meta.tenant !== tenant) continue
-      const own = labelsOf(meta)
-      if (!matchers.every(one => one.name === '__name__' || one.matches(own[one.name] ?? ''))) continue
+    const wanted = matchers.filter(one => one.name !== '__name__')
+    for (const { row, meta } of await matching(deps, tenant, wanted, valued)) {
+      const labels = labelsOf(meta)
       for (const name of columns) {
-        const at = (timeMs: number) => valueAt(deps, history.of(row), COLUMN[name], timeMs)
+        const at = (timeMs: number) => valueAt(deps, history.of(row, meta.key), COLUMN[name], timeMs)
         take({
-          labels: { __name__: name, ...own },
+          labels: { __name__: name, ...labels },
           at: name === 'anomaly_score' ? timeMs => at(timeMs) / deps.openSurprise : at,
         })
       }
@@ -74,6 +78,54 @@ export async function select(
     take({ labels, at: timeMs => (timeMs >= from && timeMs < to ? one.score : Number.NaN) })
   }
   return found
+}
+
+interface Matching {
+  readonly row: number
+  readonly meta: SeriesMeta
+}
+
+/**
+ * In order of rows, one more than may be answered at most. Only what the matchers ask for is read of each series: all of it
+ * takes ten times as long.
+ */
+async function matching(
+  { series, history }: ServeDeps,
+  tenant: string | undefined,
+  matchers: readonly Matcher[],
+  valued: boolean,
+): Promise<Matching[]> {
+  const held = valued ? history.held?.() : undefined
+  const rows = held === undefined ? undefined : Uint32Array.from(held).sort()
+  const end = rows === undefined ? series.capacity : rows.length
+  const head = seriesHead()
+  const pace = new Pace()
+  const out: Matching[] = []
+  for (let i = 0; i < end && out.length <= SERIES_MAX; i++) {
+    if (pace.isDue()) await pace.rest()
+    const row = rows === undefined ? i : rows[i]
+    if (!series.head(row, head) || (tenant !== undefined && head.tenant !== tenant)) continue
+    if (fits(series, row, head, matchers)) out.push({ row, meta: series.meta(row) })
+  }
+  return out
+}
+
+/** As `labelsOf` has the labels. */
+function fits(
+  series: ServeDeps['series'],
+  row: number,
+  head: SeriesHead,
+  matchers: readonly Matcher[],
+): boolean {
+  for (const { name, matches } of matchers) {
+    let value: string | undefined
+    if (name === 'entity') value = head.entity
+    else if (name === 'for') value = head.metric
+    else if (name === 'tenant' && head.tenant !== 'default') value = head.tenant
+    else value = series.label(row, name)
+    if (!matches(value ?? '')) return false
+  }
+  return true
 }
 
 function wants(matchers: readonly Matcher[], name: string, value: string): boolean {
@@ -111,17 +163,23 @@ async function disruptionsOf(deps: ServeDeps, tenant: string | undefined): Promi
 class OneHistory {
   readonly #history: ServeDeps['history']
   readonly #columns: HistoryColumns
+  readonly #series: ServeDeps['series']
   #row = -1
+  #newestEndMs = Number.NaN
 
-  constructor({ history }: ServeDeps) {
+  constructor({ history, series }: ServeDeps) {
     this.#history = history
+    this.#series = series
     this.#columns = historyColumns(history.depth)
   }
 
-  of(row: number): HistoryColumns {
-    if (row !== this.#row) {
+  /** `key`: whose the row was when it was found; since then it may have become another's. */
+  of(row: number, key: string): HistoryColumns {
+    const { newestEndMs } = this.#history
+    if (row !== this.#row || newestEndMs !== this.#newestEndMs) {
       this.#row = row
-      if (this.#history.read(row, this.#columns) === 0)
+      this.#newestEndMs = newestEndMs
+      if (this.#series.key(row) !== key || this.#history.read(row, this.#columns) === 0)
         for (const column of Object.values(this.#columns)) column.fill(Number.NaN)
     }
     return this.#columns

@@ -22,6 +22,8 @@ export type Query =
 
 /** Longer queries are refused unread; a selector needs some hundred characters. */
 const QUERY_CHARS_MAX = 8192
+/** Texts that a pattern remembers to have been tried on; labels such as pods have millions of values. */
+const KNOWN_MAX = 10_000
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/
 const LABEL = /^[a-zA-Z_][a-zA-Z0-9_]*/
 const SUPPORTED = 'only selectors such as anomaly_score{entity="checkout"} are supported'
@@ -75,6 +77,7 @@ function parseMatcher(text: string): { matcher: Matcher; after: string } {
     let found = known.get(text)
     if (found === undefined) {
       found = pattern.matches(text) === wanted
+      if (known.size >= KNOWN_MAX) known.clear()
       known.set(text, found)
     }
     return found

@@ -7,7 +7,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type FaultPlan, fleetOf, METRICS } from '../../../bench/headline/fleet.ts'
+import { type FaultPlan, faultsOf, fleetOf, METRICS } from '../../../bench/headline/fleet.ts'
 import {
   configOf,
   cpuNsOf,
@@ -37,6 +37,8 @@ const OPTIONS: HeadlineOptions = {
   stepS: 15,
   minutes: 1,
   churn: 0.1,
+  seed: 7,
+  faults: true,
   bodySeries: 500,
   connections: 2,
   paceS: 0,
@@ -116,6 +118,8 @@ describe('the sender', () => {
       bodySeries: OPTIONS.bodySeries,
       connections: OPTIONS.connections,
       churn: OPTIONS.churn,
+      seed: OPTIONS.seed,
+      faults: OPTIONS.faults,
       paceMs: 0,
     }
     const child = fork(
@@ -132,8 +136,12 @@ describe('the sender', () => {
     expect(code).toBe(0)
     const fleet = fleetOf(OPTIONS.series)
     const steps = heard.filter(one => one.kind === 'step')
+    // Of one service nothing is heard from the third step on.
+    const silent = faultsOf(fleet, plan.steps).filter(({ kind }) => kind === 'silent')
+    expect(silent).toMatchObject([{ from: 2, to: 4 }])
+    const unheard = (fleet.series / fleet.services) * silent.length
     expect(steps.map(({ step, samples }) => [step, samples])).toEqual(
-      [0, 1, 2, 3].map(t => [t, fleet.series]),
+      [0, 1, 2, 3].map(t => [t, t < 2 ? fleet.series : fleet.series - unheard]),
     )
     expect(steps.reduce((sum, one) => sum + one.retried, 0)).toBeGreaterThan(0)
     expect(steps.every(one => one.refused === 0)).toBe(true)
@@ -143,7 +151,7 @@ describe('the sender', () => {
     // Rates need two samples of a counter, so new pods have gauges only.
     const counters = METRICS.filter(({ counter }) => counter).length
     expect(perStep.get(0)).toBe(fleet.pods * (METRICS.length - counters))
-    for (const t of [1, 2, 3]) expect(perStep.get(t)).toBe(fleet.series - counters)
+    for (const t of [1, 2, 3]) expect(perStep.get(t)).toBe(fleet.series - counters - (t < 2 ? 0 : unheard))
     expect(heard.at(-1)?.kind).toBe('done')
   })
 })
@@ -179,6 +187,7 @@ describe('the report', () => {
       anomaliesOpen: 3,
       stateBytes: stateBytesOf('foreshock_state_bytes{part="intake"} 2e8\nnodejs_heap_size_used_bytes 1e9\n'),
       verdict: verdictOf([fault('a'), fault('b')], [told('a', 12)], { startMs: START, stepMs: STEP }),
+      disruptions: [told('a', 12)],
     }
     expect(cpuNsOf(result)).toEqual({ all: 2000, steady: 1000 })
     const text = textOf(result)

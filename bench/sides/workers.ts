@@ -1,0 +1,77 @@
+// Ours with so many threads that score beside the one that takes samples in: bodies → intake → windows → tier 0 →
+// disruptions → history, envelope by envelope as the service's inbox gives them. The bodies of a turn are made before it is
+// timed. A turn answers wall ns a sample; turn −1 the CPU ns a sample of all threads in the turn before, and turn −2 that of
+// the thread that took most.
+// args: series, series of a body, steps a turn, workers
+import { readdirSync, readFileSync } from 'node:fs'
+import { assemble, assembleSharded } from '../../src/assembly.ts'
+import type { Envelope } from '../../src/core/envelope.ts'
+import { Rejects } from '../../src/core/rejects.ts'
+import { Telemetry } from '../../src/core/telemetry.ts'
+import { Pipeline } from '../../src/pipeline.ts'
+import { FleetBodies } from '../headline/bodies.ts'
+import { collect, cpuNs } from '../measure.ts'
+import { tierZeroConfig } from '../tier-zero.ts'
+import { serveTurns } from '../turns.ts'
+
+const [series, bodySeries, steps, workers] = process.argv.slice(2).map(Number)
+const STEP_MS = 15_000
+const T0 = 1_790_000_000_000
+const bodies = new FleetBodies(series, bodySeries, STEP_MS)
+const rejects = new Rejects()
+const config = tierZeroConfig(series, STEP_MS)
+const fail = (error: Error) => {
+  throw error
+}
+const parts =
+  workers === 0
+    ? assemble(config, rejects)
+    : assembleSharded(config, rejects, { workers, onWarning: text => fail(new Error(text)), onLost: fail })
+const pipeline = new Pipeline(parts, async () => {}, new Telemetry())
+let position = 0
+let now = 0
+let cpu = 0
+let busiest = 0
+
+/** CPU ns of each thread of this process; in steps of the clock's ticks, 10 ms. */
+function threadsNs(): Map<string, number> {
+  const tasks = readdirSync('/proc/self/task')
+  return new Map(
+    tasks.map(task => {
+      const fields = readFileSync(`/proc/self/task/${task}/stat`, 'utf8').split(') ')[1].split(' ')
+      return [task, (Number(fields[11]) + Number(fields[12])) * 1e7]
+    }),
+  )
+}
+
+function* stepBodies(): Generator<{ readonly envelope: Envelope; readonly samples: number }> {
+  const ms = T0 + now * STEP_MS
+  for (let b = 0; b < bodies.count; b++) {
+    const bytes = bodies.body(b, now, ms).slice()
+    const envelope = {
+      kind: 'remote-write-1',
+      encoding: 'snappy',
+      arrivalMs: ms + 2000,
+      tenant: 'default',
+      bytes,
+    } as const
+    yield { envelope, samples: bodies.samples(b) }
+  }
+  now++
+}
+
+serveTurns(async t => {
+  if (t < 0) return t === -1 ? cpu : busiest
+  const all = Array.from({ length: steps }, () => [...stepBodies()]).flat()
+  const samples = all.reduce((sum, one) => sum + one.samples, 0)
+  collect()
+  const threads = threadsNs()
+  const [before, started] = [cpuNs(), performance.now()]
+  for (const { envelope } of all) await pipeline.process(++position, envelope)
+  await pipeline.settle()
+  const wall = ((performance.now() - started) * 1e6) / samples
+  cpu = (cpuNs() - before) / samples
+  busiest = Math.max(...Array.from(threadsNs(), ([task, ns]) => ns - (threads.get(task) ?? 0))) / samples
+  if (Object.keys(rejects.counts()).length > 0) throw new Error(JSON.stringify(rejects.counts()))
+  return wall
+})

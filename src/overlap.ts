@@ -1,0 +1,161 @@
+import type { DisruptionEvent } from './core/disruption.ts'
+import type { Position } from './core/ports.ts'
+import type { AnomalyChange, ScoringBeside } from './core/stages.ts'
+import { importanceOf } from './importance.ts'
+import type { HistoryWriter, PipelineParts } from './pipeline.ts'
+
+/** The parts that a window goes through where scoring goes on beside it. */
+type Parts = Pick<PipelineParts, 'windows' | 'disruptions'> & {
+  readonly scoring: ScoringBeside
+  readonly history: HistoryWriter
+}
+
+export interface OverlapEvents {
+  readonly evict: (row: number) => void
+  /** A batch went through, and took so long on this thread. */
+  readonly batch: (rows: number, seconds: number) => void
+  /** A window is complete. */
+  readonly done: (
+    position: Position,
+    found: { readonly anomalies: AnomalyChange[]; readonly events: DisruptionEvent[] },
+    isPast: boolean,
+  ) => Promise<void>
+  /** What a batch is to wait for, such as a checkpoint that cannot be written as fast. */
+  readonly room: () => Promise<unknown> | undefined
+}
+
+/** A window on its way. */
+interface Work {
+  readonly position: Position
+  readonly isPast: boolean
+  readonly anomalies: AnomalyChange[]
+  readonly windowEndMs: number
+  /** A batch that was lent and is not given yet. */
+  ready: ReturnType<PipelineParts['windows']['next']>
+  given: number
+  taken: number
+  /** All of its batches were given. */
+  isWhole: boolean
+}
+
+/**
+ * Takes windows through scoring that goes on beside this thread: while one is scored, bodies of the next are decoded. One
+ * window is on its way at a time, and whatever would see another order of things than without threads waits for it: the next
+ * window that is complete, and all that is not samples. Batches are given and taken by a fixed rule, as many ahead as may wait
+ * and then by turns, so that nothing depends on how fast a worker is. Series that expire go when the next window begins.
+ */
+export class Overlap {
+  readonly #parts: Parts
+  readonly #events: OverlapEvents
+  #work: Work | undefined
+  #working: Promise<void> | undefined
+  #held: Promise<unknown> | undefined
+  #weight: Float32Array
+  /** What is due is history. */
+  isPast = false
+
+  constructor(parts: Parts, events: OverlapEvents, batchRows: number) {
+    this.#parts = parts
+    this.#events = events
+    this.#weight = new Float32Array(batchRows)
+  }
+
+  /** Samples came, or time passed: begins what is complete. Resolves once no more than one window is on its way. */
+  async follow(position: Position): Promise<void> {
+    const { windows } = this.#parts
+    this.#proceed()
+    while (windows.hasComplete) {
+      await this.settle()
+      if (!this.#begin(position)) return
+    }
+  }
+
+  /** Waits until nothing is on its way. */
+  async settle(): Promise<void> {
+    const working = this.#working
+    if (working === undefined) return
+    try {
+      await working
+    } finally {
+      if (this.#working === working) this.#working = undefined
+    }
+  }
+
+  #begin(position: Position): boolean {
+    const { windows } = this.#parts
+    for (const row of windows.expired()) this.#events.evict(row)
+    // Samples that come while it is on its way are of windows after it.
+    const ready = windows.next()
+    if (ready === undefined) return false
+    const { isPast } = this
+    const { windowEndMs } = ready
+    this.#work = { position, isPast, windowEndMs, ready, anomalies: [], given: 0, taken: 0, isWhole: false }
+    this.#working = this.#run(this.#work)
+    // Whoever settles hears of it.
+    this.#working.catch(() => {})
+    return true
+  }
+
+  async #run(work: Work): Promise<void> {
+    const { scoring, disruptions } = this.#parts
+    for (;;) {
+      const mark = scoring.mark()
+      this.#proceed()
+      if (work.isWhole && work.taken === work.given) break
+      await (this.#held ?? scoring.waitFor(mark))
+    }
+    this.#work = undefined
+    const { windowEndMs, isPast, anomalies, position } = work
+    const events = disruptions.advance(windowEndMs)
+    scoring.review(windowEndMs, () => importanceOf(disruptions.board(), disruptions.frontDoors()))
+    await this.#events.done(position, { anomalies, events }, isPast)
+  }
+
+  /** Does what can be done now. */
+  #proceed(): void {
+    const work = this.#work
+    if (work === undefined) return
+    for (;;) {
+      const isAhead = work.given - work.taken < this.#parts.scoring.depth
+      if (!work.isWhole && isAhead ? !this.#give(work) : !this.#take(work)) return
+    }
+  }
+
+  #give(work: Work): boolean {
+    const { windows, scoring, disruptions } = this.#parts
+    if (this.#held !== undefined || !scoring.hasRoom) return false
+    this.#held = this.#events.room()?.finally(() => {
+      this.#held = undefined
+    })
+    if (this.#held !== undefined) return false
+    const ready = work.ready ?? windows.next()
+    work.ready = undefined
+    work.isWhole = ready === undefined || ready.last
+    if (ready === undefined) return true
+    const { batch } = ready
+    if (batch.length === 0) return true
+    const started = performance.now()
+    disruptions.place(batch)
+    if (this.#weight.length < batch.capacity) this.#weight = new Float32Array(batch.capacity)
+    disruptions.weigh(batch, this.#weight)
+    scoring.give(batch, this.#weight)
+    work.given++
+    this.#events.batch(batch.length, (performance.now() - started) / 1000)
+    return true
+  }
+
+  #take(work: Work): boolean {
+    if (work.taken === work.given) return false
+    const { scoring, disruptions, history } = this.#parts
+    const found = scoring.take()
+    if (found === undefined) return false
+    const started = performance.now()
+    const { batch, opinions, changes } = found
+    disruptions.observe(batch, opinions, changes)
+    history.record(batch, opinions)
+    if (!work.isPast) for (const change of changes) work.anomalies.push(change)
+    work.taken++
+    this.#events.batch(0, (performance.now() - started) / 1000)
+    return true
+  }
+}
