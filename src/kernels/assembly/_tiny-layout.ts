@@ -14,7 +14,7 @@ export const SUMS: usize = PAST + 65 * 4 + 12 // 52 i32
 export const CODES: usize = SUMS + 52 * 4 // 128 i8
 export const LEVELS_SEEN: usize = CODES + 128 // 48 f64
 export const SORTED: usize = LEVELS_SEEN + 48 * 8 // 28 u8
-export const BATCH: usize = 24576
+const BATCH: usize = 24576
 export const BLOCK: usize = 1024
 export const IN_ROW: usize = BATCH
 export const IN_VALUE: usize = IN_ROW + 4 * BLOCK
@@ -25,7 +25,7 @@ export const OUT_YOUNG: usize = OUT_INCIDENT + 4 * BLOCK
 export const OUT_EXPECTED: usize = OUT_YOUNG + 4 * BLOCK
 export const OUT_LOWER: usize = OUT_EXPECTED + 8 * BLOCK
 export const OUT_UPPER: usize = OUT_LOWER + 8 * BLOCK
-export const SCRATCH: usize = OUT_UPPER + 8 * BLOCK
+const SCRATCH: usize = OUT_UPPER + 8 * BLOCK
 export const SCRATCH_ROWS: usize = 65536
 // What score worked out of a row, a column a field; they too begin SKEW bytes apart from where they would.
 export const SKEW: usize = 192
@@ -40,7 +40,7 @@ export const S_SOFT: usize = S_EXCESS + 8 * SCRATCH_ROWS + SKEW
 export const S_JOINT: usize = S_SOFT + 8 * SCRATCH_ROWS + SKEW
 export const S_SHAPE: usize = S_JOINT + 8 * SCRATCH_ROWS + SKEW
 export const S_RATIO: usize = S_SHAPE + 8 * SCRATCH_ROWS + SKEW
-export const SCRATCH_END: usize = S_RATIO + 8 * SCRATCH_ROWS + SKEW
+const SCRATCH_END: usize = S_RATIO + 8 * SCRATCH_ROWS + SKEW
 export const NOTHING: u32 = 0xffffffff
 
 export const ROWS: usize = 1 << 20

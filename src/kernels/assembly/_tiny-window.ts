@@ -48,7 +48,7 @@ export function slotSome(back: i32): i32 {
   return <i32>(<f64>last / width)
 }
 
-/** Where a row's phase slot lies in the columns of slots: a row's slots are side by side, see docs/adr/0017. */
+/** Where a row's phase slot lies in the columns of slots: a row's slots are side by side, see docs/adr/0018. */
 // @ts-ignore: decorator
 @inline export function slotAt(row: usize, slot: i32): usize { return row * SLOTS + slot }
 

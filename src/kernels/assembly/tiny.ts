@@ -5,7 +5,7 @@
 // Memory: tables, the columns of one block of a batch, what `score` leaves for `learn`, then the state of ROWS series, one column a
 // field. Columns begin SKEW bytes apart from where they would, or all of a row's fields would fall into one set of the cache.
 
-import { BATCH, END, IN_ROW, IN_VALUE, IN_WEIGHT, LOG_TABLE, MASK, N, NOTHING, ROWS, SKEW, S_ROW, S_VALUE, VISIT_COUNT } from './_tiny-layout'
+import { END, IN_ROW, IN_VALUE, IN_WEIGHT, LOG_TABLE, MASK, N, NOTHING, ROWS, SKEW, S_ROW, S_VALUE, VISIT_COUNT } from './_tiny-layout'
 import { isPair, isScoredPair, learnPair, scorePair } from './_tiny-pair'
 import { clampValue, enter } from './_tiny-window'
 import { learnRow, scoreRow, silence, startRow } from './_tiny-row'
@@ -14,7 +14,7 @@ export { configure } from './_tiny-window'
 
 export function layoutEnd(): usize { return END }
 export function layoutState(): usize { return N }
-export function layoutBatch(): usize { return BATCH }
+export function layoutBatch(): usize { return IN_ROW }
 export function layoutTables(): usize { return LOG_TABLE }
 
 /** Whether places `i` and `i + 1` of the block are neighbours that have been started, both with a value. */

@@ -107,25 +107,22 @@ function excessSurprise(excess: f64, scale: f64, shape: f64): f64 {
   return endSurprise / shape + ((t - end) * LOG10_E) / LEAST
 }
 
-/** The surprise of a score that is counted, and its bin into the scratch at `bin`. Scores below and above what counts are told apart without a branch. */
+/** The surprise of a score that is counted, and its bin into the scratch at `bin`. */
 // @ts-ignore: decorator
 @inline function surpriseOf(score: f64, pool: usize, bin: usize): f32 {
-  const isCounted = score > LEAST_COUNTED
+  if (!(score > LEAST_COUNTED)) return load<f64>(pool, P_SPEAKS) != 0 ? 0 : NaN
   const y = fastLog2(score)
-  const place = select<f64>((y - LOWEST) * PER_UNIT, 0, isCounted)
+  const place = (y - LOWEST) * PER_UNIT
   const at: i32 = place >= <f64>BINS ? <i32>BINS - 1 : <i32>place
   store<u8>(bin, <u8>at)
   if (load<f64>(pool, P_SPEAKS) == 0) return NaN
   const excess = y - load<f64>(pool, P_THRESHOLD)
-  if (isCounted && excess >= 0) return farSurprise(excess, pool)
-  const edge = pool + (<usize>at << 3)
-  const low = load<f64>(edge, P_EDGES)
-  return <f32>select<f64>(low + (place - <f64>at) * (load<f64>(edge, P_EDGES + 8) - low), 0, isCounted)
-}
-
-function farSurprise(excess: f64, pool: usize): f32 {
-  const beyond = excessSurprise(excess, load<f64>(pool, P_SCALE), load<f64>(pool, P_SHAPE))
-  return <f32>min<f64>(SURPRISE_MAX, load<f64>(pool, P_SURPRISE) + beyond)
+  if (excess < 0) {
+    const edge = pool + (<usize>at << 3)
+    const low = load<f64>(edge, P_EDGES)
+    return <f32>(low + (place - <f64>at) * (load<f64>(edge, P_EDGES + 8) - low))
+  }
+  return <f32>min<f64>(SURPRISE_MAX, load<f64>(pool, P_SURPRISE) + excessSurprise(excess, load<f64>(pool, P_SCALE), load<f64>(pool, P_SHAPE)))
 }
 
 /** A voice's contribution to the sum of inverse probabilities, relative to the strongest voice. */
@@ -163,8 +160,8 @@ function fuseTwo(x: f64, y: f64): f32 {
 /** As `fuseThree` of a voice without an opinion and two that have one. */
 // @ts-ignore: decorator
 @inline function fuseLast(y: f64, z: f64): f32 {
-  const best = select<f64>(z, y, z > y)
-  return fused(best, 1 + relative(best - select<f64>(y, z, z > y)), 2)
+  const best = z > y ? z : y
+  return fused(best, 1 + relative(abs<f64>(y - z)), 2)
 }
 
 function fuseThree(x: f64, y: f64, z: f64): f32 {
