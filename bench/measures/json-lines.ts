@@ -14,7 +14,7 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 type Shape = 'rows' | 'columns'
-const valueOf = (i: number, t: number, long: boolean): number =>
+const valueAt = (i: number, t: number, long: boolean): number =>
   long ? 1000 * Math.sin(12.9898 * i + t) : i + t
 
 function rows(t: number, long: boolean): string[] {
@@ -23,7 +23,7 @@ function rows(t: number, long: boolean): string[] {
     const pod = `${job}-7d9f8b6c5-${i.toString(36)}`
     const labels = { cluster: 'eu-west-1', instance: `10.0.${i >> 8}.${i & 255}:9090`, job, pod }
     const metric = 'http_request_duration_seconds'
-    return JSON.stringify({ time: T0 + t * STEP_MS, metric, labels, value: valueOf(i, t, long) })
+    return JSON.stringify({ time: T0 + t * STEP_MS, metric, labels, value: valueAt(i, t, long) })
   })
 }
 
@@ -35,7 +35,7 @@ function columns(t: number, long: boolean): string[] {
       metric: 'm',
       labels: { pod: `p${i}` },
       times,
-      values: at.map(n => valueOf(i, n, long)),
+      values: at.map(n => valueAt(i, n, long)),
     })
   })
 }
