@@ -103,7 +103,9 @@ const drill = {
   windows: 5,
 }
 say([
-  ...(await cost('entities', `entities of ${count} series`, () => new EntityCounts(series, Date.now).all())),
+  ...(await cost('entities', `entities of ${count} series`, () =>
+    new EntityCounts(() => series, Date.now).all(),
+  )),
   ...(await cost('values', 'values of one entity by Prometheus', wanted('y{entity="service-7"}', true))),
   ...(await cost('series', 'names of the series of one entity', wanted('y{entity="service-7"}', false))),
   ...(await cost('label', 'names of series by a label', wanted('y{pod="service-7-3"}', false))),

@@ -13,13 +13,14 @@ const KEPT_TIMES = 20
 
 /** Entities of all tenants with the series each has: counted by a walk over all series, which lets others in between. */
 export class EntityCounts {
-  readonly #series: SeriesTable
+  /** Asked at each count: what is held here may have moved. */
+  readonly #series: () => SeriesTable
   readonly #clock: () => number
   #counted: Promise<readonly EntityCount[]> | undefined
   #untilMs = Number.NEGATIVE_INFINITY
   #fromMs = 0
 
-  constructor(series: SeriesTable, clock: () => number) {
+  constructor(series: () => SeriesTable, clock: () => number) {
     this.#series = series
     this.#clock = clock
   }
@@ -30,7 +31,10 @@ export class EntityCounts {
     if (this.#counted === undefined || now > this.#untilMs || now < this.#fromMs) {
       this.#fromMs = now
       this.#untilMs = Number.POSITIVE_INFINITY
-      this.#counted = this.#count()
+      this.#counted = this.#count().catch(error => {
+        this.#counted = undefined
+        throw error
+      })
     }
     return this.#counted
   }
@@ -39,9 +43,10 @@ export class EntityCounts {
     const counts = new Map<string, Map<string, EntityCount>>()
     const head = seriesHead()
     const pace = new Pace()
-    for (let row = 0; row < this.#series.capacity; row++) {
+    const series = this.#series()
+    for (let row = 0; row < series.capacity; row++) {
       if (pace.isDue()) await pace.rest()
-      if (!this.#series.head(row, head)) continue
+      if (!series.head(row, head)) continue
       const { tenant, entity } = head
       let own = counts.get(tenant)
       if (!own) {

@@ -147,7 +147,7 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
 function entityRoutes(plain: FastifyInstance, deps: ServeDeps): void {
   const app = plain.withTypeProvider<ZodTypeProvider>()
   const config = { scope: 'read' } as const
-  const counts = new EntityCounts(deps.series, deps.clock)
+  const counts = new EntityCounts(() => deps.series, deps.clock)
   const entities = async (tenant: string | undefined): Promise<readonly EntityCount[]> => {
     const all = await counts.all()
     return tenant === undefined ? all : all.filter(e => e.tenant === tenant)

@@ -18,7 +18,12 @@ describe('counts of entities', () => {
     for (let i = 0; i < 30; i++)
       add(table, i, i % 2 === 0 ? 'acme' : 'default', i % 3 === 0 ? 'shop' : 'till')
     table.evict(0)
-    expect(await new EntityCounts(table, () => 0).all()).toEqual([
+    expect(
+      await new EntityCounts(
+        () => table,
+        () => 0,
+      ).all(),
+    ).toEqual([
       { entity: 'shop', tenant: 'acme', series: 4 },
       { entity: 'shop', tenant: 'default', series: 5 },
       { entity: 'till', tenant: 'acme', series: 10 },
@@ -30,7 +35,10 @@ describe('counts of entities', () => {
     const table = new SeriesTable()
     add(table, 1, 'default', 'shop')
     let nowMs = 0
-    const counts = new EntityCounts(table, () => nowMs)
+    const counts = new EntityCounts(
+      () => table,
+      () => nowMs,
+    )
     const [one, other] = [counts.all(), counts.all()]
     expect(await one).toBe(await other)
     add(table, 2, 'default', 'shop')
@@ -48,7 +56,10 @@ describe('counts of entities', () => {
     const others = (async () => {
       for (; !isDone; turns++) await setImmediate()
     })()
-    const all = await new EntityCounts(table, () => 0).all()
+    const all = await new EntityCounts(
+      () => table,
+      () => 0,
+    ).all()
     isDone = true
     await others
     expect(all).toHaveLength(500)
