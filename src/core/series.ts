@@ -52,6 +52,8 @@ export interface SeriesRows {
   /** What is known of the series in a row. Throws where the row holds none. */
   meta(row: number): SeriesMeta
   has(row: number): boolean
+  /** What of a series is quickly read, into `out`; false where the row holds none. */
+  head(row: number, out: SeriesHead): boolean
   /** The row of a key, or −1. */
   row(key: string): number
   /** The key of the series in a row, '' where free. */
@@ -144,7 +146,6 @@ export class SeriesTable implements SeriesRows {
     return meta
   }
 
-  /** What of a series is quickly read, into `out`; false where the row holds none. */
   head(row: number, out: SeriesHead): boolean {
     if (!this.has(row)) return false
     this.#records.head(this.#at.at(row), out)

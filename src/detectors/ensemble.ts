@@ -1,21 +1,17 @@
 import type { Anomaly } from '../core/anomaly.ts'
-import {
-  type FeatureBatch,
-  featureBatch,
-  type OpinionBatch,
-  type ScoreBatch,
-  scoreBatch,
-} from '../core/batch.ts'
+import { type FeatureBatch, type OpinionBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
 import type { AlertPolicy } from './alert-policy.ts'
+import { BLOCK_ROWS, Blocks, blocksOf, pick, scoreBlocksOf } from './blocks.ts'
 import { Calibration } from './calibration.ts'
 import { DayLens } from './day-lens.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
+import { explainRows } from './explanation.ts'
 import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
 import type { ModelMember } from './model-member.ts'
@@ -23,14 +19,10 @@ import { isOpinionSource, type OpinionSource } from './opinion-source.ts'
 import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
 import { publicScores } from './severity.ts'
-import { EVIDENCE_ABSENT, type SilenceSource, SilentRows } from './silent-rows.ts'
+import { type SilenceSource, SilentRows } from './silent-rows.ts'
 import type { SlotRow } from './slot-convert.ts'
 import type { SuspectPool } from './suspect-pool.ts'
 
-/** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
-const BLOCK_ROWS = 1024
-/** From this surprise on the strongest detector's expectation is shown, below it the first detector's. */
-const SPEAKS_FOR_ITSELF = 2
 /** A hot window of a series without an open anomaly teaches this much. */
 const HOT_WEIGHT = 0.25
 
@@ -107,8 +99,7 @@ export class Ensemble implements Scoring {
   readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[]; blankRows: number }>()
   #weight = new Float32Array(0)
   #weights: Float32Array[] = []
-  /** Blocks of the batches seen, which are few and lent again and again. */
-  readonly #blocks = new WeakMap<FeatureBatch, FeatureBatch[]>()
+  readonly #blocks = new Blocks()
   #capacity = 0
   readonly #feeds: Record<(typeof FEEDS)[number], Feed>
   readonly #policy: AlertPolicy | undefined
@@ -193,7 +184,7 @@ export class Ensemble implements Scoring {
     for (const [d, { out: whole }] of this.#wholes) await this.#scoreWhole(d, batch, whole)
     const hasCovered = [...this.#wholes.keys()].some(d => !this.#detectors[d].silent)
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
-      const block = this.#block(batch, from)
+      const block = this.#blocks.of(batch, from)
       for (const [d, { blocks }] of this.#wholes) this.#outputs[d] = blocks[from / BLOCK_ROWS]
       for (let d = 0; d < this.#speakers; d++) {
         if (this.#wholes.has(d)) continue
@@ -214,7 +205,7 @@ export class Ensemble implements Scoring {
 
   #ask(sole: OpinionSource, batch: FeatureBatch, out: OpinionBatch): void {
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
-      const block = this.#block(batch, from)
+      const block = this.#blocks.of(batch, from)
       sole.opine(block, out, from, this.#heard)
       this.#silence?.speak(block, out, from)
       this.#policy?.soften(block, out, from)
@@ -291,7 +282,7 @@ export class Ensemble implements Scoring {
   #learnAll(batch: FeatureBatch): void {
     const { length } = batch
     for (let from = 0; from < length; from += BLOCK_ROWS) {
-      const block = this.#block(batch, from)
+      const block = this.#blocks.of(batch, from)
       const at = from / BLOCK_ROWS
       const weights = this.#weights[at]
       for (const detector of this.#detectors) {
@@ -333,7 +324,8 @@ export class Ensemble implements Scoring {
     const lens = this.#lens
     let without = some
     if (lens) {
-      const at = (row: number) => [this.#block(batch, row - (row % BLOCK_ROWS)), row % BLOCK_ROWS] as const
+      const at = (row: number) =>
+        [this.#blocks.of(batch, row - (row % BLOCK_ROWS)), row % BLOCK_ROWS] as const
       without = { ...some, observed: Float64Array.from(rows, row => lens.valueOf(...at(row))) }
       for (const [i, row] of rows.entries()) lens.learnRow(...at(row), weights[i])
     }
@@ -359,6 +351,7 @@ export class Ensemble implements Scoring {
 
   review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
     this.#profiles?.review(windowEndMs, importance)
+    this.#pool?.review(windowEndMs, importance)
   }
 
   profileUse(): ProfileUse | undefined {
@@ -390,20 +383,6 @@ export class Ensemble implements Scoring {
       this.#feeds[name].all = all.map(voice => voice.surprise)
       this.#feeds[name].by.set(all.map(voice => voice.detector))
     }
-  }
-
-  /** Up to BLOCK_ROWS rows from `from`, as a view; the batch itself when it is no longer than that. */
-  #block(batch: FeatureBatch, from: number): FeatureBatch {
-    if (batch.length <= BLOCK_ROWS) return batch
-    let blocks = this.#blocks.get(batch)
-    if (blocks === undefined) {
-      blocks = []
-      for (let at = 0; at < batch.capacity; at += BLOCK_ROWS) blocks.push(viewOf(batch, at))
-      this.#blocks.set(batch, blocks)
-    }
-    const block = blocks[from / BLOCK_ROWS]
-    block.length = Math.min(BLOCK_ROWS, batch.length - from)
-    return block
   }
 
   #parts(): Part[] {
@@ -494,110 +473,4 @@ function fuseCovered(
       break
     }
   }
-}
-
-/** A column cut into blocks, as views. */
-function blocksOf<T extends Float32Array | Uint8Array>(column: T): T[] {
-  return Array.from(
-    { length: column.length / BLOCK_ROWS },
-    (_, at) => column.subarray(at * BLOCK_ROWS, (at + 1) * BLOCK_ROWS) as T,
-  )
-}
-
-/** An output cut into blocks, as views. */
-function scoreBlocksOf(out: ScoreBatch): ScoreBatch[] {
-  const blocks: ScoreBatch[] = []
-  for (let from = 0; from < out.capacity; from += BLOCK_ROWS) {
-    const to = from + BLOCK_ROWS
-    blocks.push({
-      length: BLOCK_ROWS,
-      capacity: BLOCK_ROWS,
-      score: out.score.subarray(from, to),
-      point: out.point.subarray(from, to),
-      incident: out.incident.subarray(from, to),
-      expected: out.expected.subarray(from, to),
-      lower: out.lower.subarray(from, to),
-      upper: out.upper.subarray(from, to),
-    })
-  }
-  return blocks
-}
-
-/** Some rows of a batch, as a batch of their own. */
-function pick(batch: FeatureBatch, rows: Uint32Array): FeatureBatch {
-  const { width } = batch
-  const out = featureBatch(rows.length, width)
-  out.length = rows.length
-  for (const [at, row] of rows.entries()) {
-    out.series[at] = batch.series[row]
-    out.windowEndMs[at] = batch.windowEndMs[row]
-    out.observed[at] = batch.observed[row]
-    out.coverage[at] = batch.coverage[row]
-    out.features.set(batch.features.subarray(row * width, (row + 1) * width), at * width)
-  }
-  return out
-}
-
-/** The block of a batch from row `from`, as a view. */
-function viewOf(batch: FeatureBatch, from: number): FeatureBatch {
-  const to = Math.min(batch.capacity, from + BLOCK_ROWS)
-  return {
-    length: to - from,
-    capacity: to - from,
-    width: batch.width,
-    series: batch.series.subarray(from, to),
-    windowEndMs: batch.windowEndMs.subarray(from, to),
-    observed: batch.observed.subarray(from, to),
-    coverage: batch.coverage.subarray(from, to),
-    features: batch.features.subarray(from * batch.width, to * batch.width),
-  }
-}
-
-/** Expectation, band, direction and evidence of a block's rows. */
-function explainRows(
-  block: FeatureBatch,
-  outputs: readonly ScoreBatch[],
-  evidence: Float32Array | undefined,
-  out: OpinionBatch,
-  from: number,
-  openAt: number,
-): void {
-  const { length, observed } = block
-  const { surprise, strongest, direction, expected, lower, upper } = out
-  // Most rows show the first detector's expectation: copied at once, the others are put right one by one.
-  const first = outputs[0].expected
-  copyRows(first, length, expected, from)
-  copyRows(outputs[0].lower, length, lower, from)
-  copyRows(outputs[0].upper, length, upper, from)
-  if (evidence === undefined) out.evidence.fill(0, from, from + length)
-  else copyRows(evidence, length, out.evidence, from)
-  for (let j = 0; j < length; j++) {
-    const i = from + j
-    let usual = first[j]
-    if (surprise[i] >= SPEAKS_FOR_ITSELF || Number.isNaN(usual)) {
-      let by = surprise[i] >= SPEAKS_FOR_ITSELF ? strongest[i] : 0
-      for (let d = 0; d < outputs.length && Number.isNaN(outputs[by].expected[j]); d++) by = d
-      const chosen = outputs[by]
-      usual = chosen.expected[j]
-      expected[i] = usual
-      lower[i] = chosen.lower[j]
-      upper[i] = chosen.upper[j]
-    }
-    const value = observed[j]
-    if (value > usual) direction[i] = 1
-    else if (value < usual) direction[i] = -1
-    else {
-      direction[i] = 0
-      if (Number.isNaN(value) && out.point[i] >= openAt) out.evidence[i] = EVIDENCE_ABSENT
-    }
-  }
-}
-
-function copyRows<T extends Float32Array | Float64Array>(
-  column: T,
-  length: number,
-  out: T,
-  to: number,
-): void {
-  out.set((length === column.length ? column : column.subarray(0, length)) as never, to)
 }

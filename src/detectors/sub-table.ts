@@ -1,7 +1,7 @@
 import { type RowTable, rowsOf } from '../core/columns.ts'
 import type { CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
-import type { SeriesMeta, SeriesRows } from '../core/series.ts'
+import type { SeriesHead, SeriesMeta, SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { grown } from './row-pool.ts'
 
@@ -94,6 +94,10 @@ export class SubTable implements SeriesRows, RowTable {
   meta(row: number): SeriesMeta {
     if (!this.has(row)) throw new ForeshockError('FS_ASSERTION', `own row ${row} holds no series`)
     return this.#table.meta(this.seriesAt(row))
+  }
+
+  head(row: number, out: SeriesHead): boolean {
+    return this.has(row) && this.#table.head(this.seriesAt(row), out)
   }
 
   key(row: number): string {

@@ -1,10 +1,11 @@
 import { type FeatureBatch, featureBatch, type OpinionBatch } from '../core/batch.ts'
 import type { ColumnSpec } from '../core/columns.ts'
 import type { DetectorContext } from '../core/detector.ts'
+import { entityKey } from '../core/entity-key.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { MetricKind } from '../core/metric-kind.ts'
-import { SeriesTable } from '../core/series.ts'
+import { type SeriesHead, SeriesTable, seriesHead } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { Calibration } from './calibration.ts'
 import { CUT_FOREST } from './cut-forest.ts'
@@ -54,10 +55,16 @@ const PAST_WINDOWS = 360
 /** The latest windows of that past teach as little as hot ones do live: they are why it is a suspect. */
 const HOT_WINDOWS = 6
 const HOT_WEIGHT = 0.25
-/** Kinds that users feel: while there is room their series are in the pool without being suspects. */
+/** Kinds that users feel. Of entities that matter they come first, of others they are there while there is room. */
 const GOLDEN: ReadonlySet<MetricKind> = new Set(['latency', 'error', 'availability', 'traffic', 'saturation'])
 /** Has not been a suspect. */
 const NEVER_MS = 0
+/** Of the places, what golden signals of entities that matter may keep from suspects. */
+const KEPT_SHARE = 0.5
+/** Of those admitted in one batch, how many may come in for it: suspects need not wait until all of them are in. */
+const GOLDEN_MOST = 2
+/** Windows between two times that it is asked who matters: a quarter of an hour at fifteen seconds. */
+const REVIEW_WINDOWS = 60
 
 interface Counts {
   admitted: number
@@ -68,17 +75,28 @@ interface Counts {
   cold: number
 }
 
+/** All but the counts are absent before golden signals came first. */
+interface SavedMeta {
+  readonly counts: Counts
+  readonly reviewedMs?: number
+  readonly isSeeking?: boolean
+  readonly hasMore?: boolean
+  readonly important?: readonly (readonly [entity: string, importance: number])[]
+}
+
 interface Candidate {
   readonly series: number
   readonly key: string
+  /** Of the entity when it is a golden signal, 0..1. */
+  readonly importance: number
   /** −1 for a golden signal that is no suspect. */
   readonly surprise: number
 }
 
 /**
- * The pool for suspects: a capped number of series that costly detectors look at as well. In come series with an open
- * anomaly or a high surprise, the most surprising first, and golden signals while there is room; out go those that were
- * suspects longest ago. Who comes in is fed its recent history first, so that the detectors have an opinion at once.
+ * The pool for suspects: a capped number of series that costly detectors look at as well. In come golden signals of entities
+ * that matter, the most important first, on half of the places at most; then series with an open anomaly or a high surprise,
+ * the most surprising first, and other golden signals while there is room. Out go those that were suspects longest ago. Who comes in is fed its recent history first, so that the detectors have an opinion at once.
  * Rows of the same windows decide, never a clock: a replay fills the pool alike.
  */
 export class SuspectPool {
@@ -92,6 +110,15 @@ export class SuspectPool {
   #slotOf = new Uint16Array(0)
   readonly #seriesOf: Int32Array
   readonly #suspectMs: Float64Array
+  /** How much the entity of a golden signal matters, by slot; such a slot is not given to suspects. */
+  readonly #importance: Float64Array
+  /** Entities that matter, by `entityKey`, as of the last review; series that have no place are looked for in the window after it. */
+  #important: ReadonlyMap<string, number> = new Map()
+  #reviewedMs = NEVER_MS
+  #isSeeking = false
+  /** More of them were found than may come in at a time. */
+  #hasMore = false
+  readonly #head = seriesHead()
   readonly #past: Float64Array
   readonly #one = featureBatch(1, 0)
   readonly #places: PoolPlaces
@@ -113,6 +140,7 @@ export class SuspectPool {
     this.#slots = new SeriesTable(size)
     this.#seriesOf = new Int32Array(size).fill(-1)
     this.#suspectMs = new Float64Array(size)
+    this.#importance = new Float64Array(size)
     this.#past = new Float64Array(Math.min(PAST_WINDOWS, history.depth))
     const own = { series: this.#slots, stepMs: context.stepMs }
     this.members = kernels.map(
@@ -147,20 +175,23 @@ export class SuspectPool {
     this.#windowEndMs = nowMs
     const candidates: Candidate[] = []
     const hasRoom = this.#slots.size < this.#slots.limit
+    const head = this.#head
     for (let i = 0; i < batch.length; i++) {
       const point = opinions.point[i]
       const incident = opinions.incident[i]
       const isSuspect = open[i] === 1 || point >= SUSPECT_AT || incident >= SUSPECT_AT
-      if (!isSuspect && !hasRoom) continue
+      if (!isSuspect && !hasRoom && !this.#isSeeking) continue
       const series = batch.series[i]
       const slot = this.slotOf(series)
       if (slot >= 0) {
         if (isSuspect) this.#suspectMs[slot] = nowMs
         continue
       }
-      const { key, kind } = this.#context.series.meta(series)
-      if (isSuspect) candidates.push({ series, key, surprise: Math.max(point || 0, incident || 0) })
-      else if (GOLDEN.has(kind)) candidates.push({ series, key, surprise: -1 })
+      if (!this.#context.series.head(series, head)) continue
+      const importance = this.#importanceOf(head)
+      const surprise = isSuspect ? Math.max(point || 0, incident || 0) : -1
+      if (isSuspect || importance > 0 || (hasRoom && GOLDEN.has(head.kind)))
+        candidates.push({ series, key: this.#context.series.key(series), importance, surprise })
     }
     if (candidates.length === 0) return
     this.#admitBest(candidates, nowMs)
@@ -169,25 +200,77 @@ export class SuspectPool {
       if (surprise >= 0 && this.slotOf(series) < 0) this.#without++
   }
 
+  /** Called when a window is complete: now and then it is asked how much entities matter. */
+  review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
+    this.#isSeeking = this.#hasMore
+    this.#hasMore = false
+    if (windowEndMs - this.#reviewedMs < REVIEW_WINDOWS * this.#context.stepMs) return
+    this.#isSeeking = true
+    this.#reviewedMs = windowEndMs
+    this.#important = importance()
+    for (const [slot, series] of this.#seriesOf.entries())
+      this.#importance[slot] = series < 0 ? 0 : this.#importanceOf(this.#slots.meta(slot))
+  }
+
+  #importanceOf({ kind, tenant, entity }: Pick<SeriesHead, 'kind' | 'tenant' | 'entity'>): number {
+    return GOLDEN.has(kind) ? (this.#important.get(entityKey(tenant, entity)) ?? 0) : 0
+  }
+
   #admitBest(candidates: Candidate[], nowMs: number): void {
-    candidates.sort((a, b) => b.surprise - a.surprise || (a.key < b.key ? -1 : 1))
-    for (const { series, surprise } of candidates.slice(0, ADMITTED_MOST)) {
-      const isSuspect = surprise >= 0
+    const left = new Set(candidates)
+    const golden = candidates.filter(({ importance }) => importance > 0)
+    golden.sort((a, b) => b.importance - a.importance || (a.key < b.key ? -1 : 1))
+    for (const [at, one] of golden.entries()) {
+      if (at === GOLDEN_MOST) this.#hasMore = true
+      if (at === GOLDEN_MOST || !this.#makeRoomForGolden(one.importance)) break
+      this.#admit(one, nowMs)
+      left.delete(one)
+    }
+    const keptMs = nowMs - KEPT_WINDOWS * this.#context.stepMs
+    const suspects = [...left].sort((a, b) => b.surprise - a.surprise || (a.key < b.key ? -1 : 1))
+    for (const one of suspects.slice(0, ADMITTED_MOST - (candidates.length - left.size))) {
+      const isSuspect = one.surprise >= 0
       const isFull = this.#slots.size >= this.#slots.limit
-      if (isFull && !(isSuspect && this.#makeRoom(nowMs))) {
+      if (isFull && !(isSuspect && this.#makeRoom(keptMs))) {
         if (isSuspect) this.#counts.refused++
         continue
       }
-      this.#admit(series, nowMs, isSuspect ? nowMs : NEVER_MS)
+      this.#admit(one, nowMs)
     }
   }
 
-  /** Evicts who was a suspect longest ago, the first key among equals; false when all still are. */
-  #makeRoom(nowMs: number): boolean {
-    const before = nowMs - KEPT_WINDOWS * this.#context.stepMs
+  /** Until golden signals have their share of the places a suspect makes room, then one of a less important entity. */
+  #makeRoomForGolden(importance: number): boolean {
+    let kept = 0
+    let least = -1
+    for (let slot = 0; slot < this.#importance.length; slot++) {
+      if (this.#importance[slot] === 0) continue
+      kept++
+      const less = least < 0 ? -1 : this.#importance[slot] - this.#importance[least]
+      if (less < 0 || (less === 0 && this.#keyOf(slot) < this.#keyOf(least))) least = slot
+    }
+    if (kept < this.#keptMost) return this.#slots.size < this.#slots.limit || this.#makeRoom(Infinity)
+    if (least < 0 || this.#importance[least] >= importance) return false
+    this.#release(least)
+    this.#counts.evicted++
+    return true
+  }
+
+  get #keptMost(): number {
+    return Math.floor(KEPT_SHARE * this.#slots.limit)
+  }
+
+  /**
+   * Evicts who was a suspect longest ago, the first key among equals, except golden signals on their share of the places; false when
+   * all were since `beforeMs`.
+   */
+  #makeRoom(beforeMs: number): boolean {
+    const kept = this.#importance.reduce((sum, importance) => sum + (importance > 0 ? 1 : 0), 0)
+    const areSafe = kept <= this.#keptMost
     let victim = -1
     for (let slot = 0; slot < this.#seriesOf.length; slot++) {
-      if (this.#seriesOf[slot] < 0 || this.#suspectMs[slot] > before) continue
+      if (this.#seriesOf[slot] < 0 || this.#suspectMs[slot] > beforeMs) continue
+      if (areSafe && this.#importance[slot] > 0) continue
       const earlier = victim < 0 ? -1 : this.#suspectMs[slot] - this.#suspectMs[victim]
       if (earlier < 0 || (earlier === 0 && this.#keyOf(slot) < this.#keyOf(victim))) victim = slot
     }
@@ -201,8 +284,9 @@ export class SuspectPool {
     return this.#slots.meta(slot).key
   }
 
-  #admit(series: number, nowMs: number, suspectMs: number): void {
-    const slot = this.#take(series, suspectMs)
+  #admit({ series, surprise, importance }: Candidate, nowMs: number): void {
+    const slot = this.#take(series, surprise >= 0 ? nowMs : NEVER_MS)
+    this.#importance[slot] = importance
     this.#counts.admitted++
     const { stepMs } = this.#context
     const toMs = Math.min(nowMs, this.#history.newestEndMs)
@@ -242,6 +326,7 @@ export class SuspectPool {
   #release(slot: number): void {
     this.#slotOf[this.#seriesOf[slot]] = 0
     this.#seriesOf[slot] = -1
+    this.#importance[slot] = 0
     for (const member of this.members) member.release(slot)
     this.#slots.evict(slot)
   }
@@ -257,31 +342,51 @@ export class SuspectPool {
       id: ID,
       version: VERSION,
       keys: held.map(slot => this.#keyOf(slot)),
-      columns: { suspectMs: Float64Array.from(held, slot => this.#suspectMs[slot]) },
-      meta: { counts: { ...this.#counts } },
+      columns: {
+        suspectMs: Float64Array.from(held, slot => this.#suspectMs[slot]),
+        importance: Float64Array.from(held, slot => this.#importance[slot]),
+      },
+      meta: {
+        counts: { ...this.#counts },
+        reviewedMs: this.#reviewedMs,
+        isSeeking: this.#isSeeking,
+        hasMore: this.#hasMore,
+        important: [...this.#important],
+      } satisfies SavedMeta,
     }
   }
 
   /** Takes who was in the pool; their detectors and calibrations are parts of their own and come after it. */
   restore(from: Snapshot): void {
-    const { suspectMs } = from.columns
+    const { suspectMs, importance } = from.columns
     if (from.id !== ID || from.version !== VERSION || suspectMs?.length !== from.keys.length)
       throw new ForeshockError(
         'FS_SNAPSHOT_INVALID',
         `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`,
       )
-    this.#counts = { ...(from.meta as { counts: Counts }).counts }
+    const {
+      counts,
+      reviewedMs = NEVER_MS,
+      isSeeking = false,
+      hasMore = false,
+      important = [],
+    } = from.meta as SavedMeta
+    this.#counts = { ...counts }
+    this.#reviewedMs = reviewedMs
+    this.#isSeeking = isSeeking
+    this.#hasMore = hasMore
+    this.#important = new Map(important)
     for (const [i, key] of from.keys.entries()) {
       const series = this.#context.series.row(key)
       // A pool made smaller keeps the first ones.
-      if (series >= 0 && this.#slots.size < this.#slots.limit) this.#take(series, suspectMs[i])
+      if (series < 0 || this.#slots.size >= this.#slots.limit) continue
+      this.#importance[this.#take(series, suspectMs[i])] = importance?.[i] ?? 0
     }
   }
 
   /** Of the pool itself; its members are counted as detectors. */
   bytes(): number {
-    return (
-      this.#slotOf.byteLength + this.#seriesOf.byteLength + this.#suspectMs.byteLength + this.#past.byteLength
-    )
+    const columns = [this.#slotOf, this.#seriesOf, this.#suspectMs, this.#importance, this.#past]
+    return columns.reduce((sum, { byteLength }) => sum + byteLength, 0)
   }
 }

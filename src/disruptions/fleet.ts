@@ -42,6 +42,10 @@ export interface InstanceMemory {
 
 /** Entity of everything of a tenant that is beyond the limit. */
 const OVERFLOW = '(more)'
+/** Instances that are told apart, at most, per entity that may be. */
+const INSTANCES_EACH = 16
+/** A place of an instance that nobody has. */
+const NOBODY: InstanceMemory = { entity: -1, name: '', firstSeenMs: Number.NEGATIVE_INFINITY }
 /** Windows after which a silent series is no longer missed: an hour at ten seconds. */
 const MISSED_WINDOWS = 360
 /** Marks a row that measures a call for which the graph had no room; writes beyond a typed array do nothing. */
@@ -50,6 +54,7 @@ const NO_EDGE = 0xffff_ffff
 /** Entities, their instances, and which series belongs to which: everything that turns rows into evidence. */
 export class Fleet {
   readonly entities: EntityMemory[] = []
+  /** By number; of a number that is free, `NOBODY`. */
   readonly instances: InstanceMemory[] = []
   columns: EntityColumns = entityColumns(64)
   instanceColumns: InstanceColumns = instanceColumns(64)
@@ -62,6 +67,12 @@ export class Fleet {
   readonly #forgetAfterMs: number
   readonly #ids = new Map<string, number>()
   readonly #instanceIds = new Map<string, number>()
+  /** Rows of each instance: one without any has left for good, and another gets its number. */
+  #instanceRows = new Uint32Array(64)
+  readonly #freeInstances: number[] = []
+  /** Instances of saved state; those that no row has come back to by `#claimedByMs` are forgotten. */
+  #unclaimed: number[] = []
+  #claimedByMs = Number.NaN
   /** Entities of each tenant, ascending. */
   readonly #own = new Map<string, number[]>()
   /** Rows measured at the entry of a tenant, and the version of its graph that they were placed by. */
@@ -148,10 +159,20 @@ export class Fleet {
   }
 
   /**
-   * Forgets learned calls that have been silent for an hour of windows. Their series, should they come back, are
-   * placed anew.
+   * Forgets learned calls that have been silent for an hour of windows, and instances that did not outlive a restart. Their
+   * series, should they come back, are placed anew.
    */
-  expireEdges(nowMs: number): void {
+  expire(nowMs: number): void {
+    this.#expireEdges(nowMs)
+    if (this.#unclaimed.length === 0) return
+    if (Number.isNaN(this.#claimedByMs)) this.#claimedByMs = nowMs + this.#forgetAfterMs
+    if (nowMs < this.#claimedByMs) return
+    for (const id of this.#unclaimed)
+      if (this.#instanceRows[id] === 0 && this.instances[id] !== NOBODY) this.#freeInstance(id)
+    this.#unclaimed = []
+  }
+
+  #expireEdges(nowMs: number): void {
     const gone = this.#graphs.expire(nowMs - this.#forgetAfterMs)
     if (gone.length === 0) return
     const places = new Set(gone.map(edge => edge + 1))
@@ -167,6 +188,7 @@ export class Fleet {
     if (row >= this.rows.rows) return
     this.#cut?.touch(row)
     this.ceilings.forget(row)
+    this.#leave(row)
     this.rows.clear(row)
     this.rows.chunks[row >> CHUNK_SHIFT].lastLiveMs[row & CHUNK_MASK] = Number.NEGATIVE_INFINITY
   }
@@ -185,6 +207,7 @@ export class Fleet {
   /** Nothing is known of any row; there is room for so many. */
   letGoRows(rows: number): void {
     this.#cut?.touchAll()
+    this.#instanceRows.fill(0)
     this.rows.chunks.length = 0
     this.ensure(rows)
   }
@@ -208,12 +231,20 @@ export class Fleet {
     this.instances.length = 0
     this.#ids.clear()
     this.#instanceIds.clear()
+    this.#instanceRows.fill(0)
+    this.#freeInstances.length = 0
     this.#own.clear()
     this.#entries.clear()
-    for (const { entity } of this.rows.chunks) entity.fill(0)
+    for (const { entity, instance } of this.rows.chunks) {
+      entity.fill(0)
+      instance.fill(0)
+    }
     for (const memory of entities) this.#push({ ...memory, recent: [...memory.recent] })
     this.#growEntities()
-    for (const { entity, name, firstSeenMs } of instances) this.#internInstance(entity, name, firstSeenMs)
+    this.#unclaimed = instances.map(({ entity, name, firstSeenMs }) =>
+      this.#internInstance(entity, name, firstSeenMs),
+    )
+    this.#claimedByMs = Number.NaN
   }
 
   bytes(): number {
@@ -296,7 +327,10 @@ export class Fleet {
     const at = row & CHUNK_MASK
     chunk.entity[at] = entity + 1
     chunk.family[at] = place.family
-    chunk.instance[at] = place.instance === '' ? 0 : this.#internInstance(entity, place.instance, timeMs) + 1
+    const instance = place.instance === '' ? -1 : this.#internInstance(entity, place.instance, timeMs)
+    if (instance >= 0) this.#instanceRows[instance]++
+    this.#leave(row)
+    chunk.instance[at] = instance + 1
     chunk.edge[at] = 0
     if (place.caller !== undefined) {
       this.#intern(meta, place.caller, timeMs)
@@ -364,17 +398,39 @@ export class Fleet {
     const key = `${entity}\n${name}`
     const known = this.#instanceIds.get(key)
     if (known !== undefined) return known
-    if (this.instances.length >= this.#limit * 4) {
+    if (this.#freeInstances.length === 0 && this.instances.length >= this.#limit * INSTANCES_EACH) {
       this.dropped++
       return -1
     }
-    const id = this.instances.length
+    const id = this.#freeInstances.pop() ?? this.instances.length
     this.#instanceIds.set(key, id)
-    this.instances.push({ entity, name, firstSeenMs: timeMs })
+    this.instances[id] = { entity, name, firstSeenMs: timeMs }
     const have = this.instanceColumns.recent.length
     if (this.instances.length > have) {
       this.instanceColumns = instanceColumns(grown(this.instances.length, have), this.instanceColumns)
+      const rows = new Uint32Array(this.instanceColumns.recent.length)
+      rows.set(this.#instanceRows)
+      this.#instanceRows = rows
     }
     return id
+  }
+
+  /** A row is of its instance no more. */
+  #leave(row: number): void {
+    const chunk = this.rows.chunks[row >> CHUNK_SHIFT]
+    const instance = chunk.instance[row & CHUNK_MASK] - 1
+    if (instance >= 0 && --this.#instanceRows[instance] === 0) this.#freeInstance(instance)
+  }
+
+  #freeInstance(id: number): void {
+    const { entity, name } = this.instances[id]
+    this.#instanceIds.delete(`${entity}\n${name}`)
+    this.instances[id] = NOBODY
+    this.#freeInstances.push(id)
+  }
+
+  /** Instances that there are, in the order of their numbers. */
+  knownInstances(): InstanceMemory[] {
+    return this.instances.filter(one => one !== NOBODY)
   }
 }

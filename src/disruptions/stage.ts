@@ -206,8 +206,7 @@ export class Disruptions implements DisruptionStage {
     }
     this.#mark(levels)
     this.#fleet.endWindow()
-    if (Math.round(windowEndMs / this.#options.stepMs) % EXPIRE_EVERY === 0)
-      this.#fleet.expireEdges(windowEndMs)
+    if (Math.round(windowEndMs / this.#options.stepMs) % EXPIRE_EVERY === 0) this.#fleet.expire(windowEndMs)
     this.#closing.length = 0
     return events
   }

@@ -73,7 +73,7 @@ export function cutStage(cut: Cut, state: StageState, table: SeriesTable): CutSn
   const meta: SavedMeta = {
     ...savedMeta(state),
     entities,
-    instances: [...state.fleet.instances],
+    instances: state.fleet.knownInstances(),
     changes: [...state.changes],
     counts: { ...state.counts },
     open: copyOf(state.open),
@@ -105,7 +105,7 @@ function copyOf<T>(value: T): T {
 function savedMeta(state: StageState): Omit<SavedMeta, 'entities'> {
   return {
     nowMs: state.nowMs,
-    instances: state.fleet.instances,
+    instances: state.fleet.knownInstances(),
     edges: state.graphs
       .kept()
       .map(({ source, target, lastSeenMs, given, tenant }) => [source, target, lastSeenMs, given, tenant]),

@@ -1,6 +1,6 @@
 import type { RowTable } from '../core/columns.ts'
 import { ForeshockError } from '../core/errors.ts'
-import { type SeriesMeta, type SeriesRows, SeriesTable } from '../core/series.ts'
+import { type SeriesHead, type SeriesMeta, type SeriesRows, SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 
 const NOWHERE = 0xffff_ffff
@@ -86,6 +86,10 @@ export class ShardRows implements SeriesRows, RowTable {
 
   row(key: string): number {
     return this.#table.row(key)
+  }
+
+  head(row: number, out: SeriesHead): boolean {
+    return this.#table.head(row, out)
   }
 
   key(row: number): string {

@@ -23,10 +23,16 @@ interface World {
   readonly history: WindowHistory
 }
 
-function world(size: number, detectors: readonly PooledDetector[], kinds: readonly MetricKind[]): World {
+function world(
+  size: number,
+  detectors: readonly PooledDetector[],
+  kinds: readonly MetricKind[],
+  entities: readonly string[] = [],
+): World {
   const series = new SeriesTable(100)
   const context = { series, stepMs: STEP_MS }
-  for (const [i, kind] of kinds.entries()) series.intern(testSeries(`s${i}`, kind))
+  for (const [i, kind] of kinds.entries())
+    series.intern({ ...testSeries(`s${i}`, kind), entity: entities[i] ?? 'test' })
   const history = new WindowHistory({ stepMs: STEP_MS, depth: HISTORY }, context)
   const pool = new SuspectPool({ size, detectors }, context, history)
   const ensemble = new Ensemble([new DeviationDetector(context)], ENSEMBLE_DEFAULTS, context, { pool })
@@ -75,6 +81,55 @@ describe('the pool for suspects', () => {
     expect(w.pool.slotOf(2)).toBeGreaterThanOrEqual(0)
     expect(w.pool.counts().held).toBe(3)
     expect(w.pool.counts().admitted).toBe(3 + w.pool.counts().evicted)
+  })
+
+  it('keeps half of its places for golden signals of entities that matter, the most important first', async () => {
+    const kinds: readonly MetricKind[] = [
+      'other',
+      'other',
+      'other',
+      'other',
+      'latency',
+      'error',
+      'traffic',
+      'cpu',
+    ]
+    const entities = ['a', 'a', 'a', 'a', 'door', 'door', 'cart', 'cart']
+    const w = world(4, ['flatline'], kinds, entities)
+    const next = quiet(7, 8)
+    const held = () => kinds.flatMap((_, series) => (w.pool.slotOf(series) >= 0 ? [series] : []))
+    const endMs = (t: number) => START_MS + (t + 1) * STEP_MS
+    const strange = async (from: number, to: number, important: readonly (readonly [string, number])[]) => {
+      for (let t = from; t < to; t++) {
+        await step(
+          w,
+          t,
+          next().map((value, i) => (i < 4 ? value + (t % 2 === 0 ? 90 : -90) : value)),
+        )
+        w.ensemble.review(endMs(t), () => new Map(important))
+      }
+    }
+    for (let t = 0; t < 60; t++) await step(w, t, next())
+    // Four suspects, and nobody that matters: golden signals without a surprise have no claim.
+    await strange(60, 70, [])
+    expect(held()).toEqual([0, 1, 2, 3])
+    // A review lets in those who matter, however suspicious the others are.
+    await strange(70, 135, [['default/door', 0.5]])
+    expect(held()).toContain(4)
+    expect(held()).toContain(5)
+    // Suspects do not drive them out, and what matters more does; cpu is no golden signal.
+    await strange(135, 210, [
+      ['default/door', 0.5],
+      ['default/cart', 1],
+    ])
+    expect(held()).toContain(6)
+    expect(held()).not.toContain(7)
+    expect(held().filter(series => series >= 4)).toHaveLength(2)
+    const again = world(4, ['flatline'], kinds, entities)
+    again.ensemble.restore(w.ensemble.snapshot().map(part => structuredClone(part)))
+    expect(again.ensemble.snapshot().find(({ id }) => id === 'pool')).toEqual(
+      w.ensemble.snapshot().find(({ id }) => id === 'pool'),
+    )
   })
 
   it('refuses and counts suspects when all in it still are', async () => {

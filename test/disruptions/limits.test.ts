@@ -22,6 +22,11 @@ function latency(entity: string, tenant = 'default', extra: Record<string, strin
   }
 }
 
+function instancesOf({ stage }: Bench): string[] {
+  const [{ meta }] = stage.snapshot()
+  return (meta as { instances: { name: string }[] }).instances.map(({ name }) => name).sort()
+}
+
 /** Runs `windows` windows of steady latencies with a small ripple; `slow` rows are ten times slower. */
 function run(
   bench: Bench,
@@ -74,6 +79,34 @@ it('beyond the cap entities share one place, and that is counted', () => {
   run(bench, rows, nowMs, 10, [rows[1]])
   expect(bench.stage.dropped().entities).toBeGreaterThan(0)
   expect(bench.events[0].disruption.entities).toEqual(['s1'])
+})
+
+it('remembers the running copies that there are, however many came and went', () => {
+  const bench = new Bench({ maxEntities: 3 })
+  const pod = (generation: number) =>
+    ['a', 'b'].map(entity => bench.add(latency(entity, 'default', { pod: `${entity}-${generation}` })))
+  let rows = pod(0)
+  let nowMs = run(bench, rows, START_MS, 3)
+  for (let generation = 1; generation <= 100; generation++) {
+    const next = pod(generation)
+    nowMs = run(bench, [...rows, ...next], nowMs, 2)
+    for (const row of rows) {
+      bench.stage.forget(row)
+      bench.table.evict(row)
+    }
+    rows = next
+  }
+  nowMs = run(bench, rows, nowMs, 2)
+  expect(bench.stage.dropped().entities).toBe(0)
+  expect(instancesOf(bench)).toEqual(['a-100', 'b-100'])
+  // Of saved ones that no series comes back to nothing is known after an hour of windows.
+  const again = new Bench({ maxEntities: 3 })
+  const [a] = ['a-100', 'b-100'].map(name => again.add(latency(name[0], 'default', { pod: name })))
+  again.stage.restore(structuredClone(bench.stage.snapshot()))
+  nowMs = run(again, [a], nowMs, 100)
+  expect(instancesOf(again)).toEqual(['a-100', 'b-100'])
+  run(again, [a], nowMs, 700)
+  expect(instancesOf(again)).toEqual(['a-100'])
 })
 
 it('tenants with the same names never share a disruption', () => {
