@@ -80,6 +80,7 @@ const CHILDREN: readonly Child[] = [
   { name: 'scale', file: 'scale', args: [], goals: true },
   { name: 'memory-slope', file: 'memory-slope', args: [], goals: true },
   { name: 'latency', file: 'latency', args: [], goals: true },
+  { name: 'latency-beside', file: 'latency', args: ['--workers', '1'] },
   { name: 'consume', file: 'consume', args: [], goals: true },
   { name: 'workers', file: 'workers', args: [], goals: true },
   { name: 'fleet', file: 'fleet', args: [], goals: true },

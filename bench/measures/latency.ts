@@ -1,8 +1,8 @@
 // Goal 10: from the moment a body is due until its samples are scored or wait in their window, at a steady rate, against the
 // same loop that does nothing with them. Wall time: other work on the machine shows, in both.
-// node --expose-gc --import tsx bench/measures/latency.ts [--quick] [--rate SAMPLES/S]
+// node --expose-gc --import tsx bench/measures/latency.ts [--quick] [--rate SAMPLES/S] [--workers N]
 import { parseArgs } from 'node:util'
-import { assemble } from '../../src/assembly.ts'
+import { assemble, assembleSharded } from '../../src/assembly.ts'
 import type { Envelope } from '../../src/core/envelope.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
@@ -23,6 +23,8 @@ const { values: args } = parseArgs({
     /** Wall seconds of one repetition. */
     seconds: { type: 'string', default: QUICK ? '0.3' : '4' },
     repetitions: { type: 'string', default: QUICK ? '2' : '5' },
+    /** Threads that score beside this one. */
+    workers: { type: 'string', default: '0' },
   },
 })
 const STEP_MS = 15_000
@@ -30,11 +32,16 @@ const T0 = 1_790_000_000_000
 const rate = Number(args.rate)
 const bodies = new FleetBodies(Number(args.series), Number(args.body), STEP_MS)
 const rejects = new Rejects()
-const pipeline = new Pipeline(
-  assemble(tierZeroConfig(bodies.fleet.series, STEP_MS), rejects),
-  async () => {},
-  new Telemetry(),
-)
+const config = tierZeroConfig(bodies.fleet.series, STEP_MS)
+const workers = Number(args.workers)
+const onLost = (error: Error) => {
+  throw error
+}
+const parts =
+  workers === 0
+    ? assemble(config, rejects)
+    : assembleSharded(config, rejects, { workers, onWarning: text => onLost(new Error(text)), onLost })
+const pipeline = new Pipeline(parts, async () => {}, new Telemetry())
 let position = 0
 let sent = 0
 
@@ -82,15 +89,23 @@ for (let r = 0; r < Number(args.repetitions); r++) {
   empty.push((await run(nothing, () => idle))[0])
 }
 if (Object.keys(rejects.counts()).length > 0) throw new Error(JSON.stringify(rejects.counts()))
-const what = `arrival → score, 99th percentile of bodies, ${rate / 1000} k samples/s, ${bodies.fleet.series / 1000} k series`
+await parts.scoring.close?.()
+const beside = workers === 0 ? '' : `, ${workers} scoring beside`
+const of = workers === 0 ? 'latency' : `latency.${workers}`
+const what = `arrival → score, 99th percentile of bodies, ${rate / 1000} k samples/s, ${bodies.fleet.series / 1000} k series${beside}`
 say([
-  { id: 'latency.p99.ms', what, unit: 'ms wall', values: ours },
-  { id: 'latency.p50.ms', what: '· median', unit: 'ms wall', values: middle },
+  { id: `${of}.p99.ms`, what, unit: 'ms wall', values: ours },
+  { id: `${of}.p50.ms`, what: '· median', unit: 'ms wall', values: middle },
   {
-    id: 'latency.empty.ms',
+    id: `${of}.empty.ms`,
     what: '· an empty loop at the same rate, 99th percentile',
     unit: 'ms wall',
     values: empty,
   },
-  { id: 'goal.10', what: '· ours against the empty loop', unit: '×', values: ratios(ours, empty) },
+  {
+    id: workers === 0 ? 'goal.10' : `${of}.ratio`,
+    what: '· ours against the empty loop',
+    unit: '×',
+    values: ratios(ours, empty),
+  },
 ])
