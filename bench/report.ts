@@ -38,8 +38,13 @@ export function load(): number {
   return Math.round(loadavg()[0] * 10) / 10
 }
 
+/** What came out as no number (JSON has none for NaN and infinities) is left out, and told of where nothing else is left. */
 export function summed(results: readonly Measured[]): Report['results'] {
-  return results.map(one => ({ ...one, median: median(one.values) }))
+  return results.map(one => {
+    const values = one.values.filter(value => Number.isFinite(value))
+    const why = values.length === 0 && one.values.length > 0 ? { why: 'what was measured is no number' } : {}
+    return { ...one, ...why, values, median: median(values) }
+  })
 }
 
 function shown(value: number): string {

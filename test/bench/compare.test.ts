@@ -178,4 +178,14 @@ describe('the goals', () => {
     expect(rows[12].verdict).toBe('aim met')
     expect(goalCells(rows[2]).slice(2)).toEqual(['≤ 1.0 ×', '≤ 0.40 ×', '0.80 ×', '0.80–0.88', 'floor met'])
   })
+
+  it('leave out what came out as no number, and say so where nothing else is left', () => {
+    const said = JSON.parse(JSON.stringify([Number.NaN, 2, Number.POSITIVE_INFINITY])) as number[]
+    const [some, nothing] = summed([
+      { id: 'a', what: 'a', unit: '×', values: said },
+      { id: 'b', what: 'b', unit: '×', values: [Number.NaN] },
+    ])
+    expect(some).toMatchObject({ values: [2], median: 2 })
+    expect(nothing).toMatchObject({ values: [], why: 'what was measured is no number' })
+  })
 })
