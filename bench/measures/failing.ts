@@ -239,43 +239,29 @@ const of = (id: string, what: string, unit: string, values: readonly number[]): 
   values,
 })
 const whole = (cost: Cost) => ((cost.observe + cost.weigh) * rows) / 1e6 + cost.advance
+/** What a window costs, by its parts and in all. */
+const parts = (prefix: string, when: string, costs: readonly Cost[]) => [
+  of(
+    `${prefix}observe`,
+    `${when}: taking a row in`,
+    'ns CPU/row',
+    costs.map(c => c.observe),
+  ),
+  of(
+    `${prefix}weigh`,
+    '· weighing it',
+    'ns CPU/row',
+    costs.map(c => c.weigh),
+  ),
+  of(
+    `${prefix}advance`,
+    '· the end of a window',
+    'ms CPU',
+    costs.map(c => c.advance),
+  ),
+  of(`${prefix}window`, '· a window in all', 'ms CPU', costs.map(whole)),
+]
 say([
-  of(
-    'quiet.observe',
-    `disruptions of ${rows} rows, ${services} services: taking a row in`,
-    'ns CPU/row',
-    quiet.map(c => c.observe),
-  ),
-  of(
-    'quiet.weigh',
-    '· weighing it',
-    'ns CPU/row',
-    quiet.map(c => c.weigh),
-  ),
-  of(
-    'quiet.advance',
-    '· the end of a window',
-    'ms CPU',
-    quiet.map(c => c.advance),
-  ),
-  of('quiet.window', '· a window in all', 'ms CPU', quiet.map(whole)),
-  of(
-    'observe',
-    `while ${failing} services fail: taking a row in`,
-    'ns CPU/row',
-    failed.map(c => c.observe),
-  ),
-  of(
-    'weigh',
-    '· weighing it',
-    'ns CPU/row',
-    failed.map(c => c.weigh),
-  ),
-  of(
-    'advance',
-    '· the end of a window',
-    'ms CPU',
-    failed.map(c => c.advance),
-  ),
-  of('window', '· a window in all', 'ms CPU', failed.map(whole)),
+  ...parts('quiet.', `disruptions of ${rows} rows, ${services} services`, quiet),
+  ...parts('', `while ${failing} services fail`, failed),
 ])

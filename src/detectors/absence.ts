@@ -36,15 +36,15 @@ export const WARM_UP_WINDOWS = 20
 /** Prior of staying silent or frozen once it began: what has begun tends to last a while. */
 export const STAY_PRIOR = 0.3
 /** Pseudo-windows of that prior. */
-const STAY_WEIGHT = 4
+export const STAY_WEIGHT = 4
 /** Slowest learning: a habit is that of the last thousand windows. */
 export const RATE_MIN = 1 / 1000
 /** The rate by windows seen: a plain mean at first. */
 const RATES = Float64Array.from({ length: 1 / RATE_MIN }, (_, n) => Math.max(1 / (n + 2), RATE_MIN))
-const STAY_COUNT_MAX = 200
-const STAY_MOST = 0.999
+export const STAY_COUNT_MAX = 200
+export const STAY_MOST = 0.999
 /** Windows of one run that teach how long runs last. */
-const RUN_TEACHES = 50
+export const RUN_TEACHES = 50
 /** A series that rests this readily is never stuck: zero errors for long is not a broken sensor, nor is zero. */
 const RESTS = 0.5
 /** Changes seen before a series counts as one that varies. */
@@ -54,7 +54,7 @@ const FROZEN_LEAST_WINDOWS = 8
 /** A stuck value is worth a warning, not a page: it may as well be idle. */
 const FROZEN_MAX = 4
 const SCORE_MAX = 12
-const RUN_MAX = 60_000
+export const RUN_MAX = 60_000
 const N_MAX = 65_535
 
 export class AbsenceDetector implements Detector {

@@ -3,7 +3,17 @@ import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/column
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { DetectorContext, DetectorVoice } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import { RATE_MIN, runSurprise, STAY_PRIOR, WARM_UP_WINDOWS } from './absence.ts'
+import {
+  RATE_MIN,
+  RUN_MAX,
+  RUN_TEACHES,
+  runSurprise,
+  STAY_COUNT_MAX,
+  STAY_MOST,
+  STAY_PRIOR,
+  STAY_WEIGHT,
+  WARM_UP_WINDOWS,
+} from './absence.ts'
 import { DONE, runEnd } from './runs.ts'
 import type { SilenceSource } from './silent-rows.ts'
 import type { SlotRow } from './slot-convert.ts'
@@ -26,7 +36,7 @@ const SPEC = {
   habit: 'f32',
   /** Probability of staying silent, as −STAY_STEPS · log2(1 − p); 0 is STAY_PRIOR. */
   stay: 'u8',
-  /** Silent windows that taught it, up to SEEN_MAX. */
+  /** Silent windows that taught it, up to STAY_COUNT_MAX. */
   seen: 'u8',
   /** Silent windows in a row until now. */
   run: 'u16',
@@ -42,12 +52,6 @@ const SLOWEST_FROM = 1 / RATE_MIN - 2
 const LOG_SLOWEST = Math.log(SLOWEST_FROM + 1)
 const LOG_KEPT = Math.log(1 - RATE_MIN)
 const STAY_STEPS = 24
-/** Pseudo-windows of STAY_PRIOR, the most that one run teaches, and the most that count: as in absence.ts. */
-const STAY_WEIGHT = 4
-const RUN_TEACHES = 50
-const SEEN_MAX = 200
-const STAY_MOST = 0.999
-const RUN_MAX = 60_000
 
 /** Who counts a plain series' windows and remembers its last value. */
 export interface PlainMemory {
@@ -197,5 +201,5 @@ function teach({ habit, stay, seen, run }: State, at: number, n: number, weight:
   const before = seen[at] + STAY_WEIGHT
   const p = Math.min(STAY_MOST, (stayOf(stay[at]) * before + stays) / (before + stays + weight))
   stay[at] = Math.max(1, Math.min(255, Math.round(-STAY_STEPS * Math.log2(1 - p))))
-  seen[at] = Math.min(SEEN_MAX, Math.round(before - STAY_WEIGHT + stays + weight))
+  seen[at] = Math.min(STAY_COUNT_MAX, Math.round(before - STAY_WEIGHT + stays + weight))
 }
