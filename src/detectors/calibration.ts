@@ -138,8 +138,8 @@ function tailSurprise(state: State, row: number, out: Float32Array, i: number): 
   TAIL[EXCESS.scale] = state.scale[row]
   TAIL[EXCESS.shape] = state.shape[row]
   excessSurprise(TAIL)
-  const all = state.surprise[row] + TAIL[EXCESS.excess]
-  out[i] = all < SURPRISE_MAX ? all : SURPRISE_MAX
+  // `min`, not a choice: a choice between a number and a constant of the module puts the number on the heap.
+  out[i] = Math.min(SURPRISE_MAX, state.surprise[row] + TAIL[EXCESS.excess])
 }
 
 function surpriseRun(

@@ -90,7 +90,7 @@ export class DayLens {
       seen.view.observed[i] = x
       if (chunk.follows[row] !== UNKNOWN) {
         isUsed = true
-        if (!Number.isNaN(x)) seen.view.observed[i] = without(chunk, row, x, p, slack[i])
+        if (!Number.isNaN(x)) takeOut(chunk, row, shape, slack, i, seen.view.observed)
       } else if (!Number.isNaN(p)) isUsed = true
     }
     seen.isUsed = isUsed
@@ -199,15 +199,24 @@ export class DayLens {
   }
 }
 
-/** The value x of a row without the shape p of its hour. */
-function without(chunk: Chunk<typeof SPEC>, row: number, x: number, p: number, slack: number): number {
+/** Takes the shape of its hour, shape[i], out of the value values[i]: numbers given to a function may be boxed. */
+function takeOut(
+  chunk: Chunk<typeof SPEC>,
+  row: number,
+  shape: Float64Array,
+  slack: Float64Array,
+  i: number,
+  values: Float64Array,
+): void {
+  const x = values[i]
+  const p = shape[i]
   const center = chunk.center[row]
-  const value = x > VALUE_MAX ? VALUE_MAX : x < -VALUE_MAX ? -VALUE_MAX : x
+  const value = Math.max(-VALUE_MAX, Math.min(VALUE_MAX, x))
   const isFollowed = chunk.follows[row] === FOLLOWS && !Number.isNaN(p)
   const strange = value - (isFollowed ? p - chunk.anchor[row] : chunk.shift[row]) - center
-  let size = Math.abs(strange) - (isFollowed ? slack : 0)
+  let size = Math.abs(strange) - (isFollowed ? slack[i] : 0)
   if (size < 0) size = 0
   const own = Math.abs(value - chunk.own[row])
   if (own < size) size = own
-  return strange < 0 ? center - size : center + size
+  values[i] = strange < 0 ? center - size : center + size
 }

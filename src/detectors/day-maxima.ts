@@ -21,9 +21,37 @@ export function againstUsualDay(evidence: number, usual: number): number {
   return (GAIN * evidence) / (FLOOR + (usual > 0 ? usual : USUAL_AT_FIRST))
 }
 
+/** `againstUsualDay` of the evidence in `w[from]` and `usual[i]` into `w[to]`: numbers given to a function may be boxed. */
+export function againstUsualDayAt(
+  w: Float64Array,
+  from: number,
+  usual: Float32Array,
+  i: number,
+  to: number,
+): void {
+  const known = usual[i]
+  w[to] = (GAIN * w[from]) / (FLOOR + (known > 0 ? known : USUAL_AT_FIRST))
+}
+
 /** Puts the maximum of day number `day` into the ring; returns the median (lower of two) of all days in it. */
 export function closeDay(ring: Uint8Array, at: number, day: number, maximum: number): number {
-  const code = 1 + Math.round(CODE_GAIN * Math.log(1 + Math.max(0, maximum) / CODE_KNEE))
+  HELD[0] = maximum
+  closeDayAt(ring, at, day, HELD, HELD, 0)
+  return HELD[0]
+}
+
+const HELD = new Float64Array(1)
+
+/** `closeDay` of maxima[i] into usual[i]: numbers given to a function or returned may be boxed. */
+export function closeDayAt(
+  ring: Uint8Array,
+  at: number,
+  day: number,
+  maxima: Float32Array | Float64Array,
+  usual: Float32Array | Float64Array,
+  i: number,
+): void {
+  const code = 1 + Math.round(CODE_GAIN * Math.log(1 + Math.max(0, maxima[i]) / CODE_KNEE))
   ring[at + (day % DAYS_KEPT)] = Math.min(255, code)
   let count = 0
   for (let d = 0; d < DAYS_KEPT; d++) {
@@ -36,5 +64,5 @@ export function closeDay(ring: Uint8Array, at: number, day: number, maximum: num
     }
     sorted[place] = value
   }
-  return CODE_KNEE * (Math.exp((sorted[(count - 1) >> 1] - 1) / CODE_GAIN) - 1)
+  usual[i] = CODE_KNEE * (Math.exp((sorted[(count - 1) >> 1] - 1) / CODE_GAIN) - 1)
 }

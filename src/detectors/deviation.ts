@@ -159,12 +159,6 @@ function clampValue(value: number): number {
   return value > VALUE_MAX ? VALUE_MAX : value < -VALUE_MAX ? -VALUE_MAX : value
 }
 
-/** A band does not reach below what can be, unless the level itself does. */
-function lowerEdge(level: number, band: number, least: number): number {
-  const edge = level - band
-  return edge < least && level >= least ? least : edge
-}
-
 function scaleOf(spread: number, level: number, relative: number, absolute: number): number {
   const own = MAD_TO_SD * spread
   const floor = relative * level
@@ -194,11 +188,15 @@ function scoreRun(
     const known = n[row] >= WARM_UP_WINDOWS
     const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const m = mean[row]
-    const scale = scaleOf(spread[row], level[row], relative[kind], absolute[kind])
+    // scaleOf, and the lower edge below, written out: a function is not always inlined, and then numbers are boxed.
+    let scale = MAD_TO_SD * spread[row]
+    const floor = relative[kind] * level[row]
+    if (!(scale > floor)) scale = floor
+    if (!(scale > absolute[kind])) scale = absolute[kind]
     let score = Number.NaN
     let strength = 0
     if (known && !Number.isNaN(value)) {
-      const z = (clampValue(value) - m) / scale
+      const z = (Math.max(-VALUE_MAX, Math.min(VALUE_MAX, value)) - m) / scale
       const side = bad[kind]
       const distance = Math.abs(z)
       const signed = side === 0 ? distance : z * side
@@ -214,7 +212,9 @@ function scoreRun(
     if (known) {
       const band = BAND_SCALES * scale
       expected[i] = m
-      lower[i] = lowerEdge(m, band, least[kind])
+      // A band does not reach below what can be, unless the level itself does.
+      const edge = m - band
+      lower[i] = edge < least[kind] && m >= least[kind] ? least[kind] : edge
       upper[i] = m + band
     } else {
       expected[i] = Number.NaN
@@ -265,7 +265,7 @@ function learnRun(
   for (let i = from; i < to; i++) {
     if (Number.isNaN(observed[i])) continue
     const row = series[i] & CHUNK_MASK
-    const value = clampValue(observed[i])
+    const value = Math.max(-VALUE_MAX, Math.min(VALUE_MAX, observed[i]))
     const size = Math.abs(value)
     const count = n[row]
     if (count === 0) {

@@ -132,20 +132,21 @@ export class FullDetector implements Detector {
       const ring = this.#rings[index]
       this.#ringCut?.get(ring)?.touch()
       const last = this.#last[index] ?? NaN
-      const offLevel = isFirst ? 0 : s[so + AT.offLevel]
+      if (isFirst) s[so + AT.offLevel] = 0
+      s[so + AT.value] = Math.max(-VALUE_MAX, Math.min(VALUE_MAX, observed))
+      s[so + AT.weight] = weight[row]
       // A window behind the ring's last (a clock set back) is put where it belongs and moves nothing.
-      writeRing(ring, this.#plan, window, last, clampValue(observed), offLevel)
+      writeRing(ring, this.#plan, window, last, s, so + AT.value, so + AT.offLevel)
       this.#last[index] = Number.isNaN(last) ? window : Math.max(window, last)
       if (isFirst) chunk.n[i] = 1
       else {
-        const floor = s[so + AT.floor]
         // Days are counted from the first window, as the phase slots count them.
         const age = this.#slots.ageOf(index, window)
         // Just promoted, its ring has no last window, but its phase slots have.
         const lastAge = this.#slots.ageOf(index, Number.isNaN(last) ? -Infinity : last)
         const lastDay = Math.floor(lastAge / this.#rates.day)
         if (Math.floor(age / this.#rates.day) > lastDay) closeFullDay(chunk, i, lastDay)
-        learnFull(chunk, i, this.#rates, floor, weight[row], this.#scratch, row * FULL_WIDTH)
+        learnFull(chunk, i, this.#rates, s, so, this.#scratch, row * FULL_WIDTH)
       }
     }
     this.#slots.learn(batch, weight, rows)
@@ -189,9 +190,10 @@ export class FullDetector implements Detector {
     const window = windowOf(batch, row, this.#context.stepMs)
     const s = this.#slots.scratch
     const so = this.#slots.scratchAt + row * SCRATCH_WIDTH
-    readRing(ring, this.#plan, window, s[so + AT.offLevel], this.#last[index])
+    readRing(ring, this.#plan, window, s, so + AT.offLevel, this.#last[index])
     const i = index & this.#store.mask
-    scoreFull(chunk, i, clampValue(observed), s, so, w, o)
+    s[so + AT.value] = Math.max(-VALUE_MAX, Math.min(VALUE_MAX, observed))
+    scoreFull(chunk, i, s, so, w, o)
     // On the first day of the rings the phase slots, which were there before, speak alone.
     if (window < chunk.youngUntil[i]) speakAlone(s, so, w, o)
   }
@@ -336,8 +338,4 @@ const SLOT_PREFIX = 'slots.'
 
 function windowOf(batch: FeatureBatch, row: number, stepMs: number): number {
   return Math.floor((batch.windowEndMs[row] - stepMs) / stepMs)
-}
-
-function clampValue(x: number): number {
-  return Math.max(-VALUE_MAX, Math.min(VALUE_MAX, x))
 }

@@ -1,10 +1,10 @@
 import type { Chunk, ColumnSpec } from '../core/columns.ts'
-import { countTail, tailQuantile99 } from '../math/log-histogram.ts'
-import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
+import { countTail, readTail99 } from '../math/log-histogram.ts'
+import { againstUsualDayAt, closeDayAt, DAYS_KEPT } from './day-maxima.ts'
 import { READ } from './full-rings.ts'
-import { nextScale } from './robust-scale.ts'
+import { CLIP_SCALES, SETTLING } from './robust-scale.ts'
 import { AT, SCALES_MAX, type SlotChunk } from './slot-kernel.ts'
-import { nextLong, nextShort, surpriseOf } from './surprise.ts'
+import { learnSquares, surpriseAt } from './surprise.ts'
 
 /** What the rings add to a row of the phase-slot detector, and the evidence of both together. */
 const BINS = 32
@@ -58,79 +58,89 @@ export const FULL = {
 export const FULL_WIDTH = 16
 
 /**
- * Scores one row. READ holds what its ring says; `s` (from `so`) what the phase slots worked out, `w` (from `o`)
+ * Scores s[so + AT.value]. READ holds what its ring says; `s` (from `so`) what the phase slots worked out, `w` (from `o`)
  * takes the result.
  */
 export function scoreFull(
   c: FullChunk,
   i: number,
-  x: number,
   s: Float64Array,
   so: number,
   w: Float64Array,
   o: number,
 ): void {
+  const x = s[so + AT.value]
   const floor = s[so + AT.floor]
   const ready = c.n[i] >= 3
   const level = x - s[so + AT.offLevel]
   const usual = Number.isNaN(READ[0]) ? level : READ[0]
   const r = x - usual
-  const L = ready ? ratio(r - c.offset[i], c.scale1[i] + floor) : 0
-  const P = ready ? ratio(READ[1], c.scale2[i] + floor) : 0
-  const Q = ready ? ratio(r, c.scale3[i] + floor) : 0
+  const L = ready ? Math.min(SCALES_MAX, Math.abs(r - c.offset[i]) / (c.scale1[i] + floor)) : 0
+  const P = ready ? Math.min(SCALES_MAX, Math.abs(READ[1]) / (c.scale2[i] + floor)) : 0
+  const Q = ready ? Math.min(SCALES_MAX, Math.abs(r) / (c.scale3[i] + floor)) : 0
   const shift = c.shift[i] + SHIFT_RATE * (r - c.shift[i])
-  const G = ready ? ratio(shift, c.scale4[i] + floor) : 0
+  const G = ready ? Math.min(SCALES_MAX, Math.abs(shift) / (c.scale4[i] + floor)) : 0
   // Geometric mean of both views: each vetoes what only the other finds strange.
   const joint = Math.sqrt(s[so + AT.joint] * Math.sqrt(Math.sqrt(Q * L) * P))
   const both = (s[so + AT.excessRatio] + P) / 2
   const bothShift = Math.sqrt(s[so + AT.shiftRatio] * G)
-  const tail = tailQuantile99(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE)
   const isWarm = !Number.isNaN(s[so + AT.surprise])
-  const longSquare = nextLong(c.longSquare[i], both)
-  w[o + FULL.surprise] = isWarm ? surpriseOf(nextShort(c.shortSquare[i], both), longSquare, bothShift) : NaN
-  const raw = joint / (tail + 1)
-  w[o + FULL.rawPoint] = raw
-  w[o + FULL.point] = isWarm ? againstUsualDay(raw, c.usualMax[i]) : NaN
+  w[o + FULL.strangeness] = both
+  w[o + FULL.bothShift] = bothShift
+  const { strangeness, bothShift: shiftAt, longSquare, surprise, rawPoint } = FULL
+  surpriseAt(c.shortSquare, c.longSquare, i, w, o + strangeness, o + shiftAt, o + longSquare, o + surprise)
+  if (!isWarm) w[o + surprise] = NaN
+  // The tail first, where its quotient is going to lie.
+  readTail99(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w, o + rawPoint)
+  w[o + rawPoint] = joint / (w[o + rawPoint] + 1)
+  w[o + FULL.point] = NaN
+  if (isWarm) againstUsualDayAt(w, o + rawPoint, c.usualMax, i, o + FULL.point)
   w[o + FULL.incident] = isWarm ? bothShift + s[so + AT.shapeRatio] : NaN
   w[o + FULL.expected] = usual + c.offset[i]
   w[o + FULL.residual] = r
   w[o + FULL.excess] = READ[1]
   w[o + FULL.joint] = joint
-  w[o + FULL.strangeness] = both
   w[o + FULL.shift] = shift
   w[o + FULL.corrected] = L
   w[o + FULL.residualRatio] = Q
   w[o + FULL.excessRatio] = P
   w[o + FULL.shiftRatio] = G
-  w[o + FULL.longSquare] = longSquare
-  w[o + FULL.bothShift] = bothShift
 }
 
-function ratio(value: number, scale: number): number {
-  return Math.min(SCALES_MAX, Math.abs(value) / scale)
-}
-
-/** Learns what `scoreFull` worked out. */
+/** Learns what `scoreFull` worked out; s[so + AT.weight], 0..1, slows everything it moves. */
 export function learnFull(
   c: FullChunk,
   i: number,
   rates: { readonly level: number; readonly scale3: number; readonly scale7: number },
-  floor: number,
-  weight: number,
+  s: Float64Array,
+  so: number,
   w: Float64Array,
   o: number,
 ): void {
   const n = c.n[i]
+  const floor = s[so + AT.floor]
+  const weight = s[so + AT.weight]
   const r = w[o + FULL.residual]
-  c.scale1[i] = nextScale(c.scale1[i], Math.abs(r - c.offset[i]), floor, n, rates.scale3, weight)
-  c.scale2[i] = nextScale(c.scale2[i], w[o + FULL.excess], floor, n, rates.scale3, weight)
-  c.scale3[i] = nextScale(c.scale3[i], Math.abs(r), floor, n, rates.scale3, weight)
-  c.scale4[i] = nextScale(c.scale4[i], Math.abs(w[o + FULL.shift]), floor, n, rates.scale7, weight)
+  // nextScale four times, written out: given to it, each number would be boxed.
+  const young = 1 / (n + 1)
+  const rate3 = weight * Math.max(young, rates.scale3)
+  const rate7 = weight * Math.max(young, rates.scale7)
+  const isSettled = n > SETTLING
+  const s1 = c.scale1[i]
+  const s2 = c.scale2[i]
+  const s3 = c.scale3[i]
+  const s4 = c.scale4[i]
+  c.scale1[i] =
+    s1 + rate3 * (Math.min(Math.abs(r - c.offset[i]), isSettled ? CLIP_SCALES * (s1 + floor) : Infinity) - s1)
+  c.scale2[i] =
+    s2 + rate3 * (Math.min(w[o + FULL.excess], isSettled ? CLIP_SCALES * (s2 + floor) : Infinity) - s2)
+  c.scale3[i] = s3 + rate3 * (Math.min(Math.abs(r), isSettled ? CLIP_SCALES * (s3 + floor) : Infinity) - s3)
+  c.scale4[i] =
+    s4 +
+    rate7 * (Math.min(Math.abs(w[o + FULL.shift]), isSettled ? CLIP_SCALES * (s4 + floor) : Infinity) - s4)
   c.offset[i] += weight * rates.level * (r - c.offset[i])
   c.shift[i] += weight * (w[o + FULL.shift] - c.shift[i])
-  const strangeness = w[o + FULL.strangeness]
-  c.shortSquare[i] += weight * (nextShort(c.shortSquare[i], strangeness) - c.shortSquare[i])
-  c.longSquare[i] += weight * (nextLong(c.longSquare[i], strangeness) - c.longSquare[i])
+  learnSquares(c.shortSquare, c.longSquare, i, w, o + FULL.strangeness, s, so + AT.weight)
   if (weight > 0.5) countTail(c.jointTail, i * BINS, BINS, BINS_PER_OCTAVE, w, o + FULL.joint)
   if (weight > 0.5 && w[o + FULL.rawPoint] > c.dayMax[i]) c.dayMax[i] = w[o + FULL.rawPoint]
   c.n[i] = n + 1
@@ -138,8 +148,7 @@ export function learnFull(
 
 /** A new day begins; `lastDay` counts from the series' first, and the first says nothing about what is usual. */
 export function closeFullDay(c: FullChunk, i: number, lastDay: number): void {
-  if (lastDay > 0 && c.dayMax[i] > 0)
-    c.usualMax[i] = closeDay(c.dayMaxima, i * DAYS_KEPT, lastDay, c.dayMax[i])
+  if (lastDay > 0 && c.dayMax[i] > 0) closeDayAt(c.dayMaxima, i * DAYS_KEPT, lastDay, c.dayMax, c.usualMax, i)
   c.dayMax[i] = 0
 }
 

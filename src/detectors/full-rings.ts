@@ -1,4 +1,4 @@
-import { medianInPlace, selectKth } from '../math/select.ts'
+import { medianAt, settleKth } from '../math/select.ts'
 
 /**
  * Fifteen days of one series, window by window: its values and how far each lay from the short-term level. What was
@@ -39,16 +39,27 @@ export function newRing(plan: RingPlan): Ring {
 const values = new Float64Array(DAYS_BACK * (2 * NEAR_MAX + 1))
 const distances = new Float64Array(DAYS_BACK)
 
-/** What the ring says of a window: `[0]` the usual value (NaN if none), `[1]` distance to the third nearest day. */
+/**
+ * What the ring says of a window: `[0]` the usual value (NaN if none), `[1]` distance to the third nearest day. Numbers come
+ * and go in arrays here: given to a function or returned they would be boxed.
+ */
 export const READ = new Float64Array(2)
 
 /**
- * Reads the ring, last written at window `last`, for window `window` whose value lies `offLevel` from the short-term
+ * Reads the ring, last written at window `last`, for window `window` whose value lies `s[offLevelAt]` from the short-term
  * level. The third nearest
  * of the days absorbs weekends and past incidents without a weekly model; with fewer days the farther, then |e|.
  */
-export function readRing(ring: Ring, plan: RingPlan, window: number, offLevel: number, last: number): void {
+export function readRing(
+  ring: Ring,
+  plan: RingPlan,
+  window: number,
+  s: Float64Array,
+  offLevelAt: number,
+  last: number,
+): void {
   const { day, length, near, stride } = plan
+  const offLevel = s[offLevelAt]
   let count = 0
   let days = 0
   for (let d = 1; d <= DAYS_BACK; d++) {
@@ -66,19 +77,23 @@ export function readRing(ring: Ring, plan: RingPlan, window: number, offLevel: n
     }
     if (nearest < Infinity) distances[days++] = nearest
   }
-  READ[0] = count === 0 ? NaN : medianInPlace(values, count)
-  if (days >= 3) READ[1] = selectKth(distances, days, 2)
-  else READ[1] = days === 2 ? Math.max(distances[0], distances[1]) : Math.abs(offLevel)
+  READ[0] = NaN
+  if (count > 0) medianAt(values, count, READ, 0)
+  if (days >= 3) {
+    settleKth(distances, 0, days - 1, 2)
+    READ[1] = distances[2]
+  } else READ[1] = days === 2 ? Math.max(distances[0], distances[1]) : Math.abs(offLevel)
 }
 
-/** Puts a window in; windows skipped since `last` (NaN: none yet) are emptied, they hold values of 15 days ago. */
+/** Puts a window in, its value and how far off the level that is in `s`; windows skipped since `last` (NaN: none yet) are emptied, they hold values of 15 days ago. */
 export function writeRing(
   ring: Ring,
   plan: RingPlan,
   window: number,
   last: number,
-  value: number,
-  offLevel: number,
+  s: Float64Array,
+  valueAt: number,
+  offLevelAt: number,
 ): void {
   const { length } = plan
   const from = Number.isNaN(last) ? window : Math.max(last + 1, window - length + 1)
@@ -88,6 +103,6 @@ export function writeRing(
     ring[length + at] = NaN
   }
   const at = ((window % length) + length) % length
-  ring[at] = value
-  ring[length + at] = offLevel
+  ring[at] = s[valueAt]
+  ring[length + at] = s[offLevelAt]
 }

@@ -39,15 +39,6 @@ function relative(distance: number): number {
   return POWER[at] + (place - at) * (POWER[at + 1] - POWER[at])
 }
 
-/** Surprise of `speaking` voices of which the strongest says `best` and the sum of parts relative to it is `sum`. */
-function fused(best: number, sum: number, speaking: number): number {
-  const place = sum * SUM_STEPS
-  const at = place | 0
-  const log = LOG_SUM[at] + (place - at) * (LOG_SUM[at + 1] - LOG_SUM[at])
-  const value = best + log - LOG_COUNT[speaking]
-  return value > 0 ? value : 0
-}
-
 /**
  * Fuses rows from..to of up to 16 voices into `out`, and names the strongest voice per row in `strongest`. NaN
  * voices have no opinion; where none has, `out` is NaN.
@@ -64,7 +55,10 @@ export function fuse(
   else fuseMany(voices, from, to, out, strongest)
 }
 
-/** The usual cases are written out: the loop over voices costs more than the arithmetic in it. */
+/**
+ * The usual cases are written out: the loop over voices costs more than the arithmetic in it. So is `relative` in the two below:
+ * a function is not always inlined, and then what it is given and returns is put on the heap.
+ */
 function fuseTwo(
   a: Float32Array,
   b: Float32Array,
@@ -126,20 +120,29 @@ function fuseThree(
       }
     }
     strongest[i] = which
-    if (speaking === 3) {
-      // The strongest is its own measure: only the other two are looked up.
-      const first = which === 0 ? y : x
-      const other = which === 2 ? y : z
-      out[i] = fused(best, 1 + relative(best - first) + relative(best - other), 3)
-    } else if (speaking === 0) out[i] = Number.NaN
-    else if (speaking === 1) out[i] = best
-    else {
-      const sum =
-        (x >= 0 ? relative(best - x) : 0) +
-        (y >= 0 ? relative(best - y) : 0) +
-        (z >= 0 ? relative(best - z) : 0)
-      out[i] = fused(best, sum, speaking)
+    if (speaking <= 1) {
+      out[i] = speaking === 0 ? Number.NaN : best
+      continue
     }
+    // The strongest is its own measure: only the others are looked up.
+    const other = which === 2 ? y : z
+    let first = which === 0 ? y : x
+    if (!(first >= 0)) first = other
+    let sum = 1
+    let place = (best - first) * PER_UNIT
+    if (!(place >= REACH * PER_UNIT)) {
+      const at = place | 0
+      sum += POWER[at] + (place - at) * (POWER[at + 1] - POWER[at])
+    }
+    place = (best - other) * PER_UNIT
+    if (speaking === 3 && !(place >= REACH * PER_UNIT)) {
+      const at = place | 0
+      sum += POWER[at] + (place - at) * (POWER[at + 1] - POWER[at])
+    }
+    place = sum * SUM_STEPS
+    const at = place | 0
+    const value = best + (LOG_SUM[at] + (place - at) * (LOG_SUM[at + 1] - LOG_SUM[at])) - LOG_COUNT[speaking]
+    out[i] = value > 0 ? value : 0
   }
 }
 
@@ -172,9 +175,15 @@ function fuseMany(
     let sum = 0
     for (let v = 0; v < count; v++) {
       const s = voices[v][i]
-      if (s >= 0) sum += relative(best - s)
+      const place = (best - s) * PER_UNIT
+      if (!(s >= 0) || place >= REACH * PER_UNIT) continue
+      const at = place | 0
+      sum += POWER[at] + (place - at) * (POWER[at + 1] - POWER[at])
     }
-    out[i] = fused(best, sum, speaking)
+    const place = sum * SUM_STEPS
+    const at = place | 0
+    const value = best + (LOG_SUM[at] + (place - at) * (LOG_SUM[at + 1] - LOG_SUM[at])) - LOG_COUNT[speaking]
+    out[i] = value > 0 ? value : 0
   }
 }
 

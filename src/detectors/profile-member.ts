@@ -64,6 +64,8 @@ export class ProfileMember implements Detector {
   readonly #combiner: Combiner | undefined
   /** Place in PROFILES plus one by series that has state; 0 without. */
   #places = new Uint8Array(0)
+  /** Rows that a review may move. */
+  #candidates = new Uint32Array(0)
   #promotions = 0
   #demotions = 0
   /** Daily shape and slack by row of the batch scored last, in the series' unit; NaN where none is known. */
@@ -113,7 +115,8 @@ export class ProfileMember implements Detector {
       const place = series[i] < this.#places.length ? this.#places[series[i]] : 0
       if (place === 0) continue
       const tier = this.#tiers[place - 1 - FIRST]
-      tier.add(batch, i, tier.pool.of(series[i]), this.#aheadMs(batch.windowEndMs[i]))
+      const aheadMs = this.#localTime === undefined ? 0 : this.#aheadMs(batch.windowEndMs[i])
+      tier.add(batch, i, tier.pool.of(series[i]), aheadMs)
     }
     if (this.shape.length < length) {
       this.shape = new Float64Array(batch.capacity)
@@ -146,7 +149,8 @@ export class ProfileMember implements Detector {
       }
       const tier = this.#tiers[place - 1 - FIRST]
       const at = tier.pool.of(row)
-      tier.add(batch, i, at < 0 ? tier.pool.take(row) : at, this.#aheadMs(windowEndMs[i]))
+      const aheadMs = this.#localTime === undefined ? 0 : this.#aheadMs(windowEndMs[i])
+      tier.add(batch, i, at < 0 ? tier.pool.take(row) : at, aheadMs)
       if (weight[i] < STRANGE_WEIGHT) this.#promotion.suspect(row, windowEndMs[i])
     }
     this.#combiner?.beginLearn(batch)
@@ -185,7 +189,8 @@ export class ProfileMember implements Detector {
     if (base < FIRST || base === FIRST + NAMES.length - 1 || !this.#promotion.isDue(windowEndMs)) return
     const window = Math.floor((windowEndMs + this.#aheadMs(windowEndMs)) / this.#context.stepMs)
     const rowBytes = [0, ...this.#tiers.map(tier => tier.rowBytes)]
-    const series: number[] = []
+    if (this.#candidates.length < this.#places.length) this.#candidates = new Uint32Array(this.#places.length)
+    let count = 0
     let baseBytes = 0
     for (let row = 0; row < this.#places.length; row++) {
       if (this.#places[row] === 0) continue
@@ -195,11 +200,11 @@ export class ProfileMember implements Detector {
         continue
       }
       baseBytes += rowBytes[base]
-      if (this.#tiers[place - FIRST].ageOf(row, window) >= this.warmUpWindows) series.push(row)
+      if (this.#tiers[place - FIRST].ageOf(row, window) >= this.warmUpWindows) this.#candidates[count++] = row
     }
     const placeOf = (row: number) => this.#places[row] - 1
     const moves = this.#promotion.review(windowEndMs, importance(), {
-      series,
+      series: this.#candidates.subarray(0, count),
       base,
       placeOf,
       rowBytes,

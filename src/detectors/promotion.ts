@@ -50,7 +50,7 @@ export interface Move {
 /** What a review needs to know of the series that may move. */
 export interface Standing {
   /** Series that may move: those without a rule of their own that have had an opinion for a while. */
-  readonly series: readonly number[]
+  readonly series: ArrayLike<number>
   /** Place in PROFILES that everybody has, and that of a series now. */
   readonly base: number
   placeOf(series: number): number
@@ -114,8 +114,13 @@ export class Promotion {
     this.#reviewed = reviewed
   }
 
-  /** How much a larger profile of this series is worth; `importance` 0..1 by `entityKey`. */
-  #worth(series: number, windowEndMs: number, importance: ReadonlyMap<string, number>): number {
+  /** How much a larger profile of this series is worth, into its place of `worths`; `importance` 0..1 by `entityKey`. */
+  #weigh(
+    series: number,
+    windowEndMs: number,
+    importance: ReadonlyMap<string, number>,
+    worths: Float64Array,
+  ): void {
     if (series >= this.#golden.length) this.#golden = grown(this.#golden, series + 1)
     if (this.#golden[series] === 0)
       this.#golden[series] = GOLDEN_KINDS.has(this.#table.meta(series).kind) ? 2 : 1
@@ -129,81 +134,87 @@ export class Promotion {
     }
     const since = this.suspectS(series)
     if (since > 0) worth += SUSPICION * 2 ** (-Math.max(0, windowEndMs - 1000 * since) / SUSPICION_HALF_MS)
-    return worth
+    worths[series] = worth
   }
 
   /** The moves of a review, those that free memory first; at most MOVES_MAX. */
   review(windowEndMs: number, importance: ReadonlyMap<string, number>, standing: Standing): Move[] {
-    const { base, rowBytes, baseBytes } = standing
+    const { base, rowBytes, baseBytes, series } = standing
     const spare = this.#budget - baseBytes
     const [compact, full] = [2, 3]
-    const worths = new Map<number, number>()
-    for (const series of standing.series) {
-      const worth = this.#worth(series, windowEndMs, importance)
-      const isIn = standing.placeOf(series) > base
-      if (worth >= (isIn ? WORTH_OUT : WORTH_IN)) worths.set(series, isIn ? INCUMBENT * worth : worth)
+    // Columns by row and no maps: a review looks at every series.
+    let rows = 0
+    for (let i = 0; i < series.length; i++) if (series[i] >= rows) rows = series[i] + 1
+    const worths = new Float64Array(rows)
+    for (let i = 0; i < series.length; i++) {
+      this.#weigh(series[i], windowEndMs, importance, worths)
+      const isIn = standing.placeOf(series[i]) > base
+      if (!(worths[series[i]] >= (isIn ? WORTH_OUT : WORTH_IN))) worths[series[i]] = 0
+      else if (isIn) worths[series[i]] *= INCUMBENT
     }
     const least = Math.min(...rowBytes.slice(base + 1)) - rowBytes[base]
-    const order = this.#best(worths, Math.max(0, Math.floor(spare / least)))
-    const targets = new Map<number, number>()
+    const order = this.#best(series, worths, Math.max(0, Math.floor(spare / least)))
+    const targets = new Uint8Array(rows).fill(base)
     let left = spare
     if (base < compact) {
       const cost = rowBytes[compact] - rowBytes[base]
-      const most = Math.floor((COMPACT_SHARE * spare) / cost)
-      for (const series of order.slice(0, Math.max(0, most))) targets.set(series, compact)
-      left -= targets.size * cost
+      const most = Math.max(0, Math.min(order.length, Math.floor((COMPACT_SHARE * spare) / cost)))
+      for (let i = 0; i < most; i++) targets[order[i]] = compact
+      left -= most * cost
     }
-    for (const series of order) {
-      const cost = rowBytes[full] - rowBytes[targets.get(series) ?? base]
+    for (let i = 0; i < order.length; i++) {
+      const cost = rowBytes[full] - rowBytes[targets[order[i]]]
       if (cost > left) break
-      targets.set(series, full)
+      targets[order[i]] = full
       left -= cost
     }
     return this.#moves(standing, worths, order, targets)
   }
 
-  /** The `most` worthiest, in order. */
-  #best(worths: ReadonlyMap<number, number>, most: number): number[] {
-    let candidates = [...worths.keys()]
-    if (candidates.length > most) {
+  /** Rows of the `most` worthiest, in order; worth nought is none. */
+  #best(series: ArrayLike<number>, worths: Float64Array, most: number): number[] {
+    let count = 0
+    for (let i = 0; i < series.length; i++) if (worths[series[i]] > 0) count++
+    let from = 0
+    if (count > most) {
       // All of the steps that fit, and the one that fits in part: sorting a million would stop the pipeline.
       const counts = new Uint32Array(STEPS + 1)
-      const step = (series: number) => Math.min(STEPS, Math.floor((STEPS * worths.get(series)!) / WORTH_MAX))
-      for (const series of candidates) counts[step(series)]++
-      let from = STEPS
+      for (let i = 0; i < series.length; i++) if (worths[series[i]] > 0) counts[stepOf(worths, series[i])]++
+      from = STEPS
       for (let sum = counts[from]; from > 0 && sum < most; ) sum += counts[--from]
-      candidates = candidates.filter(series => step(series) >= from)
     }
-    const key = (series: number) => this.#table.meta(series).key
+    const candidates: number[] = []
+    for (let i = 0; i < series.length; i++)
+      if (worths[series[i]] > 0 && stepOf(worths, series[i]) >= from) candidates.push(series[i])
+    candidates.sort((a, b) => {
+      if (worths[a] !== worths[b]) return worths[a] > worths[b] ? -1 : 1
+      return this.#table.meta(a).key < this.#table.meta(b).key ? -1 : 1
+    })
+    if (candidates.length > most) candidates.length = most
     return candidates
-      .sort((a, b) => worths.get(b)! - worths.get(a)! || (key(a) < key(b) ? -1 : 1))
-      .slice(0, most)
   }
 
   bytes(): number {
     return this.#suspectS.byteLength + this.#golden.byteLength
   }
 
-  #moves(
-    standing: Standing,
-    worths: ReadonlyMap<number, number>,
-    order: readonly number[],
-    targets: ReadonlyMap<number, number>,
-  ): Move[] {
+  #moves(standing: Standing, worths: Float64Array, order: readonly number[], targets: Uint8Array): Move[] {
     const down: Move[] = []
-    for (const series of standing.series) {
-      const to = targets.get(series) ?? standing.base
-      if (to < standing.placeOf(series)) down.push({ series, to })
+    for (let i = 0; i < standing.series.length; i++) {
+      const series = standing.series[i]
+      if (targets[series] < standing.placeOf(series)) down.push({ series, to: targets[series] })
     }
     // The longest quiet go first.
-    const worth = ({ series }: Move) => worths.get(series) ?? 0
     const key = ({ series }: Move) => this.#table.meta(series).key
-    down.sort((a, b) => worth(a) - worth(b) || (key(a) < key(b) ? -1 : 1))
+    down.sort((a, b) => worths[a.series] - worths[b.series] || (key(a) < key(b) ? -1 : 1))
     const up: Move[] = []
     for (const series of order) {
-      const to = targets.get(series) ?? standing.base
-      if (to > standing.placeOf(series)) up.push({ series, to })
+      if (targets[series] > standing.placeOf(series)) up.push({ series, to: targets[series] })
     }
     return [...down, ...up].slice(0, MOVES_MAX)
   }
+}
+
+function stepOf(worths: Float64Array, series: number): number {
+  return Math.min(STEPS, Math.floor((STEPS * worths[series]) / WORTH_MAX))
 }

@@ -25,9 +25,18 @@ export function publicScore(surprise: number): number {
   return SCORES[at] + (place - at) * (SCORES[Math.min(STEPS, at + 1)] - SCORES[at])
 }
 
-/** `publicScore` of rows from..to. */
+/** `publicScore` of rows from..to, written out: where it is not inlined, two numbers a row would be put on the heap. */
 export function publicScores(surprise: Float32Array, out: Float32Array, from: number, to: number): void {
-  for (let i = from; i < to; i++) out[i] = publicScore(surprise[i])
+  for (let i = from; i < to; i++) {
+    const s = surprise[i]
+    if (!(s < CEILING)) {
+      out[i] = Number.isNaN(s) ? Number.NaN : 100
+      continue
+    }
+    const place = s <= 0 ? 0 : s * (STEPS / CEILING)
+    const at = place | 0
+    out[i] = SCORES[at] + (place - at) * (SCORES[Math.min(STEPS, at + 1)] - SCORES[at])
+  }
 }
 
 const ORDER: readonly Severity[] = ['warning', 'minor', 'major', 'critical']

@@ -142,12 +142,6 @@ function clampValue(value: number): number {
   return value > VALUE_MAX ? VALUE_MAX : value < -VALUE_MAX ? -VALUE_MAX : value
 }
 
-/** A band does not reach below what can be, unless the level itself does. */
-function lowerEdge(level: number, band: number, least: number): number {
-  const edge = level - band
-  return edge < least && level >= least ? least : edge
-}
-
 function scaleOf(spread: number, mean: number, relative: number, absolute: number): number {
   const level = mean < 0 ? -mean : mean
   const own = MAD_TO_SD * spread
@@ -183,10 +177,14 @@ function scoreRun(
     const value = observed[i]
     const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const m = mean[row]
-    const scale = scaleOf(spread[row], m, relative[kind], absolute[kind])
+    // scaleOf, and the lower edge below, written out as well.
+    let scale = MAD_TO_SD * spread[row]
+    const floor = relative[kind] * (m < 0 ? -m : m)
+    if (!(scale > floor)) scale = floor
+    if (!(scale > absolute[kind])) scale = absolute[kind]
     let incident = Number.NaN
     if (!Number.isNaN(value)) {
-      let z = (clampValue(value) - m) / scale
+      let z = (Math.max(-VALUE_MAX, Math.min(VALUE_MAX, value)) - m) / scale
       if (z > CLIP_SCALES) z = CLIP_SCALES
       else if (z < -CLIP_SCALES) z = -CLIP_SCALES
       residuals[offset + i] = z
@@ -206,7 +204,9 @@ function scoreRun(
     incidents[i] = incident
     const band = BAND_SCALES * scale
     expected[i] = m
-    lower[i] = lowerEdge(m, band, least[kind])
+    // A band does not reach below what can be, unless the level itself does.
+    const edge = m - band
+    lower[i] = edge < least[kind] && m >= least[kind] ? least[kind] : edge
     upper[i] = m + band
   }
   out.score.fill(Number.NaN, from, to)
@@ -251,7 +251,7 @@ function learnRun(
   for (let i = from; i < to; i++) {
     if (Number.isNaN(observed[i])) continue
     const row = series[i] & CHUNK_MASK
-    const value = clampValue(observed[i])
+    const value = Math.max(-VALUE_MAX, Math.min(VALUE_MAX, observed[i]))
     const count = n[row]
     if (count === 0) {
       mean[row] = value

@@ -133,7 +133,7 @@ export class SlotDetector implements Detector {
       const chunk = this.#store.writable(index >> this.#store.shift) as SlotChunk
       const i = index & this.#store.mask
       if (batch.windowEndMs[row] !== this.#windowEndMs) this.#enter(batch.windowEndMs[row])
-      if (chunk.n[i] === 0) startRow(chunk, i, this.#profile, clampValue(observed), this.#window)
+      if (chunk.n[i] === 0) startRow(chunk, i, this.#profile, heldValue(observed), this.#window)
       const isWorkedOut =
         isScored &&
         w[o + AT.series] === index &&
@@ -142,7 +142,7 @@ export class SlotDetector implements Detector {
       if (!isWorkedOut || chunk.n[i] === 0) this.#work(batch, row, index, o)
       // What was worked out holds only for the state it was worked out from.
       w[o + AT.series] = -1
-      w[o + AT.value] = clampValue(observed)
+      w[o + AT.value] = Math.max(-VALUE_MAX, Math.min(VALUE_MAX, observed))
       w[o + AT.weight] = weight[row]
       learnRow(chunk, i, this.#profile, this.#rates, this.#window, this.#phase, w, o)
     }
@@ -200,7 +200,7 @@ export class SlotDetector implements Detector {
     // A started row (learn is about to take its first value) has levels filled but n = 0.
     if (Number.isNaN(observed) || !chunk || (chunk.n[i] === 0 && chunk.firstWindow[i] === 0)) return
     if (batch.windowEndMs[row] !== this.#windowEndMs) this.#enter(batch.windowEndMs[row])
-    w[o + AT.value] = clampValue(observed)
+    w[o + AT.value] = Math.max(-VALUE_MAX, Math.min(VALUE_MAX, observed))
     scoreRow(chunk, i, this.#profile, this.#rates, this.#window, this.#phase, w, o)
   }
 
@@ -238,6 +238,6 @@ export class SlotDetector implements Detector {
   async close(): Promise<void> {}
 }
 
-function clampValue(x: number): number {
+function heldValue(x: number): number {
   return Math.max(-VALUE_MAX, Math.min(VALUE_MAX, x))
 }

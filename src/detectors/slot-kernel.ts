@@ -1,11 +1,11 @@
 import type { Chunk } from '../core/columns.ts'
-import { roundStochastic } from '../math/hash-rounding.ts'
+import { roundStochastic, roundStochasticAt } from '../math/hash-rounding.ts'
 import { countTail, readTail99 } from '../math/log-histogram.ts'
-import { againstUsualDay, closeDay, DAYS_KEPT } from './day-maxima.ts'
+import { againstUsualDayAt, closeDayAt, DAYS_KEPT } from './day-maxima.ts'
 import { CLIP_SCALES, SETTLING } from './robust-scale.ts'
 import type { SlotColumns, SlotProfile, SlotRates } from './slot-profile.ts'
 import { pushShape, shapeCode, thirdNearest } from './slot-shapes.ts'
-import { nextLong, nextShort, surpriseOf } from './surprise.ts'
+import { learnSquares, surpriseAt } from './surprise.ts'
 
 /**
  * The phase-slot detector of one row: what `score` works out and what `learn` then does with it. A day is cut
@@ -94,23 +94,28 @@ export function startRow(c: SlotChunk, i: number, profile: SlotProfile, x: numbe
   c.levels.fill(emptyCode(profile), i * profile.slots, (i + 1) * profile.slots)
 }
 
-/** What the open visit makes of its slot's level, before any rounding. */
-function visitedLevel(c: SlotChunk, i: number, profile: SlotProfile, slot: number, day: number): number {
-  const mean = c.visitSum[i] / c.visitCount[i]
-  const code = c.levels[i * profile.slots + slot]
-  if (code === emptyCode(profile)) return mean
-  const days = Math.floor(c.lastAge[i] / day)
-  return c.codeBase[i] + code * c.codeStep[i] + Math.max(1 / (days + 1), 1 / 7) * mean
-}
+/**
+ * `[0]`, `[1]`: level and envelope that `visited` works out; `[2]`: what is being rounded. A number that is returned is put on
+ * the heap, and so is every other number that may stand in its place.
+ */
+const VISIT = new Float64Array(3)
 
-function visitedEnvelope(c: SlotChunk, i: number, profile: SlotProfile, slot: number, day: number): number {
+/** What the open visit makes of its slot's level and envelope, before any rounding, into VISIT. */
+function visited(c: SlotChunk, i: number, profile: SlotProfile, slot: number, day: number): void {
   const at = i * profile.slots + slot
-  if (c.levels[at] === emptyCode(profile)) return c.visitMax[i]
+  const mean = c.visitSum[i] / c.visitCount[i]
+  const code = c.levels[at]
+  if (code === emptyCode(profile)) {
+    VISIT[0] = mean
+    VISIT[1] = c.visitMax[i]
+    return
+  }
+  const days = Math.floor(c.lastAge[i] / day)
+  VISIT[0] = c.codeBase[i] + code * c.codeStep[i] + Math.max(1 / (days + 1), 1 / 7) * mean
   const known = ENVELOPES[c.envelopes[at]]
   const change = Math.min(c.visitMax[i] - known, 4)
-  const early = Math.floor(c.lastAge[i] / day) < 4
-  if (change > 0) return known + change * (early ? 0.5 : 0.3)
-  return known + change * (early ? 0.25 : 0.1)
+  if (change > 0) VISIT[1] = known + change * (days < 4 ? 0.5 : 0.3)
+  else VISIT[1] = known + change * (days < 4 ? 0.25 : 0.1)
 }
 
 /** The phase slot of the row's last window, `back` windows before one of `phase`. */
@@ -155,8 +160,22 @@ export function scoreRow(
   const closing = opens && c.visitCount[i] > 0 ? previousSlot : -1
   const hasA = c.levels[rowAt + a] !== empty || a === closing
   const hasB = c.levels[rowAt + b] !== empty || b === closing
-  const levelA = a === closing ? visitedLevel(c, i, profile, a, rates.day) : levelOf(c, i, rowAt + a)
-  const levelB = b === closing ? visitedLevel(c, i, profile, b, rates.day) : levelOf(c, i, rowAt + b)
+  // levelOf, written out: what is not inlined into a function as long as this one puts its result on the heap.
+  let levelA = c.codeBase[i] + c.levels[rowAt + a] * c.codeStep[i]
+  let levelB = c.codeBase[i] + c.levels[rowAt + b] * c.codeStep[i]
+  let envA = ENVELOPES[c.envelopes[rowAt + a]]
+  let envB = ENVELOPES[c.envelopes[rowAt + b]]
+  if (closing >= 0 && (a === closing || b === closing)) {
+    visited(c, i, profile, closing, rates.day)
+    if (a === closing) {
+      levelA = VISIT[0]
+      envA = VISIT[1]
+    }
+    if (b === closing) {
+      levelB = VISIT[0]
+      envB = VISIT[1]
+    }
+  }
   let p = c.level[i]
   w[o + AT.dayLevel] = NaN
   if (age >= rates.day && (f < 0.5 ? hasA : hasB)) {
@@ -170,10 +189,6 @@ export function scoreRow(
   const corrected = Math.min(SCALES_MAX, Math.abs(r - c.offset[i]) / sigma)
   const L = ready ? corrected : 0
   const Q = ready ? Math.min(SCALES_MAX, Math.abs(r) / (c.scale3[i] + floor)) : 0
-  const envA =
-    a === closing ? visitedEnvelope(c, i, profile, a, rates.day) : ENVELOPES[c.envelopes[rowAt + a]]
-  const envB =
-    b === closing ? visitedEnvelope(c, i, profile, b, rates.day) : ENVELOPES[c.envelopes[rowAt + b]]
   const h = Math.max(hasA ? envA : 0, hasB ? envB : 0)
   let k = Math.abs(e)
   let soft = k
@@ -196,11 +211,23 @@ export function scoreRow(
   }
   const shape = w[o + AT.shape]
   const warm = age >= rates.day
-  const longSquare = nextLong(c.longSquare[i], P)
-  w[o + AT.surprise] = warm ? surpriseOf(nextShort(c.shortSquare[i], P), longSquare, G) : NaN
+  w[o + AT.excessRatio] = P
+  w[o + AT.shiftRatio] = G
+  surpriseAt(
+    c.shortSquare,
+    c.longSquare,
+    i,
+    w,
+    o + AT.excessRatio,
+    o + AT.shiftRatio,
+    o + AT.longSquare,
+    o + AT.surprise,
+  )
+  if (!warm) w[o + AT.surprise] = NaN
   const raw = joint / (c.pointUsual[i] + 1)
   w[o + AT.rawPoint] = raw
-  w[o + AT.point] = warm ? againstUsualDay(raw, c.usualMax[i]) : NaN
+  w[o + AT.point] = NaN
+  if (warm) againstUsualDayAt(w, o + AT.rawPoint, c.usualMax, i, o + AT.point)
   w[o + AT.shapeRatio] = shape / shapeUsual
   w[o + AT.incident] = warm ? G + w[o + AT.shapeRatio] : NaN
   w[o + AT.expected] = p + c.offset[i]
@@ -213,13 +240,10 @@ export function scoreRow(
   w[o + AT.joint] = joint
   w[o + AT.floor] = floor
   w[o + AT.opensVisit] = opens ? 1 : 0
-  w[o + AT.excessRatio] = P
-  w[o + AT.shiftRatio] = G
   w[o + AT.offLevel] = e
   w[o + AT.residualRatio] = Q
   w[o + AT.softRatio] = P5
   w[o + AT.envelope] = h
-  w[o + AT.longSquare] = longSquare
 }
 
 export function levelOf(c: SlotChunk, i: number, at: number): number {
@@ -228,28 +252,30 @@ export function levelOf(c: SlotChunk, i: number, at: number): number {
 
 const levelScratch = new Float64Array(128)
 
-/** Writes a slot's level as a code; re-encodes the whole row around a new base and step when it does not fit. */
-function storeLevel(c: SlotChunk, i: number, profile: SlotProfile, slot: number, level: number): void {
+/** Writes a slot's level, VISIT[0], as a code; re-encodes the whole row around a new base and step when it does not fit. */
+function storeLevel(c: SlotChunk, i: number, profile: SlotProfile, slot: number): void {
   const at = i * profile.slots + slot
   if (c.codeStep[i] > 0) {
-    const code = roundStochastic((level - c.codeBase[i]) / c.codeStep[i], c.n[i])
+    VISIT[2] = (VISIT[0] - c.codeBase[i]) / c.codeStep[i]
+    const code = roundStochasticAt(VISIT, 2, c.n[i])
     if (Math.abs(code) <= profile.levelMax) {
       c.levels[at] = code
       return
     }
   }
-  recode(c, i, profile, slot, level)
+  recode(c, i, profile, slot)
 }
 
-/** Gives the row's levels, `level` of `slot` among them, a base and a step that leave room on both sides. */
-function recode(c: SlotChunk, i: number, profile: SlotProfile, slot: number, level: number): void {
+/** Gives the row's levels, VISIT[0] of `slot` among them, a base and a step that leave room on both sides. */
+function recode(c: SlotChunk, i: number, profile: SlotProfile, slot: number): void {
+  const level = VISIT[0]
   const rowAt = i * profile.slots
   const empty = emptyCode(profile)
   let low = level
   let high = level
   for (let s = 0; s < profile.slots; s++) {
     if (c.levels[rowAt + s] === empty || s === slot) continue
-    const value = levelOf(c, i, rowAt + s)
+    const value = c.codeBase[i] + c.levels[rowAt + s] * c.codeStep[i]
     levelScratch[s] = value
     if (value < low) low = value
     if (value > high) high = value
@@ -258,7 +284,8 @@ function recode(c: SlotChunk, i: number, profile: SlotProfile, slot: number, lev
   frameLevels(c, i, profile, low, high)
   for (let s = 0; s < profile.slots; s++) {
     if (c.levels[rowAt + s] === empty && s !== slot) continue
-    const code = roundStochastic((levelScratch[s] - c.codeBase[i]) / c.codeStep[i], c.n[i] + s)
+    VISIT[2] = (levelScratch[s] - c.codeBase[i]) / c.codeStep[i]
+    const code = roundStochasticAt(VISIT, 2, c.n[i] + s)
     c.levels[rowAt + s] = Math.max(-profile.levelMax, Math.min(profile.levelMax, code))
   }
 }
@@ -305,11 +332,10 @@ function frameLevels(c: SlotChunk, i: number, profile: SlotProfile, low: number,
 /** Ends the visit of a slot: its level and envelope take what the visit saw. */
 function closeVisit(c: SlotChunk, i: number, profile: SlotProfile, slot: number, day: number): void {
   if (c.visitCount[i] === 0) return
-  const level = visitedLevel(c, i, profile, slot, day)
-  const envelope = visitedEnvelope(c, i, profile, slot, day)
-  const code = ENVELOPE_GAIN * Math.log(1 + Math.max(0, envelope) / ENVELOPE_KNEE)
-  c.envelopes[i * profile.slots + slot] = Math.min(255, roundStochastic(Math.min(255, code), c.n[i]))
-  storeLevel(c, i, profile, slot, level)
+  visited(c, i, profile, slot, day)
+  VISIT[2] = Math.min(255, ENVELOPE_GAIN * Math.log(1 + Math.max(0, VISIT[1]) / ENVELOPE_KNEE))
+  c.envelopes[i * profile.slots + slot] = Math.min(255, roundStochasticAt(VISIT, 2, c.n[i]))
+  storeLevel(c, i, profile, slot)
   c.visitMax[i] = 0
   c.visitSum[i] = 0
   c.visitCount[i] = 0
@@ -329,8 +355,10 @@ function tightenLevels(c: SlotChunk, i: number, profile: SlotProfile): void {
     if (code < low) low = code
     if (code > high) high = code
   }
-  if (last >= 0 && high - low < 0.8 * profile.levelMax)
-    recode(c, i, profile, last, levelOf(c, i, rowAt + last))
+  if (last >= 0 && high - low < 0.8 * profile.levelMax) {
+    VISIT[0] = levelOf(c, i, rowAt + last)
+    recode(c, i, profile, last)
+  }
 }
 
 /** Learns the value that `scoreRow` has just worked out into `w`; w[o + AT.weight], 0..1, slows everything it moves. */
@@ -368,9 +396,7 @@ export function learnRow(
   if (n >= 3 && corrected > c.visitMax[i]) c.visitMax[i] = corrected
 
   const shift = c.shift[i] + weight * (2 / 61) * (r - c.shift[i])
-  const strangeness = w[o + AT.excessRatio]
-  c.shortSquare[i] += weight * (nextShort(c.shortSquare[i], strangeness) - c.shortSquare[i])
-  c.longSquare[i] += weight * (nextLong(c.longSquare[i], strangeness) - c.longSquare[i])
+  learnSquares(c.shortSquare, c.longSquare, i, w, o + AT.excessRatio, w, o + AT.weight)
   c.shift[i] = shift
   learnScales(c, i, rates, w, o)
   const { bins, binsPerOctave } = profile
@@ -393,7 +419,7 @@ export function learnRow(
   if (today > lastDay) {
     // The first day has no opinion and says nothing about what is usual.
     if (lastDay > 0 && c.dayMax[i] > 0)
-      c.usualMax[i] = closeDay(c.dayMaxima, i * DAYS_KEPT, lastDay, c.dayMax[i])
+      closeDayAt(c.dayMaxima, i * DAYS_KEPT, lastDay, c.dayMax, c.usualMax, i)
     c.dayMax[i] = 0
   }
   if (weight > 0.5 && w[o + AT.rawPoint] > c.dayMax[i]) c.dayMax[i] = w[o + AT.rawPoint]

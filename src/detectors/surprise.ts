@@ -24,6 +24,48 @@ export function nextLong(meanSquare: number, strangeness: number): number {
   return meanSquare + LONG_RATE * (held * held - meanSquare)
 }
 
+/**
+ * Surprise of a window of row `i`, whose strangeness and level shift lie in `w`, into `w[to]`, and its mean square of the
+ * long stretch into `w[longTo]`. As the three functions above and below it, without a number given or returned: where those
+ * are not inlined, each would be put on the heap.
+ */
+export function surpriseAt(
+  shortSquares: Float32Array,
+  longSquares: Float32Array,
+  i: number,
+  w: Float64Array,
+  strangeness: number,
+  shift: number,
+  longTo: number,
+  to: number,
+): void {
+  const held = Math.min(w[strangeness], STRANGE_MAX)
+  const square = held * held
+  const longSquare = longSquares[i] + LONG_RATE * (square - longSquares[i])
+  const shortSquare = shortSquares[i] + SHORT_RATE * (square - shortSquares[i])
+  w[longTo] = longSquare
+  w[to] = Math.sqrt(shortSquare) + LONG_SHARE * Math.sqrt(longSquare) + SHIFT_SHARE * w[shift]
+}
+
+/** Both mean squares of row `i` follow the strangeness in `w`, slowed down by the weight in it. */
+export function learnSquares(
+  shortSquares: Float32Array,
+  longSquares: Float32Array,
+  i: number,
+  w: Float64Array,
+  strangeness: number,
+  weights: Float64Array,
+  weightAt: number,
+): void {
+  const weight = weights[weightAt]
+  const held = Math.min(w[strangeness], STRANGE_MAX)
+  const square = held * held
+  const short = shortSquares[i]
+  const long = longSquares[i]
+  shortSquares[i] = short + weight * (short + SHORT_RATE * (square - short) - short)
+  longSquares[i] = long + weight * (long + LONG_RATE * (square - long) - long)
+}
+
 export function surpriseOf(shortSquare: number, longSquare: number, shift: number): number {
   return Math.sqrt(shortSquare) + LONG_SHARE * Math.sqrt(longSquare) + SHIFT_SHARE * shift
 }

@@ -32,7 +32,7 @@ export function entityColumnsOf(entities: readonly EntityMemory[]): {
     memory[at + 3] = entity.recent[2]
     memory[at + 4] = entity.onsetMs ?? Number.NaN
     memory[at + 5] = entity.lastStrangeMs
-    memory[at + 6] = entity.traffic ?? Number.NaN
+    memory[at + 6] = entity.traffic
   }
   return { memory, names: { tenants, names, namespaces } }
 }
@@ -54,7 +54,7 @@ export function savedEntities(
       recent: [memory[at + 1], memory[at + 2], memory[at + 3]],
       onsetMs: Number.isNaN(onsetMs) ? null : onsetMs,
       lastStrangeMs,
-      traffic: Number.isNaN(traffic) ? null : traffic,
+      traffic,
     }
   })
 }

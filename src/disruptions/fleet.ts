@@ -18,7 +18,7 @@ import {
 import { FRONT_DOOR, placeOf } from './families.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
-/** What is remembered of an entity from window to window. JSON-safe: NaN is null. */
+/** What is remembered of an entity from window to window. */
 export interface EntityMemory {
   readonly tenant: string
   readonly name: string
@@ -29,8 +29,8 @@ export interface EntityMemory {
   /** Start of the present run of strange windows, Unix ms; null when there is none. */
   onsetMs: number | null
   lastStrangeMs: number
-  /** Traffic per window, slowly averaged, for shares of impact. */
-  traffic: number | null
+  /** Traffic per window, slowly averaged, for shares of impact; NaN before there was any: null in its place would cost garbage. */
+  traffic: number
 }
 
 export interface InstanceMemory {
@@ -366,7 +366,7 @@ export class Fleet {
       recent: [0, 0, 0],
       onsetMs: null,
       lastStrangeMs: 0,
-      traffic: null,
+      traffic: Number.NaN,
     })
     this.#growEntities()
     return id

@@ -1,11 +1,12 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { Change } from '../core/change.ts'
+import { ABSENT_EVIDENCE } from './evidence.ts'
 import { FAMILIES, FAMILY_SLOTS } from './families.ts'
 import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import type { DisruptionOptions } from './options.ts'
 import { expectedByTenant } from './planned.ts'
-import { absenceOf, entityStrength, type Strength } from './strength.ts'
+import { absenceOf, entityStrength, STRENGTH, STRENGTH_WIDTH } from './strength.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** What one window says of the whole fleet. */
@@ -72,18 +73,17 @@ export function windowLevels(
     suppressed: 0,
     driven: 0,
   }
-  const strength: Strength = { evidence: 0, suppressed: 0, driven: 0, felt: 0 }
+  const strength = new Float64Array(STRENGTH_WIDTH)
   for (let e = 0; e < entities.length; e++) {
     const memory = entities[e]
     const sums = tenants.get(memory.tenant)
     const muted = mute.has(memory.tenant)
-    const absence = muted
-      ? 0
-      : silent.has(e)
-        ? 8
-        : absenceOf(columns.recent[e], columns.live[e], columns.absent[e])
+    strength[STRENGTH.absence] = 0
+    if (silent.has(e)) strength[STRENGTH.absence] = muted ? 0 : ABSENT_EVIDENCE
+    else if (columns.absent[e] > 0 && !muted)
+      strength[STRENGTH.absence] = absenceOf(columns.recent[e], columns.live[e], columns.absent[e])
     const usual = columns.trafficExpected[e]
-    const traffic =
+    strength[STRENGTH.traffic] =
       usual > 0
         ? columns.trafficObserved[e] / usual
         : sums && sums.expected > 0
@@ -91,22 +91,28 @@ export function windowLevels(
           : Number.NaN
     const plan = expected.get(memory.tenant)?.get(memory.name)
     if (plan === 'interrupted') planned.add(e)
-    entityStrength(columns, e, absence, traffic, bits.get(e) ?? 0, plan, strength)
-    out.felt[e] = strength.felt
-    if (strength.suppressed > STRANGE_AT) out.suppressed++
-    if (strength.driven > STRANGE_AT) out.driven++
-    remember(memory, strength.evidence, nowMs, options.stepMs)
-    if (columns.trafficObserved[e] > 0) {
-      const seen = columns.trafficObserved[e]
-      memory.traffic =
-        memory.traffic === null ? seen : memory.traffic + TRAFFIC_RATE * (seen - memory.traffic)
+    entityStrength(columns, e, bits.size === 0 ? 0 : (bits.get(e) ?? 0), plan, strength)
+    out.felt[e] = strength[STRENGTH.felt]
+    if (strength[STRENGTH.suppressed] > STRANGE_AT) out.suppressed++
+    if (strength[STRENGTH.driven] > STRANGE_AT) out.driven++
+    remember(memory, strength, nowMs, options.stepMs)
+    const seen = columns.trafficObserved[e]
+    if (seen > 0) {
+      if (Number.isNaN(memory.traffic)) memory.traffic = seen
+      else memory.traffic += TRAFFIC_RATE * (seen - memory.traffic)
     }
     out.level[e] = (memory.recent[0] + memory.recent[1] + memory.recent[2]) / 3
   }
   return out
 }
 
-function remember(memory: Fleet['entities'][number], evidence: number, nowMs: number, stepMs: number): void {
+function remember(
+  memory: Fleet['entities'][number],
+  strength: Float64Array,
+  nowMs: number,
+  stepMs: number,
+): void {
+  const evidence = strength[STRENGTH.evidence]
   memory.recent[2] = memory.recent[1]
   memory.recent[1] = memory.recent[0]
   memory.recent[0] = evidence

@@ -114,7 +114,7 @@ export class Ranking {
     let own = 0
     for (const entity of this.#fleet.ownedBy(story.tenant)) {
       const { name, traffic } = this.#fleet.entities[entity]
-      if (traffic === null) continue
+      if (Number.isNaN(traffic)) continue
       all = Math.max(all, traffic)
       if (story.members[name] !== undefined) own = Math.max(own, traffic)
     }

@@ -166,7 +166,9 @@ function entitiesOf(
   { columns }: Snapshot,
   saved: SavedMeta['entities'],
 ): readonly EntityMemory[] | undefined {
-  return 'names' in saved ? savedEntities(saved, columns.entities) : saved
+  if ('names' in saved) return savedEntities(saved, columns.entities)
+  // Before version 3 what is not known was null.
+  return saved.map(entity => ({ ...entity, traffic: entity.traffic ?? Number.NaN }))
 }
 
 function edgeOf(source: string, target: string, lastSeenMs: number, given: boolean, tenant?: string) {

@@ -17,8 +17,9 @@ export class Tally {
   exemplars = 0
 
   clear(): void {
-    this.#counts.clear()
-    this.#details.clear()
+    // A map that is cleared makes a new table, even when it was empty.
+    if (this.#counts.size > 0) this.#counts.clear()
+    if (this.#details.size > 0) this.#details.clear()
     this.rejected = 0
     this.samples = 0
     this.histograms = 0

@@ -17,6 +17,19 @@ export function hashUnit(value: number, counter: number): number {
   return (h >>> 0) / 4_294_967_296
 }
 
+/** `roundStochastic` of values[at]: a number given to a function may be boxed, the small integer returned is not. */
+export function roundStochasticAt(values: Float64Array, at: number, counter: number): number {
+  const value = values[at]
+  const down = Math.floor(value)
+  FLOAT[0] = value
+  let h = Math.imul(WORDS[0] ^ 0x9e3779b9, 0x85ebca6b) ^ WORDS[1]
+  h = Math.imul(h ^ (h >>> 15) ^ counter, 0xc2b2ae35)
+  h = Math.imul(h ^ (h >>> 13), 0x27d4eb2f)
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h ^= h >>> 13
+  return (h >>> 0) / 4_294_967_296 < value - down ? down + 1 : down
+}
+
 /** `value` rounded down or up, up with the probability of its fraction. */
 export function roundStochastic(value: number, counter: number): number {
   const down = Math.floor(value)

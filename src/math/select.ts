@@ -5,6 +5,12 @@ export function selectKth(a: Float64Array, n: number, k: number): number {
 
 /** As `selectKth` within a[from..to], both inclusive; what lies outside is smaller and larger already. */
 export function selectWithin(a: Float64Array, from: number, to: number, k: number): number {
+  settleKth(a, from, to, k)
+  return a[k]
+}
+
+/** Puts the number that `selectWithin` finds in its place, a[k], and returns nothing: a number returned may be boxed. */
+export function settleKth(a: Float64Array, from: number, to: number, k: number): void {
   let left = from
   let right = to
   while (left < right) {
@@ -24,18 +30,28 @@ export function selectWithin(a: Float64Array, from: number, to: number, k: numbe
     }
     if (k <= j) right = j
     else if (k >= i) left = i
-    else return a[k]
+    else return
   }
-  return a[k]
 }
 
 /** The median of a[0..n), n ≥ 1; reorders a. */
 export function medianInPlace(a: Float64Array, n: number): number {
-  const upper = selectKth(a, n, n >> 1)
-  if (n % 2 === 1) return upper
+  medianAt(a, n, MEDIAN, 0)
+  return MEDIAN[0]
+}
+
+const MEDIAN = new Float64Array(1)
+
+/** `medianInPlace` into `out[place]`. */
+export function medianAt(a: Float64Array, n: number, out: Float64Array, place: number): void {
+  const half = n >> 1
+  settleKth(a, 0, n - 1, half)
+  const upper = a[half]
+  out[place] = upper
+  if (n % 2 === 1) return
   let lower = -Infinity
-  for (let i = 0; i < n >> 1; i++) if (a[i] > lower) lower = a[i]
-  return lower / 2 + upper / 2
+  for (let i = 0; i < half; i++) if (a[i] > lower) lower = a[i]
+  out[place] = lower / 2 + upper / 2
 }
 
 /**
