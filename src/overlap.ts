@@ -60,10 +60,17 @@ export class Overlap {
     this.#weight = new Float32Array(batchRows)
   }
 
-  /** Samples came, or time passed: begins what is complete. Resolves once no more than one window is on its way. */
-  async follow(position: Position): Promise<void> {
-    const { windows } = this.#parts
+  /**
+   * Samples came, or time passed: begins what is complete. Resolves once no more than one window is on its way; undefined
+   * where nothing is to be waited for, which is most often.
+   */
+  follow(position: Position): Promise<void> | undefined {
     this.#proceed()
+    return this.#parts.windows.hasComplete ? this.#beginAll(position) : undefined
+  }
+
+  async #beginAll(position: Position): Promise<void> {
+    const { windows } = this.#parts
     while (windows.hasComplete) {
       await this.settle()
       if (!this.#begin(position)) return

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
-import type { FeatureBatch, OpinionBatch } from './core/batch.ts'
+import type { FeatureBatch, OpinionBatch, SampleBatch } from './core/batch.ts'
 import { opinionBatch } from './core/batch.ts'
 import { type Change, changeOf, ofTenant } from './core/change.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
-import { EMPTY_RECEIPT, type Envelope, type Receipt } from './core/envelope.ts'
+import { EMPTY_RECEIPT, type Envelope, type EnvelopeKind, type Receipt } from './core/envelope.ts'
 import { ForeshockError } from './core/errors.ts'
 import { contentId } from './core/identity.ts'
 import type { MaintenanceOrder } from './core/maintenance.ts'
@@ -18,7 +18,7 @@ import type {
   ScoringBeside,
   Windowing,
 } from './core/stages.ts'
-import type { Telemetry } from './core/telemetry.ts'
+import type { Running, Telemetry } from './core/telemetry.ts'
 import { importanceOf } from './importance.ts'
 import { Overlap } from './overlap.ts'
 import { type SliceOptions, Slices } from './slices.ts'
@@ -62,6 +62,7 @@ export interface PipelineOptions {
 }
 
 const NO_CHANGES: readonly AnomalyChange[] = []
+type ReadyRows = NonNullable<ReturnType<Windowing['next']>>
 
 /** What one step of the pipeline did to the world; rare, so objects. */
 export interface Outcome {
@@ -84,6 +85,10 @@ export class Pipeline {
   /** Where windows are scored while bodies of the next are decoded. */
   readonly #ahead: Overlap | Slices | undefined
   #past = false
+  /** When the envelope at hand arrived: its batches are handed on by one function that is made once. */
+  #arrivalMs = 0
+  readonly #add = (batch: SampleBatch): void => this.parts.windows.add(batch, this.#arrivalMs)
+  readonly #counts = new Map<EnvelopeKind, { readonly envelopes: Running; readonly samples: Running }>()
   /** Told when a window is complete, before anything else is processed. */
   afterWindow: (() => void) | undefined
   /** Asked before each batch of a window: what it is to wait for, such as a checkpoint that cannot be written as fast. */
@@ -139,25 +144,44 @@ export class Pipeline {
     this.parts.disruptions.letGo()
   }
 
-  /** Takes one envelope through the whole path. Never throws on bad input: the receipt says what was wrong. */
-  async process(position: Position, envelope: Envelope): Promise<Receipt> {
-    const { intake, windows } = this.parts
-    if (!this.#past) this.#telemetry.count('foreshock_envelopes_total', 1, { kind: envelope.kind })
-    if (envelope.kind === 'change' || envelope.kind === 'maintenance' || envelope.kind === 'model')
-      await this.settle()
-    if (envelope.kind === 'change') return this.#change(position, envelope)
-    if (envelope.kind === 'maintenance') return this.#maintain(envelope)
-    if (envelope.kind === 'model') return this.#order(envelope)
+  /**
+   * Takes one envelope through the whole path. Never throws on bad input: the receipt says what was wrong. The receipt itself
+   * where nothing is to be waited for, as with most bodies: a promise would be most of what they cost in garbage.
+   */
+  process(position: Position, envelope: Envelope): Receipt | Promise<Receipt> {
+    const { kind } = envelope
+    const counts = this.#past ? undefined : this.#countsOf(kind)
+    counts?.envelopes.add(1)
+    if (kind === 'change' || kind === 'maintenance' || kind === 'model')
+      return this.#settled(position, envelope)
     let receipt = EMPTY_RECEIPT
-    if (envelope.kind === 'tick') {
-      windows.tick(envelope.arrivalMs)
+    if (kind === 'tick') {
+      this.parts.windows.tick(envelope.arrivalMs)
     } else {
-      receipt = intake.decode(envelope, batch => windows.add(batch, envelope.arrivalMs))
-      if (!this.#past)
-        this.#telemetry.count('foreshock_samples_total', receipt.samples, { kind: envelope.kind })
+      this.#arrivalMs = envelope.arrivalMs
+      receipt = this.parts.intake.decode(envelope, this.#add)
+      counts?.samples.add(receipt.samples)
     }
-    await this.#drain(position)
-    return receipt
+    const drained = this.#drain(position)
+    return drained === undefined ? receipt : drained.then(() => receipt)
+  }
+
+  /** What is not samples finds all parts standing still. */
+  async #settled(position: Position, envelope: Envelope): Promise<Receipt> {
+    await this.settle()
+    if (envelope.kind === 'change') return this.#change(position, envelope)
+    return envelope.kind === 'maintenance' ? this.#maintain(envelope) : this.#order(envelope)
+  }
+
+  #countsOf(kind: EnvelopeKind): { readonly envelopes: Running; readonly samples: Running } {
+    const known = this.#counts.get(kind)
+    if (known) return known
+    const made = {
+      envelopes: this.#telemetry.running('foreshock_envelopes_total', { kind }),
+      samples: this.#telemetry.running('foreshock_samples_total', { kind }),
+    }
+    this.#counts.set(kind, made)
+    return made
   }
 
   /** The input has ended: completes the windows that are still open. */
@@ -169,16 +193,22 @@ export class Pipeline {
   }
 
   /** Scores what is complete after samples were added from outside `process`, as file replay does. */
-  drain(position: Position): Promise<void> {
-    return this.#drain(position)
+  async drain(position: Position): Promise<void> {
+    await this.#drain(position)
   }
 
-  async #drain(position: Position): Promise<void> {
-    const { windows, scoring, disruptions, history } = this.parts
+  #drain(position: Position): Promise<void> | undefined {
+    const { windows, scoring } = this.parts
     if (this.#ahead || 'give' in scoring) return this.#ahead?.follow(position)
+    const ready = windows.next()
+    return ready === undefined ? undefined : this.#complete(position, scoring, ready)
+  }
+
+  async #complete(position: Position, scoring: Scoring, first: ReadyRows): Promise<void> {
+    const { windows, disruptions, history } = this.parts
     const outcome: Outcome = { anomalies: [], events: [], changes: [] }
     let isComplete = false
-    for (let ready = windows.next(); ready; ready = windows.next()) {
+    for (let ready: ReadyRows | undefined = first; ready; ready = windows.next()) {
       const { batch, last, windowEndMs } = ready
       const room = this.beforeBatch?.()
       if (room !== undefined) await room

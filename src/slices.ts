@@ -50,6 +50,19 @@ export class Slices {
   #working: Promise<void> | undefined
   /** When this thread was given back, and ms worked since the batch began until it was let go last. */
   #sinceMs = 0
+  /** Stretches of the batch that was told last, of TOLD_ROWS at most: seventeen views are made once, not in every window. */
+  #told: FeatureBatch | undefined
+  #stretches: ReturnType<typeof rowsOf>[] = []
+  /** Goes on after a rest: one at a time, so that a rest makes a promise and nothing else. */
+  #wake: () => void = () => {}
+  readonly #pause = (wake: () => void): void => {
+    this.#wake = wake
+    setImmediate(this.#goOn)
+  }
+  readonly #goOn = (): void => {
+    this.#sinceMs = performance.now()
+    this.#wake()
+  }
   #workedMs = 0
   /** What is due is history. */
   isPast = false
@@ -62,8 +75,15 @@ export class Slices {
     this.#weight = new Float32Array(batchRows)
   }
 
-  /** Samples came, or time passed: begins what is complete. Resolves once no more than one window is on its way. */
-  async follow(position: Position): Promise<void> {
+  /**
+   * Samples came, or time passed: begins what is complete. Resolves once no more than one window is on its way; undefined
+   * where nothing is to be waited for, which is most often.
+   */
+  follow(position: Position): Promise<void> | undefined {
+    return this.#parts.windows.hasComplete ? this.#beginAll(position) : undefined
+  }
+
+  async #beginAll(position: Position): Promise<void> {
     const { windows, series } = this.#parts
     while (windows.hasComplete) {
       await this.settle()
@@ -97,13 +117,22 @@ export class Slices {
   }
 
   #rest(): Promise<unknown> | undefined {
-    return performance.now() - this.#sinceMs < this.#options.ms ? undefined : this.#others()
+    const workedMs = performance.now() - this.#sinceMs
+    if (workedMs < this.#options.ms) return undefined
+    this.#workedMs += workedMs
+    return new Promise<void>(this.#pause)
   }
 
-  async #others(): Promise<void> {
-    this.#workedMs += performance.now() - this.#sinceMs
-    await new Promise<void>(done => setImmediate(done))
-    this.#sinceMs = performance.now()
+  /** Rows of a batch from `from` on with what was said of them, TOLD_ROWS at most. Valid until the next batch. */
+  #stretch(batch: FeatureBatch, from: number): ReturnType<typeof rowsOf> {
+    if (this.#told !== batch) this.#stretches = []
+    this.#told = batch
+    const at = from / TOLD_ROWS
+    this.#stretches[at] ??= rowsOf(batch, this.#opinions, from, Math.min(batch.capacity, from + TOLD_ROWS))
+    const part = this.#stretches[at]
+    part.batch.length = Math.min(TOLD_ROWS, batch.length - from)
+    part.opinions.length = part.batch.length
+    return part
   }
 
   async #run({ position, isPast, rest }: Work): Promise<void> {
@@ -139,9 +168,9 @@ export class Slices {
     for (let from = 0; from < batch.length; from += TOLD_ROWS) {
       const others = rest()
       if (others !== undefined) await others
-      const to = Math.min(batch.length, from + TOLD_ROWS)
-      const part = rowsOf(batch, opinions, from, to)
-      disruptions.observe(part.batch, part.opinions, to === batch.length ? changes : NO_CHANGES)
+      const part = this.#stretch(batch, from)
+      const isLast = from + part.batch.length === batch.length
+      disruptions.observe(part.batch, part.opinions, isLast ? changes : NO_CHANGES)
       history.record(part.batch, part.opinions)
     }
     disruptions.weigh(batch, weight)

@@ -21,7 +21,7 @@ interface Waiting {
  */
 export class Inbox {
   readonly #journal: Journal
-  readonly #process: (position: Position, envelope: Envelope) => Promise<Receipt>
+  readonly #process: (position: Position, envelope: Envelope) => Receipt | Promise<Receipt>
   readonly #maxQueuedBytes: number
   readonly #queue: Waiting[] = []
   readonly #errands: (() => Promise<void>)[] = []
@@ -32,7 +32,7 @@ export class Inbox {
 
   constructor(
     journal: Journal,
-    process: (position: Position, envelope: Envelope) => Promise<Receipt>,
+    process: (position: Position, envelope: Envelope) => Receipt | Promise<Receipt>,
     options: InboxOptions,
   ) {
     this.#journal = journal
@@ -97,7 +97,10 @@ export class Inbox {
       }
       const next = this.#queue.shift()!
       try {
-        next.done(await this.#process(next.position, next.envelope))
+        const said = this.#process(next.position, next.envelope)
+        next.done(said instanceof Promise ? await said : said)
+        // Answers go out between bodies, not after the last that waits.
+        if (this.#queue.length > 0) await undefined
       } catch (error) {
         next.failed(error)
       } finally {

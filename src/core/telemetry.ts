@@ -322,10 +322,27 @@ type LabelsOf<N extends MetricName> = (typeof METRICS)[N]['labels'][number] exte
   ? undefined
   : Record<(typeof METRICS)[N]['labels'][number], string>
 
+/** One counter under one set of labels that goes up often: the registry hears of it when it is asked, not each time. */
+export class Running {
+  #by = 0
+
+  add(by: number): void {
+    this.#by += by
+  }
+
+  /** What came since it was taken last. */
+  take(): number {
+    const by = this.#by
+    this.#by = 0
+    return by
+  }
+}
+
 /** Thin and in one place, because prom-client moves slowly. */
 export class Telemetry {
   readonly #registry = new Registry()
   readonly #metrics = new Map<string, Counter | Gauge | Histogram>()
+  readonly #running = new Map<string, { readonly running: Running; readonly tell: () => void }>()
 
   constructor(options: { readonly process?: boolean } = {}) {
     if (options.process) collectDefaultMetrics({ register: this.#registry })
@@ -347,6 +364,20 @@ export class Telemetry {
     ;(this.#metrics.get(name) as Counter).inc((labels ?? {}) as Record<string, string>, by)
   }
 
+  /** `count` for what goes up with every body: it costs an addition. */
+  running<N extends MetricName>(name: N, labels: LabelsOf<N>): Running {
+    const key = `${name} ${JSON.stringify(labels ?? {})}`
+    const known = this.#running.get(key)
+    if (known) return known.running
+    const running = new Running()
+    const tell = () => {
+      const by = running.take()
+      if (by > 0) this.count(name, by, labels)
+    }
+    this.#running.set(key, { running, tell })
+    return running
+  }
+
   set<N extends MetricName>(name: N, value: number, labels?: LabelsOf<N>): void {
     ;(this.#metrics.get(name) as Gauge).set((labels ?? {}) as Record<string, string>, value)
   }
@@ -362,6 +393,7 @@ export class Telemetry {
 
   /** Prometheus text exposition. */
   text(): Promise<string> {
+    for (const { tell } of this.#running.values()) tell()
     return this.#registry.metrics()
   }
 }

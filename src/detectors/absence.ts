@@ -150,7 +150,8 @@ function scoreRun(state: State, batch: FeatureBatch, out: ScoreBatch, from: numb
     scores[i] = score
     usual[i] = expected
   }
-  const own = scores.subarray(from, to)
+  // A view costs garbage: most blocks are one run of as many rows as there is room for.
+  const own = to - from === scores.length ? scores : scores.subarray(from, to)
   out.point.set(own, from)
   out.incident.set(own, from)
   out.lower.fill(Number.NaN, from, to)

@@ -222,7 +222,8 @@ function scoreRun(
       upper[i] = Number.NaN
     }
   }
-  out.point.set(scores.subarray(from, to), from)
+  // A view costs garbage: most blocks are one run of as many rows as there is room for.
+  out.point.set(to - from === scores.length ? scores : scores.subarray(from, to), from)
   out.incident.fill(Number.NaN, from, to)
 }
 

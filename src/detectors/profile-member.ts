@@ -191,17 +191,23 @@ export class ProfileMember implements Detector {
     const rowBytes = [0, ...this.#tiers.map(tier => tier.rowBytes)]
     if (this.#candidates.length < this.#places.length) this.#candidates = new Uint32Array(this.#places.length)
     let count = 0
-    let baseBytes = 0
+    // Rows are counted and bytes worked out at the end: sums of bytes would be put on the heap, row by row.
+    let free = 0
+    const pinned = new Uint32Array(rowBytes.length)
     for (let row = 0; row < this.#places.length; row++) {
       if (this.#places[row] === 0) continue
       const place = this.#places[row] - 1
       if (this.#choice.isPinned(row)) {
-        baseBytes += rowBytes[place]
+        pinned[place]++
         continue
       }
-      baseBytes += rowBytes[base]
+      free++
       if (this.#tiers[place - FIRST].ageOf(row, window) >= this.warmUpWindows) this.#candidates[count++] = row
     }
+    const baseBytes = rowBytes.reduce(
+      (sum, bytes, place) => sum + pinned[place] * bytes,
+      free * rowBytes[base],
+    )
     const placeOf = (row: number) => this.#places[row] - 1
     const moves = this.#promotion.review(windowEndMs, importance(), {
       series: this.#candidates.subarray(0, count),

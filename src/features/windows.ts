@@ -21,7 +21,7 @@ import {
   SEEN,
 } from './panes.ts'
 import { SampleLog, type WindowLog } from './sample-log.ts'
-import { closeUpTo, eventClock, passTime, setBack, sift } from './watermark.ts'
+import { closeUpTo, eventClock, passTime, type Sifted, setBack, sift } from './watermark.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
 import { cutSamples, openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
 
@@ -50,6 +50,16 @@ export class EventTimeWindows implements Windowing {
   #ready: WindowLog[] = []
   readonly #groups = new PaneGroups()
   readonly #clock = eventClock()
+  /** What the batch that was added last has lost. */
+  readonly #lost: Sifted = {
+    late: 0,
+    firstLate: 0,
+    future: 0,
+    firstFuture: 0,
+    infinite: 0,
+    firstInfinite: 0,
+    full: 0,
+  }
   readonly #progress: Progress = { nextMs: Number.NaN, emptyRun: 0, resumeMs: Number.NEGATIVE_INFINITY }
   readonly #derived: DerivedSeries
   readonly #extractor: FeatureExtractor | undefined
@@ -89,7 +99,11 @@ export class EventTimeWindows implements Windowing {
   add(batch: SampleBatch, arrivalMs: number): void {
     this.#pass(arrivalMs)
     if (this.#forgotten.size > 0) this.#open.round++
-    const lost = { late: 0, firstLate: 0, future: 0, firstFuture: 0, infinite: 0, firstInfinite: 0, full: 0 }
+    const lost = this.#lost
+    lost.late = 0
+    lost.future = 0
+    lost.infinite = 0
+    lost.full = 0
     sift(batch, arrivalMs, this.#open, this.#clock, this.settings, lost)
     const rejects = this.#rejects
     if (lost.late > 0) {
