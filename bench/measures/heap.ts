@@ -38,7 +38,10 @@ new PerformanceObserver(list => {
 async function bytesOf(world: World): Promise<{ readonly usual: number[]; readonly reviews: number[] }> {
   const { count, stepMs, warm, richSeries, slices } = world
   const detection = richSeries === undefined ? {} : { detection: { richSeries } }
-  const parts = assemble(parseConfig({ features: { step: `${stepMs / 1000}s` }, ...detection }), new Rejects())
+  const parts = assemble(
+    parseConfig({ features: { step: `${stepMs / 1000}s` }, ...detection }),
+    new Rejects(),
+  )
   const pipeline = new Pipeline(parts, async () => {}, new Telemetry(), { slices })
   const writer = new BodyWriter()
   const found = { usual: [] as number[], reviews: [] as number[] }
