@@ -3,7 +3,8 @@
 // an undisturbed run. Then what the log decides: silent partitions, changes, orders, messages that nobody can read.
 import { pino } from 'pino'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
+import { MemoryLog } from '../../src/bus/memory-log.ts'
+import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { WindowWriter } from '../../src/bus/window-report-writer.ts'
 import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
