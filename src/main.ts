@@ -226,6 +226,7 @@ export async function startService(
     stateBytes: () => stateBytes(parts),
     pipeline,
     stepMs: config.features.step,
+    copiesBytesMax: config.checkpoint.copies,
     telemetry,
     logger,
     clock: systemClock,

@@ -5,6 +5,7 @@ import { ioError, syncDirectory, writeFully } from '../core/durable-file.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Checkpoint, CheckpointCut, CheckpointStore } from '../core/ports.ts'
 import { CheckpointEncoder, DIGEST_BYTES, decodeCheckpoint } from './checkpoint-format.ts'
+import { columnBytes, needRoom } from './disk-room.ts'
 
 export interface FileCheckpointsOptions {
   readonly dir: string
@@ -58,6 +59,7 @@ export class FileCheckpoints implements CheckpointStore {
     try {
       await mkdir(this.#dir, { recursive: true })
       const names = await checkpointNames(this.#dir)
+      await needRoom(this.#dir, columnBytes(checkpoint))
       await writeCheckpoint(temporary, checkpoint)
       await checkpoint.ready?.()
       const number = names.length === 0 ? 1 : numberOf(names[names.length - 1]) + 1
