@@ -431,6 +431,12 @@ export class Fleet {
 
   /** Instances that there are, in the order of their numbers. */
   knownInstances(): InstanceMemory[] {
-    return this.instances.filter(one => one !== NOBODY)
+    // A checkpoint stops everything for it, and `filter` takes six times as long as a plain copy.
+    const known = this.instances.slice()
+    if (this.#freeInstances.length === 0) return known
+    let held = 0
+    for (let i = 0; i < known.length; i++) if (known[i] !== NOBODY) known[held++] = known[i]
+    known.length = held
+    return known
   }
 }
