@@ -113,11 +113,13 @@ export async function startService(
     warmUp: new WarmUpMemory(),
     configuration,
   })
+  const startedMs = performance.now()
   const resumed = await resume(checkpoints, build, statefulOf, warn, checkpoint =>
     reconciled(checkpoint, config, intakeOptions(config), warn),
   )
   if (relearn) logger.warn('what was learned is dropped, as was asked for, and learned anew')
   const { position: restored } = resumed
+  const readSeconds = (performance.now() - startedMs) / 1000
   const parts = relearn ? build() : resumed.parts
   const stateful = statefulOf(parts)
   const journal = await FileJournal.open({ dir: folder('journal'), after: restored })
@@ -165,7 +167,9 @@ export async function startService(
     replayed++
   }
   await pipeline.settle()
-  logger.info({ position: restored, replayed, series: parts.series.size, workers }, 'state restored')
+  const seconds = (performance.now() - startedMs) / 1000
+  const { size } = parts.series
+  logger.info({ position: restored, replayed, series: size, workers, readSeconds, seconds }, 'state restored')
 
   const open = { status: 'open', limit: ORPHANS_MAX } as const
   await effects.apply(journal.end, {
