@@ -10,6 +10,7 @@ import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
 import { type Change, tenantOfChange } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
+import { HELD_BYTES_MAX } from './core/cut.ts'
 import type { Logger } from './core/logger.ts'
 import { Rejects } from './core/rejects.ts'
 import { Telemetry } from './core/telemetry.ts'
@@ -230,7 +231,8 @@ export async function startService(
     stateBytes: () => stateBytes(parts),
     pipeline,
     stepMs: config.features.step,
-    copiesBytesMax: config.checkpoint.copies,
+    // Beside workers windows wait for room alone, which the history must find at once.
+    copiesBytesMax: Math.max(config.checkpoint.copies, workers > 0 ? HELD_BYTES_MAX : 0),
     telemetry,
     logger,
     clock: systemClock,
