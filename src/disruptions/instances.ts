@@ -89,7 +89,13 @@ export class Instances {
 
   /** Those that there are, in the order of their numbers. */
   known(): InstanceMemory[] {
-    return this.all.filter(one => one !== NOBODY)
+    // A checkpoint stops everything for it, and `filter` takes six times as long as a plain copy.
+    const known = this.all.slice()
+    if (this.#free.length === 0) return known
+    let held = 0
+    for (const one of this.all) if (one !== NOBODY) known[held++] = one
+    known.length = held
+    return known
   }
 
   /** All of saved state, in their old order, in place of what there is. */

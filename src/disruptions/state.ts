@@ -74,7 +74,6 @@ export function cutStage(cut: Cut, state: StageState, table: SeriesTable): CutSn
   const meta: SavedMeta = {
     ...savedMeta(state),
     entities,
-    instances: state.fleet.knownInstances(),
     changes: [...state.changes],
     counts: { ...state.counts },
     open: copyOf(state.open),

@@ -1,6 +1,6 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { rowsIn, rowsOf } from '../core/columns.ts'
-import { type Cut, CutColumn, type CutSnapshot, RowStretches } from '../core/cut.ts'
+import { type Cut, CutColumn, type CutSnapshot, RowStretches, ranksBy } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
 import type { SeriesRows } from '../core/series.ts'
@@ -204,10 +204,11 @@ export class WindowHistory implements SeriesHistory {
     const rows = this.#places.seriesOf.slice(0, used)
     const rings = new CutColumn(Float32Array, used * width)
     this.#cut?.touchAll()
-    this.#cut = new RowStretches(cut, used, SLAB_SHIFT, (from, to) => {
+    const piecesOf = (from: number, to: number) => {
       const values = slabs[from >> SLAB_SHIFT].subarray(0, (to - from) * width)
       return [{ column: rings, at: from * width, values }]
-    })
+    }
+    this.#cut = new RowStretches(cut, used, SLAB_SHIFT, piecesOf, ranksBy(cut, used, SLAB_SHIFT, rows))
     const newest = this.#places.newest.slice(0, used)
     return { id: ID, version: VERSION, keys: [], rows, columns: { rings, newest }, meta: this.#meta() }
   }
