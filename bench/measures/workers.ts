@@ -11,9 +11,10 @@ const { values: args } = parseArgs({
     quick: { type: 'boolean' },
     series: { type: 'string', default: QUICK ? '2000' : '100000' },
     body: { type: 'string', default: '5000' },
-    /** Steps a turn. */
-    steps: { type: 'string', default: '4' },
-    warm: { type: 'string', default: QUICK ? '2' : '8' },
+    /** Steps a turn: at its end the last window is waited for with nothing beside it, which no service ever does. */
+    steps: { type: 'string', default: QUICK ? '4' : '16' },
+    /** A series looks for shapes from its 70th window on. */
+    warm: { type: 'string', default: QUICK ? '2' : '5' },
     repetitions: { type: 'string', default: QUICK ? '2' : '7' },
   },
 })
