@@ -12,13 +12,12 @@ import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, ScoredBatch, Scoring, ScoringBeside, WorkerUse } from '../core/stages.ts'
 import { textHash } from '../core/text-dictionary.ts'
 import { BATCH_ROWS, BatchRing } from './batch-ring.ts'
+import { Heard } from './heard.ts'
 import { SLOTS } from './memory.ts'
-import { alertingOf, detectorsOf, modelsOf, poolOf, profileUseOf } from './reports.ts'
 import { Shard } from './shard.ts'
 import { ShardMap } from './shard-map.ts'
 import { buffersOf, partsFor, prefixOf, savedBy, sent } from './shard-parts.ts'
-import { SharedBudgets } from './shared-budgets.ts'
-import type { FromShard, ShardReport, ToldSeries } from './words.ts'
+import type { ToldSeries } from './words.ts'
 
 export interface ShardedOptions {
   readonly config: Config
@@ -54,12 +53,7 @@ export class ShardedScoring implements ScoringBeside {
   readonly #bell = new Int32Array(new SharedArrayBuffer(4))
   readonly #map: ShardMap
   readonly #ring: BatchRing
-  readonly #budgets: SharedBudgets
-  readonly #anomalies = new Map<string, Anomaly>()
-  readonly #reports: (ShardReport | undefined)[]
-  #digests: Record<string, string> = {}
-  /** 1: a series that everything looks at. */
-  #rich = new Uint8Array(0)
+  readonly #heard: Heard
   #isLost = false
   #isClosing = false
 
@@ -70,7 +64,12 @@ export class ShardedScoring implements ScoringBeside {
     this.#series = context.series
     this.#history = context.history
     this.#map = new ShardMap(workers)
-    this.#reports = Array.from({ length: workers }, () => undefined)
+    this.#heard = new Heard(workers, {
+      series: context.series,
+      map: this.#map,
+      onPlain: row => context.history.forget(row),
+      listed: options.listed,
+    })
     this.#shards = Array.from({ length: workers }, (_, shard) => {
       const data = { config, shard, shards: workers, modelFolders }
       return new Shard(data, { rows: BATCH_ROWS, heapMegabytes }, this.#bell.buffer as SharedArrayBuffer, {
@@ -82,7 +81,7 @@ export class ShardedScoring implements ScoringBeside {
               series: word.pair.series.map(row => this.#map.seriesAt(shard, row)),
             })
         },
-        said: word => this.#hear(shard, word),
+        said: word => void this.#heard.hear(shard, word),
         lost: reason => this.#lose(shard, reason),
       })
     })
@@ -91,7 +90,6 @@ export class ShardedScoring implements ScoringBeside {
       ownerOf: row => this.#ownerOf(this.#series.meta(row)),
       tell: (series, rows) => this.#tell(series, rows),
     })
-    this.#budgets = new SharedBudgets(workers)
   }
 
   get hasRoom(): boolean {
@@ -117,7 +115,7 @@ export class ShardedScoring implements ScoringBeside {
     const { batch, opinions, words } = taken
     const changes: AnomalyChange[] = []
     for (const [s, word] of words.entries())
-      if (word) for (const change of this.#hear(s, word)) changes.push(change)
+      if (word) for (const change of this.#heard.hear(s, word)) changes.push(change)
     return { batch, opinions, changes }
   }
 
@@ -137,57 +135,21 @@ export class ShardedScoring implements ScoringBeside {
     }
   }
 
-  /** What a worker said beside opinions, with the rows of the series table. */
-  #hear(shard: number, word: FromShard): readonly AnomalyChange[] {
-    if (word.report) this.#reports[shard] = word.report
-    if (word.digests) this.#digests = { ...this.#digests, ...word.digests }
-    if (word.moves) this.#move(shard, word.moves)
-    if (word.budgets) this.#budgets.heard(shard, word.budgets)
-    const changes = (word.changes ?? []).map(({ event, anomaly }) => ({
-      event,
-      anomaly: this.#global(anomaly),
-    }))
-    for (const { event, anomaly } of changes) {
-      if (event === 'closed') this.#anomalies.delete(anomaly.id)
-      else this.#anomalies.set(anomaly.id, anomaly)
-    }
-    return changes
-  }
-
-  #global(anomaly: Anomaly): Anomaly {
-    if (this.#shards.length === 1) return anomaly
-    return { ...anomaly, series: this.#series.row(anomaly.key) }
-  }
-
-  #move(shard: number, moves: Int32Array): void {
-    for (const move of moves) {
-      const row = this.#map.seriesAt(shard, Math.abs(move) - 1)
-      if (row < 0) continue
-      if (row >= this.#rich.length) {
-        const longer = new Uint8Array(Math.max(1024, row + 1 + (row >> 1)))
-        longer.set(this.#rich)
-        this.#rich = longer
-      }
-      this.#rich[row] = move > 0 ? 1 : 0
-      if (move < 0) this.#history.forget(row)
-    }
-  }
-
   /** Whether everything looks at a series, where only some are looked at so. */
   isRich(row: number): boolean {
-    return this.#rich[row] === 1
+    return this.#heard.isRich(row)
   }
 
   forget(series: number): void {
     const place = this.#map.leave(series)
     if (place === undefined) return
     this.#shards[place.shard].forget(place.row)
-    if (series < this.#rich.length) this.#rich[series] = 0
+    this.#heard.forget(series)
   }
 
   review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
     const entities = [...importance()]
-    const budgets = this.#budgets.told()
+    const budgets = this.#heard.budgets.told()
     for (const [s, shard] of this.#shards.entries())
       shard.tell({ op: 'review', windowEndMs, importance: entities, budgets: budgets[s] })
   }
@@ -197,7 +159,7 @@ export class ShardedScoring implements ScoringBeside {
     const history = sent(this.#history.snapshot())
     const turns = this.#shards.map(shard => shard.ask({ op: 'order', order, history }))
     const words = await Promise.all(this.#shards.map((shard, s) => shard.answered(turns[s])))
-    for (const [s, word] of words.entries()) this.#hear(s, word)
+    for (const [s, word] of words.entries()) this.#heard.hear(s, word)
     const refused = words.flatMap(word => word.refused ?? [])
     if (refused.length === 0) return undefined
     if (refused.length < words.length)
@@ -206,7 +168,7 @@ export class ShardedScoring implements ScoringBeside {
   }
 
   letGo(): void {
-    this.#anomalies.clear()
+    this.#heard.letGo()
     for (const shard of this.#shards) shard.tell({ op: 'let-go' })
   }
 
@@ -261,16 +223,12 @@ export class ShardedScoring implements ScoringBeside {
       return shard.ask(call, told[s], count === 1 ? buffersOf([{ ...table, isGiven: true }, ...given]) : [])
     })
     try {
-      for (const [s, shard] of this.#shards.entries()) {
-        const word = shard.answer(turns[s])
-        this.#hear(s, word)
-        for (const anomaly of word.anomalies ?? []) this.#anomalies.set(anomaly.id, this.#global(anomaly))
-      }
+      for (const [s, shard] of this.#shards.entries()) this.#heard.hear(s, shard.answer(turns[s]))
     } catch (error) {
       void this.close()
       throw error
     }
-    for (const [s, budgets] of this.#budgets.told().entries())
+    for (const [s, budgets] of this.#heard.budgets.told().entries())
       if (budgets.length > 0) this.#shards[s].tell({ op: 'budgets', budgets })
   }
 
@@ -294,58 +252,42 @@ export class ShardedScoring implements ScoringBeside {
     this.#options.onLost(new ForeshockError('FS_WORKER_LOST', `worker ${shard} has ended: ${reason}`))
   }
 
-  get #known(): readonly ShardReport[] {
-    return this.#reports.flatMap(report => report ?? [])
-  }
-
   get detectors() {
-    const known = this.#known
-    return known.length === 0 ? this.#options.listed.detectors : detectorsOf(known)
+    return this.#heard.detectors
   }
 
   anomalies(): readonly Anomaly[] {
-    return [...this.#anomalies.values()]
+    return this.#heard.anomalies()
   }
 
   pool() {
-    return poolOf(this.#known)
+    return this.#heard.pool()
   }
 
   alerting() {
-    const known = this.#known
-    return known.length === 0 ? this.#options.listed.alerting?.() : alertingOf(known)
+    return this.#heard.alerting()
   }
 
   profileUse() {
-    return profileUseOf(this.#known)
+    return this.#heard.profileUse()
   }
 
   models(): readonly ModelState[] {
-    return modelsOf(this.#known)
+    return this.#heard.models()
   }
 
-  /** Digests of the versions that speak now, and of those among `names` that did. */
   digests(names: Iterable<string>): Readonly<Record<string, string>> {
-    const found: Record<string, string> = {}
-    for (const { champion, challenger, model } of this.models())
-      for (const version of [champion, challenger?.mode === 'canary' ? challenger : null])
-        if (version && version.problem === undefined) found[`${model}@${version.version}`] = version.digest
-    for (const name of names) if (this.#digests[name] !== undefined) found[name] = this.#digests[name]
-    return found
+    return this.#heard.digests(names)
   }
 
   workers(): readonly WorkerUse[] {
     return this.#shards.map((shard, s) => {
-      const { series = 0, rows = 0, busySeconds = 0 } = this.#reports[s] ?? {}
+      const { series = 0, rows = 0, busySeconds = 0 } = this.#heard.reportOf(s) ?? {}
       return { series, rows, busySeconds, waiting: shard.waiting }
     })
   }
 
   bytes(): number {
-    const shards = this.#shards.reduce(
-      (sum, shard) => sum + shard.bytes(),
-      this.#map.bytes() + this.#rich.byteLength,
-    )
-    return this.#known.reduce((sum, { bytes }) => sum + bytes, shards)
+    return this.#shards.reduce((sum, shard) => sum + shard.bytes(), this.#map.bytes() + this.#heard.bytes())
   }
 }
