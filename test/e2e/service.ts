@@ -18,16 +18,17 @@ export interface RunningService {
   kill(): Promise<void>
 }
 
-/** Starts `foreshock serve` on a free port with its data in `folder` (a fresh temporary one unless given). */
+/** Starts `foreshock serve` on a free port with its data in `folder` (a fresh temporary one unless given); `flags` are Node's. */
 export async function startForeshock(
   config: Record<string, unknown> = {},
   folder = temporaryFolder(),
+  flags: readonly string[] = [],
 ): Promise<RunningService> {
   const file = join(folder, 'foreshock.json')
   const server = { port: 0, ...(config.server as object | undefined) }
   const data = { ...(config.data as object | undefined), folder: join(folder, 'data') }
   writeFileSync(file, JSON.stringify({ ...config, server, data }))
-  const child = spawn(process.execPath, [CLI, 'serve', '--config', file], {
+  const child = spawn(process.execPath, [...flags, CLI, 'serve', '--config', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let logs = ''
