@@ -2,14 +2,24 @@ import { ByteArena, type SavedArena } from './byte-arena.ts'
 import type { Cut, CutColumn } from './cut.ts'
 import { PackedBytes, PackedReader } from './packed-text.ts'
 import type { SeriesHead, SeriesMeta } from './series.ts'
-import { OWN_ENTITY, type SavedShapes, SeriesShapes } from './series-shapes.ts'
+import { type KnownShape, OWN_ENTITY, type SavedShapes, SeriesShapes } from './series-shapes.ts'
 import type { ColumnData } from './snapshot.ts'
-import { type SavedDictionary, TextDictionary } from './text-dictionary.ts'
+import { type KnownText, type SavedDictionary, TextDictionary } from './text-dictionary.ts'
 
 /** Texts of so few characters are no longer than their number would be. */
 const TINY_TEXT = 2
 /** Stands before a text that is kept in the record itself; numbers of the dictionary are told one higher. */
 const HERE = 0
+
+/** A series in parts that others of its kind have too, and that are kept from one to the next. */
+export interface SeriesParts {
+  readonly shape: KnownShape
+  readonly metric: KnownText
+  /** Where no label names it. */
+  readonly entity: KnownText
+  /** Values of the labels in the order of the shape's names; there may be more behind them. */
+  readonly values: readonly KnownText[]
+}
 
 export interface SavedRecords {
   readonly shapes: SavedShapes
@@ -40,6 +50,18 @@ export class SeriesRecords {
     if (entityAt === OWN_ENTITY) this.#put(meta.entity, series)
     for (let i = 0; i < names.length; i++) this.#put(meta.labels[names[i]], series)
     if (hasOwnKey) packed.text(meta.key)
+    return this.#arena.put(packed.bytes, packed.length)
+  }
+
+  /** The same of a series in parts. */
+  putParts({ shape, metric, entity, values }: SeriesParts, series: number): number {
+    const packed = this.#packed
+    packed.length = 0
+    packed.number(this.#shapes.takeKnown(shape))
+    this.#putKnown(metric, series)
+    const { names, entityAt } = shape.shape
+    if (entityAt === OWN_ENTITY) this.#putKnown(entity, series)
+    for (let i = 0; i < names.length; i++) this.#putKnown(values[i], series)
     return this.#arena.put(packed.bytes, packed.length)
   }
 
@@ -147,6 +169,17 @@ export class SeriesRecords {
       this.#packed.number(HERE)
       this.#packed.text(text)
     }
+  }
+
+  #putKnown(known: KnownText, series: number): void {
+    const texts = this.#texts
+    const id = known.text.length > TINY_TEXT ? texts.look(known) : -1
+    if (id < 0) {
+      this.#put(known.text, series)
+      return
+    }
+    texts.hold(id)
+    this.#packed.number(id + 1)
   }
 
   #text(): string {
