@@ -21,6 +21,29 @@ export interface SeriesParts {
   readonly values: readonly KnownText[]
 }
 
+/** A series without its key, and with some of its labels. */
+export type SeriesPart = Omit<SeriesMeta, 'key'>
+
+/** Names of labels that somebody asks for; `__proto__` is none. */
+export class WantedLabels {
+  readonly #names: ReadonlySet<string>
+  readonly #masks = new WeakMap<readonly string[], Uint8Array>()
+
+  constructor(names: readonly string[]) {
+    this.#names = new Set(names)
+  }
+
+  /** Which of the names of a shape are wanted: 1 for each that is. */
+  among(names: readonly string[]): Uint8Array {
+    let mask = this.#masks.get(names)
+    if (mask === undefined) {
+      mask = Uint8Array.from(names, name => (this.#names.has(name) ? 1 : 0))
+      this.#masks.set(names, mask)
+    }
+    return mask
+  }
+}
+
 export interface SavedRecords {
   readonly shapes: SavedShapes
   readonly texts: SavedDictionary
@@ -103,6 +126,26 @@ export class SeriesRecords {
     const values: string[] = []
     for (let i = 0; i < names.length; i++) values.push(this.#text())
     return hasOwnKey ? this.#reader.text() : this.#shapes.key(number, metric, values)
+  }
+
+  /** What `read` gives, without the key, and of the labels only those whose names are `wanted`. */
+  part(address: number, wanted: WantedLabels): SeriesPart {
+    this.#seek(address)
+    const { tenant, unit, kind, bad, names, entityAt } = this.#shapes.at(this.#reader.number())
+    const metric = this.#text()
+    let entity = entityAt === OWN_ENTITY ? this.#text() : ''
+    const mask = wanted.among(names)
+    const labels: Record<string, string> = {}
+    for (let i = 0; i < names.length; i++) {
+      if (mask[i] === 0 && i !== entityAt) {
+        this.#skip()
+        continue
+      }
+      const value = this.#text()
+      if (mask[i] === 1) labels[names[i]] = value
+      if (i === entityAt) entity = value
+    }
+    return { tenant, metric, labels, entity, unit, kind, bad }
   }
 
   /** What `read` gives, without the labels and the key, into `out`. */

@@ -3,7 +3,13 @@ import { ForeshockError } from './errors.ts'
 import { escapeLabel } from './label-text.ts'
 import type { MetricKind, Unit } from './metric-kind.ts'
 import { RowIndex } from './row-index.ts'
-import { type SavedRecords, type SeriesParts, SeriesRecords } from './series-records.ts'
+import {
+  type SavedRecords,
+  type SeriesPart,
+  type SeriesParts,
+  SeriesRecords,
+  type WantedLabels,
+} from './series-records.ts'
 import type { ColumnData, Snapshot } from './snapshot.ts'
 import { textHash, u32Column } from './text-dictionary.ts'
 import { U32Column } from './u32-column.ts'
@@ -150,6 +156,12 @@ export class SeriesTable implements SeriesRows {
     if (!this.has(row)) return false
     this.#records.head(this.#at.at(row), out)
     return true
+  }
+
+  /** What is known of a series but for its key, with the labels that are wanted only. Throws where the row holds none. */
+  part(row: number, wanted: WantedLabels): SeriesPart {
+    if (!this.has(row)) throw new ForeshockError('FS_ASSERTION', `row ${row} holds no series`)
+    return this.#records.part(this.#at.at(row), wanted)
   }
 
   /** The value of one label of a series, read without the others; undefined where it has none of that name. */
