@@ -1,7 +1,8 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
 import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
-import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import type { SeriesTable } from '../core/series.ts'
+import type { SeriesPart } from '../core/series-records.ts'
 import { Ceilings } from './ceiling.ts'
 import { EntryRows } from './entry-rows.ts'
 import {
@@ -15,7 +16,7 @@ import {
   type InstanceColumns,
   ROW_COLUMNS,
 } from './evidence.ts'
-import { FRONT_DOOR, placeOf } from './families.ts'
+import { FRONT_DOOR, PLACE_LABELS, placeOf } from './families.ts'
 import { type InstanceMemory, Instances } from './instances.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
@@ -299,7 +300,7 @@ export class Fleet {
   }
 
   #place(row: number, timeMs: number): void {
-    const meta = this.#table.meta(row)
+    const meta = this.#table.part(row, PLACE_LABELS)
     const place = placeOf(meta, name => this.#ids.has(`${meta.tenant}\n${name}`))
     const name = place.entity === FRONT_DOOR ? this.#placeEntry(meta.tenant, row) : place.entity
     const entity = this.#intern(meta, name, timeMs)
@@ -321,7 +322,7 @@ export class Fleet {
   }
 
   /** Beyond the limit all new entities of a tenant share one, which is about nothing in particular. */
-  #intern(meta: SeriesMeta, name: string, timeMs: number): number {
+  #intern(meta: SeriesPart, name: string, timeMs: number): number {
     const key = `${meta.tenant}\n${name}`
     const known = this.#ids.get(key)
     if (known !== undefined) return known
