@@ -1,5 +1,5 @@
 import { ForeshockError } from '../core/errors.ts'
-import type { GroupOptions, PartitionOwner, StreamGroup } from '../core/stream.ts'
+import type { GroupOptions, PartitionOwner, StoredMessage, StreamGroup } from '../core/stream.ts'
 import { type Candidate, wantedOwners } from './assignment.ts'
 import type { MemoryLog } from './memory-log.ts'
 import { PartitionWorker } from './partition-worker.ts'
@@ -69,6 +69,7 @@ export class MemoryMember implements StreamGroup {
   id = ''
   readonly #log: MemoryLog
   readonly #group: MemoryGroup
+  readonly #lends: boolean
   readonly #failed: (error: unknown) => void
   readonly #workers = new Map<number, PartitionWorker>()
   readonly #paused = new Set<number>()
@@ -77,8 +78,10 @@ export class MemoryMember implements StreamGroup {
   #owner: PartitionOwner | undefined
   #unlisten: () => void = () => {}
 
-  constructor(log: MemoryLog, { topic, group, member }: GroupOptions, failed: (error: unknown) => void) {
+  constructor(log: MemoryLog, options: GroupOptions, failed: (error: unknown) => void) {
+    const { topic, group, member, lends = false } = options
     this.#log = log
+    this.#lends = lends
     this.#failed = failed
     this.name = member
     this.#group = log.group(topic, group)
@@ -158,8 +161,24 @@ export class MemoryMember implements StreamGroup {
         const at = from === 'first' ? 0 : from
         if (at >= log.length) break
         const messages = log.slice(at, at + BATCH_MAX)
-        worker.offer(from, messages, at + messages.length, log.length)
+        const next = at + messages.length
+        if (this.#lends) offerLent(worker, from, messages, next, log.length)
+        else worker.offer(from, messages, next, log.length)
       }
     }
   }
+}
+
+/** Values that are lent are written over afterwards here too, so that whoever keeps one finds out in memory already. */
+function offerLent(
+  worker: PartitionWorker,
+  from: number | 'first',
+  messages: readonly StoredMessage[],
+  next: number,
+  end: number,
+): void {
+  const lent = messages.map(message => ({ ...message, value: new Uint8Array(message.value) }))
+  worker.offer(from, lent, next, end, () => {
+    for (const { value } of lent) value.fill(0xdb)
+  })
 }
