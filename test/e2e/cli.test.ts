@@ -142,7 +142,7 @@ describe('score', () => {
     ['univariate', 1, 11],
     ['multivariate', 6, 8],
   ] as const) {
-    it(`gives a row a row, the same bytes twice and the same prefix: ${shape}`, { timeout: 40_000 }, () => {
+    it(`gives a row a row, the same bytes twice and the same prefix: ${shape}`, { timeout: 120_000 }, () => {
       const text = series(1500, columns)
       const whole = file(`${shape}.csv`, text)
       const score = (input: string, stdin?: Buffer) => {
@@ -175,7 +175,7 @@ describe('score', () => {
     })
   }
 
-  it('takes a folder, each file for itself, and writes gzip where it is asked', { timeout: 40_000 }, () => {
+  it('takes a folder, each file for itself, and writes gzip where it is asked', { timeout: 120_000 }, () => {
     mkdirSync(at('in/deep'), { recursive: true })
     writeFileSync(at('in/one.csv'), series(600, 1))
     writeFileSync(at('in/deep/two.csv'), series(900, 1))
@@ -277,7 +277,7 @@ describe('replay', () => {
 })
 
 describe('log verify', () => {
-  it('finds one changed byte', { timeout: 40_000 }, async () => {
+  it('finds one changed byte', { timeout: 120_000 }, async () => {
     const service = await startForeshock(INCIDENT_CONFIG)
     try {
       const incident = new Incident(4)

@@ -48,7 +48,7 @@ async function pending(url: string): Promise<number> {
   return Number(/^foreshock_publish_pending\{sink="webhook-1"\} (\d+)/m.exec(text)?.[1] ?? 0)
 }
 
-it('delivers to a receiver that was down, also across a restart', { timeout: 40_000 }, async () => {
+it('delivers to a receiver that was down, also across a restart', { timeout: 120_000 }, async () => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}/hook`
   const config = {

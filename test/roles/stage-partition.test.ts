@@ -117,7 +117,7 @@ beforeAll(async () => {
   await run.hand(stage, from)
   record = run.told(TOPICS.record)
   told = run.told(TOPICS.disruptions)
-}, 60_000)
+}, 120_000)
 
 describe('one partition of the disruption stage', () => {
   it('finds the disruption, with the change, and records what people did', () => {
@@ -135,7 +135,7 @@ describe('one partition of the disruption stage', () => {
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8])(
     'killed again and again, tells the same: %i',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async seed => {
       const random = mulberry32(seed)
       const run = new Run()
