@@ -17,8 +17,8 @@ import { dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { loadConfig } from '../src/config.ts'
+import { freePort } from '../src/lab/free-port.ts'
 import { CLI, type RunningService, remove, startForeshock } from './e2e/service.ts'
-import { freePort } from './peers/peers.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')

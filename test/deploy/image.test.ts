@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../src/lab/free-port.ts'
 import { until } from '../e2e/service.ts'
-import { freePort } from '../peers/peers.ts'
 import { copyOf, type Instruction, type Stage, stagesOf } from './dockerfile.ts'
 import { ROOT, text } from './files.ts'
 

@@ -3,7 +3,8 @@
 // witness of the record has, each once, and never a second id for the same disruption.
 import { afterEach, expect, it } from 'vitest'
 import type { Disruption } from '../../src/core/disruption.ts'
-import { freePort } from '../peers/peers.ts'
+import { freePort } from '../../src/lab/free-port.ts'
+
 import { INCIDENT_CONFIG, Incident } from './incident.ts'
 import { type RunningService, remove, startForeshock, until } from './service.ts'
 import { SseClient } from './sse-client.ts'

@@ -5,7 +5,8 @@ import { createServer, type Server } from 'node:http'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, expect, it } from 'vitest'
 import type { Disruption } from '../../src/core/disruption.ts'
-import { freePort } from '../peers/peers.ts'
+import { freePort } from '../../src/lab/free-port.ts'
+
 import { INCIDENT_CONFIG, Incident } from './incident.ts'
 import { getJson, type RunningService, remove, startForeshock, until } from './service.ts'
 

@@ -211,7 +211,9 @@ describe('one partition of the disruption stage', () => {
     run.put(rest.filter(one => !isOf(one, 2)))
     await run.hand(stage, until)
     const waits = stage.mergedMs
-    expect(waits).toBeLessThanOrEqual(reached + 10_000)
+    // No further than the silent one has told; how far it was beside the others when it fell silent is chance.
+    expect(waits).toBeGreaterThanOrEqual(reached)
+    expect(waits).toBeLessThan(recorded.slice(0, until).findLast(one => isOf(one, 2))?.timestampMs ?? 0)
     run.nowMs += 59_000
     await stage.watch(run.nowMs)
     expect(run.anomalies.at(-1)?.headers[HEADERS.content]).not.toBe(CONTENT.seal)
