@@ -9,10 +9,14 @@ const FOLDER = import.meta.dirname
 
 /** Rooms whose tests compute in their own process, most of them. */
 const COMPUTING = [
+  'bus',
+  'commands',
+  'config',
   'core',
   'detectors',
   'disruptions',
   'evaluate',
+  'experiments',
   'features',
   'ingest',
   'kernels',
@@ -20,6 +24,7 @@ const COMPUTING = [
   'publish',
   'roles',
   'serve',
+  'store',
 ]
 
 /**
@@ -42,36 +47,37 @@ export function together(): string[] {
   ).sort()
 }
 
-/** Files that live by the clock and mostly wait, longest first: they begin when the run does, and go before the others. */
-const WAITING = [
+/** Files that live by the clock, longest first: they begin when the run does, and go before what runs beside them. */
+export const WAITING = [
   'test/lab/fleet.test.ts',
   'test/lab/lab.test.ts',
-  'test/cluster/faults.test.ts',
-  'test/cluster/models.test.ts',
-  'test/cluster/engines.test.ts',
   'test/e2e/prometheus.test.ts',
-  'test/bus/kafka-failures.test.ts',
-  'test/e2e/warm-up.test.ts',
-  'test/cluster/scorer.test.ts',
-  'test/e2e/alertmanager.test.ts',
-  'test/cluster/gateway.test.ts',
+  'test/model-swap.test.ts',
 ]
 
-/** Files that take long because they compute, longest first: none of them may be left alone at the end. */
-const LONG = [
+/** Other files of a dozen seconds and more, longest first: none of them may be left alone at the end. */
+export const LONG = [
+  'test/cluster/faults.test.ts',
+  'test/cluster/models.test.ts',
   'test/e2e/cli.test.ts',
   'test/readme.test.ts',
+  'test/cluster/engines.test.ts',
   'test/e2e/hostile.test.ts',
   'test/e2e/pack.test.ts',
   'test/deploy/image.test.ts',
+  'test/bus/kafka-failures.test.ts',
   'test/cluster/models-memory.test.ts',
   'test/shards/sharded-scoring.test.ts',
+  'test/e2e/warm-up.test.ts',
   'test/detectors/model-host.test.ts',
   'test/e2e/models.test.ts',
   'test/detectors/bad-models.test.ts',
-  'test/model-swap.test.ts',
   'test/notebooks/notebooks.test.ts',
   'test/e2e/experiments.test.ts',
+  'test/cluster/scorer.test.ts',
+  'test/e2e/alertmanager.test.ts',
+  'test/cluster/gateway.test.ts',
+  'test/e2e/reconfigure.test.ts',
 ]
 
 /** Whether what a file sees depends on how soon it gets a CPU. */
