@@ -232,7 +232,7 @@ export async function redisCluster(context: TestContext): Promise<ClusterPeer> {
     const port = await freePort()
     const args = [
       ...['--port', port, '--bind', '127.0.0.1', '--save', '', '--cluster-enabled', 'yes'],
-      ...['--cluster-port', await freePort(), '--cluster-node-timeout', 2000],
+      ...['--cluster-port', await freePort(), '--cluster-node-timeout', 10_000],
     ]
     const server = new Server(path, port, args.map(String))
     masters.push(server)
