@@ -41,7 +41,7 @@ const SYMBOL_TAG = 0x22
 const HASH_BYTES = 12
 
 /** A run of pages that grows to the largest body: what it was before is given back. */
-class Room {
+export class Room {
   address = 0
   #pages = 0
 

@@ -25,6 +25,8 @@ export class WireTexts {
   readonly #addresses: (Uint32Array | undefined)[] = []
   /** Texts in each chunk; one without any is let go. */
   readonly #counts: number[] = []
+  /** The last one that was let go, all zero: a wire whose text goes as soon as it has come takes it again at once. */
+  #spare: Uint32Array | undefined
   readonly #packed = new PackedBytes()
   readonly #reader = new PackedReader()
   /** What the newest cut still needs of each chunk of addresses. */
@@ -73,7 +75,8 @@ export class WireTexts {
   #put(wire: number, bytes: Uint8Array, from: number, length: number): void {
     let chunk = this.#addresses[wire >>> SHIFT]
     if (chunk === undefined) {
-      chunk = new Uint32Array(1 << SHIFT)
+      chunk = this.#spare ?? new Uint32Array(1 << SHIFT)
+      this.#spare = undefined
       this.#addresses[wire >>> SHIFT] = chunk
       this.#counts[wire >>> SHIFT] = 0
     }
@@ -97,7 +100,9 @@ export class WireTexts {
     this.#stretches[wire >>> SHIFT]?.touch()
     const chunk = this.#addresses[wire >>> SHIFT]
     if (chunk) chunk[wire & MASK] = 0
-    if (--this.#counts[wire >>> SHIFT] === 0) this.#addresses[wire >>> SHIFT] = undefined
+    if (--this.#counts[wire >>> SHIFT] > 0) return
+    this.#addresses[wire >>> SHIFT] = undefined
+    this.#spare = chunk
   }
 
   /** Texts of the wires below `length` as columns of a cut, and what is needed to go on with them. */
@@ -139,6 +144,6 @@ export class WireTexts {
 
   bytes(): number {
     const chunks = this.#addresses.reduce((sum, chunk) => sum + (chunk?.byteLength ?? 0), 0)
-    return this.#arena.bytes() + chunks
+    return this.#arena.bytes() + chunks + (this.#spare?.byteLength ?? 0)
   }
 }
