@@ -12,7 +12,8 @@ import {
   type Template,
 } from './series-templates.ts'
 import type { WireLabels } from './wire-labels.ts'
-import { PLAN, type WireTable } from './wire-table.ts'
+import { PLAN } from './wire-records.ts'
+import type { WireTable } from './wire-table.ts'
 
 /** Nothing is known of this wire's labels, or only the plain way can tell what becomes of it. */
 export const UNTOLD = -3

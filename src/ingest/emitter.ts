@@ -4,7 +4,8 @@ import { type Births, UNTOLD } from './births.ts'
 import { metaOf, parseKey } from './naming.ts'
 import type { IntakeOptions } from './options.ts'
 import type { Tally } from './tally.ts'
-import { PLAN, ROW_REFUSED, type WireTable } from './wire-table.ts'
+import { PLAN } from './wire-records.ts'
+import { ROW_REFUSED, type WireTable } from './wire-table.ts'
 
 const discard = (): void => {}
 

@@ -5,7 +5,7 @@ import { entityOf, metaOf, rateUnit, unitFor } from './naming.ts'
 import type { IntakeOptions } from './options.ts'
 import type { Origins } from './origins.ts'
 import { USE, type WireLabel, type WireLabels } from './wire-labels.ts'
-import { PLAN } from './wire-table.ts'
+import { PLAN } from './wire-records.ts'
 
 /** Steps to templates remembered; a fleet has a few thousand. When there are too many, all are forgotten. */
 const STEPS_MAX = 16_384
