@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { TestContext } from 'vitest'
 import type { Compression } from '../../src/bus/kafka-codecs.ts'
@@ -24,7 +25,7 @@ const { values: args } = parseArgs({
   options: {
     quick: { type: 'boolean' },
     series: { type: 'string', default: QUICK ? '4000' : '50000' },
-    scrapes: { type: 'string', default: QUICK ? '4' : '80' },
+    scrapes: { type: 'string', default: QUICK ? '4' : '40' },
     warm: { type: 'string', default: QUICK ? '2' : '6' },
     body: { type: 'string', default: '2000' },
     partitions: { type: 'string', default: '4' },
@@ -37,8 +38,10 @@ const perBody = Number(args.body)
 const partitions = Number(args.partitions)
 const [warm, scrapes, passes] = [Number(args.warm), Number(args.scrapes), Number(args.passes)]
 const STEP_MS = 15_000
-/** Passes after which a Java program has been compiled. */
+/** Passes after which a program has been compiled, Java's and this one. */
 const JAVA_WARM = QUICK ? 1 : 8
+const WARM = QUICK ? 1 : 3
+const SETTLE_MS = 200
 /** Kafka drops what is older than it keeps, so the samples are of now. */
 const t0 = Date.now() - (warm + scrapes) * STEP_MS
 
@@ -130,6 +133,8 @@ async function consume(
     revoked: async () => {},
   }
   await group.run(owner)
+  // What was compiled for the pass before is compiled by then.
+  await wait(SETTLE_MS)
   collect()
   const before = cpuNs()
   start?.()
@@ -174,7 +179,7 @@ try {
   const java = javaConsumer(mid, last)
   // What compilers do is over by then.
   for (let pass = 0; pass < JAVA_WARM; pass++) await java.pass()
-  await consume(mid, last, count)
+  for (let pass = 0; pass < WARM; pass++) await consume(mid, last, count)
   const consumed: number[] = []
   const decoded: number[] = []
   const plain: number[] = []
