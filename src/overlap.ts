@@ -1,3 +1,4 @@
+import type { FeatureBatch } from './core/batch.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import type { Position } from './core/ports.ts'
 import type { AnomalyChange, ScoringBeside } from './core/stages.ts'
@@ -22,8 +23,8 @@ export interface OverlapEvents {
     found: { readonly anomalies: AnomalyChange[]; readonly events: DisruptionEvent[] },
     isPast: boolean,
   ) => Promise<void>
-  /** What a batch is to wait for, such as a checkpoint that cannot be written as fast. */
-  readonly room: () => Promise<unknown> | undefined
+  /** What a batch is to wait for, such as a checkpoint that cannot be written as fast; less is known without its rows. */
+  readonly room: (batch?: FeatureBatch) => Promise<unknown> | undefined
 }
 
 type Ready = ReturnType<PipelineParts['windows']['next']>

@@ -113,7 +113,7 @@ export class Pipeline {
       batch: (rows: number, seconds: number) => this.#tellOf(rows, seconds),
       done: (at: Position, found: Pick<Outcome, 'anomalies' | 'events'>, isPast: boolean) =>
         this.#done(at, { ...found, changes: [] }, isPast),
-      room: () => this.beforeBatch?.(),
+      room: (batch?: FeatureBatch) => this.beforeBatch?.(batch),
     }
     if ('give' in scoring)
       this.#ahead = new Overlap({ scoring, windows, disruptions, history }, events, batchRows)

@@ -119,7 +119,7 @@ export class Slices {
       if (ready === undefined) return
       windowEndMs = ready.windowEndMs
       isLast = ready.last
-      const room = this.#events.room()
+      const room = this.#events.room(ready.batch)
       if (room !== undefined) await room
       if (ready.batch.length === 0) continue
       const changes = await this.#through(ready.batch, rest)

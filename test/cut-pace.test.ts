@@ -1,12 +1,20 @@
 // Windows at the pace of a checkpoint's writer: a batch waits until the rows that it changes are written, whatever order
 // the parts' own rows have, so that a window behind a cut copies nothing; with a writer that stands still it goes on after a
-// bounded time, the longer the more patient it is; and copies that wait never exceed what they may.
+// bounded time, the longer the more patient it is; and copies that wait never exceed what they may. On the assembled pipeline
+// a window at the writer's pace copies a small part of what one that waits for nobody does, whole or in slices.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { assemble } from '../src/assembly.ts'
+import { cutAt, type Stateful } from '../src/checkpoint.ts'
+import { parseConfig } from '../src/config.ts'
 import { featureBatch } from '../src/core/batch.ts'
 import { ColumnStore, type RowTable } from '../src/core/columns.ts'
 import { Cut, CutColumn } from '../src/core/cut.ts'
+import { Rejects } from '../src/core/rejects.ts'
+import { Telemetry } from '../src/core/telemetry.ts'
 import { CutPace } from '../src/cut-pace.ts'
+import { Pipeline } from '../src/pipeline.ts'
+import { CheckpointEncoder } from '../src/store/checkpoint-format.ts'
 
 const SHIFT = 3
 const ROWS = 64
@@ -115,4 +123,70 @@ describe('the pace of a cut', () => {
       expect(cut.isOpen).toBe(false)
     }
   })
+})
+
+const T0 = 1_700_006_400
+const SERIES = 600
+
+/** Bytes copied by a window that closes right behind a cut, of those of the checkpoint. */
+async function copiedShare(isPaced: boolean, isSliced: boolean): Promise<number> {
+  const config = parseConfig({ features: { step: '10s', lateness: '1ms' } })
+  const parts = assemble(config, new Rejects())
+  const slices = isSliced ? { above: 0, ms: 0.1 } : undefined
+  const pipeline = new Pipeline(parts, async () => {}, new Telemetry(), { slices })
+  let position = 0
+  const send = async (t: number) => {
+    const time = T0 + 10 * t
+    const lines = Array.from({ length: SERIES }, (_, i) =>
+      JSON.stringify({
+        time,
+        metric: 'cpu_usage',
+        labels: { service: `s${i}` },
+        value: i + t,
+        type: 'gauge',
+      }),
+    )
+    await pipeline.process(++position, {
+      kind: 'json-lines',
+      encoding: 'identity',
+      arrivalMs: time * 1000,
+      tenant: 'default',
+      bytes: new TextEncoder().encode(lines.join('\n')),
+    })
+  }
+  for (let t = 0; t < 4; t++) await send(t)
+  await pipeline.settle()
+  const { intake, windows, scoring, disruptions, history } = parts
+  const past: Stateful = {
+    snapshot: () => [history.snapshot()],
+    cut: cut => [history.cut(cut)],
+    restore: () => {},
+  }
+  const cut = new Cut(1e9, parts.series.capacity)
+  const stateful = [intake, windows, scoring, disruptions, past]
+  const encoder = new CheckpointEncoder(cutAt(position, 0, parts.series, stateful, cut))
+  const pace = new CutPace(cut, 60_000)
+  if (isPaced) pipeline.beforeBatch = batch => pace.wait(batch)
+  let written = 0
+  const write = async () => {
+    const block = Buffer.alloc(16_384)
+    for (let held = encoder.read(block); held > 0; held = encoder.read(block)) {
+      written += held
+      await new Promise(done => setImmediate(done))
+    }
+    cut.close()
+  }
+  const writing = write()
+  await send(5)
+  await pipeline.settle()
+  await writing
+  return cut.copiedBytes / written
+}
+
+describe('a window of the assembled pipeline right behind a cut', () => {
+  for (const isSliced of [false, true])
+    it(`copies little at the writer's pace, ${isSliced ? 'in slices' : 'whole'}`, async () => {
+      expect(await copiedShare(false, isSliced)).toBeGreaterThan(0.3)
+      expect(await copiedShare(true, isSliced)).toBeLessThan(0.15)
+    })
 })

@@ -1,6 +1,7 @@
 import { COLUMN_ARRAYS, type RowTable, rowsIn, rowsOf } from '../core/columns.ts'
 import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
+import { release } from '../core/release.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import {
   TINY_ROW_BYTES,
@@ -177,7 +178,9 @@ export class PlainRows {
     for (const { name, width } of FIELDS) {
       this.#put(name, width, from.columns[name], runs)
       // Of ten million series it is gigabytes that nobody needs twice.
-      if (from.isGiven === true) delete (from.columns as Record<string, ColumnData>)[name]
+      if (from.isGiven !== true) continue
+      release(from.columns[name])
+      delete (from.columns as Record<string, ColumnData>)[name]
     }
     return found
   }
