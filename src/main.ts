@@ -26,6 +26,7 @@ import { SampleQuotas } from './sample-quotas.ts'
 import { assertBindable } from './serve/auth.ts'
 import { buildServer } from './serve/server.ts'
 import { workersOf } from './shards/workers-of.ts'
+import { SLICES } from './slices.ts'
 import { openEmbeddedIndex } from './store/embedded-index.ts'
 import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
@@ -133,6 +134,7 @@ export async function startService(
       return effects.apply(position, outcome)
     },
     telemetry,
+    { slices: SLICES },
   )
   const warmUp = new WarmUp({
     config,

@@ -21,6 +21,7 @@ import type {
 import type { Telemetry } from './core/telemetry.ts'
 import { importanceOf } from './importance.ts'
 import { Overlap } from './overlap.ts'
+import { type SliceOptions, Slices } from './slices.ts'
 
 /** The recent past, as the pipeline writes it. */
 export interface HistoryWriter {
@@ -52,6 +53,14 @@ export interface WindowTap {
   forget(series: number): void
 }
 
+export interface PipelineOptions {
+  /** Rows of a batch at most. */
+  readonly batchRows?: number
+  readonly tap?: WindowTap | undefined
+  /** Large windows are scored in slices while bodies of the next are decoded; left out, before anything else is done. */
+  readonly slices?: SliceOptions | undefined
+}
+
 const NO_CHANGES: readonly AnomalyChange[] = []
 
 /** What one step of the pipeline did to the world; rare, so objects. */
@@ -72,8 +81,8 @@ export class Pipeline {
   #opinions: OpinionBatch
   #weight: Float32Array
   readonly #tap: WindowTap | undefined
-  /** Where scoring goes on beside this thread. */
-  readonly #overlap: Overlap | undefined
+  /** Where windows are scored while bodies of the next are decoded. */
+  readonly #ahead: Overlap | Slices | undefined
   #past = false
   /** Told when a window is complete, before anything else is processed. */
   afterWindow: (() => void) | undefined
@@ -84,8 +93,7 @@ export class Pipeline {
     parts: PipelineParts,
     effect: (position: Position, outcome: Outcome) => Promise<void>,
     telemetry: Telemetry,
-    batchRows = 65_536,
-    tap?: WindowTap,
+    { batchRows = 65_536, tap, slices }: PipelineOptions = {},
   ) {
     this.parts = parts
     this.#tap = tap
@@ -93,10 +101,9 @@ export class Pipeline {
     this.#telemetry = telemetry
     this.#opinions = opinionBatch(batchRows)
     this.#weight = new Float32Array(batchRows)
-    const { scoring, windows, disruptions, history } = parts
-    if (!('give' in scoring)) return
-    if (tap)
-      throw new ForeshockError('FS_ASSERTION', 'windows that are lent to others are scored in this thread')
+    const { series, scoring, windows, disruptions, history } = parts
+    if (!('give' in scoring) && slices === undefined) return
+    if (tap) throw new ForeshockError('FS_ASSERTION', 'windows that are lent to others are scored at once')
     const events = {
       evict: (row: number) => this.#evict(row),
       batch: (rows: number, seconds: number) => this.#tellOf(rows, seconds),
@@ -104,25 +111,28 @@ export class Pipeline {
         this.#done(at, { ...found, changes: [] }, isPast),
       room: () => this.beforeBatch?.(),
     }
-    this.#overlap = new Overlap({ scoring, windows, disruptions, history }, events, batchRows)
+    if ('give' in scoring)
+      this.#ahead = new Overlap({ scoring, windows, disruptions, history }, events, batchRows)
+    else if (slices !== undefined)
+      this.#ahead = new Slices({ series, scoring, windows, disruptions, history }, events, batchRows, slices)
   }
 
   /** What comes from here on is history: it is judged and learned from as ever, but nobody is told of it. */
   beginHistory(): void {
     this.#past = true
-    if (this.#overlap) this.#overlap.isPast = true
+    if (this.#ahead) this.#ahead.isPast = true
   }
 
   /** Waits until nothing is on its way: then all parts stand still, between two envelopes. */
   async settle(): Promise<void> {
-    await this.#overlap?.settle()
+    await this.#ahead?.settle()
   }
 
   /** History has ended. What was open in it is let go: if it is still strange, that is told anew. */
   async endHistory(position: Position): Promise<void> {
     await this.finish(position)
     this.#past = false
-    if (this.#overlap) this.#overlap.isPast = false
+    if (this.#ahead) this.#ahead.isPast = false
     this.parts.intake.letGo()
     this.parts.windows.letGo()
     this.parts.scoring.letGo()
@@ -165,7 +175,7 @@ export class Pipeline {
 
   async #drain(position: Position): Promise<void> {
     const { windows, scoring, disruptions, history } = this.parts
-    if (this.#overlap || 'give' in scoring) return this.#overlap?.follow(position)
+    if (this.#ahead || 'give' in scoring) return this.#ahead?.follow(position)
     const outcome: Outcome = { anomalies: [], events: [], changes: [] }
     let isComplete = false
     for (let ready = windows.next(); ready; ready = windows.next()) {

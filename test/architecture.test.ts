@@ -56,7 +56,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   orphans: ['core'],
   'model-desk': ['core'],
   overlap: ['core', 'importance'],
-  pipeline: [...BASE, ...DOMAIN, 'checkpoint', 'importance', 'overlap'],
+  slices: ['core', 'importance', 'overlap'],
+  pipeline: [...BASE, ...DOMAIN, 'checkpoint', 'importance', 'overlap', 'slices'],
 }
 const TYPES_OF_DOMAIN = [
   'serve',
@@ -69,6 +70,7 @@ const TYPES_OF_DOMAIN = [
   'effects',
   'model-desk',
   'overlap',
+  'slices',
 ]
 const TOP = [
   'main',

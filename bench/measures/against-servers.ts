@@ -1,17 +1,15 @@
-// Goals 2 and 4: the service as users run it against VictoriaMetrics and against a server that throws bodies away, the same
+// Goals 2 and 4: the service as users run it against VictoriaMetrics, Prometheus and a server that throws bodies away, the same
 // bodies over HTTP by turns; CPU of each server's process as Linux counts it.
 // node --import tsx bench/measures/against-servers.ts [--quick] [--series N]
-import { type ChildProcess, fork, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { fork } from 'node:child_process'
 import { Agent } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { freePort, lookForPeer } from '../../test/peers/peers.ts'
 import { FleetBodies } from '../headline/bodies.ts'
 import { post } from '../headline/post.ts'
 import { type Measured, QUICK, say } from '../measure.ts'
+import { openPrometheus, openVictoriaMetrics, stopped } from '../peers/stores.ts'
 import { cpuSecondsOf } from '../process-stat.ts'
 import { startService } from '../service.ts'
 import { TIER_ZERO } from '../tier-zero.ts'
@@ -31,7 +29,6 @@ const { values: args } = parseArgs({
 const [series, steps] = [Number(args.series), Number(args.steps)]
 const [warm, repetitions] = [Number(args.warm), Number(args.repetitions)]
 const STEP_MS = 15_000
-const READY_MS = 60_000
 /** A busy machine makes a busy service, which asks to be told again. */
 const TRIES_MAX = 600
 const AGAIN_MS = 50
@@ -69,12 +66,6 @@ function server(name: string, url: string, pid: number, close: () => Promise<voi
   }
 }
 
-const stopped = (child: ChildProcess) => async () => {
-  const ended = new Promise(done => child.once('exit', done))
-  child.kill('SIGTERM')
-  await ended
-}
-
 async function ours(): Promise<Side> {
   const service = await startService({
     ...TIER_ZERO,
@@ -94,68 +85,46 @@ async function discard(): Promise<Side> {
     child.once('message', text => done(String(text)))
     child.once('exit', code => failed(new Error(`the server that discards ended with ${code}`)))
   })
-  return server('discard', url, child.pid ?? 0, stopped(child))
+  return server('discard', url, child.pid ?? 0, () => stopped(child))
 }
 
-/** The real server, or why there is none. */
-async function victoriaMetrics(): Promise<Side | string> {
-  const peer = await lookForPeer('victoriaMetrics')
-  if ('missing' in peer) return peer.missing
-  const folder = mkdtempSync(join(tmpdir(), 'foreshock-bench-vm-'))
-  const port = await freePort()
-  const flags = [
-    `-storageDataPath=${folder}`,
-    `-httpListenAddr=127.0.0.1:${port}`,
-    '-retentionPeriod=1y',
-    '-loggerLevel=ERROR',
-  ]
-  const child = spawn(peer.path, flags, { stdio: ['ignore', 'ignore', 'inherit'] })
-  const close = async () => {
-    await stopped(child)()
-    rmSync(folder, { recursive: true, force: true })
-  }
-  const url = `http://127.0.0.1:${port}`
-  for (const end = Date.now() + READY_MS; ; await pause(50)) {
-    const ready = await fetch(`${url}/health`).then(
-      answer => answer.ok,
-      () => false,
-    )
-    if (ready) return server('victoria-metrics', url, child.pid ?? 0, close)
-    if (child.exitCode !== null) return `${peer.path} ended with ${child.exitCode}`
-    if (Date.now() > end) {
-      await close()
-      return `${peer.path} did not answer for ${READY_MS / 1000} s`
-    }
-  }
-}
-
-const victoria = await victoriaMetrics()
-const sides = [await ours(), await discard(), ...(typeof victoria === 'string' ? [] : [victoria])]
+const stores = [
+  ['victoria-metrics', 'VictoriaMetrics', await openVictoriaMetrics()],
+  ['prometheus', 'Prometheus, a receiver of remote write', await openPrometheus()],
+] as const
+const sides = [
+  await ours(),
+  await discard(),
+  ...stores.flatMap(([name, , store]) =>
+    typeof store === 'string' ? [] : [server(name, store.url, store.pid, () => store.close())],
+  ),
+]
 const found = await takeTurns(sides, { warm, repetitions })
 agent.destroy()
 const unit = 'ns CPU/sample'
-const peer = found['victoria-metrics']
-const missing: Pick<Measured, 'values' | 'why'> = { values: [], why: String(victoria) }
+/** Rows of a store that could not be had say why. */
+const against = ([name, what, store]: (typeof stores)[number]): Measured[] => {
+  const missing = { values: [], why: String(store) }
+  const theirs = found[name]
+  return [
+    { id: `turns.${name}.ns`, what: `· ${what}`, unit, ...(theirs ? { values: theirs } : missing) },
+    {
+      id: name === 'victoria-metrics' ? 'goal.2' : `turns.${name}.ratio`,
+      what: `· ours against ${what.split(',')[0]}`,
+      unit: '×',
+      ...(theirs ? { values: ratios(found.ours, theirs) } : missing),
+    },
+  ]
+}
 say([
   {
     id: 'turns.http.ns',
-    what: `the running service over HTTP, journal included, ${series / 1000} k series, by turns with the next two`,
+    what: `the running service over HTTP, journal included, ${series / 1000} k series, by turns with the next ${sides.length - 1}`,
     unit,
     values: found.ours,
   },
   { id: 'turns.discard.ns', what: '· a server that throws the bodies away', unit, values: found.discard },
-  {
-    id: 'turns.victoria-metrics.ns',
-    what: '· VictoriaMetrics',
-    unit,
-    ...(peer ? { values: peer } : missing),
-  },
-  {
-    id: 'goal.2',
-    what: '· ours against VictoriaMetrics',
-    unit: '×',
-    ...(peer ? { values: ratios(found.ours, peer) } : missing),
-  },
+  ...stores.flatMap(against),
   {
     id: 'goal.4',
     what: '· ours against throwing away',

@@ -7,6 +7,7 @@ import type { Envelope } from '../../src/core/envelope.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
+import { SLICES } from '../../src/slices.ts'
 import { FleetBodies } from '../headline/bodies.ts'
 import { collect, QUICK, say } from '../measure.ts'
 import { tierZeroConfig } from '../tier-zero.ts'
@@ -41,7 +42,7 @@ const parts =
   workers === 0
     ? assemble(config, rejects)
     : assembleSharded(config, rejects, { workers, onWarning: text => onLost(new Error(text)), onLost })
-const pipeline = new Pipeline(parts, async () => {}, new Telemetry())
+const pipeline = new Pipeline(parts, async () => {}, new Telemetry(), { slices: SLICES })
 let position = 0
 let sent = 0
 

@@ -45,25 +45,27 @@ let gzip = 0
 let lz4 = 0
 const table = new SeriesTable()
 const reader = new WindowReader(table, row => table.evict(row))
-const pipeline = new Pipeline(parts, async () => {}, new Telemetry(), undefined, {
-  window: (batch, opinions, changes, windowEndMs, last) => {
-    const before = cpuNs()
-    const reports = writer.write(batch, opinions, changes, windowEndMs, last)
-    written += cpuNs() - before
-    rows += batch.length
-    for (const report of reports) {
-      bytes += report.bytes.length
-      gzip += gzipSync(report.bytes, { level: 1 }).length
-      lz4 += lz4Length(report.bytes)
-    }
-    const from = cpuNs()
-    for (const report of reports) {
-      const said = reader.read(report.bytes)
-      if (typeof said === 'string') throw new Error(said)
-    }
-    read += cpuNs() - from
+const pipeline = new Pipeline(parts, async () => {}, new Telemetry(), {
+  tap: {
+    window: (batch, opinions, changes, windowEndMs, last) => {
+      const before = cpuNs()
+      const reports = writer.write(batch, opinions, changes, windowEndMs, last)
+      written += cpuNs() - before
+      rows += batch.length
+      for (const report of reports) {
+        bytes += report.bytes.length
+        gzip += gzipSync(report.bytes, { level: 1 }).length
+        lz4 += lz4Length(report.bytes)
+      }
+      const from = cpuNs()
+      for (const report of reports) {
+        const said = reader.read(report.bytes)
+        if (typeof said === 'string') throw new Error(said)
+      }
+      read += cpuNs() - from
+    },
+    forget: row => writer.forget(row),
   },
-  forget: row => writer.forget(row),
 })
 const body = new BodyWriter()
 let position = 0

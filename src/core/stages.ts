@@ -43,6 +43,11 @@ export interface Windowing extends Stage {
    * window come one after the other; `last` marks the window's last (which may be empty).
    */
   next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined
+  /**
+   * Does a part of what `next` would have to do, and what was lent before is lent no more: true while more of it is left,
+   * undefined when no window is complete.
+   */
+  prepare(): boolean | undefined
   /** Whether a window is complete that `next` has given nothing of yet. */
   readonly hasComplete: boolean
   /** Completes everything that is still open: the input has ended. */
@@ -137,14 +142,19 @@ interface ScoringStage extends Stage {
   }[]
 }
 
+/** Asked between blocks of rows, by who works long: what is to be waited for, so that others have their turn. */
+export type Rest = () => Promise<unknown> | undefined
+
 /** Scoring that is done when it is asked for. */
 export interface Scoring extends ScoringStage {
   /** Fills one opinion per row. Changes no learned state. */
-  score(batch: FeatureBatch, out: OpinionBatch): Promise<void>
+  score(batch: FeatureBatch, out: OpinionBatch, rest?: Rest): Promise<void>
   /** Opens, updates and closes anomalies with hysteresis. */
   judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[]
   /** Learns from the rows, `weight` 0..1 each. */
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void
+  /** The same, a block of rows at a time; between two of them others may go on, though not with this stage. */
+  learning(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): Generator<void>
 }
 
 /** What was said of a batch; columns are lent until as many batches have been given again as may wait. */

@@ -4,7 +4,7 @@ import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector, DetectorContext } from '../core/detector.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
+import type { AlertingReport, AnomalyChange, ProfileUse, Rest, Scoring } from '../core/stages.ts'
 import type { AlertPolicy } from './alert-policy.ts'
 import { BLOCK_ROWS, Blocks, blocksOf, pick, scoreBlocksOf } from './blocks.ts'
 import { Calibration } from './calibration.ts'
@@ -173,14 +173,11 @@ export class Ensemble implements Scoring {
     }))
   }
 
-  async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
+  async score(batch: FeatureBatch, out: OpinionBatch, rest?: Rest): Promise<void> {
     this.#reserve(batch.length)
     this.#policy?.begin(batch)
     out.length = batch.length
-    if (this.#sole) {
-      this.#ask(this.#sole, batch, out)
-      return
-    }
+    if (this.#sole) return this.#ask(this.#sole, batch, out, rest)
     for (const [d, { out: whole }] of this.#wholes) await this.#scoreWhole(d, batch, whole)
     const hasCovered = [...this.#wholes.keys()].some(d => !this.#detectors[d].silent)
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
@@ -200,15 +197,24 @@ export class Ensemble implements Scoring {
       explainRows(block, this.#outputs, this.#grader?.evidence, out, from, this.#options.openAt)
       this.#silence?.speak(block, out, from)
       this.#policy?.soften(block, out, from)
+      const rested = rest?.()
+      if (rested !== undefined) await rested
     }
   }
 
-  #ask(sole: OpinionSource, batch: FeatureBatch, out: OpinionBatch): void {
+  async #ask(
+    sole: OpinionSource,
+    batch: FeatureBatch,
+    out: OpinionBatch,
+    rest: Rest | undefined,
+  ): Promise<void> {
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
       const block = this.#blocks.of(batch, from)
       sole.opine(block, out, from, this.#heard)
       this.#silence?.speak(block, out, from)
       this.#policy?.soften(block, out, from)
+      const rested = rest?.()
+      if (rested !== undefined) await rested
     }
   }
 
@@ -260,6 +266,10 @@ export class Ensemble implements Scoring {
   }
 
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void {
+    for (const _ of this.learning(batch, opinions, weight));
+  }
+
+  *learning(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): Generator<void> {
     const open = this.#hysteresis.openFlags(batch)
     const { openAt, anomalousWeight } = this.#options
     weigh(
@@ -274,12 +284,12 @@ export class Ensemble implements Scoring {
     )
     this.#policy?.begin(batch)
     const rows = this.#policy?.learnable(batch)
-    if (rows === undefined) this.#learnAll(batch)
+    if (rows === undefined) yield* this.#learnAll(batch)
     else this.#learnSome(batch, rows)
     this.#pool?.consider(batch, opinions, open)
   }
 
-  #learnAll(batch: FeatureBatch): void {
+  *#learnAll(batch: FeatureBatch): Generator<void> {
     const { length } = batch
     for (let from = 0; from < length; from += BLOCK_ROWS) {
       const block = this.#blocks.of(batch, from)
@@ -293,6 +303,7 @@ export class Ensemble implements Scoring {
       for (const voice of this.#voices) {
         voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
       }
+      yield
     }
     for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, this.#weight)
   }

@@ -4,7 +4,7 @@ import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
+import type { AlertingReport, AnomalyChange, ProfileUse, Rest, Scoring } from '../core/stages.ts'
 import type { Ensemble } from './ensemble.ts'
 import { GOLDEN_KINDS } from './promotion.ts'
 import { BatchPart } from './split-batch.ts'
@@ -69,7 +69,7 @@ export class TieredScoring implements Scoring {
     return [...rich.detectors, { ...only, counts }, ...rest]
   }
 
-  async score(batch: FeatureBatch, out: OpinionBatch): Promise<void> {
+  async score(batch: FeatureBatch, out: OpinionBatch, rest?: Rest): Promise<void> {
     const { rich, plain, rows } = this.#parts
     const moves = this.#suspects.due()
     if (moves) this.#move(moves)
@@ -83,7 +83,7 @@ export class TieredScoring implements Scoring {
     if (richPart.length === 0) {
       if (this.#strongest.length < out.capacity) this.#strongest = new Uint8Array(out.capacity)
       this.#plainView = { ...out, strongest: this.#strongest }
-      await plain.score(batch, this.#plainView)
+      await plain.score(batch, this.#plainView, rest)
       for (let i = 0; i < length; i++) out.strongest[i] = this.#strongest[i] + this.#richDetectors
       return
     }
@@ -91,11 +91,11 @@ export class TieredScoring implements Scoring {
     const plainPart = this.#plainPart
     this.#fillPlain(batch)
     richPart.sort(batch)
-    await rich.score(richPart.batch, richPart.opinions)
+    await rich.score(richPart.batch, richPart.opinions, rest)
     richPart.scatter(out, 0)
     if (plainPart.length === 0) return
     if (plainPart.length + richPart.length > length) this.#silence()
-    await plain.score(plainPart.batch, plainPart.opinions)
+    await plain.score(plainPart.batch, plainPart.opinions, rest)
     plainPart.scatter(out, this.#richDetectors)
   }
 
@@ -171,16 +171,21 @@ export class TieredScoring implements Scoring {
     return { ...anomaly, series: this.#parts.rows.seriesAt(anomaly.series) }
   }
 
-  learn(batch: FeatureBatch, _opinions: OpinionBatch, weight: Float32Array): void {
+  learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void {
+    for (const _ of this.learning(batch, opinions, weight));
+  }
+
+  *learning(batch: FeatureBatch, _opinions: OpinionBatch, weight: Float32Array): Generator<void> {
     const { rich, plain } = this.#parts
     const [richPart, plainPart] = [this.#richPart, this.#plainPart]
     if (this.#plainView) {
-      plain.learn(batch, this.#plainView, weight)
+      yield* plain.learning(batch, this.#plainView, weight)
       this.#suspects.look(batch, this.#plainView)
       return
     }
-    rich.learn(richPart.batch, richPart.opinions, richPart.gather(weight))
-    if (plainPart.length > 0) plain.learn(plainPart.batch, plainPart.opinions, plainPart.gather(weight))
+    yield* rich.learning(richPart.batch, richPart.opinions, richPart.gather(weight))
+    if (plainPart.length > 0)
+      yield* plain.learning(plainPart.batch, plainPart.opinions, plainPart.gather(weight))
     this.#suspects.look(plainPart.batch, plainPart.opinions)
   }
 

@@ -1,13 +1,15 @@
-import { CHUNK_ROWS, CHUNK_SHIFT } from '../core/columns.ts'
 import { type LogChunk, timeAt, WindowLog } from './sample-log.ts'
 
 /** Bits of a place in a log that say where in its chunk; chunks are no longer than this allows. */
 const PLACE_BITS = 14
 const PLACE_MASK = (1 << PLACE_BITS) - 1
 const EMPTY = new WindowLog(Number.NaN)
+/** Series that are grouped at once, as a power of two: what is done of a window in one go is short. */
+const STRETCH_SHIFT = 11
+const STRETCH_SERIES = 1 << STRETCH_SHIFT
 
 /**
- * One window's samples by series, in the order they came within each: of a chunk of 64 k series at a time, so that it takes
+ * One window's samples by series, in the order they came within each: of a stretch of 2048 series at a time, so that it takes
  * no memory by series, or of all where any may be asked for. Grows, never shrinks.
  */
 export class PaneGroups {
@@ -21,9 +23,9 @@ export class PaneGroups {
   #capacity = 0
   /** One past the last series grouped now. */
   #end = 0
-  /** Where the samples of each chunk of series begin, and one more. */
+  /** Where the samples of each stretch of series begin, and one more. */
   #starts = new Uint32Array(1)
-  /** Places in the log by chunk of series, unless they lie there in that order. */
+  /** Places in the log by stretch of series, unless they lie there in that order. */
   #order = new Uint32Array(0)
   #isOrdered = true
 
@@ -33,7 +35,7 @@ export class PaneGroups {
     this.#capacity = capacity
     this.base = 0
     this.#end = 0
-    const stretches = (capacity + CHUNK_ROWS - 1) >> CHUNK_SHIFT
+    const stretches = (capacity + STRETCH_SERIES - 1) >> STRETCH_SHIFT
     if (this.#starts.length < stretches + 1) this.#starts = new Uint32Array(stretches + 1)
     this.#isOrdered = countStretches(this.#log, this.#starts)
     if (this.#isOrdered) return
@@ -60,17 +62,18 @@ export class PaneGroups {
     )
   }
 
-  /** Groups the chunk of series that one lies in, unless it is grouped already. */
-  reach(series: number): void {
-    if (series >= this.base && series < this.#end) return
-    const stretch = series >> CHUNK_SHIFT
+  /** Groups the stretch of series that one lies in, unless it is grouped already. Returns up to where to go on at once. */
+  reach(series: number): number {
+    if (series >= this.base && series < this.#end) return Math.min(this.#end, series + STRETCH_SERIES)
+    const stretch = series >> STRETCH_SHIFT
     const [from, to] = [this.#starts[stretch], this.#starts[stretch + 1]]
-    this.base = stretch << CHUNK_SHIFT
-    this.#end = Math.min(this.#capacity, this.base + CHUNK_ROWS)
+    this.base = stretch << STRETCH_SHIFT
+    this.#end = Math.min(this.#capacity, this.base + STRETCH_SERIES)
     const count = this.#end - this.base
     this.#room(count, to - from)
     const order = this.#isOrdered ? undefined : this.#order
     countingSort(this.#log, order, from, to, this.base, count, this.ends, this.timeMs, this.value)
+    return this.#end
   }
 
   /** Series [from, to) are new and without samples; all are grouped at once. */
@@ -117,7 +120,7 @@ function countStretches(log: WindowLog, starts: Uint32Array): boolean {
   let before = 0
   for (const { series, length } of log.chunks) {
     for (let i = 0; i < length; i++) {
-      const stretch = series[i] >> CHUNK_SHIFT
+      const stretch = series[i] >> STRETCH_SHIFT
       if (stretch < before) isOrdered = false
       before = stretch
       starts[stretch + 1]++
@@ -130,7 +133,7 @@ function countStretches(log: WindowLog, starts: Uint32Array): boolean {
 function orderByStretch(log: WindowLog, starts: Uint32Array, order: Uint32Array): void {
   const next = starts.slice()
   for (const [c, { series, length }] of log.chunks.entries())
-    for (let i = 0; i < length; i++) order[next[series[i] >> CHUNK_SHIFT]++] = (c << PLACE_BITS) | i
+    for (let i = 0; i < length; i++) order[next[series[i] >> STRETCH_SHIFT]++] = (c << PLACE_BITS) | i
 }
 
 /** Counting sort by series of samples [from, to), counted in the order given or else as they lie in the log. */

@@ -92,15 +92,15 @@ function aggregate(
   out[LAST_IS_GAP] = gap ? 1 : 0
 }
 
-const meanScratch = new Float64Array(AGGREGATES)
+const scratch = new Float64Array(AGGREGATES)
 
 /** Mean of a series' samples in a window that was grouped whole; NaN when it has none. */
 export function meanOf(groups: PaneGroups, series: number): number {
   const to = groups.ends[series]
   const from = series === 0 ? 0 : groups.ends[series - 1]
   if (to === from) return Number.NaN
-  aggregate(groups.timeMs, groups.value, from, to, meanScratch)
-  return meanScratch[MEAN]
+  aggregate(groups.timeMs, groups.value, from, to, scratch)
+  return scratch[MEAN]
 }
 
 /** The next interval after a window with a mean gap of `gapMs`, when `windows` have taught it before. */
@@ -129,10 +129,10 @@ export interface DerivedRows {
 }
 
 /**
- * Fills `batch` with the rows of one window, ascending by series, until it is full or `range` is done.
+ * Adds the rows of a stretch of series to `batch`, ascending by series, as long as it has room and `range` is not done.
  * `spread` takes highest − lowest sample of each row. Series that expire are pushed to `expired`.
  */
-export function emitRows(
+export function emitStretch(
   groups: PaneGroups,
   panes: ColumnStore<typeof PANE_COLUMNS>,
   range: EmitRange,
@@ -141,13 +141,10 @@ export function emitRows(
   spread: Float64Array,
   expired: number[],
 ): void {
-  const scratch = new Float64Array(AGGREGATES)
-  while (range.series < range.end && batch.length < batch.capacity) {
-    const chunk = panes.writable(range.series >> CHUNK_SHIFT)
-    const stop = Math.min(range.end, ((range.series >> CHUNK_SHIFT) + 1) << CHUNK_SHIFT)
-    groups.reach(range.series)
-    emitChunk(groups, chunk, range, stop, derived, batch, spread, expired, scratch)
-  }
+  if (range.series >= range.end || batch.length >= batch.capacity) return
+  const at = range.series >> CHUNK_SHIFT
+  const stop = Math.min(range.end, (at + 1) << CHUNK_SHIFT, groups.reach(range.series))
+  emitChunk(groups, panes.writable(at), range, stop, derived, batch, spread, expired)
 }
 
 function emitChunk(
@@ -159,7 +156,6 @@ function emitChunk(
   batch: FeatureBatch,
   spread: Float64Array,
   expired: number[],
-  scratch: Float64Array,
 ): void {
   const { ends, timeMs, value, base } = groups
   const { lastSeenMs, intervalMs, pauseMs, flags } = chunk

@@ -10,7 +10,16 @@ import { DerivedSeries } from './derived.ts'
 import { FEATURES, FeatureExtractor } from './extract.ts'
 import { dropForgotten } from './forgotten.ts'
 import { PaneGroups } from './pane-groups.ts'
-import { DERIVED, type EmitRange, EXPIRED, emitRows, FORGOTTEN, meanOf, PANE_COLUMNS, SEEN } from './panes.ts'
+import {
+  DERIVED,
+  type EmitRange,
+  EXPIRED,
+  emitStretch,
+  FORGOTTEN,
+  meanOf,
+  PANE_COLUMNS,
+  SEEN,
+} from './panes.ts'
 import { SampleLog, type WindowLog } from './sample-log.ts'
 import { closeUpTo, eventClock, passTime, setBack, sift } from './watermark.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
@@ -52,6 +61,9 @@ export class EventTimeWindows implements Windowing {
   /** Windows of `#ready` already given out. */
   #readyAt = 0
   #range: EmitRange | undefined
+  /** The batch was begun and not lent yet; it is as long as it will be. */
+  #isBegun = false
+  #isFilled = false
   #expired: number[] = []
   /** Rows forgotten while samples wait, and the round of the log up to which they are of the former series. */
   readonly #forgotten = new Map<number, number>()
@@ -106,17 +118,28 @@ export class EventTimeWindows implements Windowing {
   }
 
   next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined {
+    while (this.prepare());
+    const range = this.#range
+    if (!range) return undefined
+    this.#isBegun = false
+    this.#isFilled = false
+    this.#extractor?.fill(this.#batch, this.#spread)
+    this.#lent.last = range.series >= range.end
+    this.#lent.windowEndMs = range.windowEndMs
+    if (this.#lent.last) this.#finishWindow()
+    return this.#lent
+  }
+
+  prepare(): boolean | undefined {
+    if (this.#isFilled) return false
     const range = this.#range ?? this.#begin()
     if (!range) return undefined
     const batch = this.#batch
-    batch.length = 0
-    emitRows(this.#groups, this.#panes, range, this.#derived, batch, this.#spread, this.#expired)
-    this.#extractor?.fill(batch, this.#spread)
-    this.#lent.last = range.series >= range.end
-    this.#lent.windowEndMs = range.windowEndMs
-    this.#range = this.#lent.last ? undefined : range
-    if (this.#lent.last) this.#finishWindow()
-    return this.#lent
+    if (!this.#isBegun) batch.length = 0
+    this.#isBegun = true
+    emitStretch(this.#groups, this.#panes, range, this.#derived, batch, this.#spread, this.#expired)
+    this.#isFilled = range.series >= range.end || batch.length === batch.capacity
+    return !this.#isFilled
   }
 
   get hasComplete(): boolean {
@@ -275,6 +298,7 @@ export class EventTimeWindows implements Windowing {
   }
 
   #finishWindow(): void {
+    this.#range = undefined
     this.#groups.clear()
     if (this.#log) this.#open.recycle(this.#log)
     this.#log = undefined

@@ -97,8 +97,7 @@ export class ScorerPartition implements WindowTap {
       parts,
       async (_, { anomalies }) => this.#announce(anomalies),
       context.telemetry,
-      undefined,
-      this,
+      { tap: this },
     )
   }
 
