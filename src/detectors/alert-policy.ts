@@ -10,7 +10,7 @@ import { weekday } from '../core/recurrence.ts'
 import type { BadDirection, SeriesMeta } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport } from '../core/stages.ts'
-import { AlertBudgets, type SavedPool } from './alert-budgets.ts'
+import { AlertBudgets, type BudgetWord, type SavedPool } from './alert-budgets.ts'
 import { type AlertRule, type NamedBudget, type Ruling, Rulings, ruleName } from './alert-rules.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { publicScore } from './severity.ts'
@@ -26,7 +26,7 @@ export interface PolicyOptions {
 }
 
 const SPEC = { ruling: 'u16', pool: 'u32' } as const
-const ID = 'alert-policy'
+export const ID = 'alert-policy'
 const VERSION = 1
 /** Half-width of the band around what a like day had, in standard deviations. */
 const BAND_SCALES = 2.8
@@ -300,6 +300,16 @@ export class AlertPolicy {
     this.#memory.learn(row, like ?? weekday(day), startMs - day * DAY_MS, value)
   }
 
+  /** What became of budgets that are shared with series elsewhere, since the last time. */
+  budgetWords(): readonly BudgetWord[] | undefined {
+    return this.#budgets.words()
+  }
+
+  /** What became of them there. */
+  hearOfBudgets(words: readonly BudgetWord[]): void {
+    this.#budgets.hear(words)
+  }
+
   report(): AlertingReport {
     const now = this.#windowEndMs
     const count = (wanted: (ruling: Ruling) => boolean) =>
@@ -389,6 +399,18 @@ export class AlertPolicy {
 interface SavedPolicy {
   readonly pools: readonly SavedPool[]
   readonly kept: readonly number[]
+}
+
+/**
+ * What is saved of a policy, for one that goes on with some of its series while another counts on for all: thresholds stay,
+ * alerts of budgets that all share and windows that were kept from alerting are not told twice.
+ */
+export function policyOfOthers(meta: unknown): SavedPolicy {
+  const { pools, kept } = meta as SavedPolicy
+  return {
+    pools: pools.map(pool => (pool.key === '' ? { ...pool, days: [] } : pool)),
+    kept: kept.map(() => 0),
+  }
 }
 
 /** Both parts must be passed: the larger of them, and of the kind's own for a part that the rule leaves out. */

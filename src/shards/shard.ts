@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { type ErrorCode, ForeshockError } from '../core/errors.ts'
+import { changed } from '../core/shared-word.ts'
 import { startThread } from '../detectors/model-module.ts'
 import { CutReceiver } from './cut-receiver.ts'
 import {
@@ -20,7 +21,6 @@ import {
   TOLD,
   wordOf,
 } from './memory.ts'
-import { changed } from './wait.ts'
 import type { Aside, FromShard, ShardCall, ShardData, ToldSeries, ToShard } from './words.ts'
 
 /** A call that the main thread waits for standing still takes no longer: state of millions of series is copied in seconds, ms. */

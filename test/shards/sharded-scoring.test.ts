@@ -102,6 +102,15 @@ describe('several workers', () => {
     const workers = 'workers' in scoring ? scoring.workers() : []
     expect(workers.every(({ series, rows }) => series > 0 && rows > 0)).toBe(true)
     expect(workers.reduce((sum, { series }) => sum + series, 0)).toBe(beside.parts.series.size)
+    // What is promised of a budget that series of both share is what one thread promises, at one threshold: its own.
+    const sharedOf = async (one: ShardWorld) => {
+      await one.cut()
+      return one.parts.scoring.alerting?.()?.budgets.find(({ name }) => name === 'shared')
+    }
+    const [apart, alone] = [await sharedOf(beside), await sharedOf(inline)]
+    expect(alone?.achievedPerWeek).toBeGreaterThan(0)
+    expect(apart).toEqual(alone)
+    expect(apart?.openSurpriseLeast).toBe(apart?.openSurpriseMost)
   })
 })
 
