@@ -186,6 +186,11 @@ export function sendProblem(
   return sendAnswer(reply, problemAnswer(problem, language, retryAfterSeconds))
 }
 
+/** What is thrown at senders while the event loop is stuck. */
+export function tooBusy(): Error {
+  return Object.assign(new Error('the service is too busy to answer'), { statusCode: 503 })
+}
+
 /** For requests so broken that Fastify never sees them: written to the socket as text. */
 export function rawProblem(status: number, detail: string): string {
   const body = JSON.stringify(problemOf(codeOfStatus(status), detail, '', status))

@@ -30,7 +30,7 @@ import { modelIntake, modelRoutes } from './model-routes.ts'
 import { oneProcessRoutes } from './one-process-routes.ts'
 import { opsRoutes, type ProbeDeps, probeRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
-import { isFailure, problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
+import { isFailure, problemOf, problemOfError, rawProblem, sendProblem, tooBusy } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
 import { rateStore } from './rate-store.ts'
 import { seriesRoutes } from './series-routes.ts'
@@ -261,7 +261,7 @@ async function protect(app: FastifyInstance, settings: Settings, rates?: RateCou
       pressureHandler: request => {
         // A machine that restarts what is merely busy makes it worse.
         if (request.routeOptions.url === '/livez' || request.routeOptions.url === '/metrics') return
-        throw Object.assign(new Error('the service is too busy to answer'), { statusCode: 503 })
+        throw tooBusy()
       },
     })
   }

@@ -111,7 +111,7 @@ export class HotConnection {
     this.#startedMs = performance.now()
     this.#sinceMs = this.#startedMs
     const headEnd = bytes.indexOf(BLANK_LINE) + BLANK_LINE.length
-    if (headEnd < BLANK_LINE.length || headEnd > end || !this.#front.isOpen())
+    if (headEnd < BLANK_LINE.length || headEnd > end || this.#front.isStopping)
       return this.#handOver(bytes, end)
     const text = bytes.toString('latin1', 0, headEnd)
     const length = this.#sender && repeatedLength(text, this.#sender.known)

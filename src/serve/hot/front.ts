@@ -9,7 +9,7 @@ import type { BodyMemory } from '../body-memory.ts'
 import { encodingOf, tenantNamed } from '../http.ts'
 import { answerOf, INTAKES, type IngestPath } from '../ingest-answers.ts'
 import type { IngestDeps } from '../ingest-routes.ts'
-import { isFailure, problemAnswer, problemOfError } from '../problems.ts'
+import { isFailure, problemAnswer, problemOfError, tooBusy } from '../problems.ts'
 import { HotConnection } from './connection.ts'
 import type { HotHead } from './head.ts'
 
@@ -60,7 +60,7 @@ export class HotFront {
   #requests = 0
   isStopping = false
 
-  constructor(server: Server, options: HotOptions) {
+  constructor(server: Server, options: HotOptions, lookMs = LOOK_MS) {
     this.#server = server
     this.#options = options
     this.memory = options.memory
@@ -77,11 +77,7 @@ export class HotFront {
     this.#timer = setInterval(() => {
       const nowMs = performance.now()
       for (const connection of this.connections) connection.look(nowMs)
-    }, LOOK_MS).unref()
-  }
-
-  isOpen(): boolean {
-    return !this.isStopping && !this.#options.isPressed()
+    }, lookMs).unref()
   }
 
   /** Who sends what, from a head; undefined for whom the router is to answer. */
@@ -111,6 +107,7 @@ export class HotFront {
     const { deps, logger, retryAfterSeconds } = this.#options
     const { path, contentType } = head
     try {
+      if (this.#options.isPressed()) throw tooBusy()
       const receipt = await deps.submit({ kind, encoding, arrivalMs: deps.clock(), tenant, bytes })
       return answerOf({ path, url: path, contentType, kind, retryAfterSeconds }, receipt)
     } catch (error) {

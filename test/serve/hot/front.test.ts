@@ -2,12 +2,16 @@
 // request is sent in the form that is read ahead and in one that is not, and status, headers and body are compared. And that
 // connections behave: bodies in any pieces, several requests at once, a change of route, senders that break off.
 import { createHash } from 'node:crypto'
-import { connect, type Socket } from 'node:net'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import pino from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../../../src/core/envelope.ts'
 import { ForeshockError, quotaExceeded } from '../../../src/core/errors.ts'
+import { Keyring } from '../../../src/serve/auth.ts'
+import { BodyMemory } from '../../../src/serve/body-memory.ts'
+import { HotFront } from '../../../src/serve/hot/front.ts'
 import { listen, type Running, type World, world } from '../world.ts'
 
 const hash = `sha256:${createHash('sha256').update('fsk_sender').digest('hex')}`
@@ -90,7 +94,7 @@ class Sender {
   }
 
   async answer(): Promise<Reply> {
-    for (let tries = 0; tries < 500; tries++) {
+    for (let tries = 0; tries < 1500; tries++) {
       const end = this.#text.indexOf('\r\n\r\n')
       if (end >= 0) {
         const [status, ...lines] = this.#text.slice(0, end).split('\r\n')
@@ -214,6 +218,74 @@ describe('an answer', () => {
     // Whatever tenant is named: the key is tied to one.
     if (status === '200') expect(bodies.map(one => one.tenant)).toEqual(['acme', 'acme'])
     else expect(bodies).toHaveLength(0)
+  })
+})
+
+describe('a busy service', () => {
+  it('answers 503 while its event loop is stuck, then takes samples again, on the same connection', async () => {
+    const busy = await listen(here.deps, { eventLoopDelayMsMax: 100 })
+    const sender = new Sender(busy)
+    const statuses: string[] = []
+    const ask = async () => {
+      sender.write(request('/api/samples', '{}', LINES))
+      const { status, headers } = await sender.answer()
+      if (status.includes('503')) expect(headers['retry-after']).toBe('5')
+      statuses.push(status.split(' ')[1])
+    }
+    await ask()
+    for (let i = 0; i < 12 && !statuses.includes('503'); i++) {
+      const stop = performance.now() + 300
+      while (performance.now() < stop) {}
+      await ask()
+    }
+    for (let i = 0; i < 50 && statuses.at(-1) !== '200'; i++) {
+      await pause(100)
+      await ask()
+    }
+    expect(statuses[0]).toBe('200')
+    expect(statuses).toContain('503')
+    expect(statuses.at(-1)).toBe('200')
+    await busy.close()
+  })
+})
+
+describe('time', { timeout: 30_000 }, () => {
+  it('is short for who never ends a request, and for who has nothing more to say', async () => {
+    const server = createServer(() => {})
+    server.requestTimeout = 300
+    server.keepAliveTimeout = 3000
+    const options = {
+      deps: { submit: async () => EMPTY_RECEIPT, clock: () => 0 },
+      telemetry: here.deps.telemetry,
+      keyring: new Keyring([]),
+      memory: new BodyMemory(),
+      logger: undefined,
+      bodyBytesMax: 1000,
+      retryAfterSeconds: 5,
+      isPressed: () => false,
+    }
+    const front = new HotFront(server, options, 50)
+    await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+    const running = {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      close: async () => {},
+    }
+    const text = request('/api/samples', 'abc', LINES)
+    const [silent, slow, done] = [new Sender(running), new Sender(running), new Sender(running)]
+    slow.write(text.slice(0, -1))
+    done.write(text)
+    expect((await done.answer()).status).toContain('200')
+    expect((await slow.answer()).status).toContain('408')
+    expect((await silent.answer()).status).toContain('408')
+    expect(done.isClosed).toBe(false)
+    for (let i = 0; i < 800 && !done.isClosed; i++) await pause(10)
+    expect(done.isClosed).toBe(true)
+    expect((await new Promise<number>(d => server.getConnections((_, n) => d(n)))) <= 2).toBe(true)
+    for (const one of [silent, slow, done]) one.socket.destroy()
+    for (let i = 0; i < 500 && front.connections.size > 0; i++) await pause(10)
+    expect(front.connections.size).toBe(0)
+    front.stop(1000)
+    await new Promise(closed => server.close(closed))
   })
 })
 
