@@ -86,8 +86,11 @@ export class Pipeline {
   #past = false
   /** Told when a window is complete, before anything else is processed. */
   afterWindow: (() => void) | undefined
-  /** Asked before each batch of a window: what it is to wait for, such as a checkpoint that cannot be written as fast. */
-  beforeBatch: (() => Promise<unknown> | undefined) | undefined
+  /**
+   * Asked before each batch of a window, with its rows where they are known: what it is to wait for, such as a checkpoint that
+   * cannot be written as fast.
+   */
+  beforeBatch: ((batch?: FeatureBatch) => Promise<unknown> | undefined) | undefined
 
   constructor(
     parts: PipelineParts,
@@ -181,7 +184,7 @@ export class Pipeline {
     let isComplete = false
     for (let ready = windows.next(); ready; ready = windows.next()) {
       const { batch, last, windowEndMs } = ready
-      const room = this.beforeBatch?.()
+      const room = this.beforeBatch?.(batch)
       if (room !== undefined) await room
       let changes = NO_CHANGES
       if (batch.length > 0) {

@@ -1,5 +1,5 @@
 import type { FeatureBatch, OpinionBatch } from './core/batch.ts'
-import { opinionBatch, rowsOf } from './core/batch.ts'
+import { opinionBatch, partOf } from './core/batch.ts'
 import type { Position } from './core/ports.ts'
 import type { SeriesTable } from './core/series.ts'
 import type { AnomalyChange, Rest, Scoring } from './core/stages.ts'
@@ -143,7 +143,7 @@ export class Slices {
       const others = rest()
       if (others !== undefined) await others
       const to = Math.min(batch.length, from + TOLD_ROWS)
-      const part = rowsOf(batch, opinions, from, to)
+      const part = partOf(batch, opinions, from, to)
       disruptions.observe(part.batch, part.opinions, to === batch.length ? changes : NO_CHANGES)
       history.record(part.batch, part.opinions)
     }

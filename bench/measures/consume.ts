@@ -24,7 +24,7 @@ const { values: args } = parseArgs({
   options: {
     quick: { type: 'boolean' },
     series: { type: 'string', default: QUICK ? '4000' : '50000' },
-    scrapes: { type: 'string', default: QUICK ? '4' : '20' },
+    scrapes: { type: 'string', default: QUICK ? '4' : '80' },
     warm: { type: 'string', default: QUICK ? '2' : '6' },
     body: { type: 'string', default: '2000' },
     partitions: { type: 'string', default: '4' },
@@ -104,7 +104,7 @@ async function consume(
   to: readonly number[],
   take: (message: StoredMessage) => void,
 ): Promise<number> {
-  const group = streams.group({ topic: 'samples', group: `bench-${groups++}`, member: 'bench' })
+  const group = streams.group({ topic: 'samples', group: `bench-${groups++}`, member: 'bench', lends: true })
   let left = to.reduce((sum, offset, p) => sum + offset - from[p], 0)
   let start: (() => void) | undefined
   const started = new Promise<void>(done => {

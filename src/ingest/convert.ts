@@ -1,6 +1,7 @@
 import type { SeriesTable } from '../core/series.ts'
 import { seriesKey } from '../core/series.ts'
 import { ARRIVAL_S, GAP_MS, LATEST_MS } from '../kernels/assembly/_wire-layout.ts'
+import { Births } from './births.ts'
 import { Emitter } from './emitter.ts'
 import { Families, TYPE } from './families.ts'
 import {
@@ -33,6 +34,7 @@ export class Converter implements PointSink {
   readonly series: SeriesTable
   /** Wires of a checkpoint of the old layout that were not seen since. */
   legacy: LegacyWires | undefined
+  readonly #births: Births
   readonly #out: Emitter
   readonly #tally: Tally
   readonly #options: IntakeOptions
@@ -56,11 +58,17 @@ export class Converter implements PointSink {
       const plan = this.table.plan(wire)
       return wireText(series.meta(row), plan === PLAN.counter || plan === PLAN.delta)
     })
-    this.#out = new Emitter(this.table, series, tally, options, this.io)
+    this.#births = new Births(options, this.table, series, this.families)
+    this.#out = new Emitter(this.table, series, this.#births, tally, options, this.io)
     this.#scratch = {
       bounds: new Float64Array(options.bucketsMax),
       cumulative: new Float64Array(options.bucketsMax),
     }
+  }
+
+  /** None while a series that seems new may be one of a checkpoint of the old layout. */
+  get births(): Births | undefined {
+    return this.legacy === undefined ? this.#births : undefined
   }
 
   begin(arrivalMs: number, take: Parameters<Emitter['begin']>[0]): void {
@@ -125,6 +133,12 @@ export class Converter implements PointSink {
 
   /** The same with the numbers in `io`: handed over in memory, since a number argument may be boxed. */
   take(wire: number): boolean {
+    const isTaken = this.#take(wire)
+    this.table.keepText()
+    return isTaken
+  }
+
+  #take(wire: number): boolean {
     const { table, io } = this
     table.setSeenS(wire, this.#arrivalS)
     const timeMs = io[0]
@@ -300,6 +314,8 @@ export class Converter implements PointSink {
         if (Families.base(name) === base) this.#replan(sibling, name, theirs)
       }
     }
+    // A gauge most often has a row in a moment, which says the same.
+    if (table.plan(wire) !== PLAN.gauge) table.keepText()
   }
 
   #replan(wire: number, metric: string, labels: Record<string, string>): void {

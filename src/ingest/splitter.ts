@@ -71,6 +71,7 @@ type Held = Parameters<Rejects['add']>
 export class Splitter implements PointSink {
   table: WireTable
   readonly converts = false
+  readonly births = undefined
   readonly io = new Float64Array(3)
   readonly #options: IntakeOptions
   readonly #context: SplitterContext

@@ -138,8 +138,22 @@ export class WireTable {
     return wire
   }
 
+  /** The same without a text, for whoever gives it a row or a text before anything else. */
+  addBare(a: number, b: number, check: number): number {
+    if (!this.#slots.reserve(a)) return -1
+    const wire = this.#add()
+    if (wire >= 0) this.#identify(wire, a, b, check)
+    return wire
+  }
+
   /** A wire that is not on the wire. */
   addOutput(text: string): number {
+    const wire = this.#add()
+    if (wire >= 0) this.#texts.set(wire, text)
+    return wire
+  }
+
+  #add(): number {
     if (this.size >= this.limit) return -1
     let wire = this.#firstFree
     const { length } = this
@@ -157,7 +171,6 @@ export class WireTable {
     i32[at + WIRE_NEXT] = -1
     i32[at + WIRE_SIDE] = -1
     i32[at + WIRE_KIND] = PLAN.output
-    this.#texts.set(wire, text)
     return wire
   }
 
@@ -229,6 +242,15 @@ export class WireTable {
     const { i32 } = this.memory
     const at = wireAt(i32, wire) + WIRE_KIND
     i32[at] = (i32[at] & ~0xff00) | (type << 8)
+  }
+
+  /** What is known of a wire that was just added, at once. */
+  begin(wire: number, plan: number, origin: number, seenS: number): void {
+    this.#wires.touch(wire)
+    const { i32 } = this.memory
+    const at = wireAt(i32, wire)
+    i32[at + WIRE_KIND] = plan | (origin << 16)
+    i32[at + WIRE_SEEN_S] = seenS
   }
 
   tenant(wire: number): string {
@@ -333,6 +355,22 @@ export class WireTable {
 
   setText(wire: number, text: string): void {
     this.#texts.set(wire, text)
+  }
+
+  /** The same of ASCII characters that lie in the memory, with room for a header before them. */
+  setAscii(wire: number, from: number, length: number): void {
+    this.#texts.setAscii(wire, this.memory.u8, from, length)
+  }
+
+  /** The text of the wire that was added last is not let go at once: that wire waits for a row. */
+  keepText(): void {
+    this.#texts.keep()
+  }
+
+  /** Gives a wire a row that says the same as its text, if it has one. */
+  attachSame(wire: number, row: number): void {
+    this.#rows.hook(wire, row)
+    this.#texts.delete(wire)
   }
 
   /** Gives a wire its row; a text that the row says as well is let go. */

@@ -11,7 +11,12 @@ const folder = mkdtempSync(join(tmpdir(), 'foreshock-pack-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Without what npm tells its children about the package that this suite runs in. */
-const PLAIN = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')))
+const PLAIN = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_'))),
+  // Nobody reads what npm would ask the registry for besides.
+  npm_config_audit: 'false',
+  npm_config_fund: 'false',
+}
 
 function run(command: string, args: readonly string[], cwd: string) {
   const done = spawnSync(command, args, {

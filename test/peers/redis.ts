@@ -7,9 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { TestContext } from 'vitest'
-import { freePort, lookForPeer, peerPath } from './peers.ts'
+import { freePort } from '../../src/lab/free-port.ts'
+import { lookForPeer, peerPath } from './peers.ts'
 
-const READY_MS = 20_000
+const READY_MS = 60_000
 
 /** A program on a port that can be ended and started again. */
 class Server {
