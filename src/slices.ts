@@ -85,7 +85,10 @@ export class Slices {
 
   #begin(position: Position): boolean {
     const { windows, series } = this.#parts
-    for (const row of windows.expired()) this.#events.evict(row)
+    for (const row of windows.expired()) {
+      this.#events.leave(row)
+      this.#events.evict(row)
+    }
     // Samples that come while it is on its way are of windows after it.
     if (windows.prepare() === undefined) return false
     this.#sinceMs = performance.now()

@@ -42,7 +42,7 @@ export function profileUseOf(reports: readonly ShardReport[]): ProfileUse | unde
   }
 }
 
-export function alertingOf(reports: readonly ShardReport[]): AlertingReport | undefined {
+export function alertingOf(reports: readonly Pick<ShardReport, 'alerting'>[]): AlertingReport | undefined {
   const all = reports.flatMap(({ alerting }) => alerting ?? [])
   if (all.length <= 1) return all[0]
   // A worker knows of the budgets that its series have.

@@ -14,6 +14,7 @@ import { openHost } from '../detectors/model-host.ts'
 import { ModelShelf } from '../detectors/model-shelf.ts'
 import { ShardRows } from './shard-rows.ts'
 import { shardShare } from './share.ts'
+import { forEachTold } from './told-series.ts'
 import { ToldTable } from './told-table.ts'
 import type { Aside, FromShard, SentPart, ShardCall, ShardData, ShardReport, ToldSeries } from './words.ts'
 
@@ -76,9 +77,8 @@ export class ShardScoring {
     }
   }
 
-  told({ rows, series, metas }: ToldSeries): void {
-    const all = JSON.parse(metas) as SeriesMeta[]
-    for (const [i, meta] of all.entries()) this.#series.put(rows[i], series[i], meta)
+  told(told: ToldSeries): void {
+    forEachTold(told, (row, series, meta) => this.#series.put(row, series, meta))
   }
 
   /** Scores and judges a batch; undefined when there is nothing to say beside the opinions. */

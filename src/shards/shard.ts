@@ -222,7 +222,7 @@ export class Shard {
       ...(call ? { call } : {}),
     }
     const hasWord = Object.keys(word).length > 0
-    if (hasWord) this.#port?.postMessage(word, [...transfer])
+    if (hasWord) this.#port?.postMessage(word, told ? [...transfer, told.metas.buffer] : [...transfer])
     this.#forgotten = []
     control[wordOf(turn, KIND)] = kind
     control[wordOf(turn, LENGTH)] = rows

@@ -17,6 +17,7 @@ import { SLOTS } from './memory.ts'
 import { Shard } from './shard.ts'
 import { ShardMap } from './shard-map.ts'
 import { buffersOf, partsFor, prefixOf, savedBy, sent } from './shard-parts.ts'
+import { toldSeries } from './told-series.ts'
 import type { ToldSeries } from './words.ts'
 
 export interface ShardedOptions {
@@ -105,8 +106,7 @@ export class ShardedScoring implements ScoringBeside {
   }
 
   #tell(series: readonly number[], rows: readonly number[]): ToldSeries {
-    const metas = JSON.stringify(series.map(row => this.#series.meta(row)))
-    return { rows: Uint32Array.from(rows), series: Uint32Array.from(series), metas }
+    return toldSeries(series, rows, row => this.#series.meta(row))
   }
 
   take(): ScoredBatch | undefined {

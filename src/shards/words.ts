@@ -24,8 +24,9 @@ export interface ToldSeries {
   readonly rows: Uint32Array
   /** Rows of the series table. */
   readonly series: Uint32Array
-  /** `SeriesMeta[]` as JSON: one text crosses faster than thousands of objects. */
-  readonly metas: string
+  /** What is known of them: see told-series.ts. */
+  readonly metas: Uint8Array<ArrayBuffer>
+  readonly ends: Uint32Array
 }
 
 /** A checkpoint's part as it crosses: keys are given only where rows do not name the series. */
