@@ -1,12 +1,29 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/longest-first.ts'
+import { together } from './test/plan.ts'
+
+const shared = together()
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/peers/kafka-setup.ts'],
-    testTimeout: 30_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
+    setupFiles: ['test/priority.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // Half of what runs waits for other processes or for time to pass; four of them keep two cores busy.
+    maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ['test/**/*.test.ts'],
+          exclude: shared,
+          globalSetup: ['test/peers/kafka-setup.ts'],
+        },
+      },
+      { extends: true, test: { name: 'together', include: shared, isolate: false } },
+    ],
   },
 })

@@ -58,6 +58,7 @@ const CHILDREN: readonly Child[] = [
     file: 'split',
     args: ['--what', what],
   })),
+  { name: 'first-sight', file: 'first-sight', args: [] },
   { name: 'json-lines', file: 'json-lines', args: [] },
   { name: 'heap', file: 'heap', args: [], node: NO_SCAVENGE },
   { name: 'reports', file: 'reports', args: [] },

@@ -34,7 +34,8 @@ export const PLAN = {
   processBytes: 6e9,
   replication: 3,
   samplesHours: 24,
-  anomaliesHours: 24,
+  /** As the plan of the topic keeps them. */
+  anomaliesHours: 72,
   /** The newest checkpoint, the one before and the one being written. */
   checkpointsHeld: 3,
   /** Cores of one gateway or scorer process: a process is one event loop. */

@@ -237,7 +237,12 @@ export function assembleScoring(
   rows: SubTable | undefined,
   onWarning: (text: string) => void,
   models?: ModelsPort,
-): { readonly scoring: Ensemble | TieredScoring; readonly learned: ModelMember | undefined } {
+): {
+  readonly scoring: Ensemble | TieredScoring
+  readonly learned: ModelMember | undefined
+  /** Whose budgets all series have. */
+  readonly policy: AlertPolicy | undefined
+} {
   const { series } = context
   if (rows === undefined) return ensembleOf(config, context, history, onWarning, models)
   const own = { ...context, series: rows }
@@ -250,6 +255,7 @@ export function assembleScoring(
   return {
     scoring: new TieredScoring({ series, rows, rich, plain, stepMs: context.stepMs, onPlain }),
     learned,
+    policy: elder,
   }
 }
 

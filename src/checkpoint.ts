@@ -1,4 +1,4 @@
-import { Cut, type CutSnapshot } from './core/cut.ts'
+import { Cut, type CutSnapshot, HELD_BYTES_MAX } from './core/cut.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Checkpoint, CheckpointCut, CheckpointStore, Position } from './core/ports.ts'
 import { type SeriesTable, savedMetas } from './core/series.ts'
@@ -26,14 +26,14 @@ export function capture(
 
 /**
  * As `capture`, in milliseconds however much is learned: the state stays where it is until a store takes it, which must
- * follow. `cut` is for tests that give it another bound.
+ * follow. `cut`: one with another bound.
  */
 export function cutAt(
   position: Position,
   nowMs: number,
   series: SeriesTable,
   parts: readonly Stateful[],
-  cut = new Cut(),
+  cut = new Cut(HELD_BYTES_MAX, series.capacity),
 ): CheckpointCut {
   const table = series.cut(cut)
   const rest = parts.flatMap(part => part.cut?.(cut) ?? part.snapshot().map(one => byRow(one, series)))

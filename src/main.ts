@@ -10,6 +10,7 @@ import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
 import { type Change, tenantOfChange } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
+import { HELD_BYTES_MAX } from './core/cut.ts'
 import type { Logger } from './core/logger.ts'
 import { Rejects } from './core/rejects.ts'
 import { Telemetry } from './core/telemetry.ts'
@@ -114,11 +115,13 @@ export async function startService(
     warmUp: new WarmUpMemory(),
     configuration,
   })
+  const startedMs = performance.now()
   const resumed = await resume(checkpoints, build, statefulOf, warn, checkpoint =>
     reconciled(checkpoint, config, intakeOptions(config), warn),
   )
   if (relearn) logger.warn('what was learned is dropped, as was asked for, and learned anew')
   const { position: restored } = resumed
+  const readSeconds = (performance.now() - startedMs) / 1000
   const parts = relearn ? build() : resumed.parts
   const stateful = statefulOf(parts)
   const journal = await FileJournal.open({ dir: folder('journal'), after: restored })
@@ -167,7 +170,9 @@ export async function startService(
     replayed++
   }
   await pipeline.settle()
-  logger.info({ position: restored, replayed, series: parts.series.size, workers }, 'state restored')
+  const seconds = (performance.now() - startedMs) / 1000
+  const { size } = parts.series
+  logger.info({ position: restored, replayed, series: size, workers, readSeconds, seconds }, 'state restored')
 
   const open = { status: 'open', limit: ORPHANS_MAX } as const
   await effects.apply(journal.end, {
@@ -228,6 +233,8 @@ export async function startService(
     stateBytes: () => stateBytes(parts),
     pipeline,
     stepMs: config.features.step,
+    // Beside workers windows wait for room alone, which the history must find at once.
+    copiesBytesMax: Math.max(config.checkpoint.copies, workers > 0 ? HELD_BYTES_MAX : 0),
     telemetry,
     logger,
     clock: systemClock,

@@ -1,3 +1,4 @@
+import type { FeatureBatch } from './core/batch.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import type { Position } from './core/ports.ts'
 import type { AnomalyChange, ScoringBeside } from './core/stages.ts'
@@ -11,6 +12,8 @@ type Parts = Pick<PipelineParts, 'windows' | 'disruptions'> & {
 }
 
 export interface OverlapEvents {
+  /** A series is no more: whoever takes samples in is to forget it, and when the window on its way is over, all others. */
+  readonly leave: (row: number) => void
   readonly evict: (row: number) => void
   /** A batch went through, and took so long on this thread. */
   readonly batch: (rows: number, seconds: number) => void
@@ -20,9 +23,11 @@ export interface OverlapEvents {
     found: { readonly anomalies: AnomalyChange[]; readonly events: DisruptionEvent[] },
     isPast: boolean,
   ) => Promise<void>
-  /** What a batch is to wait for, such as a checkpoint that cannot be written as fast. */
-  readonly room: () => Promise<unknown> | undefined
+  /** What a batch is to wait for, such as a checkpoint that cannot be written as fast; less is known without its rows. */
+  readonly room: (batch?: FeatureBatch) => Promise<unknown> | undefined
 }
+
+type Ready = ReturnType<PipelineParts['windows']['next']>
 
 /** A window on its way. */
 interface Work {
@@ -31,17 +36,20 @@ interface Work {
   readonly anomalies: AnomalyChange[]
   readonly windowEndMs: number
   /** A batch that was lent and is not given yet. */
-  ready: ReturnType<PipelineParts['windows']['next']>
+  ready: Ready
   given: number
   taken: number
   /** All of its batches were given. */
   isWhole: boolean
+  /** Told when they were. */
+  readonly whole: () => void
 }
 
 /**
  * Takes windows through scoring that goes on beside this thread: while one is scored, bodies of the next are decoded. One
  * window is on its way at a time, and whatever would see another order of things than without threads waits for it: the next
- * window that is complete, and all that is not samples. Batches are given and taken by a fixed rule, as many ahead as may wait
+ * window that is complete, and all that is not samples. Of that next window the first batch is made ready meanwhile, since the
+ * scorers have nothing to do until they are given one. Batches are given and taken by a fixed rule, as many ahead as may wait
  * and then by turns, so that nothing depends on how fast a worker is. Series that expire go when the next window begins.
  */
 export class Overlap {
@@ -49,6 +57,11 @@ export class Overlap {
   readonly #events: OverlapEvents
   #work: Work | undefined
   #working: Promise<void> | undefined
+  /** All batches of the window on its way were given. */
+  #whole: Promise<void> | undefined
+  /** The first batch of the window after it, and who is gone before that. */
+  #ahead: Ready
+  #leaving: readonly number[] = []
   #held: Promise<unknown> | undefined
   #weight: Float32Array
   /** What is due is history. */
@@ -66,15 +79,30 @@ export class Overlap {
    */
   follow(position: Position): Promise<void> | undefined {
     this.#proceed()
-    return this.#parts.windows.hasComplete ? this.#beginAll(position) : undefined
+    const isDue = this.#ahead !== undefined || this.#parts.windows.hasComplete
+    return isDue ? this.#beginAll(position) : undefined
   }
 
   async #beginAll(position: Position): Promise<void> {
     const { windows } = this.#parts
-    while (windows.hasComplete) {
+    while (this.#ahead !== undefined || windows.hasComplete) {
+      // A window's batches are lent one at a time.
+      await Promise.race([this.#whole, this.#working])
+      this.#lookAhead()
       await this.settle()
       if (!this.#begin(position)) return
     }
+  }
+
+  /** Nothing of the window on its way says which samples are of the next. */
+  #lookAhead(): void {
+    if (this.#ahead !== undefined) return
+    const { windows } = this.#parts
+    const expired = windows.expired()
+    for (const row of expired) this.#events.leave(row)
+    this.#leaving = [...this.#leaving, ...expired]
+    // Samples that come while it is on its way are of windows after it.
+    this.#ahead = windows.next()
   }
 
   /** Waits until nothing is on its way. */
@@ -89,14 +117,19 @@ export class Overlap {
   }
 
   #begin(position: Position): boolean {
-    const { windows } = this.#parts
-    for (const row of windows.expired()) this.#events.evict(row)
-    // Samples that come while it is on its way are of windows after it.
-    const ready = windows.next()
+    for (const row of this.#leaving) this.#events.evict(row)
+    this.#leaving = []
+    const ready = this.#ahead
+    this.#ahead = undefined
     if (ready === undefined) return false
     const { isPast } = this
     const { windowEndMs } = ready
-    this.#work = { position, isPast, windowEndMs, ready, anomalies: [], given: 0, taken: 0, isWhole: false }
+    let whole = () => {}
+    this.#whole = new Promise(done => {
+      whole = done
+    })
+    const nothing = { anomalies: [], given: 0, taken: 0, isWhole: false }
+    this.#work = { position, isPast, windowEndMs, ready, ...nothing, whole }
     this.#working = this.#run(this.#work)
     // Whoever settles hears of it.
     this.#working.catch(() => {})
@@ -138,6 +171,7 @@ export class Overlap {
     const ready = work.ready ?? windows.next()
     work.ready = undefined
     work.isWhole = ready === undefined || ready.last
+    if (work.isWhole) work.whole()
     if (ready === undefined) return true
     const { batch } = ready
     if (batch.length === 0) return true

@@ -91,8 +91,11 @@ export class Pipeline {
   readonly #counts = new Map<EnvelopeKind, { readonly envelopes: Running; readonly samples: Running }>()
   /** Told when a window is complete, before anything else is processed. */
   afterWindow: (() => void) | undefined
-  /** Asked before each batch of a window: what it is to wait for, such as a checkpoint that cannot be written as fast. */
-  beforeBatch: (() => Promise<unknown> | undefined) | undefined
+  /**
+   * Asked before each batch of a window, with its rows where they are known: what it is to wait for, such as a checkpoint that
+   * cannot be written as fast.
+   */
+  beforeBatch: ((batch?: FeatureBatch) => Promise<unknown> | undefined) | undefined
 
   constructor(
     parts: PipelineParts,
@@ -110,11 +113,12 @@ export class Pipeline {
     if (!('give' in scoring) && slices === undefined) return
     if (tap) throw new ForeshockError('FS_ASSERTION', 'windows that are lent to others are scored at once')
     const events = {
+      leave: (row: number) => this.#leave(row),
       evict: (row: number) => this.#evict(row),
       batch: (rows: number, seconds: number) => this.#tellOf(rows, seconds),
       done: (at: Position, found: Pick<Outcome, 'anomalies' | 'events'>, isPast: boolean) =>
         this.#done(at, { ...found, changes: [] }, isPast),
-      room: () => this.beforeBatch?.(),
+      room: (batch?: FeatureBatch) => this.beforeBatch?.(batch),
     }
     if ('give' in scoring)
       this.#ahead = new Overlap({ scoring, windows, disruptions, history }, events, batchRows)
@@ -210,7 +214,7 @@ export class Pipeline {
     let isComplete = false
     for (let ready: ReadyRows | undefined = first; ready; ready = windows.next()) {
       const { batch, last, windowEndMs } = ready
-      const room = this.beforeBatch?.()
+      const room = this.beforeBatch?.(batch)
       if (room !== undefined) await room
       let changes = NO_CHANGES
       if (batch.length > 0) {
@@ -229,7 +233,10 @@ export class Pipeline {
         const events = disruptions.advance(windowEndMs)
         if (!this.#past) outcome.events.push(...events)
         scoring.review(windowEndMs, () => importanceOf(disruptions.board(), disruptions.frontDoors()))
-        for (const row of windows.expired()) this.#evict(row)
+        for (const row of windows.expired()) {
+          this.#leave(row)
+          this.#evict(row)
+        }
         isComplete = true
       }
       // A window of many batches takes seconds: others are answered meanwhile, and what they send waits.
@@ -281,9 +288,16 @@ export class Pipeline {
       : { ...EMPTY_RECEIPT, rejected: 1, reasons: [reason] }
   }
 
+  /** No sample finds the row any more. */
+  #leave(row: number): void {
+    this.parts.intake.forget(row)
+    this.parts.windows.forget(row)
+  }
+
+  /** What was known of a row that nobody finds any more. */
   #evict(row: number): void {
-    const { series, intake, windows, scoring, disruptions, history } = this.parts
-    for (const part of [intake, windows, scoring, disruptions, history]) part.forget(row)
+    const { series, scoring, disruptions, history } = this.parts
+    for (const part of [scoring, disruptions, history]) part.forget(row)
     this.#tap?.forget(row)
     series.evict(row)
   }

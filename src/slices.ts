@@ -1,5 +1,5 @@
 import type { FeatureBatch, OpinionBatch } from './core/batch.ts'
-import { opinionBatch, rowsOf } from './core/batch.ts'
+import { opinionBatch, partOf } from './core/batch.ts'
 import type { Position } from './core/ports.ts'
 import type { SeriesTable } from './core/series.ts'
 import type { AnomalyChange, Rest, Scoring } from './core/stages.ts'
@@ -52,7 +52,7 @@ export class Slices {
   #sinceMs = 0
   /** Stretches of the batch that was told last, of TOLD_ROWS at most: seventeen views are made once, not in every window. */
   #told: FeatureBatch | undefined
-  #stretches: ReturnType<typeof rowsOf>[] = []
+  #stretches: ReturnType<typeof partOf>[] = []
   /** Goes on after a rest: one at a time, so that a rest makes a promise and nothing else. */
   #wake: () => void = () => {}
   readonly #pause = (wake: () => void): void => {
@@ -105,7 +105,10 @@ export class Slices {
 
   #begin(position: Position): boolean {
     const { windows, series } = this.#parts
-    for (const row of windows.expired()) this.#events.evict(row)
+    for (const row of windows.expired()) {
+      this.#events.leave(row)
+      this.#events.evict(row)
+    }
     // Samples that come while it is on its way are of windows after it.
     if (windows.prepare() === undefined) return false
     this.#sinceMs = performance.now()
@@ -124,11 +127,11 @@ export class Slices {
   }
 
   /** Rows of a batch from `from` on with what was said of them, TOLD_ROWS at most. Valid until the next batch. */
-  #stretch(batch: FeatureBatch, from: number): ReturnType<typeof rowsOf> {
+  #stretch(batch: FeatureBatch, from: number): ReturnType<typeof partOf> {
     if (this.#told !== batch) this.#stretches = []
     this.#told = batch
     const at = from / TOLD_ROWS
-    this.#stretches[at] ??= rowsOf(batch, this.#opinions, from, Math.min(batch.capacity, from + TOLD_ROWS))
+    this.#stretches[at] ??= partOf(batch, this.#opinions, from, Math.min(batch.capacity, from + TOLD_ROWS))
     const part = this.#stretches[at]
     part.batch.length = Math.min(TOLD_ROWS, batch.length - from)
     part.opinions.length = part.batch.length
@@ -148,7 +151,7 @@ export class Slices {
       if (ready === undefined) return
       windowEndMs = ready.windowEndMs
       isLast = ready.last
-      const room = this.#events.room()
+      const room = this.#events.room(ready.batch)
       if (room !== undefined) await room
       if (ready.batch.length === 0) continue
       const changes = await this.#through(ready.batch, rest)

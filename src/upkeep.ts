@@ -1,12 +1,13 @@
 import type { Inbox } from './bus/inbox.ts'
 import { cutAt, type Stateful } from './checkpoint.ts'
 import type { Clock } from './core/clock.ts'
-import type { Cut } from './core/cut.ts'
+import { Cut } from './core/cut.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import type { CheckpointCut, CheckpointStore, Journal } from './core/ports.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import { unscored } from './core/unscored.ts'
+import { CutPace, LONGEST_PATIENCE } from './cut-pace.ts'
 import type { Effects } from './effects.ts'
 import type { Pipeline, PipelineParts } from './pipeline.ts'
 
@@ -36,19 +37,14 @@ const SMALL_BYTES = 33_554_432
 const WINDOW_STEPS = 1.5
 const WINDOW_MS_MAX = 60_000
 /**
- * One batch waits for the disk at most so long, and all batches while one checkpoint is written, ms; those of long windows,
- * which are many, as long as a window: a checkpoint of ten million series takes seconds to be written.
- */
-const BATCH_WAIT_MS = 1000
-const BATCHES_WAIT_MS = 2000
-
-/**
  * Saves checkpoints: what is learned is cut between two envelopes, written beside the running pipeline, and then the
  * journal is let go.
  */
 export class Saver {
   readonly #parts: SaverParts
   #saved = -1
+  /** Times as long as usual that windows wait for the disk; longer after a checkpoint that was given up. */
+  #patience = 1
 
   constructor(parts: SaverParts) {
     this.#parts = parts
@@ -81,14 +77,14 @@ export class Saver {
   }
 
   #cut(): Promise<CheckpointCut | undefined> {
-    const { inbox, effects, series, stateful, clock, telemetry } = this.#parts
+    const { inbox, effects, series, stateful, clock, telemetry, copiesBytesMax } = this.#parts
     return inbox.between(async processed => {
       await this.#parts.pipeline.settle()
       await effects.retry()
       // What is found but not recorded would be lost with the journal before it.
       if (!effects.settled || processed === this.#saved) return undefined
       const started = performance.now()
-      const cut = cutAt(processed, clock(), series, stateful)
+      const cut = cutAt(processed, clock(), series, stateful, new Cut(copiesBytesMax, series.capacity))
       telemetry.set('foreshock_checkpoint_pause_seconds', (performance.now() - started) / 1000)
       return cut
     })
@@ -99,14 +95,17 @@ export class Saver {
     if (!checkpoint) return effects.settled
     const { cut, position } = checkpoint
     const started = performance.now()
-    pipeline.beforeBatch = cut && waitForRoom(cut, Math.max(BATCHES_WAIT_MS, this.#parts.stepMs))
+    const pace = cut && new CutPace(cut, this.#parts.stepMs, this.#patience)
+    pipeline.beforeBatch = pace && (batch => pace.wait(batch))
     try {
       // A crash after it counts must find in the journal what a sink has not taken yet.
       await checkpoints.save({ ...checkpoint, ready: settle })
       await journal.commit(position)
     } catch (error) {
-      if (error instanceof ForeshockError && error.code === 'FS_OVERLOADED')
+      if (error instanceof ForeshockError && error.code === 'FS_OVERLOADED') {
         telemetry.count('foreshock_checkpoints_given_up_total', 1)
+        this.#patience = Math.min(2 * this.#patience, LONGEST_PATIENCE)
+      } else telemetry.count('foreshock_checkpoints_failed_total', 1)
       logger.error(
         { err: error },
         'no checkpoint could be saved; the journal keeps everything since the last',
@@ -114,30 +113,15 @@ export class Saver {
       return false
     } finally {
       pipeline.beforeBatch = undefined
+      telemetry.set('foreshock_checkpoint_waited_seconds', (pace?.waitedMs ?? 0) / 1000)
+      telemetry.set('foreshock_checkpoint_copied_bytes', cut?.copiedBytes ?? 0)
+      telemetry.set('foreshock_checkpoint_copies_peak_bytes', cut?.heldBytesPeak ?? 0)
     }
+    this.#patience = 1
     this.#saved = position
     telemetry.observe('foreshock_checkpoint_seconds', (performance.now() - started) / 1000)
     telemetry.set('foreshock_checkpoint_position', position)
-    telemetry.set('foreshock_checkpoint_copied_bytes', cut?.copiedBytes ?? 0)
     return true
-  }
-}
-
-/** Lets a window's batches wait until what they make copies of is written, for a bounded time in all. */
-function waitForRoom(cut: Cut, mostMs: number): () => Promise<unknown> | undefined {
-  let leftMs = mostMs
-  return () => {
-    const room = leftMs > 0 ? cut.room() : undefined
-    if (room === undefined) return undefined
-    const started = performance.now()
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>(done => {
-      timer = setTimeout(done, BATCH_WAIT_MS)
-    })
-    return Promise.race([room, late]).finally(() => {
-      clearTimeout(timer)
-      leftMs -= performance.now() - started
-    })
   }
 }
 
@@ -154,6 +138,8 @@ interface SaverParts {
   readonly stateBytes: () => number
   readonly pipeline: Pick<Pipeline, 'afterWindow' | 'beforeBatch' | 'settle'>
   readonly stepMs: number
+  /** What changes before it is written may take so much memory. */
+  readonly copiesBytesMax: number
   readonly telemetry: Telemetry
   readonly logger: Logger
   readonly clock: Clock

@@ -51,6 +51,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   evaluate: ['core', 'math'],
   lab: ['core'],
   checkpoint: ['core'],
+  'cut-pace': ['core'],
   effects: ['core'],
   importance: ['core'],
   orphans: ['core'],

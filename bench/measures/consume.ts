@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { TestContext } from 'vitest'
 import type { Compression } from '../../src/bus/kafka-codecs.ts'
@@ -24,7 +25,7 @@ const { values: args } = parseArgs({
   options: {
     quick: { type: 'boolean' },
     series: { type: 'string', default: QUICK ? '4000' : '50000' },
-    scrapes: { type: 'string', default: QUICK ? '4' : '20' },
+    scrapes: { type: 'string', default: QUICK ? '4' : '40' },
     warm: { type: 'string', default: QUICK ? '2' : '6' },
     body: { type: 'string', default: '2000' },
     partitions: { type: 'string', default: '4' },
@@ -37,8 +38,10 @@ const perBody = Number(args.body)
 const partitions = Number(args.partitions)
 const [warm, scrapes, passes] = [Number(args.warm), Number(args.scrapes), Number(args.passes)]
 const STEP_MS = 15_000
-/** Passes after which a Java program has been compiled. */
+/** Passes after which a program has been compiled, Java's and this one. */
 const JAVA_WARM = QUICK ? 1 : 8
+const WARM = QUICK ? 1 : 3
+const SETTLE_MS = 200
 /** Kafka drops what is older than it keeps, so the samples are of now. */
 const t0 = Date.now() - (warm + scrapes) * STEP_MS
 
@@ -96,47 +99,84 @@ const rejects = new Rejects()
 const writer = new BodyWriter()
 const place = (tenant: string, entity: string) => partitionOf(entityKey(tenant, entity), partitions)
 const splitter = new Splitter({}, { rejects, partitions, place })
-let groups = 0
 
-/** CPU ns that a member of a group spends from where it starts to the ends, without joining and leaving. */
-async function consume(
-  from: readonly number[],
-  to: readonly number[],
-  take: (message: StoredMessage) => void,
-): Promise<number> {
-  const group = streams.group({ topic: 'samples', group: `bench-${groups++}`, member: 'bench' })
-  let left = to.reduce((sum, offset, p) => sum + offset - from[p], 0)
-  let start: (() => void) | undefined
-  const started = new Promise<void>(done => {
-    start = done
+/** What is read in a pass: from where to where, and who takes it. */
+interface Pass {
+  readonly from: readonly number[]
+  readonly to: readonly number[]
+  readonly take: (message: StoredMessage) => void
+  left: number
+  readonly over: Gate
+}
+
+/** Something that is waited for. */
+class Gate {
+  open: () => void = () => {}
+  readonly opened = new Promise<void>(done => {
+    this.open = done
   })
-  let over: (() => void) | undefined
-  const all = new Promise<void>(done => {
-    over = done
-  })
-  const owner = {
-    assigned: async (partition: number) => {
-      await started
-      return from[partition]
-    },
-    take: async (partition: number, messages: readonly StoredMessage[]) => {
-      for (const message of messages) {
-        if (message.offset >= to[partition]) continue
-        take(message)
-        left--
-      }
-      if (left === 0) over?.()
-    },
-    revoked: async () => {},
+}
+
+/** A member of a group that reads as often as it is asked to; as Java's consumer it stays for all passes. */
+class Member {
+  readonly #group = streams.group({ topic: 'samples', group: 'bench', member: 'bench', lends: true })
+  #pass: Pass | undefined
+  #start = new Gate()
+  #waiting = 0
+  #ready = new Gate()
+
+  async run(): Promise<void> {
+    await this.#group.run({
+      assigned: async partition => {
+        if (++this.#waiting === partitions) this.#ready.open()
+        await this.#start.opened
+        return this.#pass?.from[partition] ?? 0
+      },
+      take: async (partition, messages) => {
+        const pass = this.#pass as Pass
+        for (const message of messages) {
+          if (message.offset >= pass.to[partition]) continue
+          pass.take(message)
+          pass.left--
+        }
+        if (pass.left === 0) pass.over.open()
+        if (messages[messages.length - 1].offset < pass.to[partition] - 1) return
+        await pass.over.opened
+        // The partition is let go and given again, where the next pass begins.
+        throw new Error('the pass is over')
+      },
+      revoked: async () => {},
+    })
   }
-  await group.run(owner)
-  collect()
-  const before = cpuNs()
-  start?.()
-  await all
-  const spent = cpuNs() - before
-  await group.close()
-  return spent
+
+  /** CPU ns of a pass. */
+  async consume(
+    from: readonly number[],
+    to: readonly number[],
+    take: (message: StoredMessage) => void,
+  ): Promise<number> {
+    await this.#ready.opened
+    const left = to.reduce((sum, offset, p) => sum + offset - from[p], 0)
+    const pass: Pass = { from, to, take, left, over: new Gate() }
+    this.#pass = pass
+    const start = this.#start
+    this.#start = new Gate()
+    this.#ready = new Gate()
+    this.#waiting = 0
+    // What was compiled for the pass before is compiled by then.
+    await wait(SETTLE_MS)
+    collect()
+    const before = cpuNs()
+    start.open()
+    await pass.over.opened
+    return cpuNs() - before
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#group.close()
+    this.#start.open()
+    await closed
+  }
 }
 
 /** A Java consumer that makes a pass whenever it is asked to, and says what CPU time that took, ns. */
@@ -172,9 +212,11 @@ try {
     bytes += value.length
   }
   const java = javaConsumer(mid, last)
+  const member = new Member()
+  await member.run()
   // What compilers do is over by then.
   for (let pass = 0; pass < JAVA_WARM; pass++) await java.pass()
-  await consume(mid, last, count)
+  for (let pass = 0; pass < WARM; pass++) await member.consume(mid, last, count)
   const consumed: number[] = []
   const decoded: number[] = []
   const plain: number[] = []
@@ -182,7 +224,7 @@ try {
   for (let pass = 0; pass < passes; pass++) {
     plain.push((await java.pass()) / samples)
     bytes = 0
-    consumed.push((await consume(mid, last, count)) / samples)
+    consumed.push((await member.consume(mid, last, count)) / samples)
     const intakes = zero.map(() => new IngestIntake({}, { series: new SeriesTable(), rejects }))
     let taken = 0
     const decode = ({ partition, value, timestampMs }: StoredMessage) =>
@@ -192,13 +234,14 @@ try {
           taken += batch.length
         },
       )
-    await consume(zero, mid, decode)
+    await member.consume(zero, mid, decode)
     taken = 0
-    const spent = await consume(mid, last, decode)
+    const spent = await member.consume(mid, last, decode)
     if (taken < 0.7 * samples) throw new Error(`${taken} of ${samples} samples`)
     decoded.push(spent / samples)
   }
   java.end()
+  await member.close()
   const unit = 'ns CPU/sample'
   const size = `${series / 1000} k series, ${args.compression}, ${(bytes / samples).toFixed(1)} B a sample`
   say([

@@ -5,6 +5,7 @@ import { mkdtempSync, statSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { assemble } from '../../src/assembly.ts'
@@ -14,6 +15,7 @@ import { Cut } from '../../src/core/cut.ts'
 import type { Envelope } from '../../src/core/envelope.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
+import { CutPace } from '../../src/cut-pace.ts'
 import { Pipeline } from '../../src/pipeline.ts'
 import { CheckpointEncoder } from '../../src/store/checkpoint-format.ts'
 import { FileCheckpoints } from '../../src/store/file-checkpoints.ts'
@@ -76,7 +78,8 @@ async function window(): Promise<void> {
   t++
 }
 
-const newCut = (cut = new Cut()) => cutAt(position, T0, parts.series, statefulOf(parts), cut)
+const cutOfAll = () => new Cut(config.checkpoint.copies, parts.series.capacity)
+const newCut = (cut = cutOfAll()) => cutAt(position, T0, parts.series, statefulOf(parts), cut)
 const own = args.dir ?? mkdtempSync(join(tmpdir(), 'foreshock-cut-'))
 const store = new FileCheckpoints({ dir: own })
 
@@ -106,7 +109,7 @@ async function steps(): Promise<{ open: number; block: number; all: number }> {
 async function saved(closes: boolean) {
   if (!closes) await send(0)
   collect()
-  const cut = new Cut()
+  const cut = cutOfAll()
   const checkpoint = newCut(cut)
   const started = performance.now()
   const before = cpuNs()
@@ -120,7 +123,10 @@ async function saved(closes: boolean) {
     .finally(() => {
       done = true
     })
-  pipeline.beforeBatch = () => cut.room()
+  const pace = new CutPace(cut, STEP_MS)
+  pipeline.beforeBatch = batch => pace.wait(batch)
+  const loop = monitorEventLoopDelay({ resolution: 1 })
+  loop.enable()
   let bodies = 0
   if (closes) await send(0)
   while (!done) {
@@ -130,12 +136,14 @@ async function saved(closes: boolean) {
     if (due && (bodies + 2) * perBody <= count) await send(++bodies * perBody)
   }
   const failed = await saving
+  loop.disable()
   pipeline.beforeBatch = undefined
   const cpuMs = (cpuNs() - before) / 1e6
   const wallMs = performance.now() - started
   while ((bodies + 2) * perBody <= count) await send(++bodies * perBody)
   t++
-  return { failed, wallMs, cpuMs, bodies, copiedMB: cut.copiedBytes / 1e6 }
+  const [copiedMB, peakMB] = [cut.copiedBytes / 1e6, cut.heldBytesPeak / 1e6]
+  return { failed, wallMs, cpuMs, bodies, copiedMB, peakMB, waitedMs: pace.waitedMs, loopMs: loop.max / 1e6 }
 }
 
 for (let n = 0; n < Number(args.windows); n++) await window()

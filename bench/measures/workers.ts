@@ -11,9 +11,10 @@ const { values: args } = parseArgs({
     quick: { type: 'boolean' },
     series: { type: 'string', default: QUICK ? '2000' : '100000' },
     body: { type: 'string', default: '5000' },
-    /** Steps a turn. */
-    steps: { type: 'string', default: '4' },
-    warm: { type: 'string', default: QUICK ? '2' : '8' },
+    /** Steps a turn: at its end the last window is waited for with nothing beside it, which no service ever does. */
+    steps: { type: 'string', default: QUICK ? '4' : '16' },
+    /** A series looks for shapes from its 70th window on. */
+    warm: { type: 'string', default: QUICK ? '2' : '5' },
     repetitions: { type: 'string', default: QUICK ? '2' : '7' },
   },
 })
@@ -24,15 +25,18 @@ const sides = await Promise.all(
 )
 const wall: Record<string, number[]> = { 0: [], 1: [], 2: [] }
 const cpu: Record<string, number[]> = { 0: [], 1: [], 2: [] }
-const busiest: Record<string, number[]> = { 0: [], 1: [], 2: [] }
+const inlet: Record<string, number[]> = { 0: [], 1: [], 2: [] }
+const scorer: Record<string, number[]> = { 1: [], 2: [] }
 try {
   for (let t = 0; t < warm + repetitions; t++) {
     for (const side of sides) {
-      const [took, spent, most] = [await side.turn(t), await side.turn(-1), await side.turn(-2)]
+      const [took, spent] = [await side.turn(t), await side.turn(-1)]
+      const [own, most] = [await side.turn(-2), await side.turn(-3)]
       if (t < warm) continue
       wall[side.name].push(took)
       cpu[side.name].push(spent)
-      busiest[side.name].push(most)
+      inlet[side.name].push(own)
+      scorer[side.name]?.push(most)
     }
   }
 } finally {
@@ -44,11 +48,21 @@ const rows = ([name, what]: readonly [string, string]): Measured[] => [
   { id: `workers.${name}.rate`, what, unit: 'samples/s wall', better: 'more', values: perSecond(wall[name]) },
   { id: `workers.${name}.cpu`, what: '·· all threads', unit: 'ns CPU/sample', values: cpu[name] },
   {
-    id: `workers.${name}.busiest`,
-    what: '·· the thread that takes most',
+    id: `workers.${name}.inlet`,
+    what: '·· the thread that takes samples in',
     unit: 'ns CPU/sample',
-    values: busiest[name],
+    values: inlet[name],
   },
+  ...(scorer[name] === undefined
+    ? []
+    : [
+        {
+          id: `workers.${name}.scorer`,
+          what: '·· a thread that scores, the one that takes most',
+          unit: 'ns CPU/sample',
+          values: scorer[name],
+        },
+      ]),
 ]
 say([
   ...rows(['0', `remote write → disruptions, ${size}, one thread does everything`]),

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { freePort, lookForPeer } from '../../test/peers/peers.ts'
+import { freePort } from '../../src/lab/free-port.ts'
+import { lookForPeer } from '../../test/peers/peers.ts'
 
 const READY_MS = 60_000
 

@@ -1,7 +1,7 @@
 // Ours with so many threads that score beside the one that takes samples in: bodies → intake → windows → tier 0 →
 // disruptions → history, envelope by envelope as the service's inbox gives them. The bodies of a turn are made before it is
-// timed. A turn answers wall ns a sample; turn −1 the CPU ns a sample of all threads in the turn before, and turn −2 that of
-// the thread that took most.
+// timed. A turn answers wall ns a sample; turn −1 the CPU ns a sample of all threads in the turn before, turn −2 that of the thread
+// that takes samples in, and turn −3 that of the one beside it that took most.
 // args: series, series of a body, steps a turn, workers
 import { readdirSync, readFileSync } from 'node:fs'
 import { assemble, assembleSharded } from '../../src/assembly.ts'
@@ -31,15 +31,16 @@ const pipeline = new Pipeline(parts, async () => {}, new Telemetry())
 let position = 0
 let now = 0
 let cpu = 0
+let inlet = 0
 let busiest = 0
 
-/** CPU ns of each thread of this process; in steps of the clock's ticks, 10 ms. */
+/** CPU ns of each thread of this process, as the scheduler counts them. */
 function threadsNs(): Map<string, number> {
   const tasks = readdirSync('/proc/self/task')
   return new Map(
     tasks.map(task => {
-      const fields = readFileSync(`/proc/self/task/${task}/stat`, 'utf8').split(') ')[1].split(' ')
-      return [task, (Number(fields[11]) + Number(fields[12])) * 1e7]
+      const [ns] = readFileSync(`/proc/self/task/${task}/schedstat`, 'utf8').split(' ')
+      return [task, Number(ns)]
     }),
   )
 }
@@ -61,7 +62,7 @@ function* stepBodies(): Generator<{ readonly envelope: Envelope; readonly sample
 }
 
 serveTurns(async t => {
-  if (t < 0) return t === -1 ? cpu : busiest
+  if (t < 0) return t === -1 ? cpu : t === -2 ? inlet : busiest
   const all = Array.from({ length: steps }, () => [...stepBodies()]).flat()
   const samples = all.reduce((sum, one) => sum + one.samples, 0)
   collect()
@@ -71,7 +72,14 @@ serveTurns(async t => {
   await pipeline.settle()
   const wall = ((performance.now() - started) * 1e6) / samples
   cpu = (cpuNs() - before) / samples
-  busiest = Math.max(...Array.from(threadsNs(), ([task, ns]) => ns - (threads.get(task) ?? 0))) / samples
+  const spent = Array.from(
+    threadsNs(),
+    ([task, ns]) => [Number(task), ns - (threads.get(task) ?? 0)] as const,
+  )
+  const most = (isOwn: boolean) =>
+    Math.max(...spent.filter(([task]) => (task === process.pid) === isOwn).map(([, ns]) => ns)) / samples
+  inlet = most(true)
+  busiest = most(false)
   if (Object.keys(rejects.counts()).length > 0) throw new Error(JSON.stringify(rejects.counts()))
   return wall
 })

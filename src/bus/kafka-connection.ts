@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
-import Cluster, { type Broker } from 'kafkajs/src/cluster/index.js'
-import socketFactory from 'kafkajs/src/network/socketFactory.js'
+import Cluster, { type Broker, type Connection } from 'kafkajs/src/cluster/index.js'
 import { ForeshockError } from '../core/errors.ts'
 import { errorType, goneBroker, kafkaError } from './kafka-errors.ts'
+import { kafkaSocket } from './kafka-sockets.ts'
 import { missingTopic } from './messages.ts'
 
 /** How Kafka is reached. Files are read and passwords looked up already. */
@@ -69,6 +69,17 @@ export function kafkaAdmin(connection: KafkaConnection) {
   return kafka.admin()
 }
 
+/**
+ * kafkajs looks after requests that wait to be sent every millisecond, for ever, on every connection that has ever sent any. There is
+ * nothing to look after while none waits.
+ */
+function quiet({ requestQueue }: Connection): void {
+  const schedule = requestQueue.scheduleCheckPendingRequests.bind(requestQueue)
+  requestQueue.scheduleCheckPendingRequests = () => {
+    if (requestQueue.pending.length > 0) schedule()
+  }
+}
+
 /** How long to wait before the `n`th retry, counted from 0, ms. */
 const backoffMs = (n: number): number => Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(n, 10), BACKOFF_MAX_MS)
 
@@ -88,7 +99,7 @@ export class KafkaCluster {
       ssl: common(connection).ssl,
       sasl: common(connection).sasl,
       logger: silent,
-      socketFactory: socketFactory(),
+      socketFactory: kafkaSocket,
       metadataMaxAge: METADATA_AGE_MS,
       allowAutoTopicCreation: false,
       maxInFlightRequests: null,
@@ -149,6 +160,7 @@ export class KafkaCluster {
     for (const connection of broker.connectionPool.pool) {
       if (this.#shared.has(connection)) continue
       this.#shared.add(connection)
+      quiet(connection)
       const connect = connection.connect.bind(connection)
       let attempt: Promise<unknown> | undefined
       connection.connect = () => {

@@ -2,6 +2,7 @@ import type { Broker } from 'kafkajs/src/cluster/index.js'
 import { createErrorFromCode } from 'kafkajs/src/protocol/error.js'
 import fetchRequest from 'kafkajs/src/protocol/requests/fetch/v11/request.js'
 import type { Aborted } from './kafka-records.ts'
+import { takeAnswers } from './kafka-sockets.ts'
 import { int64 } from './record-batch.ts'
 
 /** Brokers since Kafka 2.3 speak it. */
@@ -11,6 +12,8 @@ const UNSUPPORTED_VERSION = 35
 const ANY_REPLICA = -1
 /** Aborted transactions are told with what is read. */
 const READ_COMMITTED = 1
+/** kafkajs's connections to a broker: fetches have one to themselves. */
+const FETCHES = 1
 
 export interface FetchPlan {
   readonly topic: string
@@ -32,8 +35,16 @@ export interface FetchedBytes {
   readonly bytes: Buffer
 }
 
+/** What a broker answers. */
+export interface FetchAnswer {
+  readonly partitions: readonly FetchedBytes[]
+  /** Its bytes lie in a room that is used again, from `giveBack` on. */
+  readonly isLent: boolean
+  giveBack(): void
+}
+
 /** Asks a broker once. kafkajs sends and receives; what comes is read here, since kafkajs makes an object or more of every field of every record. */
-export async function fetchBytes(broker: Broker, plan: FetchPlan): Promise<FetchedBytes[]> {
+export async function fetchBytes(broker: Broker, plan: FetchPlan): Promise<FetchAnswer> {
   const spoken = broker.versions?.[FETCH_KEY]
   if (spoken && (spoken.minVersion > VERSION || spoken.maxVersion < VERSION))
     throw createErrorFromCode(UNSUPPORTED_VERSION)
@@ -54,12 +65,27 @@ export async function fetchBytes(broker: Broker, plan: FetchPlan): Promise<Fetch
       },
     ],
   })
+  const connection = broker.connectionPool.pool[FETCHES]
+  takeAnswers(connection)
   try {
     const answer = await broker.connectionPool.send({
       request,
-      response: { decode: async (bytes: Buffer) => readAnswer(bytes), parse: async (one: Answer) => one },
+      response: {
+        decode: async (bytes: Buffer) => {
+          const reader = takeAnswers(connection)
+          const isLent = reader?.lends(bytes) ?? false
+          const giveBack = () => reader?.giveBack(bytes)
+          try {
+            return { ...readAnswer(bytes), isLent, giveBack }
+          } catch (error) {
+            giveBack()
+            throw error
+          }
+        },
+        parse: async (one: Answer & FetchAnswer) => one,
+      },
     })
-    return answer.partitions
+    return answer
   } catch (error) {
     // As kafkajs does for its own requests: the next one opens a connection anew.
     if ((error as Error).name === 'KafkaJSConnectionClosedError') await broker.disconnect()

@@ -2,8 +2,9 @@ import { ForeshockError } from '../core/errors.ts'
 import type { StoredMessage } from '../core/stream.ts'
 import type { KafkaCluster } from './kafka-connection.ts'
 import { errorType, kafkaError } from './kafka-errors.ts'
-import { type FetchedBytes, fetchBytes } from './kafka-fetch.ts'
+import { type FetchAnswer, fetchBytes } from './kafka-fetch.ts'
 import { readRecordSet } from './kafka-records.ts'
+import { Lease, type Slabs } from './slabs.ts'
 
 /** A partition, and where to read it from. */
 export interface Wanted {
@@ -16,6 +17,8 @@ export interface Fetched extends Wanted {
   readonly messages: readonly StoredMessage[]
   readonly next: number
   readonly end: number
+  /** The messages' values lie in slabs that are used again from now on; left out where they are the taker's. */
+  readonly giveBack?: (() => void) | undefined
 }
 
 export interface FetchLimits {
@@ -39,6 +42,8 @@ export interface Source {
   readonly name: string
   /** Batches that cannot be read come as messages with a `fault`. */
   readonly takesFaults?: boolean
+  /** What values are put into, for who gives them back. */
+  readonly slabs?: Slabs | undefined
 }
 
 /** Offsets that Kafka no longer has, or does not have yet: where to go on. */
@@ -62,7 +67,7 @@ export async function fetchOnce(
     from,
     bytesMax: limits.partitionBytes,
   }))
-  let answer: FetchedBytes[]
+  let answer: FetchAnswer
   try {
     answer = await fetchBytes(broker, {
       topic,
@@ -74,16 +79,29 @@ export async function fetchOnce(
     if (errorType(error) !== 'OFFSET_OUT_OF_RANGE') throw error
     return outOfRange(source, wanted, starts, skipped)
   }
-  return answer.flatMap(one => {
-    const asked = wanted.find(({ partition }) => partition === one.partition)
-    const start = starts.get(one.partition)
-    if (asked === undefined || start === undefined) return []
-    const { messages, next } = readRecordSet({ ...one, topic: name, from: start })
-    if (next === start) return []
-    refuseFaults(source, messages)
-    // A leader that has just started may know less of its end than it gives out.
-    return [{ ...asked, messages, next, end: Math.max(next, one.end) }]
-  })
+  try {
+    return answer.partitions.flatMap(one => {
+      const asked = wanted.find(({ partition }) => partition === one.partition)
+      const start = starts.get(one.partition)
+      if (asked === undefined || start === undefined) return []
+      const lease = source.slabs && new Lease(source.slabs)
+      const room = lease && ((bytes: number) => lease.room(bytes))
+      const { messages, next } = readRecordSet({
+        ...one,
+        topic: name,
+        from: start,
+        isLent: answer.isLent,
+        room,
+      })
+      if (next === start) return []
+      refuseFaults(source, messages)
+      // A leader that has just started may know less of its end than it gives out.
+      const end = Math.max(next, one.end)
+      return [{ ...asked, messages, next, end, giveBack: lease && (() => lease.giveBack()) }]
+    })
+  } finally {
+    answer.giveBack()
+  }
 }
 
 /** Where a batch that cannot be read must not be passed over, reading stands still and says so. */

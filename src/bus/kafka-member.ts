@@ -8,6 +8,7 @@ import type { KafkaCluster } from './kafka-connection.ts'
 import { errorType, isHopeless, kafkaError } from './kafka-errors.ts'
 import { KafkaFetcher } from './kafka-fetcher.ts'
 import { PartitionWorker } from './partition-worker.ts'
+import { Slabs } from './slabs.ts'
 
 export interface MemberOptions extends GroupOptions {
   /** The topic without the prefix. */
@@ -71,8 +72,9 @@ export class KafkaMember implements StreamGroup {
         [...this.#workers.values()].flatMap(({ partition, position }) =>
           position === undefined ? [] : [{ partition, from: position }],
         ),
-      take: ({ partition, from, messages, next, end }) =>
-        this.#workers.get(partition)?.offer(from, messages, next, end),
+      slabs: options.lends ? new Slabs() : undefined,
+      take: ({ partition, from, messages, next, end, giveBack }) =>
+        this.#workers.get(partition)?.offer(from, messages, next, end, giveBack),
       skipped: options.skipped,
       failed: options.failed,
     })

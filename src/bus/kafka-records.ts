@@ -30,6 +30,10 @@ export interface RecordSet {
   readonly end: number
   readonly bytes: Buffer
   readonly aborted: readonly Aborted[]
+  /** The bytes will be written over: nothing that was read may refer to them. */
+  readonly isLent?: boolean
+  /** Gives memory for values; memory of their own unless given. */
+  readonly room?: ((bytes: number) => Buffer) | undefined
 }
 
 /**
@@ -40,7 +44,7 @@ export function readRecordSet(set: RecordSet): {
   readonly messages: readonly StoredMessage[]
   readonly next: number
 } {
-  const { topic, partition, from, bytes, aborted } = set
+  const { from, bytes, aborted } = set
   const messages: StoredMessage[] = []
   const header = batchHeader()
   const pending = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset)
@@ -54,7 +58,7 @@ export function readRecordSet(set: RecordSet): {
     const { lastOffset, control, transactional, producerId } = header
     if (lastOffset < from) continue
     if (broken !== '') {
-      messages.push(unreadable(set, header, batch, broken))
+      messages.push(unreadable(set, header, own(set, batch), broken))
       next = Math.max(next, lastOffset + 1)
       continue
     }
@@ -66,8 +70,8 @@ export function readRecordSet(set: RecordSet): {
       continue
     }
     if (transactional && lost.has(producerId)) continue
-    const fault = readBatch(topic, partition, header, batch, from, messages)
-    if (fault !== '') messages.push(unreadable(set, header, batch, fault))
+    const fault = readBatch(set, header, batch, messages)
+    if (fault !== '') messages.push(unreadable(set, header, own(set, batch), fault))
   }
   return { messages, next }
 }
@@ -91,32 +95,38 @@ function lastOfBroken(
   return Math.max(baseOffset, Math.min(lastOffset, before - 1))
 }
 
+/** The batch for as long as the messages last. */
+function own({ isLent, room }: RecordSet, batch: Buffer): Buffer {
+  return isLent ? copied(batch, room) : batch
+}
+
+function copied(bytes: Uint8Array, room: RecordSet['room']): Buffer {
+  if (room === undefined) return Buffer.from(bytes)
+  const copy = room(bytes.length)
+  copy.set(bytes)
+  return copy
+}
+
 /** '' or why the batch, which is loaded, cannot be read. */
-function readBatch(
-  topic: string,
-  partition: number,
-  header: BatchHeader,
-  batch: Buffer,
-  from: number,
-  into: StoredMessage[],
-): string {
+function readBatch(set: RecordSet, header: BatchHeader, batch: Buffer, into: StoredMessage[]): string {
+  const { topic, partition, from, room } = set
   if (header.codec === COMPRESSION.none)
-    return readRecords(topic, partition, header, batch, RECORDS_AT, from, into)
+    return readRecords(topic, partition, header, own(set, batch), RECORDS_AT, from, into)
   try {
-    const inflated = inflate(header.codec, batch)
+    const inflated = inflate(header.codec, batch, room)
     return readRecords(topic, partition, header, inflated, 0, from, into)
   } catch (error) {
     return `it cannot be inflated: ${error instanceof Error ? error.message : String(error)}`
   }
 }
 
-function inflate(codec: number, batch: Buffer): Buffer {
+function inflate(codec: number, batch: Buffer, room: RecordSet['room']): Buffer {
   const packed = batch.subarray(RECORDS_AT)
   switch (codec) {
     case COMPRESSION.lz4: {
       const lent = recordsKernel()?.lz4(RECORDS_AT, INFLATED_MAX)
       // What the kernel does not read its twin does not either, and says why.
-      return lent ? Buffer.from(lent) : lz4Unframe(packed)
+      return lent ? copied(lent, room) : lz4Unframe(packed)
     }
     case COMPRESSION.gzip:
       return gunzip(packed)

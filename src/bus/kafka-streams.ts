@@ -8,7 +8,7 @@ import type {
 } from '../core/stream.ts'
 import { type Compression, registerCodecs } from './kafka-codecs.ts'
 import { KafkaCluster, type KafkaConnection } from './kafka-connection.ts'
-import { isHopeless, kafkaError } from './kafka-errors.ts'
+import { errorType, isHopeless, kafkaError } from './kafka-errors.ts'
 import { FETCH_LIMITS, type Fetched, fetchOnce, KafkaFetcher, type Wanted } from './kafka-fetcher.ts'
 import { KafkaMember } from './kafka-member.ts'
 import { KafkaProducer, KafkaTransactor } from './kafka-producer.ts'
@@ -48,6 +48,9 @@ const PATIENCE_MS = 60_000
 /** Reads give up after this many failures in a row, half a minute. */
 const READ_FAILURES_MAX = 15
 
+/** What a partition without a leader that knows of it answers. */
+const LEADERLESS: ReadonlySet<string> = new Set(['LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION'])
+
 /** `Streams` on Apache Kafka. */
 export class KafkaStreams implements Streams {
   readonly #options: KafkaStreamsOptions
@@ -65,14 +68,19 @@ export class KafkaStreams implements Streams {
 
   async range(topic: string, partition: number): Promise<{ first: number; end: number }> {
     const cluster = await this.#cluster(topic)
-    try {
-      const [first, end] = [
-        await cluster.offset(this.#name(topic), partition, 'first'),
-        await cluster.offset(this.#name(topic), partition, 'end'),
-      ]
-      return { first, end }
-    } catch (error) {
-      throw kafkaError(error, `reading offsets of ${topic}`)
+    for (let failures = 0; ; ) {
+      try {
+        const [first, end] = [
+          await cluster.offset(this.#name(topic), partition, 'first'),
+          await cluster.offset(this.#name(topic), partition, 'end'),
+        ]
+        return { first, end }
+      } catch (error) {
+        // A partition that was made a moment ago, or moves, is led by nobody who knows it yet.
+        const passes = LEADERLESS.has(errorType(error)) && failures < READ_FAILURES_MAX
+        if (!passes) throw kafkaError(error, `reading offsets of ${topic}`)
+        await cluster.recover(error, failures++)
+      }
     }
   }
 

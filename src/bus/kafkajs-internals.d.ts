@@ -2,6 +2,8 @@
 // for a partition's owner before it goes to another member, nor read partitions outside a group, and its producer mixes up
 // sequence numbers when sends overlap; see docs/kafka.md.
 declare module 'kafkajs/src/cluster/index.js' {
+  import type { Socket } from 'node:net'
+
   export interface BrokerAddress {
     readonly host: string
     readonly port: number
@@ -12,10 +14,29 @@ declare module 'kafkajs/src/cluster/index.js' {
     readonly headers: Readonly<Record<string, string>>
     readonly timestamp: string
   }
+  export interface Connection {
+    /** Undefined before the first attempt. */
+    readonly socket?: Socket
+    connect(): Promise<unknown>
+    isConnected(): boolean
+    /** Not null while the broker is told who this is. */
+    readonly authHandlers: object | null
+    /** Of an answer that is not whole yet. */
+    readonly bytesBuffered: number
+    readonly requestQueue: {
+      readonly inflight: ReadonlyMap<number, unknown>
+      /** Requests that wait to be sent. */
+      readonly pending: readonly unknown[]
+      scheduleCheckPendingRequests(): void
+      fulfillRequest(answer: { size: number; correlationId: number; payload: Buffer }): void
+    }
+    processData(bytes: Buffer): void
+  }
   export interface Broker {
     readonly nodeId: number
     readonly connectionPool: {
-      readonly pool: readonly { connect(): Promise<unknown> }[]
+      readonly pool: readonly Connection[]
+      /** The first connection but for fetches, which have the second to themselves. */
       send<Answer>(asked: {
         readonly request: object
         readonly response: {
@@ -111,10 +132,6 @@ declare module 'kafkajs/src/cluster/index.js' {
       topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
     ): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>
   }
-}
-declare module 'kafkajs/src/network/socketFactory.js' {
-  // biome-ignore lint/style/noDefaultExport: it is what kafkajs exports
-  export default function socketFactory(): unknown
 }
 declare module 'kafkajs/src/protocol/requests/fetch/v11/request.js' {
   // biome-ignore lint/style/noDefaultExport: it is what kafkajs exports

@@ -10,6 +10,7 @@ const RETRY_MAX_MS = 15_000
 interface Batch {
   readonly messages: readonly StoredMessage[]
   readonly end: number
+  readonly giveBack: (() => void) | undefined
 }
 
 export interface WorkerOptions {
@@ -52,12 +53,19 @@ export class PartitionWorker {
   }
 
   /** Brings what was fetched from `from`. Does nothing when that is no longer where this one stands. */
-  offer(from: number | 'first', messages: readonly StoredMessage[], next: number, end: number): void {
-    if (this.#stop.signal.aborted || this.#position !== from) return
-    this.#position = next
-    if (messages.length === 0) return
-    this.#queue.push({ messages, end })
-    this.#wake()
+  offer(
+    from: number | 'first',
+    messages: readonly StoredMessage[],
+    next: number,
+    end: number,
+    giveBack?: () => void,
+  ): void {
+    const isAwaited = !this.#stop.signal.aborted && this.#position === from
+    if (isAwaited) this.#position = next
+    if (isAwaited && messages.length > 0) {
+      this.#queue.push({ messages, end, giveBack })
+      this.#wake()
+    } else giveBack?.()
   }
 
   pause(): void {
@@ -119,6 +127,7 @@ export class PartitionWorker {
       this.#queue.shift()
       wanted()
       await owner.take(partition, batch.messages, batch.end)
+      batch.giveBack?.()
       progressed()
     }
   }

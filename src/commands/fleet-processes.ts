@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Role } from '../config/cluster.ts'
 import { ForeshockError } from '../core/errors.ts'
+import { freePort } from '../lab/free-port.ts'
 
 /** How long a process may take until it is ready, ms: engines may still be starting. */
 const READY_MS_MAX = 60_000
@@ -222,14 +222,4 @@ export class FleetProcess {
       })
     })
   }
-}
-
-/** A port that nothing listened on a moment ago: members keep theirs over restarts. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
-  const address = server.address()
-  await new Promise(done => server.close(done))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

@@ -186,7 +186,11 @@ export const configSchema = z.strictObject({
   /** Hot loops run in WebAssembly where it can be had, or never; results are the same. */
   kernels: z.enum(['auto', 'plain']).default('auto'),
   warmup: warmUpSchema,
-  checkpoint: section({ every: duration.default(60_000) }),
+  checkpoint: section({
+    every: duration.default(60_000),
+    /** Memory for what changes before it is written; windows keep to the pace of the disk, so that little does. */
+    copies: size.default(134_217_728),
+  }),
   log: section({
     level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   }),

@@ -130,7 +130,7 @@ export function opinionBatch(capacity: number): OpinionBatch {
 }
 
 /** Rows from..to of a batch and what is said of them, as views. */
-export function rowsOf(
+export function partOf(
   batch: FeatureBatch,
   opinions: OpinionBatch,
   from: number,

@@ -16,6 +16,7 @@ const WORDS = Math.ceil(CLASSES / 32)
 /** Addresses stay below 2^31: the upper half of 32 bits is the holder's to mark with. */
 const CHUNKS_MAX = 2 ** 31 / CHUNK_UNITS
 const EMPTY = Buffer.alloc(0)
+const LOOP_BYTES_MAX = 96
 /** Bytes of the first chunk at first, and its growth: most arenas stay small. */
 const FIRST_BYTES = 1024
 const GROWTH = 1.25
@@ -55,13 +56,15 @@ export class ByteArena {
     return (address & MASK) * UNIT
   }
 
-  /** Keeps the first `length` bytes; returns their address. */
-  put(bytes: Uint8Array, length: number): number {
+  /** Keeps `length` bytes from `from` on; returns their address. */
+  put(bytes: Uint8Array, length: number, from = 0): number {
     const units = rounded(Math.max(1, Math.ceil(length / UNIT)))
     const address = this.#reuse(units) || this.#extend(units)
     const chunk = this.#writable(address)
-    const from = this.offset(address)
-    for (let i = 0; i < length; i++) chunk[from + i] = bytes[i]
+    const to = this.offset(address)
+    // A view costs more than copying a few bytes one by one.
+    if (length > LOOP_BYTES_MAX) chunk.set(bytes.subarray(from, from + length), to)
+    else for (let i = 0; i < length; i++) chunk[to + i] = bytes[from + i]
     return address
   }
 

@@ -1,4 +1,4 @@
-import { type Cut, CutColumn, type CutSnapshot, RowStretches } from './cut.ts'
+import { type Cut, CutColumn, type CutSnapshot, RowStretches, ranksBy } from './cut.ts'
 import { ForeshockError } from './errors.ts'
 import type { ColumnData, Snapshot } from './snapshot.ts'
 
@@ -193,15 +193,18 @@ export class ColumnStore<S extends ColumnSpec> {
       columns[name] = new CutColumn(COLUMN_ARRAYS[type], capacity * width)
     }
     const rows = Math.min(capacity, this.rows)
-    this.#cut = new RowStretches(cut, rows, this.shift, (from, to) => {
+    const seriesRows = table.seriesRows?.()
+    const piecesOf = (from: number, to: number) => {
       const chunk = this.chunks[from >> this.shift] as Record<string, ColumnData>
       return this.#names.map(name => {
         const width = specOf(this.spec[name])[1]
         const values = chunk[name].subarray(0, (to - from) * width)
         return { column: columns[name], at: from * width, values }
       })
-    })
-    return { id, version, keys: [], rows: table.seriesRows?.() ?? capacity, columns, meta }
+    }
+    const rankOf = ranksBy(cut, rows, this.shift, seriesRows)
+    this.#cut = new RowStretches(cut, rows, this.shift, piecesOf, rankOf)
+    return { id, version, keys: [], rows: seriesRows ?? capacity, columns, meta }
   }
 
   /** A plain copy of the rows given, one after the other. */

@@ -39,7 +39,7 @@ export interface CutSnapshot extends Omit<Snapshot, 'columns'> {
   readonly columns: Readonly<Record<string, ColumnData | CutColumn>>
 }
 
-/** Copies that may wait to be written, bytes: the history, and what a batch of series changes, at once. */
+/** Copies that may wait to be written, bytes, where nobody keeps to the writer's pace: the history, and what a batch of series changes, at once. */
 export const HELD_BYTES_MAX = 402_653_184
 
 /** What of a cut lies elsewhere, such as in the memory of another thread. */
@@ -137,14 +137,19 @@ export class Cut {
   #isSorted = false
   readonly #held: Stretch[] = []
   #heldBytes = 0
+  #heldBytesPeak = 0
   #copiedBytes = 0
   #isGivenUp = false
   #isClosed = false
   #waiting: (() => void)[] = []
+  #followers: { readonly rank: number; readonly done: () => void }[] = []
   readonly #sources: CutSource[] = []
+  /** Rows of the series table, of which ranks are shares; 0 where there is none. */
+  readonly rows: number
 
-  constructor(heldBytesMax = HELD_BYTES_MAX) {
+  constructor(heldBytesMax = HELD_BYTES_MAX, rows = 0) {
     this.#heldBytesMax = heldBytesMax
+    this.rows = rows
   }
 
   /**
@@ -183,22 +188,26 @@ export class Cut {
       const found = source.isReady ? source.next(bytesMax) : undefined
       if (found) return found
     }
-    if (!this.#isSorted) {
-      // Last in the list is first to be written.
-      this.#pending.sort((a, b) => b.rank - a.rank)
-      this.#isSorted = true
-    }
+    this.#sort()
     for (let last = this.#pending.at(-1); last; last = this.#pending.at(-1)) {
       // What was touched meanwhile is with those held.
       const found = last.isHeld ? undefined : last.next(bytesMax)
       if (found) return found
       this.#pending.pop()
+      this.#tellFollowers()
     }
     for (const source of this.#sources) {
       const found = source.next(bytesMax)
       if (found) return found
     }
     return undefined
+  }
+
+  #sort(): void {
+    if (this.#isSorted) return
+    // Last in the list is first to be written.
+    this.#pending.sort((a, b) => b.rank - a.rank)
+    this.#isSorted = true
   }
 
   /** Whether anything of it may still be asked for. */
@@ -214,6 +223,35 @@ export class Cut {
   /** Copies that wait to be written, bytes. */
   get heldBytes(): number {
     return this.#heldBytes
+  }
+
+  /** The most that ever waited, bytes. */
+  get heldBytesPeak(): number {
+    return this.#heldBytesPeak
+  }
+
+  /**
+   * Resolves when all that belongs to the series table's rows up to `row` is written, or nothing is wanted any more; undefined
+   * when it is. Who waits before changing these rows changes nothing that would have to be copied.
+   */
+  reached(row: number): Promise<void> | undefined {
+    const rank = this.rows > 0 ? row / this.rows : 1
+    if (this.#isPast(rank)) return undefined
+    return new Promise(done => this.#followers.push({ rank, done }))
+  }
+
+  #isPast(rank: number): boolean {
+    this.#sort()
+    const next = this.#pending.at(-1)
+    return next === undefined || next.rank > rank
+  }
+
+  #tellFollowers(): void {
+    if (this.#followers.length === 0) return
+    const past = this.#followers.filter(({ rank }) => this.#isPast(rank))
+    if (past.length === 0) return
+    this.#followers = this.#followers.filter(one => !past.includes(one))
+    for (const { done } of past) done()
   }
 
   /**
@@ -234,6 +272,7 @@ export class Cut {
     this.#held.length = 0
     this.#heldBytes = 0
     this.#wake()
+    this.#tellFollowers()
   }
 
   /** For stretches: whether that much more may wait. */
@@ -249,6 +288,7 @@ export class Cut {
   hold(stretch: Stretch, bytes: number): void {
     this.#held.push(stretch)
     this.#heldBytes += bytes
+    this.#heldBytesPeak = Math.max(this.#heldBytesPeak, this.#heldBytes)
     this.#copiedBytes += bytes
   }
 
@@ -261,6 +301,25 @@ export class Cut {
     const waiting = this.#waiting
     this.#waiting = []
     for (const done of waiting) done()
+  }
+}
+
+/**
+ * Where rows of a table of its own come to be written: with the first of them that a window changes. `seriesRows` are their
+ * rows in the series table, which windows change in ascending order. Without these, or in no checkpoint of such, in their own order.
+ */
+export function ranksBy(
+  cut: Cut,
+  rows: number,
+  shift: number,
+  seriesRows: Uint32Array | undefined,
+): (from: number) => number {
+  if (seriesRows === undefined || cut.rows === 0) return from => from / rows
+  return from => {
+    let least = cut.rows
+    const end = Math.min(rows, from + 2 ** shift, seriesRows.length)
+    for (let row = from; row < end; row++) if (seriesRows[row] < least) least = seriesRows[row]
+    return least / cut.rows
   }
 }
 

@@ -61,6 +61,14 @@ export class PackedBytes {
   }
 }
 
+/** Writes what stands before a text of so many ASCII characters, up to where it begins; where it begins itself. */
+export function asciiHeader(bytes: Uint8Array, end: number, units: number): number {
+  const from = end - headerBytes(units)
+  let rest = units << FORM_BITS
+  for (let at = from; at < end; at++, rest >>>= 7) bytes[at] = at + 1 < end ? (rest & 0x7f) | 0x80 : rest
+  return from
+}
+
 function headerBytes(units: number): number {
   const value = units << FORM_BITS
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5

@@ -2,14 +2,47 @@ import { ByteArena, type SavedArena } from './byte-arena.ts'
 import type { Cut, CutColumn } from './cut.ts'
 import { PackedBytes, PackedReader } from './packed-text.ts'
 import type { SeriesHead, SeriesMeta } from './series.ts'
-import { OWN_ENTITY, type SavedShapes, SeriesShapes } from './series-shapes.ts'
+import { type KnownShape, OWN_ENTITY, type SavedShapes, SeriesShapes } from './series-shapes.ts'
 import type { ColumnData } from './snapshot.ts'
-import { type SavedDictionary, TextDictionary } from './text-dictionary.ts'
+import { type KnownText, type SavedDictionary, TextDictionary } from './text-dictionary.ts'
 
 /** Texts of so few characters are no longer than their number would be. */
 const TINY_TEXT = 2
 /** Stands before a text that is kept in the record itself; numbers of the dictionary are told one higher. */
 const HERE = 0
+
+/** A series in parts that others of its kind have too, and that are kept from one to the next. */
+export interface SeriesParts {
+  readonly shape: KnownShape
+  readonly metric: KnownText
+  /** Where no label names it. */
+  readonly entity: KnownText
+  /** Values of the labels in the order of the shape's names; there may be more behind them. */
+  readonly values: readonly KnownText[]
+}
+
+/** A series without its key, and with some of its labels. */
+export type SeriesPart = Omit<SeriesMeta, 'key'>
+
+/** Names of labels that somebody asks for; `__proto__` is none. */
+export class WantedLabels {
+  readonly #names: ReadonlySet<string>
+  readonly #masks = new WeakMap<readonly string[], Uint8Array>()
+
+  constructor(names: readonly string[]) {
+    this.#names = new Set(names)
+  }
+
+  /** Which of the names of a shape are wanted: 1 for each that is. */
+  among(names: readonly string[]): Uint8Array {
+    let mask = this.#masks.get(names)
+    if (mask === undefined) {
+      mask = Uint8Array.from(names, name => (this.#names.has(name) ? 1 : 0))
+      this.#masks.set(names, mask)
+    }
+    return mask
+  }
+}
 
 export interface SavedRecords {
   readonly shapes: SavedShapes
@@ -40,6 +73,18 @@ export class SeriesRecords {
     if (entityAt === OWN_ENTITY) this.#put(meta.entity, series)
     for (let i = 0; i < names.length; i++) this.#put(meta.labels[names[i]], series)
     if (hasOwnKey) packed.text(meta.key)
+    return this.#arena.put(packed.bytes, packed.length)
+  }
+
+  /** The same of a series in parts. */
+  putParts({ shape, metric, entity, values }: SeriesParts, series: number): number {
+    const packed = this.#packed
+    packed.length = 0
+    packed.number(this.#shapes.takeKnown(shape))
+    this.#putKnown(metric, series)
+    const { names, entityAt } = shape.shape
+    if (entityAt === OWN_ENTITY) this.#putKnown(entity, series)
+    for (let i = 0; i < names.length; i++) this.#putKnown(values[i], series)
     return this.#arena.put(packed.bytes, packed.length)
   }
 
@@ -81,6 +126,26 @@ export class SeriesRecords {
     const values: string[] = []
     for (let i = 0; i < names.length; i++) values.push(this.#text())
     return hasOwnKey ? this.#reader.text() : this.#shapes.key(number, metric, values)
+  }
+
+  /** What `read` gives, without the key, and of the labels only those whose names are `wanted`. */
+  part(address: number, wanted: WantedLabels): SeriesPart {
+    this.#seek(address)
+    const { tenant, unit, kind, bad, names, entityAt } = this.#shapes.at(this.#reader.number())
+    const metric = this.#text()
+    let entity = entityAt === OWN_ENTITY ? this.#text() : ''
+    const mask = wanted.among(names)
+    const labels: Record<string, string> = {}
+    for (let i = 0; i < names.length; i++) {
+      if (mask[i] === 0 && i !== entityAt) {
+        this.#skip()
+        continue
+      }
+      const value = this.#text()
+      if (mask[i] === 1) labels[names[i]] = value
+      if (i === entityAt) entity = value
+    }
+    return { tenant, metric, labels, entity, unit, kind, bad }
   }
 
   /** What `read` gives, without the labels and the key, into `out`. */
@@ -147,6 +212,17 @@ export class SeriesRecords {
       this.#packed.number(HERE)
       this.#packed.text(text)
     }
+  }
+
+  #putKnown(known: KnownText, series: number): void {
+    const texts = this.#texts
+    const id = known.text.length > TINY_TEXT ? texts.look(known) : -1
+    if (id < 0) {
+      this.#put(known.text, series)
+      return
+    }
+    texts.hold(id)
+    this.#packed.number(id + 1)
   }
 
   #text(): string {

@@ -20,6 +20,8 @@ export interface SeriesShape {
   readonly hasOwnKey: boolean
 }
 
+type Traits = Pick<SeriesMeta, 'tenant' | 'unit' | 'kind' | 'bad'>
+
 interface Held {
   readonly shape: SeriesShape
   readonly id: string
@@ -30,6 +32,18 @@ interface Held {
   /** What stands before each value in keys, in that order. */
   readonly openers: readonly string[]
   series: number
+}
+
+/** A shape that is taken again and again, with where it was found. */
+export interface KnownShape {
+  readonly shape: SeriesShape
+  /** Its number, and what is held under it, which are its own to change. */
+  number: number
+  found: SeriesShape | undefined
+}
+
+export function knownShape(shape: SeriesShape): KnownShape {
+  return { shape, number: -1, found: undefined }
 }
 
 export interface SavedShapes {
@@ -64,6 +78,17 @@ export class SeriesShapes {
     return this.#join(this.#find(meta, names, entityAt, true))
   }
 
+  /** The number of a shape, which has one series more; for keys that `seriesKey` spells. */
+  takeKnown(known: KnownShape): number {
+    const held = known.number < 0 ? undefined : this.#held[known.number]
+    if (held === undefined || held.shape !== known.found) {
+      const { shape } = known
+      known.number = this.#find(shape, shape.names, shape.entityAt, false)
+      known.found = this.at(known.number)
+    }
+    return this.#join(known.number)
+  }
+
   /** One series less. */
   release(number: number): void {
     const held = this.#held[number] as Held
@@ -96,7 +121,7 @@ export class SeriesShapes {
     this.#free.push(...free)
   }
 
-  #find(meta: SeriesMeta, names: readonly string[], entityAt: number, hasOwnKey: boolean): number {
+  #find(meta: Traits, names: readonly string[], entityAt: number, hasOwnKey: boolean): number {
     for (let i = 0; i < RECENT; i++) {
       const number = this.#recent[i]
       const held = number < 0 ? undefined : this.#held[number]
@@ -141,7 +166,7 @@ function idOf({ tenant, unit, kind, bad, names, entityAt, hasOwnKey }: SeriesSha
 
 function isOf(
   shape: SeriesShape,
-  meta: SeriesMeta,
+  meta: Traits,
   names: readonly string[],
   entityAt: number,
   hasOwnKey: boolean,

@@ -3,7 +3,13 @@ import { ForeshockError } from './errors.ts'
 import { escapeLabel } from './label-text.ts'
 import type { MetricKind, Unit } from './metric-kind.ts'
 import { RowIndex } from './row-index.ts'
-import { type SavedRecords, SeriesRecords } from './series-records.ts'
+import {
+  type SavedRecords,
+  type SeriesPart,
+  type SeriesParts,
+  SeriesRecords,
+  type WantedLabels,
+} from './series-records.ts'
 import type { ColumnData, Snapshot } from './snapshot.ts'
 import { textHash, u32Column } from './text-dictionary.ts'
 import { U32Column } from './u32-column.ts'
@@ -152,6 +158,12 @@ export class SeriesTable implements SeriesRows {
     return true
   }
 
+  /** What is known of a series but for its key, with the labels that are wanted only. Throws where the row holds none. */
+  part(row: number, wanted: WantedLabels): SeriesPart {
+    if (!this.has(row)) throw new ForeshockError('FS_ASSERTION', `row ${row} holds no series`)
+    return this.#records.part(this.#at.at(row), wanted)
+  }
+
   /** The value of one label of a series, read without the others; undefined where it has none of that name. */
   label(row: number, name: string): string | undefined {
     return this.has(row) ? this.#records.label(this.#at.at(row), name) : undefined
@@ -173,10 +185,19 @@ export class SeriesTable implements SeriesRows {
     if (this.refusal(meta.tenant) !== undefined) return -1
     const row = this.#takeRow()
     this.#at.set(row, this.#records.put(meta, this.#size))
-    this.#index.add(row, hash)
-    this.#size++
-    this.#count(meta.tenant, 1)
-    this.#keys = undefined
+    this.#joined(row, hash, meta.tenant)
+    return row
+  }
+
+  /** As `intern`, of a series in parts whose canonical key has the `textHash` given. */
+  internParts(parts: SeriesParts, hash: number): number {
+    const known = this.#index.first(hash) < 0 ? -1 : this.#find(keyOf(parts), hash)
+    if (known >= 0) return known
+    const { tenant } = parts.shape.shape
+    if (this.refusal(tenant) !== undefined) return -1
+    const row = this.#takeRow()
+    this.#at.set(row, this.#records.putParts(parts, this.#size))
+    this.#joined(row, hash, tenant)
     return row
   }
 
@@ -189,9 +210,13 @@ export class SeriesTable implements SeriesRows {
     while (this.#capacity <= row) this.#at.set(this.#capacity++, FREE | NONE)
     if (this.has(row)) throw new ForeshockError('FS_ASSERTION', `row ${row} holds a series`)
     this.#at.set(row, this.#records.put(meta, this.#size))
-    this.#index.add(row, textHash(meta.key))
+    this.#joined(row, textHash(meta.key), meta.tenant)
+  }
+
+  #joined(row: number, hash: number, tenant: string): void {
+    this.#index.add(row, hash)
     this.#size++
-    this.#count(meta.tenant, 1)
+    this.#count(tenant, 1)
     this.#keys = undefined
   }
 
@@ -323,6 +348,12 @@ export class SeriesTable implements SeriesRows {
     if (held > 0) this.#held.set(tenant, held)
     else this.#held.delete(tenant)
   }
+}
+
+/** The key of a series in parts. */
+function keyOf({ shape: { shape }, metric, values }: SeriesParts): string {
+  const labels = Object.fromEntries(shape.names.map((name, i) => [name, values[i].text]))
+  return seriesKey(metric.text, labels, shape.tenant)
 }
 
 /** What version 1 saved, and what a change of the configuration works on. */

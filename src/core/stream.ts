@@ -70,6 +70,8 @@ export interface GroupOptions {
   readonly member: string
   /** Takes batches that the engine cannot read as messages with a `fault`; otherwise reading stands still before them. */
   readonly takesFaults?: boolean
+  /** Lends the values of messages: whoever takes them copies what is needed beyond `take`, since their memory is used again. */
+  readonly lends?: boolean
 }
 
 /** One member of a consumer group. */

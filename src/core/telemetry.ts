@@ -176,6 +176,21 @@ export const METRICS = {
     help: 'What had to be copied because it changed before the last checkpoint was written; look at the disk if it grows',
     labels: [],
   },
+  foreshock_checkpoint_copies_peak_bytes: {
+    type: 'gauge',
+    help: 'The most that waited in copies at once while the last checkpoint was written; at most checkpoint.copies',
+    labels: [],
+  },
+  foreshock_checkpoint_waited_seconds: {
+    type: 'gauge',
+    help: 'For how long windows waited in all while the last checkpoint was written; look at the disk if it grows',
+    labels: [],
+  },
+  foreshock_checkpoints_failed_total: {
+    type: 'counter',
+    help: 'Checkpoints that could not be written, such as on a full disk; the one before stays, the log says why, and it is tried again',
+    labels: [],
+  },
   foreshock_checkpoints_given_up_total: {
     type: 'counter',
     help: 'Checkpoints given up because the disk was too slow for what changed; the next one begins anew',

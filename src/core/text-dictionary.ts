@@ -14,6 +14,18 @@ const SEEN_MOST = 1 << 20
 const FREE = 0x8000_0000
 const NONE = 0x7fff_ffff
 
+/** A text that is asked for again and again, with the number that it was found under. */
+export interface KnownText {
+  readonly text: string
+  /** Number in the dictionary and the time it was looked up at, which are its own to change. */
+  id: number
+  heldAt: number
+}
+
+export function knownText(text: string): KnownText {
+  return { text, id: -1, heldAt: -1 }
+}
+
 export interface SavedDictionary {
   readonly length: number
   readonly size: number
@@ -38,6 +50,8 @@ export class TextDictionary {
   #seen = new Uint16Array(SEEN_LEAST)
   #length = 0
   #free = NONE
+  /** Texts that were let go so far: until the next one, numbers stay as they are. */
+  #gone = 0
   size = 0
 
   /** The number of a text that is held, or −1. */
@@ -51,6 +65,22 @@ export class TextDictionary {
       return id
     }
     return -1
+  }
+
+  /** As `find`, and remembered until a text is let go. */
+  look(known: KnownText): number {
+    if (known.heldAt === this.#gone) return known.id
+    const id = this.find(known.text)
+    if (id >= 0) {
+      known.id = id
+      known.heldAt = this.#gone
+    }
+    return id
+  }
+
+  /** One holder more of a text that is held. */
+  hold(id: number): void {
+    this.#holders.set(id, this.#holders.at(id) + 1)
   }
 
   /** Whether a text that is not held has been asked for before: the first time it is not worth an entry. */
@@ -68,7 +98,7 @@ export class TextDictionary {
   take(text: string): number {
     let id = this.find(text)
     if (id < 0) id = this.#add(text)
-    this.#holders.set(id, this.#holders.at(id) + 1)
+    this.hold(id)
     return id
   }
 
@@ -78,6 +108,7 @@ export class TextDictionary {
     this.#holders.set(id, left)
     if (left > 0) return
     const text = this.text(id)
+    this.#gone++
     this.#numbers.delete(text)
     this.#texts.delete(id)
     this.#index.remove(id)

@@ -22,6 +22,13 @@ interface Pool {
   readonly key: string
   readonly place: number
   series: number
+  /** Series that draw from it in other ledgers. */
+  elsewhere: number
+  /** Own series that others were told of, and own alerts that they were not. */
+  toldSeries: number
+  untold: number
+  /** Other ledgers have told of it. */
+  isHeard: boolean
   /** Where the tail alone would put the threshold. */
   fair: number
   /** Orders of magnitude that the threshold lies above that. */
@@ -35,6 +42,14 @@ interface Pool {
 interface Account {
   readonly budget: Budgeted
   readonly pools: Map<string, Pool>
+}
+
+/** What became of a shared budget in one ledger, for the others that it is shared with. */
+export interface BudgetWord {
+  readonly budget: Budgeted
+  readonly series: number
+  /** Alerts since the word before. */
+  readonly alerts: number
 }
 
 export interface SavedPool {
@@ -66,29 +81,65 @@ export class AlertBudgets {
 
   /** The pool that a series of an entity draws from; it has one more series from here on. */
   join(budget: Budgeted, entity: string): number {
+    const pool = this.#poolOf(budget, budget.isShared ? '' : entity)
+    pool.series++
+    this.#price(pool)
+    return pool.place
+  }
+
+  #poolOf(budget: Budgeted, key: string): Pool {
     let account = this.#accounts.get(budget.name)
     if (!account) {
       account = { budget, pools: new Map() }
       this.#accounts.set(budget.name, account)
     }
-    const key = budget.isShared ? '' : entity
-    let pool = account.pools.get(key)
-    if (!pool) {
-      const place = this.#free.pop() ?? this.#pools.length
-      pool = { account, key, place, series: 0, fair: 0, offset: 0, days: new Map(), firstMs: Number.NaN }
-      const saved = this.#saved.get(`${budget.name}\n${key}`)
-      if (saved) {
-        pool.firstMs = saved.firstMs
-        pool.offset = saved.offset
-        for (const [day, alerts] of saved.days) pool.days.set(day, alerts)
-        this.#saved.delete(`${budget.name}\n${key}`)
-      }
-      account.pools.set(key, pool)
-      this.#pools[place] = pool
+    const known = account.pools.get(key)
+    if (known) return known
+    const place = this.#free.pop() ?? this.#pools.length
+    const none = { series: 0, elsewhere: 0, toldSeries: 0, untold: 0, isHeard: false, fair: 0, offset: 0 }
+    const pool: Pool = { account, key, place, ...none, days: new Map(), firstMs: Number.NaN }
+    const saved = this.#saved.get(`${budget.name}\n${key}`)
+    if (saved) {
+      pool.firstMs = saved.firstMs
+      pool.offset = saved.offset
+      for (const [day, alerts] of saved.days) pool.days.set(day, alerts)
+      this.#saved.delete(`${budget.name}\n${key}`)
     }
-    pool.series++
-    this.#price(pool)
-    return pool.place
+    account.pools.set(key, pool)
+    this.#pools[place] = pool
+    return pool
+  }
+
+  /** What became of shared budgets since the last time; undefined when nothing did. */
+  words(): BudgetWord[] | undefined {
+    let words: BudgetWord[] | undefined
+    for (const { budget, pools } of this.#accounts.values()) {
+      if (!budget.isShared) continue
+      for (const pool of pools.values()) {
+        if (pool.series === pool.toldSeries && pool.untold === 0) continue
+        words ??= []
+        words.push({ budget, series: pool.series, alerts: pool.untold })
+        pool.toldSeries = pool.series
+        pool.untold = 0
+      }
+    }
+    return words
+  }
+
+  /**
+   * What became of shared budgets in all other ledgers: their series, and their alerts since the last time. Between two windows
+   * all ledgers that hear of each other so have one threshold, that of a single one.
+   */
+  hear(words: readonly BudgetWord[]): void {
+    for (const { budget, series, alerts } of words) {
+      const pool = this.#poolOf(budget, '')
+      pool.isHeard = true
+      pool.elsewhere = series
+      // It is on the clock from here, as it is there.
+      if (Number.isNaN(pool.firstMs)) pool.firstMs = this.#nowMs
+      for (let k = 0; k < alerts; k++) pool.offset = offsetAfter.alert(pool.offset)
+      this.#price(pool)
+    }
   }
 
   leave(at: number): void {
@@ -100,7 +151,8 @@ export class AlertBudgets {
 
   /** Lets a pool go that has neither series nor alerts that still count. */
   #drop(pool: Pool): void {
-    if (pool.series > 0 || pool.days.size > 0) return
+    // What others know of is kept: it is as much as was configured, and that it has no series is still to be told.
+    if (pool.series > 0 || pool.days.size > 0 || pool.toldSeries > 0 || pool.isHeard) return
     pool.account.pools.delete(pool.key)
     this.#pools[pool.place] = undefined
     this.#free.push(pool.place)
@@ -122,6 +174,7 @@ export class AlertBudgets {
     const pool = this.#pool(at)
     const day = Math.floor(timeMs / DAY_MS)
     pool.days.set(day, (pool.days.get(day) ?? 0) + 1)
+    pool.untold++
     pool.offset = offsetAfter.alert(pool.offset)
   }
 
@@ -157,7 +210,7 @@ export class AlertBudgets {
 
   #price(pool: Pool): void {
     const { alertsPerWeek } = pool.account.budget
-    const windows = 2 * this.#windowsAWeek * Math.max(1, pool.series)
+    const windows = 2 * this.#windowsAWeek * Math.max(1, pool.series + pool.elsewhere)
     pool.fair = Math.log10(windows / (this.#openCount * alertsPerWeek))
   }
 

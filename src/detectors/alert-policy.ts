@@ -1,20 +1,19 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
-import { type CalendarEntry, Schedule } from '../core/calendar.ts'
+import type { CalendarEntry } from '../core/calendar.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore, type RowTable, rowsIn, rowsOf } from '../core/columns.ts'
 import type { CutSnapshot } from '../core/cut.ts'
 import type { DetectorContext } from '../core/detector.ts'
-import { DAY_MS, LocalTime } from '../core/local-time.ts'
 import { KIND_TRAITS, unitFloor } from '../core/metric-kind.ts'
-import { weekday } from '../core/recurrence.ts'
 import type { BadDirection, SeriesMeta } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport } from '../core/stages.ts'
-import { AlertBudgets, type SavedPool } from './alert-budgets.ts'
+import { AlertBudgets, type BudgetWord, type SavedPool } from './alert-budgets.ts'
+import { AlertCalendar, LIKE, SUPPRESSED } from './alert-calendar.ts'
 import { type AlertRule, type NamedBudget, type Ruling, Rulings, ruleName } from './alert-rules.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
 import { publicScore } from './severity.ts'
-import { type LikeDay, WeekMemory } from './week-memory.ts'
+import type { LikeDay } from './week-memory.ts'
 
 /** What people configured about alerts. */
 export interface PolicyOptions {
@@ -26,15 +25,10 @@ export interface PolicyOptions {
 }
 
 const SPEC = { ruling: 'u16', pool: 'u32' } as const
-const ID = 'alert-policy'
+export const ID = 'alert-policy'
 const VERSION = 1
 /** Half-width of the band around what a like day had, in standard deviations. */
 const BAND_SCALES = 2.8
-
-/** What a ruling makes of the window that is looked at. */
-const PLAIN = 0
-const SUPPRESSED = 1
-const LIKE = 2
 
 /**
  * Rules, budgets and calendar as the ensemble and its hysteresis ask for them. Rulings are looked up once a series and
@@ -42,27 +36,20 @@ const LIKE = 2
  */
 export class AlertPolicy {
   readonly #rules: readonly AlertRule[]
-  readonly #calendar: readonly CalendarEntry[]
-  readonly #schedules: readonly Schedule[]
-  readonly #clock: LocalTime
+  readonly #calendar: AlertCalendar
   readonly #options: EnsembleOptions
   readonly #context: DetectorContext
   readonly #rulings: Rulings
   readonly #budgets: AlertBudgets
   /** Whether they are another's too, who saves them. */
   readonly #isGuest: boolean
-  readonly #memory: WeekMemory
   readonly #store = new ColumnStore(SPEC)
   /** Series by ruling. */
   #series: number[] = []
-  /** For the window looked at: what each ruling makes of it, and by which calendar entry. */
+  /** End of the window that the calendar was looked at for. */
   #windowEndMs = Number.NaN
   /** True when a ruling came since. */
   #isStale = true
-  #states = new Uint8Array(0)
-  #entries = new Uint16Array(0)
-  /** Windows each calendar entry kept from alerting. */
-  readonly #kept: Float64Array
   /** Anomalies open by pool and entity: an entity with one open has had its alert. */
   readonly #open: Map<string, number>
   readonly #like: LikeDay = { surprise: 0, expected: 0, scale: 0 }
@@ -78,17 +65,13 @@ export class AlertPolicy {
     elder?: AlertPolicy,
   ) {
     this.#rules = rules
-    this.#calendar = calendar
-    this.#schedules = calendar.map(entry => new Schedule(entry.times))
-    this.#clock = new LocalTime(timeZone)
+    this.#calendar = new AlertCalendar(calendar, timeZone, context.series, context.stepMs)
     this.#options = options
     this.#context = context
     this.#rulings = new Rulings({ rules, budget, budgets, events: calendar })
     this.#isGuest = elder !== undefined
     this.#budgets = elder ? elder.#budgets : new AlertBudgets(context.stepMs, options.openCount)
     this.#open = elder ? elder.#open : new Map()
-    this.#memory = new WeekMemory(context.series, context.stepMs)
-    this.#kept = new Float64Array(calendar.length)
   }
 
   /** Looks up what is new in a batch, and what the calendar says of its window. */
@@ -120,22 +103,10 @@ export class AlertPolicy {
   }
 
   #window(windowEndMs: number): void {
-    const rulings = this.#rulings.all
     if (windowEndMs === this.#windowEndMs && !this.#isStale) return
     this.#windowEndMs = windowEndMs
     this.#isStale = false
-    if (this.#states.length < rulings.length) {
-      this.#states = new Uint8Array(2 * rulings.length)
-      this.#entries = new Uint16Array(2 * rulings.length)
-    }
-    const from = windowEndMs - this.#context.stepMs
-    const on = this.#schedules.map(schedule => schedule.isOn(from, windowEndMs))
-    for (const [r, { events }] of rulings.entries()) {
-      const active = events.filter(e => on[e])
-      const suppressing = active.find(e => this.#calendar[e].effect === 'suppress')
-      this.#states[r] = suppressing !== undefined ? SUPPRESSED : active.length > 0 ? LIKE : PLAIN
-      this.#entries[r] = suppressing ?? active[0] ?? 0
-    }
+    this.#calendar.look(windowEndMs, this.#rulings.all)
   }
 
   #placeOf(row: number): number {
@@ -156,14 +127,14 @@ export class AlertPolicy {
   /** Puts opinions of a begun batch's rows right: what is known of the day explains them, or nobody is to hear them. */
   soften(block: FeatureBatch, out: OpinionBatch, from: number): void {
     const { length, series, observed } = block
+    const { effects } = this.#calendar
     for (let j = 0; j < length; j++) {
       const row = series[j]
       const place = this.#placeOf(row)
       const i = from + j
-      if (this.#states[place] === LIKE)
-        this.#compareAsLike(row, place, observed[j], block.windowEndMs[j], out, i)
+      if (effects[place] === LIKE) this.#compareAsLike(row, place, observed[j], block.windowEndMs[j], out, i)
       const ruling = this.#rulings.all[place]
-      const isUnheard = this.#states[place] === SUPPRESSED || ruling.ignore
+      const isUnheard = effects[place] === SUPPRESSED || ruling.ignore
       if (isUnheard || (out.evidence[i] > 0 && !this.#isWorthIt(row, ruling, observed[j], out.expected[i])))
         out.evidence[i] = 0
     }
@@ -177,10 +148,8 @@ export class AlertPolicy {
     out: OpinionBatch,
     i: number,
   ): void {
-    const startMs = this.#clock.localMs(endMs - this.#context.stepMs)
-    const day = this.#calendar[this.#entries[place]].like ?? 0
     const like = this.#like
-    if (!this.#memory.read(row, day, startMs - Math.floor(startMs / DAY_MS) * DAY_MS, value, like)) return
+    if (!this.#calendar.compare(row, place, value, endMs, like)) return
     const usual = Math.max(out.point[i], out.incident[i], out.surprise[i])
     if (!(like.surprise < usual)) return
     for (const column of [out.point, out.incident, out.surprise])
@@ -210,7 +179,7 @@ export class AlertPolicy {
   /** Whether a row may be hot at all in this window. */
   hears(row: number): boolean {
     const place = this.#placeOf(row)
-    return this.#states[place] !== SUPPRESSED && !this.#rulings.all[place].ignore
+    return this.#calendar.effects[place] !== SUPPRESSED && !this.#rulings.all[place].ignore
   }
 
   /** Windows of rest after a close. */
@@ -250,8 +219,7 @@ export class AlertPolicy {
     for (let i = 0; i < length; i++) {
       const pool = this.#store.chunks[series[i] >> CHUNK_SHIFT].pool[series[i] & CHUNK_MASK]
       if (pool > 0) this.#budgets.begin(pool - 1, windowEndMs[i] - this.#context.stepMs)
-      const place = this.#placeOf(series[i])
-      if (this.#states[place] !== PLAIN) this.#kept[this.#entries[place]]++
+      this.#calendar.count(this.#placeOf(series[i]))
     }
   }
 
@@ -276,28 +244,31 @@ export class AlertPolicy {
   /** Rows of a begun batch that may teach; undefined when all may. Week memories learn here. */
   learnable(batch: FeatureBatch): Uint32Array | undefined {
     const { length, series, observed, windowEndMs } = batch
+    const { effects } = this.#calendar
     let skipped = 0
     for (let i = 0; i < length; i++) {
       const place = this.#placeOf(series[i])
-      if (this.#states[place] === SUPPRESSED) skipped++
-      else if (this.#rulings.all[place].events.length > 0)
-        this.#remember(series[i], place, observed[i], windowEndMs[i])
+      const ruling = this.#rulings.all[place]
+      if (effects[place] === SUPPRESSED) skipped++
+      else if (ruling.events.length > 0)
+        this.#calendar.remember(series[i], place, ruling, observed[i], windowEndMs[i])
     }
     if (skipped === 0) return undefined
     const rows = new Uint32Array(length - skipped)
     for (let i = 0, at = 0; i < length; i++) {
-      if (this.#states[this.#placeOf(series[i])] !== SUPPRESSED) rows[at++] = i
+      if (effects[this.#placeOf(series[i])] !== SUPPRESSED) rows[at++] = i
     }
     return rows
   }
 
-  /** A day that counts as a Sunday teaches what Sundays are like. */
-  #remember(row: number, place: number, value: number, endMs: number): void {
-    if (!this.#rulings.all[place].events.some(e => this.#calendar[e].effect === 'like')) return
-    const startMs = this.#clock.localMs(endMs - this.#context.stepMs)
-    const day = Math.floor(startMs / DAY_MS)
-    const like = this.#states[place] === LIKE ? this.#calendar[this.#entries[place]].like : undefined
-    this.#memory.learn(row, like ?? weekday(day), startMs - day * DAY_MS, value)
+  /** What became of budgets that are shared with series elsewhere, since the last time. */
+  budgetWords(): readonly BudgetWord[] | undefined {
+    return this.#budgets.words()
+  }
+
+  /** What became of them there. */
+  hearOfBudgets(words: readonly BudgetWord[]): void {
+    this.#budgets.hear(words)
   }
 
   report(): AlertingReport {
@@ -310,18 +281,12 @@ export class AlertPolicy {
         name: ruleName(rule, i),
         series: count(ruling => ruling.rules.includes(i)),
       })),
-      calendar: this.#calendar.map(({ name, effect }, i) => ({
-        name,
-        effect,
-        series: count(ruling => ruling.events.includes(i)),
-        isOn: this.#schedules[i].isOn(now - this.#context.stepMs, now),
-        windows: this.#kept[i],
-      })),
+      calendar: this.#calendar.report(now, i => count(ruling => ruling.events.includes(i))),
     }
   }
 
   forget(row: number): void {
-    this.#memory.forget(row)
+    this.#calendar.memory.forget(row)
     if (row >= this.#store.rows || this.#placeOf(row) < 0) return
     this.#series[this.#placeOf(row)]--
     const pool = this.#store.chunks[row >> CHUNK_SHIFT].pool[row & CHUNK_MASK]
@@ -336,11 +301,11 @@ export class AlertPolicy {
     for (const [row, { key }] of series.metas())
       if (row < this.#store.rows && this.#placeOf(row) >= 0) known.push(key)
     const meta = this.#saved()
-    return [{ id: ID, version: VERSION, keys: known, columns: {}, meta }, this.#memory.snapshot()]
+    return [{ id: ID, version: VERSION, keys: known, columns: {}, meta }, this.#calendar.memory.snapshot()]
   }
 
   #saved(): SavedPolicy {
-    return { pools: this.#isGuest ? [] : this.#budgets.saved(), kept: [...this.#kept] }
+    return { pools: this.#isGuest ? [] : this.#budgets.saved(), kept: [...this.#calendar.kept] }
   }
 
   cut(): CutSnapshot[] {
@@ -351,19 +316,19 @@ export class AlertPolicy {
     const own = (series as RowTable).seriesRows?.()
     const rows = Uint32Array.from(known, row => own?.[row] ?? row)
     const meta = this.#saved()
-    return [{ id: ID, version: VERSION, keys: [], rows, columns: {}, meta }, this.#memory.snapshot()]
+    return [{ id: ID, version: VERSION, keys: [], rows, columns: {}, meta }, this.#calendar.memory.snapshot()]
   }
 
   /** Of the anomalies that are open, each entity has had its alert. */
   restore(parts: readonly Snapshot[], open: readonly Anomaly[]): void {
-    const memory = parts.find(part => part.id === this.#memory.id)
-    if (memory) this.#memory.restore(memory)
+    const memory = parts.find(part => part.id === this.#calendar.memory.id)
+    if (memory) this.#calendar.memory.restore(memory)
     const own = parts.find(part => part.id === ID && part.version === VERSION)
     if (own) {
       const { pools, kept } = own.meta as SavedPolicy
       this.#budgets.restore(pools)
       // Counts of another calendar are not this one's.
-      if (kept.length === this.#kept.length) this.#kept.set(kept)
+      if (kept.length === this.#calendar.kept.length) this.#calendar.kept.set(kept)
       const rowOf = rowsIn(own, this.#context.series)
       for (let i = 0; i < rowsOf(own); i++) {
         const row = rowOf(i)
@@ -382,13 +347,25 @@ export class AlertPolicy {
 
   bytes(): number {
     const shared = this.#isGuest ? 0 : this.#budgets.bytes() + 100 * this.#open.size
-    return this.#store.bytes() + this.#memory.bytes() + shared
+    return this.#store.bytes() + this.#calendar.memory.bytes() + shared
   }
 }
 
 interface SavedPolicy {
   readonly pools: readonly SavedPool[]
   readonly kept: readonly number[]
+}
+
+/**
+ * What is saved of a policy, for one that goes on with some of its series while another counts on for all: thresholds stay,
+ * alerts of budgets that all share and windows that were kept from alerting are not told twice.
+ */
+export function policyOfOthers(meta: unknown): SavedPolicy {
+  const { pools, kept } = meta as SavedPolicy
+  return {
+    pools: pools.map(pool => (pool.key === '' ? { ...pool, days: [] } : pool)),
+    kept: kept.map(() => 0),
+  }
 }
 
 /** Both parts must be passed: the larger of them, and of the kind's own for a part that the rule leaves out. */

@@ -17,8 +17,8 @@ import {
 } from './full-kernel.ts'
 import { newRing, type Ring, type RingPlan, readRing, ringPlan, writeRing } from './full-rings.ts'
 import { type EvidenceParts, type SlotContext, SlotDetector } from './slot-detector.ts'
-import { AT, SCRATCH_WIDTH, type SlotChunk } from './slot-kernel.ts'
-import { COMPACT_PROFILE, type SlotProfile, slotRates } from './slot-profile.ts'
+import { AT, SCRATCH_WIDTH } from './slot-kernel.ts'
+import { COMPACT_PROFILE, type SlotChunk, type SlotProfile, slotRates } from './slot-profile.ts'
 
 const ID = 'full@1'
 const VERSION = 2

@@ -3,7 +3,8 @@ import { countTail, readTail99 } from '../math/log-histogram.ts'
 import { againstUsualDayAt, closeDayAt, DAYS_KEPT } from './day-maxima.ts'
 import { READ } from './full-rings.ts'
 import { CLIP_SCALES, SETTLING } from './robust-scale.ts'
-import { AT, SCALES_MAX, type SlotChunk } from './slot-kernel.ts'
+import { AT, SCALES_MAX } from './slot-kernel.ts'
+import type { SlotChunk } from './slot-profile.ts'
 import { learnSquares, surpriseAt } from './surprise.ts'
 
 /** What the rings add to a row of the phase-slot detector, and the evidence of both together. */

@@ -1,9 +1,12 @@
 import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
-import { KIND_TRAITS, unitFloor } from '../core/metric-kind.ts'
-import type { BadDirection, SeriesRows } from '../core/series.ts'
+import { ForeshockError } from '../core/errors.ts'
+import { KIND_TRAITS, type MetricKind, type Unit, unitFloor } from '../core/metric-kind.ts'
+import { type BadDirection, type SeriesHead, type SeriesRows, seriesHead } from '../core/series.ts'
 
 /** Distinct (kind, unit floor, direction) triples told apart; later ones count as the first seen class. */
 const CLASSES_MAX = 255
+/** Names of metrics remembered; when there are too many, all are forgotten. */
+const NAMED_MAX = 4096
 /** Least scale relative to the level: below it float32 cannot tell values apart. */
 const RESOLUTION = 1e-6
 /** Least scale of all, so that nothing is divided by zero. */
@@ -27,7 +30,12 @@ export class KindClasses {
   readonly #table: SeriesRows
   readonly #index = new Map<string, number>()
   readonly #store = new ColumnStore(SPEC)
-
+  readonly #head: SeriesHead = seriesHead()
+  /** What metrics were found to be when last asked for. */
+  readonly #named = new Map<
+    string,
+    { readonly kind: MetricKind; readonly unit: Unit; readonly bad: BadDirection; readonly found: number }
+  >()
   readonly #direction: ((row: number) => BadDirection | undefined) | undefined
 
   /** `direction` says which way is bad where rules differ from what the metric's kind says. */
@@ -72,8 +80,20 @@ export class KindClasses {
   }
 
   #find(row: number): number {
-    const { kind, unit, metric, bad: own } = this.#table.meta(row)
-    const bad = this.#direction?.(row) ?? own
+    const head = this.#head
+    if (!this.#table.head(row, head)) throw new ForeshockError('FS_ASSERTION', `row ${row} holds no series`)
+    const { kind, unit, metric } = head
+    const bad = this.#direction?.(row) ?? head.bad
+    const known = this.#named.get(metric)
+    if (known !== undefined && known.kind === kind && known.unit === unit && known.bad === bad)
+      return known.found
+    const found = this.#make(kind, unit, metric, bad)
+    if (this.#named.size >= NAMED_MAX) this.#named.clear()
+    this.#named.set(metric, { kind, unit, bad, found })
+    return found
+  }
+
+  #make(kind: MetricKind, unit: Unit, metric: string, bad: BadDirection): number {
     const sign: BadSign = bad === 'up' ? 1 : bad === 'down' ? -1 : 0
     const relative = KIND_TRAITS[kind].relativeFloor
     const absolute = unitFloor(kind, unit, metric)

@@ -1,3 +1,4 @@
+import { changed } from '../core/shared-word.ts'
 import type { ModelCard } from './model-card.ts'
 import { BATCH_ROWS } from './model-runtime.ts'
 
@@ -57,15 +58,6 @@ function open({ shared, inputs, outputs }: ChannelMemory): { control: Int32Array
     }
   })
   return { control: new Int32Array(shared, 0, HEAD + SLOTS), slots }
-}
-
-/** TypeScript knows it from ES2024 on, Node from 16. */
-const { waitAsync } = Atomics as unknown as {
-  waitAsync(
-    control: Int32Array,
-    at: number,
-    value: number,
-  ): { readonly async: false } | { readonly async: true; readonly value: Promise<string> }
 }
 
 /** What the asking side hears, in the order of its questions; the answer is lent until the callee returns. */
@@ -130,8 +122,7 @@ export class AskingEnd {
         else answers.answer(output.subarray(0, word * this.#outputs))
       }
       if (this.#isClosed) return
-      const waiting = waitAsync(this.#control, ANSWERED, seen)
-      if (waiting.async) await waiting.value
+      await changed(this.#control, ANSWERED, seen)
     }
   }
 

@@ -1,8 +1,9 @@
 import { ColumnStore } from '../core/columns.ts'
 import { TINY_BLOCK, TINY_ROWS, TINY_SHIFT, TinySegment } from '../kernels/tiny.ts'
 import { LOG_TABLE } from '../math/fast-log.ts'
-import { AT, ENVELOPES, learnRow, SCRATCH_WIDTH, type SlotChunk, scoreRow, startRow } from './slot-kernel.ts'
-import { type SlotRates, slotColumns, TINY_PROFILE } from './slot-profile.ts'
+import { AT, learnRow, SCRATCH_WIDTH, scoreRow, startRow } from './slot-kernel.ts'
+import { ENVELOPES } from './slot-levels.ts'
+import { type SlotChunk, type SlotRates, slotColumns, TINY_PROFILE } from './slot-profile.ts'
 import { DECODED } from './slot-shapes.ts'
 
 /** Windows before a young series' scale means anything; the kernel has the same number. */

@@ -9,7 +9,7 @@ import type { ProfileUse } from '../core/stages.ts'
 import type { Combiner } from './combiner.ts'
 import { KindClasses } from './kind-classes.ts'
 import { type Profile, ProfileChoice, type ProfileRule } from './profile-choice.ts'
-import { ProfileTier } from './profile-tier.ts'
+import { ProfilePlaces, TIER_NAMES } from './profile-places.ts'
 import { Promotion, type PromotionOptions } from './promotion.ts'
 import { DONE, rowsNeeded } from './runs.ts'
 import type { SlotRow } from './slot-convert.ts'
@@ -20,9 +20,6 @@ const VERSION = 1
 const GOOD_SHARE = 0.25
 /** A window that is to teach less than this belongs to an open anomaly or disruption; one hot window is not enough. */
 const STRANGE_WEIGHT = 0.2
-const NAMES = ['tiny', 'compact', 'full'] as const
-/** Place of NAMES[0] in PROFILES. */
-const FIRST = 1
 /** Prefix of the combiner's columns in a snapshot. */
 const COMBINER = 'combiner'
 /** When series were last suspect by their row, in a cut: rows are the same again when it is put back. */
@@ -56,18 +53,12 @@ export class ProfileMember implements Detector {
   readonly warmUpWindows: number
   readonly voices: readonly DetectorVoice[]
   readonly #context: DetectorContext
-  readonly #tiers: readonly ProfileTier[]
+  readonly #places: ProfilePlaces
   readonly #choice: ProfileChoice
   readonly #classes: KindClasses
   readonly #promotion: Promotion
   readonly #localTime: LocalTime | undefined
   readonly #combiner: Combiner | undefined
-  /** Place in PROFILES plus one by series that has state; 0 without. */
-  #places = new Uint8Array(0)
-  /** Rows that a review may move. */
-  #candidates = new Uint32Array(0)
-  #promotions = 0
-  #demotions = 0
   /** Daily shape and slack by row of the batch scored last, in the series' unit; NaN where none is known. */
   shape = new Float64Array(0)
   slack = new Float64Array(0)
@@ -85,12 +76,12 @@ export class ProfileMember implements Detector {
       { column: 'point', feeds: ['surprise', 'point'], ...(combiner ? { name: 'weighed-point' } : {}) },
       { column: 'incident', feeds: ['surprise', 'incident'] },
     ]
-    this.#tiers = NAMES.map(name => new ProfileTier(context, name))
-    this.warmUpWindows = this.#tiers[0].warmUpWindows
     this.#choice = choice
     this.#classes = new KindClasses(context.series, context.direction)
     this.#localTime = context.localTime?.isUtc ? undefined : context.localTime
     this.#promotion = new Promotion(context.series, promotion)
+    this.#places = new ProfilePlaces(context, choice, this.#promotion)
+    this.warmUpWindows = this.#places.tiers[0].warmUpWindows
   }
 
   /**
@@ -110,11 +101,11 @@ export class ProfileMember implements Detector {
     out.expected.fill(Number.NaN, 0, length)
     out.lower.fill(Number.NaN, 0, length)
     out.upper.fill(Number.NaN, 0, length)
-    for (const tier of this.#tiers) tier.begin(length)
+    const places = this.#places
+    for (const tier of places.tiers) tier.begin(length)
     for (let i = 0; i < length; i++) {
-      const place = series[i] < this.#places.length ? this.#places[series[i]] : 0
-      if (place === 0) continue
-      const tier = this.#tiers[place - 1 - FIRST]
+      const tier = places.tierOf(series[i])
+      if (tier === undefined) continue
       const aheadMs = this.#localTime === undefined ? 0 : this.#aheadMs(batch.windowEndMs[i])
       tier.add(batch, i, tier.pool.of(series[i]), aheadMs)
     }
@@ -124,7 +115,7 @@ export class ProfileMember implements Detector {
     }
     this.shape.fill(Number.NaN, 0, length)
     this.#combiner?.begin(batch)
-    for (const tier of this.#tiers) {
+    for (const tier of places.tiers) {
       tier.score(out, this.#combiner)
       tier.dayShape(this.shape, this.slack)
     }
@@ -136,32 +127,20 @@ export class ProfileMember implements Detector {
 
   learn(batch: FeatureBatch, weight: Float32Array): void {
     const { length, series, observed, windowEndMs } = batch
-    this.#reserve(rowsNeeded(series, length))
-    for (const tier of this.#tiers) tier.begin(length)
+    const places = this.#places
+    places.reserve(rowsNeeded(series, length))
+    for (const tier of places.tiers) tier.begin(length)
     for (let i = 0; i < length; i++) {
       const row = series[i]
-      let place = this.#places[row]
-      if (place === 0) {
-        if (Number.isNaN(observed[i])) continue
-        place = this.#choice.of(row) + 1
-        if (place <= FIRST) continue
-        this.#places[row] = place
-      }
-      const tier = this.#tiers[place - 1 - FIRST]
+      const tier = places.tierOf(row) ?? (Number.isNaN(observed[i]) ? undefined : places.enter(row))
+      if (tier === undefined) continue
       const at = tier.pool.of(row)
       const aheadMs = this.#localTime === undefined ? 0 : this.#aheadMs(windowEndMs[i])
       tier.add(batch, i, at < 0 ? tier.pool.take(row) : at, aheadMs)
       if (weight[i] < STRANGE_WEIGHT) this.#promotion.suspect(row, windowEndMs[i])
     }
     this.#combiner?.beginLearn(batch)
-    for (const tier of this.#tiers) tier.learn(this.#combiner)
-  }
-
-  #reserve(rows: number): void {
-    if (this.#places.length >= rows) return
-    const longer = new Uint8Array(Math.max(rows, 2 * this.#places.length, 1024))
-    longer.set(this.#places)
-    this.#places = longer
+    for (const tier of places.tiers) tier.learn(this.#combiner)
   }
 
   /** A latency that falls is strange, but nobody's trouble. */
@@ -185,92 +164,25 @@ export class ProfileMember implements Detector {
    * and is asked only when it is needed. Called between batches.
    */
   review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
-    const { base } = this.#choice
-    if (base < FIRST || base === FIRST + NAMES.length - 1 || !this.#promotion.isDue(windowEndMs)) return
+    if (!this.#places.canPromote || !this.#promotion.isDue(windowEndMs)) return
     const window = Math.floor((windowEndMs + this.#aheadMs(windowEndMs)) / this.#context.stepMs)
-    const rowBytes = [0, ...this.#tiers.map(tier => tier.rowBytes)]
-    if (this.#candidates.length < this.#places.length) this.#candidates = new Uint32Array(this.#places.length)
-    let count = 0
-    // Rows are counted and bytes worked out at the end: sums of bytes would be put on the heap, row by row.
-    let free = 0
-    const pinned = new Uint32Array(rowBytes.length)
-    for (let row = 0; row < this.#places.length; row++) {
-      if (this.#places[row] === 0) continue
-      const place = this.#places[row] - 1
-      if (this.#choice.isPinned(row)) {
-        pinned[place]++
-        continue
-      }
-      free++
-      if (this.#tiers[place - FIRST].ageOf(row, window) >= this.warmUpWindows) this.#candidates[count++] = row
-    }
-    const baseBytes = rowBytes.reduce(
-      (sum, bytes, place) => sum + pinned[place] * bytes,
-      free * rowBytes[base],
-    )
-    const placeOf = (row: number) => this.#places[row] - 1
-    const moves = this.#promotion.review(windowEndMs, importance(), {
-      series: this.#candidates.subarray(0, count),
-      base,
-      placeOf,
-      rowBytes,
-      baseBytes,
-    })
-    for (const { series: row, to } of moves) {
-      const now = placeOf(row)
-      let place = to
-      // A chunk of rows may be more than what is left: the next smaller profile may still fit.
-      while (place > now && !this.#fits(place)) place--
-      if (place === now) continue
-      this.#move(row, place)
-      if (place > now) this.#promotions++
-      else this.#demotions++
-    }
-  }
-
-  #fits(place: number): boolean {
-    return this.#stateBytes() + this.#tiers[place - FIRST].nextBytes <= this.#promotion.budgetBytes
-  }
-
-  #move(row: number, to: number): void {
-    const from = this.#tiers[this.#places[row] - 1 - FIRST]
-    const source = from.rowOf(row)
-    if (source) this.#tiers[to - FIRST].adopt(row, source)
-    from.drop(row)
-    this.#places[row] = to + 1
+    this.#places.review(windowEndMs, window, this.warmUpWindows, importance())
   }
 
   /** What was learned of a series, where it lies, for another's `importRow`; undefined when nothing was. */
   exportRow(series: number): SlotRow | undefined {
-    const place = series < this.#places.length ? this.#places[series] : 0
-    return place === 0 ? undefined : this.#tiers[place - 1 - FIRST].rowOf(series)
+    return this.#places.tierOf(series)?.rowOf(series)
   }
 
   /** Takes a series in with what was learned of it elsewhere, in the profile that it is to have here; none has none. */
   importRow(series: number, from: SlotRow): void {
     this.forget(series)
-    const place = this.#choice.of(series) + 1
-    if (place <= FIRST) return
-    this.#reserve(series + 1)
-    this.#places[series] = place
-    this.#tiers[place - 1 - FIRST].adopt(series, from)
-  }
-
-  #stateBytes(): number {
-    return this.#tiers.reduce((sum, tier) => sum + tier.bytes(), 0)
+    this.#places.adopt(series, from)
   }
 
   /** Series and bytes by profile, and moves since the start. */
   use(): ProfileUse {
-    return {
-      profiles: this.#tiers.map((tier, i) => ({
-        profile: NAMES[i],
-        series: tier.pool.capacity,
-        bytes: tier.bytes(),
-      })),
-      promotions: this.#promotions,
-      demotions: this.#demotions,
-    }
+    return this.#places.use()
   }
 
   /** Why points are not weighed that should be. */
@@ -280,8 +192,7 @@ export class ProfileMember implements Detector {
 
   forget(series: number): void {
     this.#combiner?.forget(series)
-    for (const tier of this.#tiers) tier.drop(series)
-    if (series < this.#places.length) this.#places[series] = 0
+    this.#places.forget(series)
     this.#choice.forget(series)
     this.#classes.forget(series)
     this.#promotion.forget(series)
@@ -295,13 +206,13 @@ export class ProfileMember implements Detector {
     const columns: Record<string, ColumnData> = {}
     const keys: string[] = []
     const counts: number[] = []
-    for (const [i, tier] of this.#tiers.entries()) {
+    for (const [i, tier] of this.#places.tiers.entries()) {
       const part = tier.snapshot()
       for (const key of part.keys) keys.push(key)
       counts.push(part.keys.length)
-      for (const [name, column] of Object.entries(part.columns)) columns[`${NAMES[i]}.${name}`] = column
+      for (const [name, column] of Object.entries(part.columns)) columns[`${TIER_NAMES[i]}.${name}`] = column
     }
-    const rows = this.#tiers.flatMap(tier =>
+    const rows = this.#places.tiers.flatMap(tier =>
       Array.from({ length: tier.pool.capacity }, (_, row) => tier.pool.seriesAt(row)),
     )
     for (const [name, column] of Object.entries(this.#combiner?.columns(rows) ?? {}))
@@ -313,8 +224,8 @@ export class ProfileMember implements Detector {
   /** As `snapshot`, with rows of the series table for keys; the combiner's columns have rows of their own. */
   cut(cut: Cut): CutSnapshot {
     const columns: Record<string, CutSnapshot['columns'][string]> = {}
-    const parts = this.#tiers.map(tier => tier.cut(cut))
-    const counts = this.#tiers.map(tier => tier.pool.capacity)
+    const parts = this.#places.tiers.map(tier => tier.cut(cut))
+    const counts = this.#places.tiers.map(tier => tier.pool.capacity)
     const total = counts.reduce((sum, count) => sum + count, 0)
     // Most often all have one profile.
     const only = counts.indexOf(total)
@@ -323,7 +234,7 @@ export class ProfileMember implements Detector {
     for (const [i, { rows: own, columns: fields }] of parts.entries()) {
       if (only < 0) rows.set(own as Uint32Array, at)
       at += counts[i]
-      for (const [name, column] of Object.entries(fields)) columns[`${NAMES[i]}.${name}`] = column
+      for (const [name, column] of Object.entries(fields)) columns[`${TIER_NAMES[i]}.${name}`] = column
     }
     columns[SUSPECT_OF] = this.#promotion.suspects()
     const combiner = this.#combiner?.cut(cut)
@@ -341,8 +252,8 @@ export class ProfileMember implements Detector {
       counts,
       reviewed,
       zone: this.#zone,
-      promotions: this.#promotions,
-      demotions: this.#demotions,
+      promotions: this.#places.promotions,
+      demotions: this.#places.demotions,
     }
   }
 
@@ -356,14 +267,14 @@ export class ProfileMember implements Detector {
    */
   restore(from: Snapshot): void {
     const saved = from.meta as Saved | null
-    if (from.id !== ID || from.version !== VERSION || saved?.counts?.length !== NAMES.length)
+    if (from.id !== ID || from.version !== VERSION || saved?.counts?.length !== TIER_NAMES.length)
       throw new ForeshockError(
         'FS_SNAPSHOT_INVALID',
         `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`,
       )
     if (saved.zone !== this.#zone) return
     const rowOf = rowsIn(from, this.#context.series)
-    for (let i = 0, at = 0; i < NAMES.length; at += saved.counts[i++])
+    for (let i = 0, at = 0; i < TIER_NAMES.length; at += saved.counts[i++])
       this.#restoreTier(i, from, at, saved.counts[i], rowOf)
     // A combiner that was not there before begins with nothing; one that is there no more is forgotten.
     const weighed = columnsOf(from, COMBINER)
@@ -375,49 +286,26 @@ export class ProfileMember implements Detector {
       if (row < 0) continue
       const suspectS = suspectOf ? (suspectOf[row] ?? 0) : from.columns.suspect[i]
       if (suspectS > 0) this.#promotion.suspect(row, 1000 * suspectS)
-      this.#settle(row)
+      if (!this.#places.settle(row)) this.#combiner?.forget(row)
     }
-    this.#promotions = saved.promotions
-    this.#demotions = saved.demotions
+    this.#places.promotions = saved.promotions
+    this.#places.demotions = saved.demotions
     if (saved.reviewed !== null) this.#promotion.resumeAt(saved.reviewed)
   }
 
   #restoreTier(i: number, from: Snapshot, at: number, count: number, rowOf: (at: number) => number): void {
-    const tier = this.#tiers[i]
-    const columns = columnsOf(from, NAMES[i])
+    const columns = columnsOf(from, TIER_NAMES[i])
     const isByRow = from.rows instanceof Uint32Array
     const own = isByRow
       ? { keys: [], rows: (from.rows as Uint32Array).subarray(at, at + count) }
       : { keys: from.keys.slice(at, at + count) }
-    tier.restore({ ...own, columns, ...(from.isGiven ? { isGiven: true as const } : {}) }, row =>
-      rowOf(at + row),
-    )
-    for (let row = 0; row < tier.pool.capacity; row++) {
-      const series = tier.pool.seriesAt(row)
-      this.#reserve(series + 1)
-      this.#places[series] = i + FIRST + 1
-    }
-  }
-
-  /** Gives a restored series the profile that a rule or the default asks for; a promoted one may keep more. */
-  #settle(row: number): void {
-    const place = this.#places[row] - 1
-    const wanted = this.#choice.of(row)
-    if (place === wanted) return
-    if (!this.#choice.isPinned(row) && place > wanted && wanted >= FIRST && this.#promotion.budgetBytes > 0)
-      return
-    if (wanted >= FIRST) this.#move(row, wanted)
-    else {
-      this.#tiers[place - FIRST].drop(row)
-      this.#combiner?.forget(row)
-      this.#places[row] = 0
-    }
+    const isGiven = from.isGiven ? { isGiven: true as const } : {}
+    this.#places.restore(i, { ...own, columns, ...isGiven }, row => rowOf(at + row))
   }
 
   bytes(): number {
     return (
-      this.#stateBytes() +
-      this.#places.byteLength +
+      this.#places.bytes() +
       this.#choice.bytes() +
       this.#classes.bytes() +
       this.#promotion.bytes() +

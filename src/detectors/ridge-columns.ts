@@ -1,5 +1,3 @@
-import type { RidgeWorkspace } from './ridge-workspace.ts'
-
 type Numbers = Float64Array | Float32Array
 
 /**
@@ -110,37 +108,4 @@ function carryPairs(from: Numbers, to: Numbers, before: number, origin: Int32Arr
       if (wasB >= 0) to[a * n + b] = from[rowA + Math.floor(b / m) * before + wasB]
     }
   }
-}
-
-/**
- * The covariance after a block of rows when views are of several ages: each pair moves by the gain of its younger view.
- * Same equations as for one gain. The result need not be definite; the ridge sees to that.
- */
-export function blendCovariance(
-  c: Float32Array,
-  viewMean: Float64Array,
-  n: number,
-  views: Float32Array,
-  rows: number,
-  gain: Float64Array,
-  workspace: RidgeWorkspace,
-): void {
-  const [square] = workspace.squares(n)
-  const delta = new Float64Array(n)
-  const centred = new Float64Array(n)
-  square.fill(0)
-  for (let r = 0; r < rows; r++) for (let k = 0; k < n; k++) delta[k] += views[r * n + k] / rows
-  for (let r = 0; r < rows; r++) {
-    for (let k = 0; k < n; k++) centred[k] = views[r * n + k] - delta[k]
-    for (let a = 0; a < n; a++) for (let b = 0; b <= a; b++) square[a * n + b] += centred[a] * centred[b]
-  }
-  for (let k = 0; k < n; k++) delta[k] -= viewMean[k]
-  for (let a = 0; a < n; a++) {
-    for (let b = 0; b <= a; b++) {
-      const g = Math.max(gain[a], gain[b])
-      const i = a * n + b
-      c[i] = (1 - g) * (c[i] + g * delta[a] * delta[b]) + (g * square[i]) / rows
-    }
-  }
-  for (let k = 0; k < n; k++) viewMean[k] += gain[k] * delta[k]
 }

@@ -1,7 +1,8 @@
 import type { MetricKind } from '../core/metric-kind.ts'
 import type { SeriesMeta } from '../core/series.ts'
 import { BLOCK_METRICS_MAX, type RidgeDetector, ridgeRows } from './ridge.ts'
-import { REFRESH_ROWS, VIEWS } from './ridge-block.ts'
+import { REFRESH_ROWS } from './ridge-block.ts'
+import { VIEWS } from './ridge-views.ts'
 
 /** Who is judged together: entities, what they cost, and in which order they are taken. */
 

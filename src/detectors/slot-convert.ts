@@ -1,6 +1,5 @@
-import type { SlotChunk } from './slot-kernel.ts'
-import { emptyCode, levelOf, writeLevels } from './slot-kernel.ts'
-import { type SlotProfile, type SlotRates, shapeRing } from './slot-profile.ts'
+import { emptyCode, levelOf, writeLevels } from './slot-levels.ts'
+import { type SlotChunk, type SlotProfile, type SlotRates, shapeRing } from './slot-profile.ts'
 import { decodeShape, encodeShape, farCode } from './slot-shapes.ts'
 
 /**

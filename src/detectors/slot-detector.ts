@@ -4,9 +4,10 @@ import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { Detector } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { ScoredRows } from './scored-rows.ts'
-import { AT, learnRow, SCRATCH_WIDTH, type SlotChunk, scoreRow, startRow } from './slot-kernel.ts'
+import { AT, learnRow, SCRATCH_WIDTH, scoreRow, startRow } from './slot-kernel.ts'
 import {
   phaseOf,
+  type SlotChunk,
   type SlotColumns,
   type SlotProfile,
   type SlotRates,

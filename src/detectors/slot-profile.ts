@@ -1,4 +1,4 @@
-import type { ColumnSpec } from '../core/columns.ts'
+import type { Chunk, ColumnSpec } from '../core/columns.ts'
 import { DAYS_KEPT } from './day-maxima.ts'
 
 const DAY_MS = 86_400_000
@@ -116,6 +116,7 @@ export function slotColumns(profile: SlotProfile) {
 }
 
 export type SlotColumns = ReturnType<typeof slotColumns>
+export type SlotChunk = Chunk<SlotColumns>
 
 /** Rates and sizes that follow from profile and step. */
 export interface SlotRates {

@@ -1,4 +1,5 @@
 import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from '../core/batch.ts'
+import { scatterOpinions } from '../core/scatter.ts'
 
 /** Rows in a row from which on copying them at once is cheaper than one by one. */
 const RUN_LEAST = 32
@@ -83,30 +84,14 @@ export class BatchPart {
 
   /** What was said of the part's rows, into the opinions of the whole; `shift` is added to the strongest's place. */
   scatter(out: OpinionBatch, shift: number): void {
-    if (this.#runCount === 0) this.#scatterRows(out, shift, 0, this.batch.length)
+    const { opinions, places } = this
+    if (this.#runCount === 0) scatterOpinions(opinions, places, 0, this.batch.length, out, shift)
     for (let r = 0, i = 0; r < this.#runCount; r++) {
       const [from, to] = [this.#runs[2 * r], this.#runs[2 * r + 1]]
       const end = i + to - from
-      if (to - from < RUN_LEAST) this.#scatterRows(out, shift, i, end)
-      else scatterRun(this.opinions, i, end, out, from, shift)
+      if (to - from < RUN_LEAST) scatterOpinions(opinions, places, i, end, out, shift)
+      else scatterRun(opinions, i, end, out, from, shift)
       i = end
-    }
-  }
-
-  #scatterRows(out: OpinionBatch, shift: number, from: number, to: number): void {
-    const { places, opinions } = this
-    for (let i = from; i < to; i++) {
-      const at = places[i]
-      out.surprise[at] = opinions.surprise[i]
-      out.point[at] = opinions.point[i]
-      out.incident[at] = opinions.incident[i]
-      out.score[at] = opinions.score[i]
-      out.expected[at] = opinions.expected[i]
-      out.lower[at] = opinions.lower[i]
-      out.upper[at] = opinions.upper[i]
-      out.evidence[at] = opinions.evidence[i]
-      out.direction[at] = opinions.direction[i]
-      out.strongest[at] = opinions.strongest[i] + shift
     }
   }
 

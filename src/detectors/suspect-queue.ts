@@ -67,10 +67,9 @@ export class SuspectQueue {
 
   /** A window is complete: who is to be rich, most surprising first, and who plain. `room`: places free before. */
   review(windowEndMs: number, room: number, isOpen: (series: number) => boolean): void {
-    const wanted = Array.from(this.#candidates, ([series, surprise]) => ({ series, surprise }))
-      .filter(({ series }) => !this.#promoted.has(series))
-      .map(one => ({ ...one, key: this.#series.key(one.series) }))
-      .sort((a, b) => b.surprise - a.surprise || compare(a.key, b.key))
+    const wanted = Array.from(this.#candidates, ([series, surprise]) => ({ series, surprise })).filter(
+      ({ series }) => !this.#promoted.has(series),
+    )
     this.#candidates.clear()
     const graduates: number[] = []
     for (const [series, untilMs] of this.#apprentices) {
@@ -78,24 +77,35 @@ export class SuspectQueue {
       this.#apprentices.delete(series)
       graduates.push(series)
     }
-    wanted.length = Math.min(wanted.length, MOVES_MAX)
+    const wantedMost = Math.min(wanted.length, MOVES_MAX)
     const down: number[] = []
     for (const [series, suspectMs] of this.#promoted) {
-      if (room + down.length >= wanted.length || windowEndMs - suspectMs < QUIET_MS) break
+      if (room + down.length >= wantedMost || windowEndMs - suspectMs < QUIET_MS) break
       this.#promoted.delete(series)
       // Still strange: to the end of the queue.
       if (isOpen(series)) this.#promoted.set(series, windowEndMs)
       else down.push(series)
     }
-    const up = wanted.slice(0, room + down.length).map(({ series }) => series)
+    const places = Math.min(wantedMost, room + down.length)
+    const up = places > 0 ? this.#strangest(wanted, places) : []
     for (const series of up) {
       this.#promoted.set(series, windowEndMs)
       this.#apprentices.set(series, windowEndMs + this.#apprenticeMs)
     }
-    this.#waiting = wanted.length - up.length
+    this.#waiting = wantedMost - up.length
     this.promotions += up.length
     this.demotions += down.length
     if (up.length + down.length + graduates.length > 0) this.#due = { up, down, graduates }
+  }
+
+  /** The most surprising first; keys, which are long to make, only of those that nothing else tells apart. */
+  #strangest(wanted: { series: number; surprise: number; key?: string }[], places: number): number[] {
+    const keyOf = (one: { readonly series: number; key?: string }) => {
+      one.key ??= this.#series.key(one.series)
+      return one.key
+    }
+    wanted.sort((a, b) => b.surprise - a.surprise || compare(keyOf(a), keyOf(b)))
+    return wanted.slice(0, places).map(({ series }) => series)
   }
 
   /** The moves that are due, once. */

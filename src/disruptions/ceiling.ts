@@ -1,7 +1,8 @@
 import type { FeatureBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, type ColumnStore } from '../core/columns.ts'
+import { ForeshockError } from '../core/errors.ts'
 import { type MetricKind, type Unit, unitFloor } from '../core/metric-kind.ts'
-import type { BadDirection, SeriesTable } from '../core/series.ts'
+import { type BadDirection, type SeriesTable, seriesHead } from '../core/series.ts'
 import { type EntityColumns, NO_CEILING, type ROW_COLUMNS } from './evidence.ts'
 import { FAMILY_SLOTS } from './families.ts'
 
@@ -61,6 +62,7 @@ export class Ceilings {
   /** Shares of each chunk of rows. */
   readonly #shares: Shares[] = []
   readonly #rows: ColumnStore<typeof ROW_COLUMNS>
+  readonly #head = seriesHead()
 
   /** What a row is stands in its column `ceiling`, and its place among the shares in `share`. */
   constructor(table: SeriesTable, rows: ColumnStore<typeof ROW_COLUMNS>) {
@@ -154,7 +156,9 @@ export class Ceilings {
   }
 
   #learn(row: number): number {
-    const { kind, unit, bad } = this.#table.meta(row)
+    if (!this.#table.head(row, this.#head))
+      throw new ForeshockError('FS_ASSERTION', `row ${row} holds no series`)
+    const { kind, unit, bad } = this.#head
     const found = LIMITS.findIndex(one => one.kind === kind && one.unit === unit && one.bad === bad)
     const chunk = this.#rows.chunks[row >> CHUNK_SHIFT]
     const place = row & CHUNK_MASK

@@ -1,6 +1,7 @@
-import { instanceOf } from '../core/instance.ts'
+import { INSTANCE_LABELS, instanceOf } from '../core/instance.ts'
 import { type MetricKind, metricKind, unitFloor, unitOf } from '../core/metric-kind.ts'
 import type { SeriesMeta } from '../core/series.ts'
+import { type SeriesPart, WantedLabels } from '../core/series-records.ts'
 
 /**
  * Families of evidence. Each entity has one value a family: its largest series, so p90, p95 and p99 of one
@@ -97,7 +98,7 @@ const CLIENT_METRIC = /client|outbound|upstream/i
  * `known` tells whether a name is an entity: it decides where `a_b_c` splits into caller and callee.
  * Evidence measured on a call belongs to the callee, whoever measured it.
  */
-export function placeOf(meta: SeriesMeta, known: (name: string) => boolean): Place {
+export function placeOf(meta: SeriesPart, known: (name: string) => boolean): Place {
   const instance = instanceOf(meta)
   const edge = EDGE_ENTITY.exec(meta.entity)
   if (edge) {
@@ -130,6 +131,15 @@ const CALL_LABELS: readonly (readonly [caller: string, callee: string])[] = [
 ]
 /** Labels by which a span or client metric of the caller names whom it called. */
 const PEER_LABELS: readonly string[] = ['peer_service', 'peer.service']
+/** All labels that tell where a series belongs. */
+export const PLACE_LABELS = new WantedLabels([
+  ...INSTANCE_LABELS,
+  ...CALL_LABELS.flat(),
+  ...PEER_LABELS,
+  'reporter',
+  'namespace',
+  'service_namespace',
+])
 /** What tracers and meshes write when they do not know one end. */
 const NOBODY = /^(unknown|<unspecified>|none)?$/i
 
@@ -139,7 +149,7 @@ export function isEdgeEntity({ entity }: SeriesMeta): boolean {
 }
 
 /** Both ends of the call that a series measures, when its labels name them. */
-function callOf({ labels, entity }: SeriesMeta): readonly [caller: string, callee: string] | undefined {
+function callOf({ labels, entity }: SeriesPart): readonly [caller: string, callee: string] | undefined {
   for (const [caller, callee] of CALL_LABELS) {
     const [from, to] = [labels[caller], labels[callee]]
     if (from && to && !NOBODY.test(from) && !NOBODY.test(to)) return [from, to]
@@ -156,7 +166,7 @@ export function familyOfMetric(metric: string): number {
   return BY_KIND[metricKind(metric, unitOf(metric))]
 }
 
-function edgeFamily(meta: SeriesMeta, server: string): number {
+function edgeFamily(meta: SeriesPart, server: string): number {
   if (meta.kind !== 'latency') return BY_KIND[meta.kind]
   if (CLIENT_METRIC.test(meta.metric) || meta.labels.reporter === 'source') return F.edgeSource
   // Whose series it is says who measured it; where a collector made it, its name or the mesh's reporter can.

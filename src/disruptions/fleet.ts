@@ -1,8 +1,10 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
 import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
-import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import type { SeriesTable } from '../core/series.ts'
+import type { SeriesPart } from '../core/series-records.ts'
 import { Ceilings } from './ceiling.ts'
+import { EntryRows } from './entry-rows.ts'
 import {
   clearEntities,
   clearInstances,
@@ -12,10 +14,10 @@ import {
   gather,
   grown,
   type InstanceColumns,
-  instanceColumns,
   ROW_COLUMNS,
 } from './evidence.ts'
-import { FRONT_DOOR, placeOf } from './families.ts'
+import { FRONT_DOOR, PLACE_LABELS, placeOf } from './families.ts'
+import { type InstanceMemory, Instances } from './instances.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** What is remembered of an entity from window to window. */
@@ -33,19 +35,10 @@ export interface EntityMemory {
   traffic: number
 }
 
-export interface InstanceMemory {
-  readonly entity: number
-  readonly name: string
-  /** A newcomer replaces an instance that left at about the same time. */
-  readonly firstSeenMs: number
-}
-
 /** Entity of everything of a tenant that is beyond the limit. */
 const OVERFLOW = '(more)'
 /** Instances that are told apart, at most, per entity that may be. */
 const INSTANCES_EACH = 16
-/** A place of an instance that nobody has. */
-const NOBODY: InstanceMemory = { entity: -1, name: '', firstSeenMs: Number.NEGATIVE_INFINITY }
 /** Windows after which a silent series is no longer missed: an hour at ten seconds. */
 const MISSED_WINDOWS = 360
 /** Marks a row that measures a call for which the graph had no room; writes beyond a typed array do nothing. */
@@ -54,29 +47,19 @@ const NO_EDGE = 0xffff_ffff
 /** Entities, their instances, and which series belongs to which: everything that turns rows into evidence. */
 export class Fleet {
   readonly entities: EntityMemory[] = []
-  /** By number; of a number that is free, `NOBODY`. */
-  readonly instances: InstanceMemory[] = []
   columns: EntityColumns = entityColumns(64)
-  instanceColumns: InstanceColumns = instanceColumns(64)
   readonly rows = new ColumnStore(ROW_COLUMNS)
   readonly ceilings: Ceilings
-  dropped = 0
+  #dropped = 0
   readonly #table: SeriesTable
   readonly #graphs: TenantGraphs
   readonly #limit: number
   readonly #forgetAfterMs: number
   readonly #ids = new Map<string, number>()
-  readonly #instanceIds = new Map<string, number>()
-  /** Rows of each instance: one without any has left for good, and another gets its number. */
-  #instanceRows = new Uint32Array(64)
-  readonly #freeInstances: number[] = []
-  /** Instances of saved state; those that no row has come back to by `#claimedByMs` are forgotten. */
-  #unclaimed: number[] = []
-  #claimedByMs = Number.NaN
+  readonly #instances: Instances
   /** Entities of each tenant, ascending. */
   readonly #own = new Map<string, number[]>()
-  /** Rows measured at the entry of a tenant, and the version of its graph that they were placed by. */
-  readonly #entries = new Map<string, { version: number; readonly rows: number[] }>()
+  readonly #entries: EntryRows
   #edgeSeenMs = new Float64Array(64)
   #watched = new Uint32Array(0)
   /** What a cut that is being written still needs of the rows. */
@@ -87,7 +70,23 @@ export class Fleet {
     this.ceilings = new Ceilings(table, this.rows)
     this.#graphs = graphs
     this.#limit = limit
+    this.#instances = new Instances(limit * INSTANCES_EACH)
+    this.#entries = new EntryRows(graphs)
     this.#forgetAfterMs = MISSED_WINDOWS * stepMs
+  }
+
+  /** Running copies by number; of a number that is free, an entity of −1. */
+  get instances(): readonly InstanceMemory[] {
+    return this.#instances.all
+  }
+
+  get instanceColumns(): InstanceColumns {
+    return this.#instances.columns
+  }
+
+  /** Entities and instances that did not fit, each time they were seen anew. */
+  get dropped(): number {
+    return this.#dropped + this.#instances.dropped
   }
 
   id(tenant: string, name: string): number {
@@ -164,12 +163,7 @@ export class Fleet {
    */
   expire(nowMs: number): void {
     this.#expireEdges(nowMs)
-    if (this.#unclaimed.length === 0) return
-    if (Number.isNaN(this.#claimedByMs)) this.#claimedByMs = nowMs + this.#forgetAfterMs
-    if (nowMs < this.#claimedByMs) return
-    for (const id of this.#unclaimed)
-      if (this.#instanceRows[id] === 0 && this.instances[id] !== NOBODY) this.#freeInstance(id)
-    this.#unclaimed = []
+    this.#instances.expire(nowMs, this.#forgetAfterMs)
   }
 
   #expireEdges(nowMs: number): void {
@@ -207,7 +201,7 @@ export class Fleet {
   /** Nothing is known of any row; there is room for so many. */
   letGoRows(rows: number): void {
     this.#cut?.touchAll()
-    this.#instanceRows.fill(0)
+    this.#instances.letGoRows()
     this.rows.chunks.length = 0
     this.ensure(rows)
   }
@@ -228,11 +222,7 @@ export class Fleet {
   /** All entities of saved state, in their old order; the rows find them again by name. */
   restore(entities: readonly EntityMemory[], instances: readonly InstanceMemory[]): void {
     this.entities.length = 0
-    this.instances.length = 0
     this.#ids.clear()
-    this.#instanceIds.clear()
-    this.#instanceRows.fill(0)
-    this.#freeInstances.length = 0
     this.#own.clear()
     this.#entries.clear()
     for (const { entity, instance } of this.rows.chunks) {
@@ -241,10 +231,7 @@ export class Fleet {
     }
     for (const memory of entities) this.#push({ ...memory, recent: [...memory.recent] })
     this.#growEntities()
-    this.#unclaimed = instances.map(({ entity, name, firstSeenMs }) =>
-      this.#internInstance(entity, name, firstSeenMs),
-    )
-    this.#claimedByMs = Number.NaN
+    this.#instances.restore(instances)
   }
 
   bytes(): number {
@@ -282,21 +269,15 @@ export class Fleet {
     return found === '' ? FRONT_DOOR : found
   }
 
-  /** A graph that has grown may have another front door: what is measured there is placed anew. */
+  /** What is measured at an entry that may have become another's is placed anew. */
   #placeEntryAnew(): void {
-    for (const [tenant, entry] of this.#entries) {
-      const { version } = this.#graphs.of(tenant)
-      if (entry.version === version) continue
-      entry.version = version
-      for (const row of entry.rows) this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] = 0
-      entry.rows.length = 0
-    }
+    this.#entries.takeStale(row => {
+      this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] = 0
+    })
   }
 
   #placeEntry(tenant: string, row: number): string {
-    const entry = this.#entries.get(tenant)
-    if (entry) this.#enter(entry.rows, row)
-    else this.#entries.set(tenant, { version: this.#graphs.of(tenant).version, rows: [row] })
+    this.#entries.add(tenant, row, this.#table.capacity)
     return this.frontDoor(tenant)
   }
 
@@ -319,7 +300,7 @@ export class Fleet {
   }
 
   #place(row: number, timeMs: number): void {
-    const meta = this.#table.meta(row)
+    const meta = this.#table.part(row, PLACE_LABELS)
     const place = placeOf(meta, name => this.#ids.has(`${meta.tenant}\n${name}`))
     const name = place.entity === FRONT_DOOR ? this.#placeEntry(meta.tenant, row) : place.entity
     const entity = this.#intern(meta, name, timeMs)
@@ -327,8 +308,8 @@ export class Fleet {
     const at = row & CHUNK_MASK
     chunk.entity[at] = entity + 1
     chunk.family[at] = place.family
-    const instance = place.instance === '' ? -1 : this.#internInstance(entity, place.instance, timeMs)
-    if (instance >= 0) this.#instanceRows[instance]++
+    const instance = place.instance === '' ? -1 : this.#instances.intern(entity, place.instance, timeMs)
+    if (instance >= 0) this.#instances.join(instance)
     this.#leave(row)
     chunk.instance[at] = instance + 1
     chunk.edge[at] = 0
@@ -340,22 +321,13 @@ export class Fleet {
     }
   }
 
-  /** Rows that are given back and placed again and again must not be remembered each time. */
-  #enter(entryRows: number[], row: number): void {
-    entryRows.push(row)
-    if (entryRows.length <= 2 * this.#table.capacity) return
-    const rows = new Set(entryRows)
-    entryRows.length = 0
-    for (const one of rows) entryRows.push(one)
-  }
-
   /** Beyond the limit all new entities of a tenant share one, which is about nothing in particular. */
-  #intern(meta: SeriesMeta, name: string, timeMs: number): number {
+  #intern(meta: SeriesPart, name: string, timeMs: number): number {
     const key = `${meta.tenant}\n${name}`
     const known = this.#ids.get(key)
     if (known !== undefined) return known
     if (this.entities.length >= this.#limit - 1 && name !== OVERFLOW) {
-      this.dropped++
+      this.#dropped++
       return this.#intern(meta, OVERFLOW, timeMs)
     }
     const id = this.#push({
@@ -394,43 +366,15 @@ export class Fleet {
     }
   }
 
-  #internInstance(entity: number, name: string, timeMs: number): number {
-    const key = `${entity}\n${name}`
-    const known = this.#instanceIds.get(key)
-    if (known !== undefined) return known
-    if (this.#freeInstances.length === 0 && this.instances.length >= this.#limit * INSTANCES_EACH) {
-      this.dropped++
-      return -1
-    }
-    const id = this.#freeInstances.pop() ?? this.instances.length
-    this.#instanceIds.set(key, id)
-    this.instances[id] = { entity, name, firstSeenMs: timeMs }
-    const have = this.instanceColumns.recent.length
-    if (this.instances.length > have) {
-      this.instanceColumns = instanceColumns(grown(this.instances.length, have), this.instanceColumns)
-      const rows = new Uint32Array(this.instanceColumns.recent.length)
-      rows.set(this.#instanceRows)
-      this.#instanceRows = rows
-    }
-    return id
-  }
-
   /** A row is of its instance no more. */
   #leave(row: number): void {
     const chunk = this.rows.chunks[row >> CHUNK_SHIFT]
     const instance = chunk.instance[row & CHUNK_MASK] - 1
-    if (instance >= 0 && --this.#instanceRows[instance] === 0) this.#freeInstance(instance)
-  }
-
-  #freeInstance(id: number): void {
-    const { entity, name } = this.instances[id]
-    this.#instanceIds.delete(`${entity}\n${name}`)
-    this.instances[id] = NOBODY
-    this.#freeInstances.push(id)
+    if (instance >= 0) this.#instances.leave(instance)
   }
 
   /** Instances that there are, in the order of their numbers. */
   knownInstances(): InstanceMemory[] {
-    return this.instances.filter(one => one !== NOBODY)
+    return this.#instances.known()
   }
 }

@@ -2,7 +2,7 @@ import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { type Change, tenantOfChange } from '../core/change.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
-import type { Disruption, DisruptionEvent, DisruptionEventType } from '../core/disruption.ts'
+import type { Disruption, DisruptionEvent } from '../core/disruption.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { MaintenanceOrder, MaintenanceState } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
@@ -16,18 +16,17 @@ import { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import { Investigator } from './investigator.ts'
 import { criticalOf, type WindowLevels, windowLevels } from './levels.ts'
-import { age, christen, revive } from './life.ts'
 import { Maintenance } from './maintenance.ts'
 import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
 import { Ranking } from './ranking.ts'
-import { absorb, merges, parted, retract, type StoryParts } from './reunion.ts'
 import { keepShare } from './shares.ts'
 import { hearPipeline } from './silence.ts'
 import { cutStage, restoreStage, type StageState, snapshotStage } from './state.ts'
 import type { Story } from './story.ts'
 import { keepEvidence } from './story-evidence.ts'
 import type { Tellers } from './tellers.ts'
+import { Telling } from './telling.ts'
 import { TenantGraphs } from './tenant-graphs.ts'
 
 /** An anomaly that is open, with where it belongs. */
@@ -50,12 +49,6 @@ export interface DisruptionCounts {
 
 /** Windows between two looks for calls that are no longer made. */
 const EXPIRE_EVERY = 30
-
-/** What will be published at the end of the window. */
-type Pending = [Story, DisruptionEventType][]
-
-/** Windows after opening at which suspects are ranked, besides `rankAfterWindows`. */
-const RANK_AT: readonly number[] = [5, 10]
 
 /** Opinions and anomalies → disruptions, as a pure function of what came in order. */
 export class Disruptions implements DisruptionStage {
@@ -85,9 +78,7 @@ export class Disruptions implements DisruptionStage {
   /** Whether no entity is. */
   #isQuiet = true
   #nowMs = 0
-  /** Version of each tenant's graph at which stories were last looked at for parting. */
-  readonly #partedAt = new Map<string, number>()
-  readonly #parts: StoryParts
+  readonly #telling: Telling
 
   constructor(
     options: DisruptionOptions,
@@ -104,7 +95,6 @@ export class Disruptions implements DisruptionStage {
     this.#fleet = new Fleet(context.series, this.#graphs, options.maxEntities, options.stepMs)
     this.#book = new StoryBook(this.#fleet, this.#graphs, options)
     this.#ranker = new Ranker(context.series, context.history, this.#fleet, options)
-    this.#parts = { options, book: this.#book, fleet: this.#fleet, graphs: this.#graphs }
     this.#ranking = new Ranking(options, context.series, this.#fleet, this.#graphs)
     this.#investigator = new Investigator({
       options,
@@ -115,6 +105,17 @@ export class Disruptions implements DisruptionStage {
       ranker: this.#ranker,
       resolved: this.#resolved,
       changes: this.#changes,
+    })
+    this.#telling = new Telling({
+      options,
+      book: this.#book,
+      fleet: this.#fleet,
+      graphs: this.#graphs,
+      investigator: this.#investigator,
+      ranking: this.#ranking,
+      resolved: this.#resolved,
+      counts: this.counts,
+      holdsOf: story => this.#holdsOf(story),
     })
   }
 
@@ -177,33 +178,19 @@ export class Disruptions implements DisruptionStage {
     )
     this.counts.suppressed += levels.suppressed
     this.counts.driven += levels.driven
-    const events: DisruptionEvent[] = []
-    const pending: Pending = []
+    this.#telling.begin(windowEndMs)
     const { open } = this.#book
     const heard = hearPipeline(levels, this.#muteWindows, open, this.#fleet, this.#options, windowEndMs)
-    for (const story of heard.opened) {
-      open.push(story)
-      pending.push([story, 'opened'])
-    }
-    for (const story of heard.ended) this.#close(story, windowEndMs, pending)
+    for (const story of heard.opened) this.#telling.add(story)
+    for (const story of heard.ended) this.#telling.close(story)
     const born = this.#book.group(levels, windowEndMs)
     this.#collect()
-    for (const story of this.#book.open) {
-      if (story.kind === 'fault') age(story, this.#book, this.#fleet, levels, this.#options)
-    }
-    for (const story of born) pending.push([this.#open(story), story.revision === 0 ? 'opened' : 'updated'])
-    for (const story of this.#book.open) {
-      if (story.kind === 'fault' && !born.includes(story)) this.#follow(story, pending)
-    }
-    this.#part(pending)
-    this.#reunite(pending)
-    this.#settle(windowEndMs, pending)
-    this.#release(pending)
+    const pending = this.#telling.advance(born, levels)
     const ranks = this.#ranking.ranks(pending.length > 0 ? this.#ranking.order(this.#book.open) : [])
-    for (const [story, type] of pending) {
+    const events = pending.map(([story, type]) => {
       const rank = ranks.get(story) ?? 1 + this.#book.openOf(story.tenant)
-      events.push(this.#ranking.publish(story, type, rank, windowEndMs, this.#holdsOf(story)))
-    }
+      return this.#ranking.publish(story, type, rank, windowEndMs, this.#holdsOf(story))
+    })
     this.#mark(levels)
     this.#fleet.endWindow()
     if (Math.round(windowEndMs / this.#options.stepMs) % EXPIRE_EVERY === 0) this.#fleet.expire(windowEndMs)
@@ -340,98 +327,6 @@ export class Disruptions implements DisruptionStage {
   #give({ anomaly, entity }: OpenAnomaly, tellers: Tellers): void {
     const story = tellers.of(entity, anomaly.endMs)
     if (story) this.counts.evidenceDropped += keepEvidence(story, anomaly)
-  }
-
-  #open(story: Story): Story {
-    christen(story)
-    this.#investigator.rank(story, this.#nowMs)
-    revive(story, this.#resolved, this.#options)
-    return story
-  }
-
-  /** Ranks again when due, and publishes what changed in a way that matters. */
-  #follow(story: Story, pending: Pending): void {
-    const { rankAfterWindows, updateGapWindows, heartbeatWindows, stepMs } = this.#options
-    const due = story.windows === rankAfterWindows + 1
-    // Who joins late, and two windows have told of, may be the cause of what follows.
-    const joined = Object.keys(story.members).length > story.rankedMembers
-    const settled = story.windows - story.rankedAt >= rankAfterWindows
-    if (due || RANK_AT.includes(story.windows) || (joined && settled))
-      this.#investigator.rank(story, this.#nowMs)
-    const since = (this.#nowMs - story.publishedMs) / stepMs
-    const changed = this.#ranking.shapeOf(story) !== story.publishedShape
-    const worth = changed && (due || since >= updateGapWindows)
-    if (worth || since >= heartbeatWindows) pending.push([story, 'updated'])
-  }
-
-  /** Tells apart what began as one story and is not. */
-  #part(pending: Pending): void {
-    const grown = new Set<string>()
-    for (const tenant of new Set(this.#book.open.map(story => story.tenant))) {
-      const { version } = this.#graphs.of(tenant)
-      if (version !== (this.#partedAt.get(tenant) ?? 0)) grown.add(tenant)
-      this.#partedAt.set(tenant, version)
-    }
-    for (const story of [...this.#book.open]) {
-      if (story.kind !== 'fault' || !(grown.has(story.tenant) || RANK_AT.includes(story.windows))) continue
-      const parts = parted(story, this.#parts, this.#nowMs)
-      if (parts.length === 0) continue
-      this.#book.open.push(...parts)
-      for (const one of [story, ...parts]) this.#investigator.rank(one, this.#nowMs)
-      if (!pending.some(([one]) => one === story)) pending.push([story, 'updated'])
-      for (const one of parts) pending.push([one, 'opened'])
-    }
-  }
-
-  /** Joins what began as several stories and is one: the elder goes on, the younger is retracted. */
-  #reunite(pending: Pending): void {
-    for (const { elder, younger } of merges(this.#parts)) {
-      this.counts.evidenceDropped += absorb(elder, younger)
-      retract(elder, younger, this.#nowMs)
-      this.#book.open.splice(this.#book.open.indexOf(younger), 1)
-      const at = pending.findIndex(([one]) => one === younger)
-      if (at >= 0) pending.splice(at, 1)
-      // What was never told need not be taken back.
-      if (younger.revision > 0) {
-        this.#keep(younger)
-        pending.push([younger, 'retracted'])
-      }
-      this.#investigator.rank(elder, this.#nowMs)
-      if (!pending.some(([one]) => one === elder)) pending.push([elder, 'updated'])
-    }
-  }
-
-  /** Resolves what has been quiet long enough. */
-  #settle(nowMs: number, pending: Pending): void {
-    const { quietWindows, longestWindows } = this.#options
-    for (const story of [...this.#book.open]) {
-      if (story.kind !== 'fault') continue
-      const spent = longestWindows > 0 && story.windows >= longestWindows
-      if (story.quiet < quietWindows && !spent) continue
-      const at = pending.findIndex(([one]) => one === story)
-      if (at >= 0 && pending[at][1] === 'updated') pending.splice(at, 1)
-      this.#close(story, nowMs, pending)
-    }
-  }
-
-  /** Tells what a maintenance window that is over kept back and that goes on. */
-  #release(pending: Pending): void {
-    for (const story of this.#book.open) {
-      const isKept = !story.told && story.revision > 0 && !pending.some(([one]) => one === story)
-      if (isKept && this.#holdsOf(story).length === 0) pending.push([story, 'updated'])
-    }
-  }
-
-  #close(story: Story, nowMs: number, pending: Pending): void {
-    this.#book.open.splice(this.#book.open.indexOf(story), 1)
-    story.status = 'resolved'
-    story.resolvedMs = nowMs - story.quiet * this.#options.stepMs
-    this.#keep(story)
-    pending.push([story, 'resolved'])
-  }
-
-  #keep(story: Story): void {
-    keepShare(this.#resolved, story, this.#options.maxResolved, one => one.tenant)
   }
 
   /** Notes which entities must teach the baselines little. */

@@ -7,7 +7,8 @@ import type { SeriesTable } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import type { SavedCeiling } from './ceiling.ts'
 import { entityColumnsOf, type SavedEntities, savedEntities } from './entity-columns.ts'
-import type { EntityMemory, Fleet, InstanceMemory } from './fleet.ts'
+import type { EntityMemory, Fleet } from './fleet.ts'
+import type { InstanceMemory } from './instances.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { DisruptionCounts, OpenAnomaly } from './stage.ts'
 import { dictionary, type Story } from './story.ts'
@@ -73,7 +74,6 @@ export function cutStage(cut: Cut, state: StageState, table: SeriesTable): CutSn
   const meta: SavedMeta = {
     ...savedMeta(state),
     entities,
-    instances: state.fleet.knownInstances(),
     changes: [...state.changes],
     counts: { ...state.counts },
     open: copyOf(state.open),

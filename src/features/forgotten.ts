@@ -11,7 +11,6 @@ export function dropForgotten(
   panes: readonly PaneChunk[],
   forgotten: ReadonlyMap<number, number>,
 ): number {
-  log.touch()
   let dropped = 0
   for (const chunk of log.chunks) dropped += dropOf(chunk, panes, forgotten)
   log.length -= dropped
@@ -28,7 +27,10 @@ function dropOf(
   for (let i = 0; i < length; i++) {
     const row = series[i]
     const isMarked = ((panes[row >> CHUNK_SHIFT]?.flags[row & CHUNK_MASK] ?? 0) & FORGOTTEN) !== 0
-    if (isMarked && round <= (forgotten.get(row) ?? -1)) continue
+    if (isMarked && round <= (forgotten.get(row) ?? -1)) {
+      chunk.stretch?.touch()
+      continue
+    }
     if (kept < i) {
       series[kept] = row
       offsetMs[kept] = offsetMs[i]

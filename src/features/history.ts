@@ -1,10 +1,20 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_ROWS, CHUNK_SHIFT, rowsIn, rowsOf } from '../core/columns.ts'
-import { type Cut, CutColumn, type CutSnapshot, RowStretches } from '../core/cut.ts'
+import { rowsIn, rowsOf } from '../core/columns.ts'
+import { type Cut, CutColumn, type CutSnapshot, RowStretches, ranksBy } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
 import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
+import { HistoryPlaces, NO_ROW, NO_SLOT, REFUSED } from './history-places.ts'
+import {
+  blankSince,
+  FIELDS,
+  HistoryRings,
+  modulo,
+  SLAB_SHIFT,
+  SLAB_SLOTS,
+  writeWindow,
+} from './history-rings.ts'
 
 export interface HistoryOptions {
   readonly stepMs: number
@@ -18,47 +28,25 @@ export interface HistoryOptions {
 
 export const HISTORY_DEFAULTS = { depth: 360, budgetBytes: 268_435_456 } as const
 
-/** Observed, expected, lower, upper, surprise. */
-const FIELDS = 5
-/** Series per slab of memory: 1.8 MB at the usual depth, so that a small fleet stays small. */
-const SLAB_SHIFT = 8
-const SLAB_SLOTS = 2 ** SLAB_SHIFT
-/** The row of a slot that no series has. */
-const NO_ROW = 0xffff_ffff
-const NO_SLOT = -1
-/** No slot, because the budget was spent when it asked. */
-const REFUSED = -2
 const VERSION = 1
 const ID = 'history'
 /** What is known of series without their windows. */
 const OUTLINE_ID = 'history-outline'
 
 /**
- * Rings of the last windows of each series: a slot of depth × FIELDS Float32 per series, contiguous, so that a
- * chart reads one stretch of memory and a window is written to one cache line. A window's place is its number modulo depth, the same for all series; each
- * slot knows its newest window, and what lies between is filled with NaN when the series comes back.
+ * The last windows of each series: which series has which slot of memory, and a ring of windows in each. Each slot knows its
+ * newest window, and what lies between is filled with NaN when the series comes back.
  */
 export class WindowHistory implements SeriesHistory {
   readonly depth: number
   readonly stepMs: number
   /** Bytes that all series may take together. */
   readonly budgetBytes: number
-  readonly slotsMax: number
   readonly #table: SeriesRows
-  readonly #slabs: Float32Array[] = []
-  /** Slot of each series. */
-  readonly #slots = new SlotColumn()
+  readonly #places: HistoryPlaces
+  readonly #rings: HistoryRings
   readonly #keeps: ((series: number) => boolean) | undefined
-  /** Number of the newest window written, per slot. */
-  #newest: Float64Array
-  /** Number of the first window that belongs to who holds the slot. */
-  #first: Float64Array
-  /** Series of each slot. */
-  #seriesOf = new Uint32Array(SLAB_SLOTS).fill(NO_ROW)
-  readonly #free: number[] = []
-  #used = 0
   #window = Number.NaN
-  #refused = 0
   /** What a cut that is being written still needs of the slabs. */
   #cut: RowStretches | undefined
 
@@ -66,11 +54,10 @@ export class WindowHistory implements SeriesHistory {
     this.depth = options.depth ?? HISTORY_DEFAULTS.depth
     this.stepMs = options.stepMs
     this.budgetBytes = options.budgetBytes ?? HISTORY_DEFAULTS.budgetBytes
-    this.slotsMax = Math.floor(this.budgetBytes / (this.depth * FIELDS * 4 + 8))
+    this.#places = new HistoryPlaces(Math.floor(this.budgetBytes / (this.depth * FIELDS * 4 + 8)))
+    this.#rings = new HistoryRings(this.depth)
     this.#table = context.series
     this.#keeps = options.keeps
-    this.#newest = new Float64Array(SLAB_SLOTS)
-    this.#first = new Float64Array(SLAB_SLOTS)
   }
 
   get newestEndMs(): number {
@@ -79,19 +66,19 @@ export class WindowHistory implements SeriesHistory {
 
   /** Series held. */
   get size(): number {
-    return this.#used - this.#free.length
+    return this.#places.held
   }
 
   *held(): IterableIterator<number> {
-    for (let slot = 0; slot < this.#used; slot++) {
-      const series = this.#seriesOf[slot]
+    for (let slot = 0; slot < this.#places.used; slot++) {
+      const series = this.#places.seriesOf[slot]
       if (series !== NO_ROW && this.#table.has(series)) yield series
     }
   }
 
   /** Series that have no history because the budget is spent. */
   get refused(): number {
-    return this.#refused
+    return this.#places.refused
   }
 
   /** Takes the rows of one window; windows come in ascending order. */
@@ -102,25 +89,26 @@ export class WindowHistory implements SeriesHistory {
     const window = Math.round(batch.windowEndMs[0] / this.stepMs)
     this.#window = Number.isNaN(this.#window) ? window : Math.max(this.#window, window)
     const { depth } = this
-    const slots = this.#slots
+    const places = this.#places
+    const { slabs } = this.#rings
     const keeps = this.#keeps
     const place = modulo(window, depth)
-    let newest = this.#newest
+    let { newest } = places
     for (let i = 0; i < batch.length; i++) {
-      let slot = slots.at(batch.series[i])
+      let slot = places.at(batch.series[i])
       if (slot < 0) {
-        if (slot === REFUSED && this.#free.length === 0) continue
+        if (slot === REFUSED && places.isSpent) continue
         if (keeps !== undefined && !keeps(batch.series[i])) continue
         slot = this.#claim(batch.series[i], window)
         if (slot < 0) continue
-        newest = this.#newest
+        newest = places.newest
       }
       cut?.touch(slot)
-      const slab = this.#slabs[Math.floor(slot / SLAB_SLOTS)]
+      const slab = slabs[Math.floor(slot / SLAB_SLOTS)]
       const base = (slot % SLAB_SLOTS) * FIELDS * depth
       if (newest[slot] < window - 1) blankSince(slab, base, depth, newest, slot, window)
       newest[slot] = window
-      write(slab, base + place * FIELDS, batch, opinions, i)
+      writeWindow(slab, base + place * FIELDS, batch, opinions, i)
     }
   }
 
@@ -132,32 +120,35 @@ export class WindowHistory implements SeriesHistory {
     if (batch.length === 0) return
     const window = Math.round(batch.windowEndMs[0] / this.stepMs)
     const { depth } = this
+    const places = this.#places
     const place = modulo(window, depth)
     for (let i = 0; i < batch.length; i++) {
-      const slot = this.#slots.at(batch.series[i])
-      if (slot < 0 || window < this.#first[slot]) continue
-      if (window > this.#newest[slot] || window <= this.#newest[slot] - depth) continue
+      const slot = places.at(batch.series[i])
+      if (slot < 0 || window < places.first[slot]) continue
+      if (window > places.newest[slot] || window <= places.newest[slot] - depth) continue
       const at = ((slot % SLAB_SLOTS) * depth + place) * FIELDS
-      write(this.#slabs[Math.floor(slot / SLAB_SLOTS)], at, batch, opinions, i)
+      writeWindow(this.#rings.slabs[Math.floor(slot / SLAB_SLOTS)], at, batch, opinions, i)
     }
   }
 
   read(series: number, out: HistoryColumns): number {
-    const slot = this.#slots.at(series)
+    const slot = this.#places.at(series)
     if (slot < 0) return 0
+    const newest = this.#places.newest[slot]
     const count = Math.min(out.observed.length, this.depth)
     const fields = [out.observed, out.expected, out.lower, out.upper, out.surprise]
-    for (let f = 0; f < FIELDS; f++) this.#copy(slot, f, this.#window - count + 1, count, fields[f])
+    for (let f = 0; f < FIELDS; f++)
+      this.#rings.copy(slot, f, newest, this.#window - count + 1, count, fields[f])
     return count
   }
 
   observed(series: number, fromMs: number, toMs: number, out: Float64Array): number {
-    const slot = this.#slots.at(series)
+    const slot = this.#places.at(series)
     if (slot < 0) return 0
     const first = Math.max(Math.floor(fromMs / this.stepMs) + 1, this.#window - this.depth + 1)
     const last = Math.min(Math.floor(toMs / this.stepMs), this.#window)
     const count = Math.min(Math.max(last - first + 1, 0), out.length)
-    this.#copy(slot, 0, first, count, out)
+    this.#rings.copy(slot, 0, this.#places.newest[slot], first, count, out)
     return count
   }
 
@@ -167,33 +158,23 @@ export class WindowHistory implements SeriesHistory {
    */
   fill(series: number, endMs: number, values: Float64Array): void {
     const last = Math.round(endMs / this.stepMs)
-    if (values.length === 0 || this.#slots.at(series) >= 0) return
+    if (values.length === 0 || this.#places.at(series) >= 0) return
     const count = Math.min(values.length, this.depth)
     const slot = this.#claim(series, last - count + 1)
     if (slot < 0) return
-    this.#newest[slot] = last
+    this.#places.newest[slot] = last
     if (!(this.#window >= last)) this.#window = last
-    const slab = this.#slabs[slot >> SLAB_SHIFT]
-    const base = (slot % SLAB_SLOTS) * FIELDS * this.depth
+    const ring = this.#rings.slot(slot)
     for (let back = 0; back < count; back++)
-      slab[base + modulo(last - back, this.depth) * FIELDS] = values[values.length - 1 - back]
+      ring[modulo(last - back, this.depth) * FIELDS] = values[values.length - 1 - back]
   }
 
   forget(series: number): void {
-    const slot = this.#slots.at(series)
-    if (slot === NO_SLOT) return
-    this.#slots.set(series, NO_SLOT)
-    if (slot === REFUSED) this.#refused--
-    else {
-      this.#free.push(slot)
-      this.#seriesOf[slot] = NO_ROW
-    }
+    this.#places.release(series)
   }
 
   bytes(): number {
-    const slab = SLAB_SLOTS * FIELDS * this.depth * 4
-    const perSlot = this.#newest.byteLength + this.#first.byteLength + this.#seriesOf.byteLength
-    return this.#slabs.length * slab + this.#slots.bytes() + perSlot
+    return this.#rings.bytes() + this.#places.bytes()
   }
 
   snapshot(): Snapshot {
@@ -218,16 +199,17 @@ export class WindowHistory implements SeriesHistory {
 
   /** As `snapshot`, but slot by slot and without copying the rings. */
   cut(cut: Cut): CutSnapshot {
-    const width = FIELDS * this.depth
-    const used = this.#used
-    const rows = this.#seriesOf.slice(0, used)
+    const { width, slabs } = this.#rings
+    const { used } = this.#places
+    const rows = this.#places.seriesOf.slice(0, used)
     const rings = new CutColumn(Float32Array, used * width)
     this.#cut?.touchAll()
-    this.#cut = new RowStretches(cut, used, SLAB_SHIFT, (from, to) => {
-      const values = this.#slabs[from >> SLAB_SHIFT].subarray(0, (to - from) * width)
+    const piecesOf = (from: number, to: number) => {
+      const values = slabs[from >> SLAB_SHIFT].subarray(0, (to - from) * width)
       return [{ column: rings, at: from * width, values }]
-    })
-    const newest = this.#newest.slice(0, used)
+    }
+    this.#cut = new RowStretches(cut, used, SLAB_SHIFT, piecesOf, ranksBy(cut, used, SLAB_SHIFT, rows))
+    const newest = this.#places.newest.slice(0, used)
     return { id: ID, version: VERSION, keys: [], rows, columns: { rings, newest }, meta: this.#meta() }
   }
 
@@ -255,31 +237,11 @@ export class WindowHistory implements SeriesHistory {
   /** Takes rings as they lie, since nobody else has them; false when they do not fit, or some are here already. */
   #adopt(from: Snapshot, rings: Float32Array): boolean {
     const { newest } = from.columns
-    const slabLength = SLAB_SLOTS * FIELDS * this.depth
-    if (
-      this.#used > 0 ||
-      newest.length > this.slotsMax ||
-      rings.length !== newest.length * FIELDS * this.depth
-    )
+    const { used, slotsMax } = this.#places
+    if (used > 0 || newest.length > slotsMax || rings.length !== newest.length * this.#rings.width)
       return false
-    const rowOf = rowsIn(from, this.#table)
-    while (this.#slabs.length * SLAB_SLOTS < newest.length) {
-      const at = this.#slabs.length * slabLength
-      this.#growSlabs(at + slabLength <= rings.length ? rings.subarray(at, at + slabLength) : undefined)
-      if (at + slabLength > rings.length) this.#slabs[this.#slabs.length - 1].set(rings.subarray(at))
-    }
-    this.#used = newest.length
-    for (let slot = 0; slot < newest.length; slot++) {
-      const series = rowOf(slot)
-      if (series < 0 || this.#slots.at(series) >= 0) {
-        this.#free.push(slot)
-        continue
-      }
-      this.#slots.set(series, slot)
-      this.#seriesOf[slot] = series
-      this.#newest[slot] = newest[slot]
-      this.#first[slot] = newest[slot] - this.depth + 1
-    }
+    this.#rings.adopt(rings)
+    this.#places.adopt(newest, rowsIn(from, this.#table), this.depth)
     return true
   }
 
@@ -288,42 +250,36 @@ export class WindowHistory implements SeriesHistory {
     const rowOf = rowsIn(from, this.#table)
     for (let i = 0; i < newest.length; i++) {
       const series = rowOf(i)
-      if (series < 0 || this.#slots.at(series) >= 0) continue
+      if (series < 0 || this.#places.at(series) >= 0) continue
       // Without an outline nobody says since when: since the oldest window that there can be.
       const slot = this.#claim(series, first ? first[i] : newest[i] - this.depth + 1)
-      if (slot >= 0) this.#newest[slot] = newest[i]
+      if (slot >= 0) this.#places.newest[slot] = newest[i]
     }
   }
 
   #takeRings(from: Snapshot, rings: Float32Array): void {
-    const width = FIELDS * this.depth
+    const { width } = this.#rings
     const rowOf = rowsIn(from, this.#table)
     for (let i = 0; i < rowsOf(from); i++) {
       const series = rowOf(i)
-      const slot = series < 0 ? NO_SLOT : this.#slots.at(series)
-      if (slot < 0) continue
-      const at = (slot % SLAB_SLOTS) * width
-      this.#slabs[Math.floor(slot / SLAB_SLOTS)].set(rings.subarray(i * width, (i + 1) * width), at)
+      const slot = series < 0 ? NO_SLOT : this.#places.at(series)
+      if (slot >= 0) this.#rings.slot(slot).set(rings.subarray(i * width, (i + 1) * width))
     }
   }
 
   #whole(held: readonly number[]): Snapshot {
     const { newest, keys } = this.#columnsOf(held)
-    const width = FIELDS * this.depth
+    const { width } = this.#rings
     const rings = new Float32Array(held.length * width)
-    for (let i = 0; i < held.length; i++) {
-      const slot = this.#slots.at(held[i])
-      const from = (slot % SLAB_SLOTS) * width
-      rings.set(this.#slabs[Math.floor(slot / SLAB_SLOTS)].subarray(from, from + width), i * width)
-    }
+    for (let i = 0; i < held.length; i++) rings.set(this.#rings.slot(this.#places.at(held[i])), i * width)
     return { id: ID, version: VERSION, keys, columns: { rings, newest }, meta: this.#meta() }
   }
 
   /** Series that have a place, ascending. */
   #heldRows(): number[] {
     const out: number[] = []
-    for (let series = 0; series < this.#slots.length; series++)
-      if (this.#slots.at(series) >= 0 && this.#table.has(series)) out.push(series)
+    for (let series = 0; series < this.#places.seriesEnd; series++)
+      if (this.#places.at(series) >= 0 && this.#table.has(series)) out.push(series)
     return out
   }
 
@@ -332,10 +288,10 @@ export class WindowHistory implements SeriesHistory {
     const newest = new Float64Array(held.length)
     const first = new Float64Array(held.length)
     for (let i = 0; i < held.length; i++) {
-      const slot = this.#slots.at(held[i])
+      const slot = this.#places.at(held[i])
       keys.push(this.#table.meta(held[i]).key)
-      newest[i] = this.#newest[slot]
-      first[i] = this.#first[slot]
+      newest[i] = this.#places.newest[slot]
+      first[i] = this.#places.first[slot]
     }
     return { keys, newest, first }
   }
@@ -345,124 +301,13 @@ export class WindowHistory implements SeriesHistory {
     return { depth: this.depth, stepMs: this.stepMs, window }
   }
 
-  /** Copies windows [first, first + count) of one field; NaN where the series has none. */
-  #copy(slot: number, field: number, first: number, count: number, out: Float64Array | Float32Array): void {
-    const { depth } = this
-    const slab = this.#slabs[Math.floor(slot / SLAB_SLOTS)]
-    const base = (slot % SLAB_SLOTS) * FIELDS * depth + field
-    const newest = this.#newest[slot]
-    const from = Math.min(count, Math.max(0, newest - depth + 1 - first))
-    const to = Math.max(from, Math.min(count, newest + 1 - first))
-    out.fill(Number.NaN, 0, from)
-    let at = base + modulo(first + from, depth) * FIELDS
-    const end = base + depth * FIELDS
-    for (let i = from; i < to; i++) {
-      out[i] = slab[at]
-      at += FIELDS
-      if (at >= end) at -= depth * FIELDS
-    }
-    out.fill(Number.NaN, to, count)
-  }
-
+  /** Gives a series an empty ring from `window` on; negative when there is no room. */
   #claim(series: number, window: number): number {
-    let slot = this.#free.pop() ?? NO_SLOT
-    if (slot === NO_SLOT) {
-      if (this.#used >= this.slotsMax) {
-        if (this.#slots.at(series) !== REFUSED) this.#refused++
-        this.#slots.set(series, REFUSED)
-        return REFUSED
-      }
-      slot = this.#used++
-      if (slot >= this.#slabs.length * SLAB_SLOTS) this.#growSlabs()
-    }
-    if (this.#slots.at(series) === REFUSED) this.#refused--
-    this.#slots.set(series, slot)
-    this.#seriesOf[slot] = series
+    const slot = this.#places.claim(series, window)
+    if (slot < 0) return slot
+    this.#rings.ensure(slot + 1)
     this.#cut?.touch(slot)
-    const width = FIELDS * this.depth
-    const base = (slot % SLAB_SLOTS) * width
-    this.#slabs[Math.floor(slot / SLAB_SLOTS)].fill(Number.NaN, base, base + width)
-    this.#newest[slot] = window
-    this.#first[slot] = window
+    this.#rings.slot(slot).fill(Number.NaN)
     return slot
-  }
-
-  #growSlabs(slab: Float32Array = new Float32Array(SLAB_SLOTS * FIELDS * this.depth)): void {
-    this.#slabs.push(slab)
-    const slots = this.#slabs.length * SLAB_SLOTS
-    if (this.#newest.length >= slots) return
-    this.#newest = longer(this.#newest, slots * 2)
-    this.#first = longer(this.#first, slots * 2)
-    const seriesOf = new Uint32Array(slots * 2).fill(NO_ROW)
-    seriesOf.set(this.#seriesOf)
-    this.#seriesOf = seriesOf
-  }
-}
-
-/** Slots by series, in chunks; stretches of series without any cost nothing. */
-class SlotColumn {
-  readonly #chunks: (Int32Array | undefined)[] = []
-
-  /** One past the last series that may have one. */
-  get length(): number {
-    return this.#chunks.length << CHUNK_SHIFT
-  }
-
-  at(series: number): number {
-    const chunk = this.#chunks[series >> CHUNK_SHIFT]
-    return chunk === undefined ? NO_SLOT : chunk[series & CHUNK_MASK]
-  }
-
-  set(series: number, slot: number): void {
-    const index = series >> CHUNK_SHIFT
-    while (this.#chunks.length <= index) this.#chunks.push(undefined)
-    const chunk = this.#chunks[index] ?? new Int32Array(CHUNK_ROWS).fill(NO_SLOT)
-    this.#chunks[index] = chunk
-    chunk[series & CHUNK_MASK] = slot
-  }
-
-  bytes(): number {
-    return this.#chunks.reduce((sum, chunk) => sum + (chunk?.byteLength ?? 0), 0)
-  }
-}
-
-function longer(column: Float64Array, length: number): Float64Array {
-  const out = new Float64Array(length)
-  out.set(column)
-  return out
-}
-
-/** Writes a row of a window to its place in a slab. */
-function write(slab: Float32Array, at: number, batch: FeatureBatch, opinions: OpinionBatch, i: number): void {
-  slab[at] = batch.observed[i]
-  slab[at + 1] = opinions.expected[i]
-  slab[at + 2] = opinions.lower[i]
-  slab[at + 3] = opinions.upper[i]
-  slab[at + 4] = opinions.surprise[i]
-}
-
-function modulo(window: number, depth: number): number {
-  const rest = window % depth
-  return rest < 0 ? rest + depth : rest
-}
-
-/** Blanks what lies between a slot's newest window and `window`. */
-function blankSince(
-  slab: Float32Array,
-  base: number,
-  depth: number,
-  newest: Float64Array,
-  slot: number,
-  window: number,
-): void {
-  const first = newest[slot] + 1
-  blank(slab, base, depth, first, Math.min(window - first, depth))
-}
-
-/** Sets `count` windows from number `first` on to NaN in every field. */
-function blank(slab: Float32Array, base: number, depth: number, first: number, count: number): void {
-  for (let w = 0; w < count; w++) {
-    const at = base + modulo(first + w, depth) * FIELDS
-    slab.fill(Number.NaN, at, at + FIELDS)
   }
 }

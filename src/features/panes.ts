@@ -96,8 +96,8 @@ const scratch = new Float64Array(AGGREGATES)
 
 /** Mean of a series' samples in a window that was grouped whole; NaN when it has none. */
 export function meanOf(groups: PaneGroups, series: number): number {
-  const to = groups.ends[series]
-  const from = series === 0 ? 0 : groups.ends[series - 1]
+  const from = groups.from(series)
+  const to = groups.to(series)
   if (to === from) return Number.NaN
   aggregate(groups.timeMs, groups.value, from, to, scratch)
   return scratch[MEAN]
@@ -157,15 +157,19 @@ function emitChunk(
   spread: Float64Array,
   expired: number[],
 ): void {
-  const { ends, timeMs, value, base } = groups
+  const { ends, timeMs, value, base, isSingle } = groups
   const { lastSeenMs, intervalMs, pauseMs, flags } = chunk
   const { windowEndMs, stepMs, retentionMs, resumeMs } = range
   const { series: rowSeries, windowEndMs: rowEnd, observed, coverage, capacity } = batch
   let n = batch.length
   let s = range.series
-  let from = s === base ? 0 : ends[s - base - 1]
+  let from = groups.from(s)
   for (; s < stop && n < capacity; s++) {
-    const to = ends[s - base]
+    let to = ends[s - base]
+    if (isSingle) {
+      from = s - base
+      to += from
+    }
     const at = s & CHUNK_MASK
     const flag = flags[at]
     if (to > from) {

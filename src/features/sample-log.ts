@@ -21,6 +21,8 @@ export interface LogChunk {
   exactMs: Float64Array | undefined
   /** Samples came after so many rounds of forgetting. */
   round: number
+  /** What a cut still needs of it; samples that are added lie behind. Told before those that lie here are moved or go. */
+  stretch: Stretch | undefined
 }
 
 /** The samples of one window. */
@@ -28,17 +30,9 @@ export class WindowLog {
   readonly startMs: number
   readonly chunks: LogChunk[] = []
   length = 0
-  /** What a cut still needs of the chunks. Samples that are added lie behind it. */
-  stretch: Stretch | undefined
 
   constructor(startMs: number) {
     this.startMs = startMs
-  }
-
-  /** Samples that lie in the chunks are about to be moved or to go. */
-  touch(): void {
-    this.stretch?.touch()
-    this.stretch = undefined
   }
 }
 
@@ -108,8 +102,9 @@ export class SampleLog {
   /** The chunks of a window are used again. */
   recycle(log: WindowLog): void {
     const { chunks } = log
-    log.touch()
     for (const chunk of chunks) {
+      chunk.stretch?.touch()
+      chunk.stretch = undefined
       chunk.exactMs = undefined
       chunk.length = 0
       const idle = this.#idle.get(chunk.capacity)
@@ -159,6 +154,7 @@ export class SampleLog {
       offsetMs: new Offset(memory, 12 * capacity, capacity),
       exactMs: undefined,
       round: 0,
+      stretch: undefined,
     }
   }
 }

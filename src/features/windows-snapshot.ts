@@ -97,17 +97,17 @@ export function cutSamples(cut: Cut, log: SampleLog, table: SeriesTable): CutSna
     value: new CutColumn(Float64Array, log.length),
   }
   let at = 0
-  for (const window of windows) {
-    const pieces: CutPiece[] = []
-    for (const { series, offsetMs, value, length } of window.chunks) {
-      pieces.push({ column: columns.series, at, values: series.subarray(0, length) })
-      pieces.push({ column: columns.offsetMs, at, values: offsetMs.subarray(0, length) })
-      pieces.push({ column: columns.value, at, values: value.subarray(0, length) })
-      at += length
-    }
+  for (const chunk of chunks) {
+    const { series, offsetMs, value, length } = chunk
+    const pieces: CutPiece[] = [
+      { column: columns.series, at, values: series.subarray(0, length) },
+      { column: columns.offsetMs, at, values: offsetMs.subarray(0, length) },
+      { column: columns.value, at, values: value.subarray(0, length) },
+    ]
+    at += length
     // Their memory is used again as soon as the window closes: written last, it is copied then; so it comes first.
-    window.touch()
-    window.stretch = cut.stretch(0, () => pieces)
+    chunk.stretch?.touch()
+    chunk.stretch = cut.stretch(0, () => pieces)
   }
   const meta = windows.map(({ startMs, length }) => [startMs, length])
   return { id: OPEN, version: OPEN_OFFSETS, keys: [], rows, columns, meta }

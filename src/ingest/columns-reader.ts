@@ -2,6 +2,7 @@ import { readHistogram } from './columns-histogram.ts'
 import { BIT, COLUMNS_VERSION, DECLARED, IDENTITY_BYTES, SHAPE } from './columns-layout.ts'
 import { type DecodeContext, finishDefine } from './context.ts'
 import { Families } from './families.ts'
+import { KernelColumns } from './kernel-columns.ts'
 import { parseKey } from './naming.ts'
 import { utf8 } from './protobuf.ts'
 
@@ -17,6 +18,8 @@ export class ColumnsReader {
   #startMs = new Float64Array(64)
   #defined = false
   #identities = 0
+  #kernel: KernelColumns | undefined
+  #isPlain = false
 
   /** '' or why the whole message cannot be read. */
   decode(c: DecodeContext): string {
@@ -45,13 +48,47 @@ export class ColumnsReader {
     const plain = shape === (SHAPE.ordered | SHAPE.oneTime)
     // Nothing is taken of what cannot be read; a fault among the histograms, which come last, costs those only.
     if (plain && samples > series) return 'there are samples of more series than there are'
-    if (plain) this.#plain(c, samples, baseMs)
+    const isOneTime = (shape & SHAPE.oneTime) !== 0
+    const isUsual = (shape & ~SHAPE.oneTime) === SHAPE.ordered && samples <= series
+    if (isUsual && this.#byKernel(c, series, samples, baseMs, isOneTime)) {
+      // All is taken.
+    } else if (plain) this.#plain(c, samples, baseMs)
     else {
       const why = this.#general(c, series, samples, baseMs, shape)
       if (why !== '') return why
     }
     this.#histograms(c, series, histograms)
     return ''
+  }
+
+  /** One sample of each series; false, and nothing was done, when the kernel cannot read them. */
+  #byKernel(c: DecodeContext, series: number, samples: number, baseMs: number, isOneTime: boolean): boolean {
+    const r = c.reader
+    const columns = {
+      identities: this.#identities,
+      identityBytes: series * IDENTITY_BYTES,
+      samples,
+      baseMs,
+      isOneTime,
+    }
+    const end = this.#kernelFor(c)?.read(c, columns, (index, timeMs, value) => {
+      const wire = this.#wire(c, index)
+      if (wire >= 0 && c.convert.sample(wire, timeMs, value)) c.tally.samples++
+    })
+    if (end === undefined || end === 0) return false
+    r.pos = end
+    return true
+  }
+
+  /** The kernel over the memory of the sink's table as it is now; undefined where columns are read plainly. */
+  #kernelFor(c: DecodeContext): KernelColumns | undefined {
+    if (this.#isPlain || c.options.plain || !c.convert.converts) return undefined
+    const { memory } = c.convert.table
+    if (this.#kernel?.memory !== memory) {
+      this.#kernel = KernelColumns.over(memory)
+      this.#isPlain = this.#kernel === undefined
+    }
+    return this.#kernel
   }
 
   /** The usual message: one sample of each series, all at one time. */

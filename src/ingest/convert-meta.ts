@@ -32,9 +32,9 @@ export interface ConverterMeta {
 
 /** All but the groups; see group-columns.ts. */
 export function metaOfConverter(convert: Converter): Omit<ConverterMeta, 'groups'> {
-  const { families } = convert
+  const { families } = convert.plans
   return {
-    streams: [...convert.streams].map(([wire, { statistics, memory }]) => ({
+    streams: [...convert.plans.streams].map(([wire, { statistics, memory }]) => ({
       wire,
       pattern: statistics.pattern,
       statistics: [...statistics.wires],
@@ -52,17 +52,20 @@ export function metaOfConverter(convert: Converter): Omit<ConverterMeta, 'groups
 export function restoreMeta(convert: Converter, meta: ConverterMeta): void {
   restoreGroups(convert, meta)
   for (const { wire, pattern, statistics, memory } of meta.streams) {
-    convert.streams.set(wire, { statistics: statisticsOf(pattern, statistics), memory: memory ?? undefined })
+    convert.plans.streams.set(wire, {
+      statistics: statisticsOf(pattern, statistics),
+      memory: memory ?? undefined,
+    })
   }
-  for (const [family, { type, unit }] of meta.declared) convert.families.declare(family, type, unit)
-  convert.families.restore(meta.grouped, meta.waiting)
+  for (const [family, { type, unit }] of meta.declared) convert.plans.families.declare(family, type, unit)
+  convert.plans.families.restore(meta.grouped, meta.waiting)
 }
 
 function restoreGroups(convert: Converter, meta: ConverterMeta): void {
   for (const [index, saved] of meta.groups.entries()) {
     if (!saved) {
-      convert.groups[index] = undefined
-      convert.freeGroups.push(index)
+      convert.plans.groups[index] = undefined
+      convert.plans.freeGroups.push(index)
       continue
     }
     const group = {
@@ -74,8 +77,8 @@ function restoreGroups(convert: Converter, meta: ConverterMeta): void {
       seen: saved.seen,
     }
     for (const wire of saved.members) addMember(convert.table, group, wire)
-    convert.groups[index] = group
-    convert.groupIndex.set(saved.key, index)
+    convert.plans.groups[index] = group
+    convert.plans.groupIndex.set(saved.key, index)
   }
 }
 

@@ -3,7 +3,8 @@ import type { Snapshot } from '../core/snapshot.ts'
 import type { Converter } from './convert.ts'
 import { type ConverterMeta, invalidIngest, restoreMeta } from './convert-meta.ts'
 import { LegacyWires } from './legacy-wires.ts'
-import { PLAN, type WireTable } from './wire-table.ts'
+import { PLAN } from './wire-records.ts'
+import type { WireTable } from './wire-table.ts'
 
 /** Version 1: a column a field, a text and a row key a wire, and identities that were hashed another way. */
 const COLUMNS = {

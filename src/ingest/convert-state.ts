@@ -36,7 +36,7 @@ type Meta = CommonMeta & Omit<ConverterMeta, 'groups'> & GroupTexts & { readonly
 /** Copies nothing that grows with the series but what groups hold: see `Cut`. */
 export function cutConverter(convert: Converter, cut: Cut): CutSnapshot[] {
   const { table } = convert
-  const groups = groupColumns(convert.groups)
+  const groups = groupColumns(convert.plans.groups)
   const columns: Record<string, ColumnData | CutColumn> = { ...groups.columns }
   const texts = table.cut(cut, columns)
   const meta: Meta = {
@@ -84,5 +84,5 @@ export function restoreConverter(convert: Converter, parts: readonly Snapshot[],
   if (groups === undefined) throw invalidIngest('groups are missing or of another shape')
   restoreMeta(convert, { ...meta, groups })
   // What they fed is no more, and its key was all that was known of their text.
-  for (const wire of lost) convert.drop(wire)
+  for (const wire of lost) convert.plans.drop(wire)
 }

@@ -1,38 +1,28 @@
 import type { SeriesTable } from '../core/series.ts'
 import { seriesKey } from '../core/series.ts'
 import { ARRIVAL_S, GAP_MS, LATEST_MS } from '../kernels/assembly/_wire-layout.ts'
+import { Births } from './births.ts'
 import { Emitter } from './emitter.ts'
-import { Families, TYPE } from './families.ts'
-import {
-  addMember,
-  addToGroup,
-  type Group,
-  type GroupScratch,
-  ROLE_COUNT,
-  ROLE_SUM,
-  restart,
-  Statistics,
-} from './groups.ts'
+import { addToGroup, type Group, type GroupScratch, restart } from './groups.ts'
 import type { LegacyWires } from './legacy-wires.ts'
-import { parseKey, rateUnit, unitFor, wireText } from './naming.ts'
+import { wireText } from './naming.ts'
 import type { IntakeOptions } from './options.ts'
 import type { PointSink, WireSpec } from './point-sink.ts'
-import { addPoint, addPointGap, type HistogramPoint, type PointStream } from './points.ts'
+import { addPoint, addPointGap, type HistogramPoint } from './points.ts'
 import type { Tally } from './tally.ts'
-import { PLAN, WireTable } from './wire-table.ts'
+import { WirePlans } from './wire-plans.ts'
+import { PLAN } from './wire-records.ts'
+import { WireTable } from './wire-table.ts'
 
 /** Wire samples → converted samples: rates, quantiles, means; all state between bodies is here. */
 export class Converter implements PointSink {
   readonly table: WireTable
   readonly converts = true
-  readonly families = new Families()
-  readonly groups: (Group | undefined)[] = []
-  readonly freeGroups: number[] = []
-  readonly groupIndex = new Map<string, number>()
-  readonly streams = new Map<number, PointStream>()
+  readonly plans: WirePlans
   readonly series: SeriesTable
   /** Wires of a checkpoint of the old layout that were not seen since. */
   legacy: LegacyWires | undefined
+  readonly #births: Births
   readonly #out: Emitter
   readonly #tally: Tally
   readonly #options: IntakeOptions
@@ -40,8 +30,6 @@ export class Converter implements PointSink {
 
   /** One sample on its way: time (Unix ms), value, start of the count (Unix ms, 0 when not said). */
   readonly io = new Float64Array(3)
-  /** Families that were declared and not settled yet. */
-  readonly #news = new Set<string>()
   #arrivalS = 0
   #latestMs = 0
   #sweptS = 0
@@ -56,11 +44,22 @@ export class Converter implements PointSink {
       const plan = this.table.plan(wire)
       return wireText(series.meta(row), plan === PLAN.counter || plan === PLAN.delta)
     })
-    this.#out = new Emitter(this.table, series, tally, options, this.io)
+    this.plans = new WirePlans(options, this.table, {
+      reject: (reason, detail) => this.reject(reason, detail),
+      sample: (wire, timeMs, value) => this.sample(wire, timeMs, value),
+      forgotten: wire => this.legacy?.forget(wire),
+    })
+    this.#births = new Births(options, this.table, series, this.plans.families)
+    this.#out = new Emitter(this.table, series, this.#births, tally, options, this.io)
     this.#scratch = {
       bounds: new Float64Array(options.bucketsMax),
       cumulative: new Float64Array(options.bucketsMax),
     }
+  }
+
+  /** None while a series that seems new may be one of a checkpoint of the old layout. */
+  get births(): Births | undefined {
+    return this.legacy === undefined ? this.#births : undefined
   }
 
   begin(arrivalMs: number, take: Parameters<Emitter['begin']>[0]): void {
@@ -98,7 +97,7 @@ export class Converter implements PointSink {
     }
     table.setType(wire, spec.type)
     table.setSeenS(wire, this.#arrivalS)
-    this.plan(wire, spec)
+    this.plans.plan(wire, spec)
     return wire
   }
 
@@ -125,6 +124,12 @@ export class Converter implements PointSink {
 
   /** The same with the numbers in `io`: handed over in memory, since a number argument may be boxed. */
   take(wire: number): boolean {
+    const isTaken = this.#take(wire)
+    this.table.keepText()
+    return isTaken
+  }
+
+  #take(wire: number): boolean {
     const { table, io } = this
     table.setSeenS(wire, this.#arrivalS)
     const timeMs = io[0]
@@ -144,7 +149,7 @@ export class Converter implements PointSink {
       case PLAN.delta:
         return this.#increment(wire, timeMs, value, 0)
       case PLAN.member: {
-        const group = this.groups[table.group(wire)] as Group
+        const group = this.plans.groups[table.group(wire)] as Group
         const gapMs = this.#options.counterGapMsMax
         const why = addToGroup(table, this.#out, this.#scratch, group, wire, timeMs, value, gapMs)
         return why === '' ? true : this.#refuse(why, wire, timeMs)
@@ -172,7 +177,7 @@ export class Converter implements PointSink {
     const { table } = this
     table.setSeenS(wire, this.#arrivalS)
     if (!(point.timeMs > 0) || point.timeMs > this.#latestMs) return this.#refuseTime(wire, point.timeMs)
-    const stream = this.streams.get(wire)
+    const stream = this.plans.streams.get(wire)
     if (!stream) {
       if (table.plan(wire) === PLAN.refused) return this.#refuse(table.text(wire), wire, point.timeMs)
       return this.#refuse('type-conflict', wire, point.timeMs)
@@ -186,26 +191,11 @@ export class Converter implements PointSink {
   }
 
   declare(family: string, type: number, unit: string): void {
-    if (this.families.declare(family, type, unit)) this.#news.add(family)
+    this.plans.declare(family, type, unit)
   }
 
-  /** Converts anew what was guessed otherwise: looks at all wires, so once for all that a body declares. */
   settle(): void {
-    const news = this.#news
-    if (news.size === 0) return
-    const { table } = this
-    for (let wire = 0; wire < table.length; wire++) {
-      const plan = table.plan(wire)
-      if (plan === PLAN.free || plan === PLAN.output || plan === PLAN.refused || table.type(wire) !== 0)
-        continue
-      const text = table.text(wire)
-      const brace = text.indexOf('{')
-      const name = brace < 0 ? text : text.slice(0, brace)
-      if (!news.has(name) && !news.has(Families.base(name))) continue
-      const { metric, labels } = parseKey(text)
-      this.#replan(wire, metric, labels)
-    }
-    news.clear()
+    this.plans.settle()
   }
 
   /** What was counted until now is no baseline for what comes: another clock or another path brought it. */
@@ -216,152 +206,12 @@ export class Converter implements PointSink {
       if (plan === PLAN.counter || plan === PLAN.delta) table.setLast(wire, table.last(wire), 0)
       else if (plan === PLAN.waiting) table.endCur(wire)
     }
-    for (const group of this.groups) if (group) restart(table, group)
-    for (const stream of this.streams.values()) stream.memory = undefined
+    for (const group of this.plans.groups) if (group) restart(table, group)
+    for (const stream of this.plans.streams.values()) stream.memory = undefined
   }
 
   forget(row: number): void {
-    for (let wire = this.table.head(row); wire >= 0; wire = this.table.head(row)) this.drop(wire)
-  }
-
-  /** Frees a wire with all that hangs on it alone. */
-  drop(wire: number): void {
-    const { table } = this
-    this.legacy?.forget(wire)
-    if (table.plan(wire) === PLAN.output) {
-      const group = table.group(wire)
-      // An output's group column holds its group, or −2 − wire of its point stream.
-      const statistics =
-        group >= 0 ? this.groups[group]?.statistics : this.streams.get(-2 - group)?.statistics
-      if (statistics) {
-        statistics.wires[table.bound(wire)] = -1
-        table.remove(wire)
-        if (statistics.wires.every(other => other < 0)) {
-          if (group >= 0) for (const member of [...(this.groups[group]?.members ?? [])]) this.drop(member)
-          else this.drop(-2 - group)
-        }
-      } else table.remove(wire)
-      return
-    }
-    if (table.plan(wire) === PLAN.member) this.#leaveGroup(wire)
-    const stream = this.streams.get(wire)
-    if (stream) {
-      this.streams.delete(wire)
-      for (const output of stream.statistics.wires) if (output >= 0) table.remove(output)
-    }
-    table.remove(wire)
-  }
-
-  /** Decides how a wire is converted. */
-  plan(wire: number, spec: WireSpec): void {
-    const { table, families } = this
-    const { metric, labels } = spec
-    const type = spec.type === TYPE.unknown ? families.type(metric) : spec.type
-    const base = Families.base(metric)
-    const unit = unitFor(base, spec.unit || families.unit(metric))
-    table.setOrigin(wire, spec.tenant, unit)
-    if (type === TYPE.points) {
-      table.setPlan(wire, PLAN.points)
-      table.setGroup(wire, -2 - wire, 0)
-      this.streams.set(wire, {
-        statistics: new Statistics(seriesKey(`${metric}%`, labels)),
-        memory: undefined,
-      })
-      return
-    }
-    // What the name alone leaves open is looked at again when a sibling tells.
-    const siblings = families.evidence(wire, metric, labels, type)
-    const role = families.role(metric, labels, type)
-    if (role === 'counter' || role === 'delta') {
-      table.setPlan(wire, role === 'counter' ? PLAN.counter : PLAN.delta)
-      table.setOrigin(wire, spec.tenant, rateUnit(unit))
-    } else if (role === 'bucket' || role === 'sum' || role === 'count') {
-      const bound =
-        role === 'bucket'
-          ? Number(labels.le.replace('+Inf', 'Infinity'))
-          : role === 'sum'
-            ? ROLE_SUM
-            : ROLE_COUNT
-      if (role === 'bucket' && (Number.isNaN(bound) || labels.le === '')) {
-        this.reject('malformed', `${metric}: le="${labels.le}" is not a bound`)
-        table.setPlan(wire, PLAN.drop)
-        return
-      }
-      this.#join(wire, spec.tenant, base, labels, bound)
-    } else if (role === 'quantile') {
-      const { quantile, ...rest } = labels
-      table.setText(wire, seriesKey(`${metric}:p${Number((Number(quantile) * 100).toPrecision(6))}`, rest))
-      table.setPlan(wire, PLAN.gauge)
-    } else table.setPlan(wire, PLAN[role])
-    for (const sibling of siblings) {
-      const its = table.plan(sibling)
-      if (its === PLAN.gauge || its === PLAN.waiting) {
-        const { metric: name, labels: theirs } = parseKey(table.text(sibling))
-        if (Families.base(name) === base) this.#replan(sibling, name, theirs)
-      }
-    }
-  }
-
-  #replan(wire: number, metric: string, labels: Record<string, string>): void {
-    const { table } = this
-    const heldMs = table.plan(wire) === PLAN.waiting ? table.curMs(wire) : 0
-    const held = table.cur(wire)
-    if (table.plan(wire) === PLAN.member) this.#leaveGroup(wire)
-    table.detach(wire)
-    table.setLast(wire, table.last(wire), 0)
-    table.leaveGroup(wire)
-    this.plan(wire, {
-      tenant: table.tenant(wire),
-      metric,
-      labels,
-      type: table.type(wire),
-      unit: '',
-    })
-    table.endCur(wire)
-    if (heldMs > 0) this.sample(wire, heldMs, held)
-  }
-
-  #join(wire: number, tenant: string, base: string, labels: Record<string, string>, bound: number): void {
-    const { table } = this
-    const { le: _, ...rest } = labels
-    const key = seriesKey(`${base}%`, rest)
-    const at = `${tenant}/${key}`
-    let index = this.groupIndex.get(at)
-    if (index === undefined) {
-      index = this.freeGroups.pop() ?? this.groups.length
-      this.groups[index] = {
-        key: at,
-        statistics: new Statistics(key),
-        members: [],
-        prevMs: 0,
-        curMs: 0,
-        seen: 0,
-      }
-      this.groupIndex.set(at, index)
-    }
-    const group = this.groups[index] as Group
-    if (group.members.length >= this.#options.bucketsMax) {
-      this.reject('bucket-limit', `${base}: more than ${this.#options.bucketsMax} buckets`)
-      table.setPlan(wire, PLAN.drop)
-      return
-    }
-    table.setPlan(wire, PLAN.member)
-    table.setGroup(wire, index, bound)
-    addMember(table, group, wire)
-  }
-
-  #leaveGroup(wire: number): void {
-    const { table } = this
-    const index = table.group(wire)
-    const group = this.groups[index]
-    if (!group) return
-    if (table.curMs(wire) === group.curMs && group.curMs > group.prevMs) group.seen--
-    group.members.splice(group.members.indexOf(wire), 1)
-    if (group.members.length > 0) return
-    for (const output of group.statistics.wires) if (output >= 0) table.remove(output)
-    this.groupIndex.delete(group.key)
-    this.groups[index] = undefined
-    this.freeGroups.push(index)
+    for (let wire = this.table.head(row); wire >= 0; wire = this.table.head(row)) this.plans.drop(wire)
   }
 
   #wait(wire: number, timeMs: number, value: number): boolean {
@@ -428,7 +278,7 @@ export class Converter implements PointSink {
     for (let wire = 0; wire < table.length; wire++) {
       const plan = table.plan(wire)
       if (plan === PLAN.free || plan === PLAN.output || table.seenS(wire) >= oldest) continue
-      this.drop(wire)
+      this.plans.drop(wire)
       this.evictions++
     }
   }

@@ -1,9 +1,11 @@
 import type { SampleBatch } from '../core/batch.ts'
 import type { SeriesTable } from '../core/series.ts'
+import { type Births, UNTOLD } from './births.ts'
 import { metaOf, parseKey } from './naming.ts'
 import type { IntakeOptions } from './options.ts'
 import type { Tally } from './tally.ts'
-import { PLAN, ROW_REFUSED, type WireTable } from './wire-table.ts'
+import { PLAN } from './wire-records.ts'
+import { ROW_REFUSED, type WireTable } from './wire-table.ts'
 
 const discard = (): void => {}
 
@@ -14,13 +16,22 @@ const discard = (): void => {}
 export class Emitter {
   readonly #table: WireTable
   readonly #series: SeriesTable
+  readonly #births: Births
   readonly #tally: Tally
   readonly #options: IntakeOptions
   readonly #io: Float64Array
   #take: (batch: SampleBatch) => void = discard
 
-  constructor(table: WireTable, series: SeriesTable, tally: Tally, options: IntakeOptions, io: Float64Array) {
+  constructor(
+    table: WireTable,
+    series: SeriesTable,
+    births: Births,
+    tally: Tally,
+    options: IntakeOptions,
+    io: Float64Array,
+  ) {
     this.#table = table
+    this.#births = births
     this.#io = io
     this.#series = series
     this.#tally = tally
@@ -76,6 +87,8 @@ export class Emitter {
     const tenant = table.tenant(wire)
     if (table.row(wire) === ROW_REFUSED && series.refusal(tenant) !== undefined)
       return this.#refuse(wire, tenant)
+    const told = this.#births.intern(wire)
+    if (told !== UNTOLD) return told < 0 ? this.#refuse(wire, tenant) : told
     const { metric, labels } = parseKey(table.text(wire))
     const plan = table.plan(wire)
     const name = plan === PLAN.counter || plan === PLAN.delta ? `${metric}:rate` : metric

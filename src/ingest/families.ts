@@ -30,10 +30,17 @@ export class Families {
   readonly grouped = new Set<string>()
   /** Families of which only a sum or only a count was seen, with its wires. */
   readonly waiting = new Map<string, { suffix: string; wires: number[] }>()
+  /** How often something new was declared. */
+  version = 0
   #waits = 0
 
   static base(metric: string): string {
     return metric.replace(SUFFIX, '')
+  }
+
+  /** Whether a name may be that of a sum or count, so that what it is depends on others. */
+  static isPart(metric: string): boolean {
+    return /_(sum|count)$/.test(metric)
   }
 
   /** True when this says something new. */
@@ -42,6 +49,7 @@ export class Families {
     if (known && known.type === type && known.unit === unit) return false
     if (!known && this.declared.size >= FAMILIES_MAX) return false
     this.declared.set(family, { type, unit })
+    this.version++
     return true
   }
 

@@ -7,6 +7,8 @@ import {
   FRAME_METADATA,
   IO_TIME_MS,
   IO_VALUE,
+  LABELS_END,
+  NEW_ID,
   SAMPLE_WIRE,
   SEED,
   SEED_CHECK,
@@ -17,6 +19,7 @@ import {
   TAKEN,
   WALK_END,
   WALK_FULL,
+  WALK_NEW,
   WALK_SAMPLE,
   WIRE,
 } from '../kernels/assembly/_wire-layout.ts'
@@ -27,6 +30,7 @@ import type { DecodeContext } from './context.ts'
 import { type Inflated, snappyClaim } from './inflate.ts'
 import { readMetadata1, readSeries1 } from './remote-write-1.ts'
 import { type RemoteWrite2, SYMBOLS_MAX, symbolsFailure } from './remote-write-2.ts'
+import { WireLabels } from './wire-labels.ts'
 import type { WireMemory } from './wire-memory.ts'
 
 /** Bytes behind a body that the kernel may read or write in its steps. */
@@ -37,7 +41,7 @@ const SYMBOL_TAG = 0x22
 const HASH_BYTES = 12
 
 /** A run of pages that grows to the largest body: what it was before is given back. */
-class Room {
+export class Room {
   address = 0
   #pages = 0
 
@@ -67,6 +71,8 @@ export class KernelBodies {
   readonly #hashes = new Room()
   #length = 0
   #symbols = 0
+  /** Made with the first series that is not known. */
+  #labels: WireLabels | undefined
   #copy = new Uint8Array(0)
   #copied = false
 
@@ -143,10 +149,8 @@ export class KernelBodies {
       if (code === WALK_FULL) {
         if (convert) c.convert.flush()
       } else if (code === WALK_SAMPLE) {
-        const { i32, f64 } = memory
-        if (c.convert.sample(i32[SAMPLE_WIRE >> 2], f64[IO_TIME_MS >> 3], f64[IO_VALUE >> 3]))
-          c.tally.samples++
-      } else {
+        this.#sample(c)
+      } else if (code !== WALK_NEW || !this.#meet(c)) {
         const { i32 } = memory
         this.#series(
           c,
@@ -159,6 +163,45 @@ export class KernelBodies {
     }
     c.tally.samples += memory.i32[TAKEN >> 2]
     return ''
+  }
+
+  /** A sample of a known wire, with its labels at hand where that wire's series may begin with it. */
+  #sample(c: DecodeContext): void {
+    const { i32, f64 } = this.memory
+    const { births, table } = c.convert
+    const wire = i32[SAMPLE_WIRE >> 2]
+    const isNew = births !== undefined && i32[LABELS_END >> 2] !== 0 && table.row(wire) === -1
+    const [timeMs, value] = [f64[IO_TIME_MS >> 3], f64[IO_VALUE >> 3]]
+    const labels = isNew ? this.#read(c) : undefined
+    if (births !== undefined && labels !== undefined) births.present(wire, labels)
+    if (c.convert.sample(wire, timeMs, value)) c.tally.samples++
+    if (labels !== undefined) births?.pass()
+  }
+
+  /** The first sample of a series that is not known; false where it is to be read the plain way. */
+  #meet(c: DecodeContext): boolean {
+    const { births, io } = c.convert
+    const labels = births && this.#read(c)
+    if (births === undefined || labels === undefined) return false
+    // The memory may have grown by now.
+    const { i32, f64 } = this.memory
+    io[0] = f64[IO_TIME_MS >> 3]
+    io[1] = f64[IO_VALUE >> 3]
+    io[2] = 0
+    const id = NEW_ID >> 2
+    const wire = births.define(labels, c.tenant, i32[id], i32[id + 1], i32[id + 2], io)
+    if (wire < 0) return false
+    if (c.convert.take(wire)) c.tally.samples++
+    births.pass()
+    return true
+  }
+
+  /** Labels of the series that the kernel left at; undefined where only the plain way can read them. */
+  #read(c: DecodeContext): WireLabels | undefined {
+    const { memory } = this
+    this.#labels ??= new WireLabels(memory, this.#kernel, c.options)
+    const isRead = this.#labels.read(memory.i32[SERIES_AT >> 2] >>> 0, memory.i32[LABELS_END >> 2] >>> 0)
+    return isRead ? this.#labels : undefined
   }
 
   /** Samples of known wires, on to a sink that is no converter. */

@@ -1,6 +1,7 @@
 import { TYPE } from './families.ts'
 import type { WireSpec } from './point-sink.ts'
-import { PLAN, type WireTable } from './wire-table.ts'
+import { PLAN } from './wire-records.ts'
+import type { WireTable } from './wire-table.ts'
 
 /**
  * Wires of a checkpoint whose identities were hashed another way: each is known by its text until its sender names it

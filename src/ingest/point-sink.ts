@@ -1,3 +1,4 @@
+import type { Births } from './births.ts'
 import type { HistogramPoint } from './points.ts'
 import type { WireTable } from './wire-table.ts'
 
@@ -23,6 +24,8 @@ export interface PointSink {
   readonly converts: boolean
   /** One sample on its way: time (Unix ms), value, start of the count (Unix ms, 0 when not said). */
   readonly io: Float64Array
+  /** What makes wires and series of label bytes, where the sink has series. */
+  readonly births: Births | undefined
   /** A new wire for an identity that `table.find` does not know; −1 when there is no room. */
   define(a: number, b: number, check: number, spec: WireSpec): number
   /** A wire over a limit, so that its next sample is refused without looking at its labels again. */

@@ -12,7 +12,8 @@ import { INTAKE_DEFAULTS, type IntakeOptions } from './options.ts'
 import type { PointSink, WireSpec } from './point-sink.ts'
 import type { HistogramPoint } from './points.ts'
 import { Tally } from './tally.ts'
-import { PLAN, WireTable } from './wire-table.ts'
+import { PLAN } from './wire-records.ts'
+import { WireTable } from './wire-table.ts'
 
 /**
  * Between two definitions of a series, in its own time and in that of arrival, ms. A reader may drop what is silent for
@@ -71,6 +72,7 @@ type Held = Parameters<Rejects['add']>
 export class Splitter implements PointSink {
   table: WireTable
   readonly converts = false
+  readonly births = undefined
   readonly io = new Float64Array(3)
   readonly #options: IntakeOptions
   readonly #context: SplitterContext

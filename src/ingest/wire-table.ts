@@ -7,23 +7,14 @@ import {
   WIRE_A,
   WIRE_B,
   WIRE_CHECK,
-  WIRE_CHUNKS,
-  WIRE_KEPT,
   WIRE_KIND,
-  WIRE_LAST,
-  WIRE_LAST_MS,
   WIRE_NEXT,
   WIRE_ROW,
-  WIRE_SEEN_S,
-  WIRE_SHIFT,
   WIRE_SIDE,
   WIRE_WORDS,
 } from '../kernels/assembly/_wire-layout.ts'
-import { Origins } from './origins.ts'
-import { WireChunks } from './wire-chunks.ts'
-import { WireMemory } from './wire-memory.ts'
+import { PLAN, WireRecords } from './wire-records.ts'
 import { WireRows } from './wire-rows.ts'
-import { WireSides } from './wire-sides.ts'
 import { segmentAt, WireSlots, wireAt } from './wire-slots.ts'
 import { type SavedTexts, WireTexts } from './wire-texts.ts'
 
@@ -36,32 +27,11 @@ import { type SavedTexts, WireTexts } from './wire-texts.ts'
  * own; among ten million series, that any two share all of it has a chance of about 1e-15.
  */
 
-/** How the samples of a wire are converted. */
-export const PLAN = {
-  free: 0,
-  drop: 1,
-  gauge: 2,
-  counter: 3,
-  /** Increments, as OTLP's delta sums. */
-  delta: 4,
-  /** A bucket, sum or count of a classic histogram or summary. */
-  member: 5,
-  /** Whole histograms in one point. */
-  points: 6,
-  /** Not on the wire: a derived statistic of a group or of points. */
-  output: 7,
-  /** Over a limit: counted and left. */
-  refused: 8,
-  /** A lone `_sum` or `_count`: its first value is held until a sibling, or its next value, tells what it is. */
-  waiting: 9,
-} as const
-
 /** Row of a wire whose series could not be interned because the table was full. */
 export const ROW_REFUSED = -2
 
 /** Records, sides, slots and bodies of so many all fit into one memory. */
 const WIRES_MAX = 2 ** 25
-const LAYOUT = { directory: WIRE_CHUNKS, kept: WIRE_KEPT, shift: WIRE_SHIFT, words: WIRE_WORDS }
 
 /** Everything of a table that is not in its records; see convert-state.ts. */
 export interface WireState {
@@ -71,22 +41,19 @@ export interface WireState {
   readonly firstFreeSide: number
 }
 
-export class WireTable {
+export class WireTable extends WireRecords {
   readonly limit: number
-  readonly memory = new WireMemory()
-  readonly origins = new Origins()
   /** Wires in use. */
   size = 0
   readonly #slots = new WireSlots(this.memory)
-  readonly #wires = new WireChunks(this.memory, LAYOUT)
-  readonly #sides = new WireSides(this.memory, this.#wires)
-  readonly #rows = new WireRows(this.memory, this.#wires)
+  readonly #rows = new WireRows(this.memory, this.wires)
   readonly #texts = new WireTexts()
   /** The text that a wire's row says, when the wire has none of its own. */
   readonly #textOf: (wire: number, row: number) => string
   #firstFree = -1
 
   constructor(limit: number, textOf: (wire: number, row: number) => string = () => '') {
+    super()
     this.limit = Math.min(limit, WIRES_MAX)
     this.#textOf = textOf
     this.memory.i32[FOUND >> 2] = -1
@@ -138,26 +105,39 @@ export class WireTable {
     return wire
   }
 
+  /** The same without a text, for whoever gives it a row or a text before anything else. */
+  addBare(a: number, b: number, check: number): number {
+    if (!this.#slots.reserve(a)) return -1
+    const wire = this.#add()
+    if (wire >= 0) this.#identify(wire, a, b, check)
+    return wire
+  }
+
   /** A wire that is not on the wire. */
   addOutput(text: string): number {
+    const wire = this.#add()
+    if (wire >= 0) this.#texts.set(wire, text)
+    return wire
+  }
+
+  #add(): number {
     if (this.size >= this.limit) return -1
     let wire = this.#firstFree
     const { length } = this
     if (wire >= 0) this.#firstFree = this.next(wire)
     else {
       wire = length
-      if (!this.#wires.reserve(wire)) return -1
+      if (!this.wires.reserve(wire)) return -1
       this.memory.i32[LENGTH >> 2] = wire + 1
     }
     this.size++
-    this.#wires.touch(wire)
+    this.wires.touch(wire)
     const { i32 } = this.memory
     const at = wireAt(i32, wire)
     i32[at + WIRE_ROW] = -1
     i32[at + WIRE_NEXT] = -1
     i32[at + WIRE_SIDE] = -1
     i32[at + WIRE_KIND] = PLAN.output
-    this.#texts.set(wire, text)
     return wire
   }
 
@@ -170,7 +150,7 @@ export class WireTable {
   }
 
   #identify(wire: number, a: number, b: number, check: number): void {
-    this.#wires.touch(wire)
+    this.wires.touch(wire)
     const { i32 } = this.memory
     const at = wireAt(i32, wire)
     i32[at + WIRE_A] = a
@@ -185,142 +165,14 @@ export class WireTable {
     if (plan !== PLAN.output) this.#slots.remove(wire)
     this.#rows.unhook(wire)
     this.#texts.delete(wire)
-    this.#sides.drop(wire)
-    this.#wires.touch(wire)
+    this.sides.drop(wire)
+    this.wires.touch(wire)
     const { i32 } = this.memory
     const at = wireAt(i32, wire)
     i32.fill(0, at, at + WIRE_WORDS)
     i32[at + WIRE_NEXT] = this.#firstFree
     this.#firstFree = wire
     this.size--
-  }
-
-  /** The three words of an identity, the third unsigned. */
-  a(wire: number): number {
-    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_A]
-  }
-
-  b(wire: number): number {
-    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_B]
-  }
-
-  check(wire: number): number {
-    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_CHECK] >>> 0
-  }
-
-  plan(wire: number): number {
-    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_KIND] & 0xff
-  }
-
-  setPlan(wire: number, plan: number): void {
-    this.#wires.touch(wire)
-    const { i32 } = this.memory
-    const at = wireAt(i32, wire) + WIRE_KIND
-    i32[at] = (i32[at] & ~0xff) | plan
-  }
-
-  /** Declared metric type as remote write numbers them, 8 for increments. */
-  type(wire: number): number {
-    return (this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_KIND] >>> 8) & 0xff
-  }
-
-  setType(wire: number, type: number): void {
-    this.#wires.touch(wire)
-    const { i32 } = this.memory
-    const at = wireAt(i32, wire) + WIRE_KIND
-    i32[at] = (i32[at] & ~0xff00) | (type << 8)
-  }
-
-  tenant(wire: number): string {
-    return this.origins.tenant(this.#origin(wire))
-  }
-
-  unit(wire: number): string {
-    return this.origins.unit(this.#origin(wire))
-  }
-
-  setOrigin(wire: number, tenant: string, unit: string): void {
-    this.#wires.touch(wire)
-    const { i32 } = this.memory
-    const at = wireAt(i32, wire) + WIRE_KIND
-    i32[at] = (i32[at] & 0xffff) | (this.origins.index(tenant, unit) << 16)
-  }
-
-  #origin(wire: number): number {
-    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_KIND] >>> 16
-  }
-
-  /** Row of the SeriesTable, −1 until its first value. */
-  row(wire: number): number {
-    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_ROW]
-  }
-
-  /** Next wire that feeds the same row, −1 at the end. */
-  next(wire: number): number {
-    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_NEXT]
-  }
-
-  /** Last cumulative value and its time, 0 before the first. */
-  last(wire: number): number {
-    return this.memory.f64[(wireAt(this.memory.i32, wire) + WIRE_LAST) >> 1]
-  }
-
-  lastMs(wire: number): number {
-    return this.memory.f64[(wireAt(this.memory.i32, wire) + WIRE_LAST_MS) >> 1]
-  }
-
-  setLast(wire: number, value: number, timeMs: number): void {
-    this.#wires.touch(wire)
-    const at = wireAt(this.memory.i32, wire)
-    this.memory.f64[(at + WIRE_LAST) >> 1] = value
-    this.memory.f64[(at + WIRE_LAST_MS) >> 1] = timeMs
-  }
-
-  /** Arrival of the last sample, Unix s. */
-  seenS(wire: number): number {
-    return this.memory.i32[wireAt(this.memory.i32, wire) + WIRE_SEEN_S] >>> 0
-  }
-
-  setSeenS(wire: number, seenS: number): void {
-    this.#wires.touch(wire)
-    const { i32 } = this.memory
-    i32[wireAt(i32, wire) + WIRE_SEEN_S] = seenS
-  }
-
-  /** Value of the moment that is being collected, and its time: group members and those that wait. */
-  cur(wire: number): number {
-    return this.#sides.cur(wire)
-  }
-
-  curMs(wire: number): number {
-    return this.#sides.curMs(wire)
-  }
-
-  setCur(wire: number, value: number, timeMs: number): void {
-    this.#sides.setCur(wire, value, timeMs)
-  }
-
-  /** The moment is no more; its value stays. */
-  endCur(wire: number): void {
-    this.#sides.endCur(wire)
-  }
-
-  /** Group of a member, −1 otherwise. */
-  group(wire: number): number {
-    return this.#sides.group(wire)
-  }
-
-  /** Upper bound of a bucket; see ROLE_SUM and ROLE_COUNT for the others. */
-  bound(wire: number): number {
-    return this.#sides.bound(wire)
-  }
-
-  setGroup(wire: number, group: number, bound: number): void {
-    this.#sides.setGroup(wire, group, bound)
-  }
-
-  leaveGroup(wire: number): void {
-    this.#sides.leaveGroup(wire)
   }
 
   /** Canonical key of the wire, without tenant. */
@@ -333,6 +185,22 @@ export class WireTable {
 
   setText(wire: number, text: string): void {
     this.#texts.set(wire, text)
+  }
+
+  /** The same of ASCII characters that lie in the memory, with room for a header before them. */
+  setAscii(wire: number, from: number, length: number): void {
+    this.#texts.setAscii(wire, this.memory.u8, from, length)
+  }
+
+  /** The text of the wire that was added last is not let go at once: that wire waits for a row. */
+  keepText(): void {
+    this.#texts.keep()
+  }
+
+  /** Gives a wire a row that says the same as its text, if it has one. */
+  attachSame(wire: number, row: number): void {
+    this.#rows.hook(wire, row)
+    this.#texts.delete(wire)
   }
 
   /** Gives a wire its row; a text that the row says as well is let go. */
@@ -350,7 +218,7 @@ export class WireTable {
 
   /** There was no room for the wire's series. */
   refuseRow(wire: number): void {
-    this.#wires.touch(wire)
+    this.wires.touch(wire)
     const { i32 } = this.memory
     i32[wireAt(i32, wire) + WIRE_ROW] = ROW_REFUSED
   }
@@ -365,20 +233,20 @@ export class WireTable {
   }
 
   state(): WireState {
-    const { length, firstFree } = this.#sides
+    const { length, firstFree } = this.sides
     return { length: this.length, sides: length, firstFree: this.#firstFree, firstFreeSide: firstFree }
   }
 
   /** Records and texts as columns of a cut, and what is needed to go on with the texts. */
   cut(cut: Cut, columns: Record<string, ColumnData | CutColumn>): SavedTexts {
-    columns.wires = this.#wires.cut(cut, this.length, this.memory.i32[FOUND >> 2] + 1)
-    columns.sides = this.#sides.cut(cut)
+    columns.wires = this.wires.cut(cut, this.length, this.memory.i32[FOUND >> 2] + 1)
+    columns.sides = this.sides.cut(cut)
     return this.#texts.cut(cut, this.length, columns)
   }
 
   /** Records into an empty table; rows and texts come after. False when there is no room for all. */
   restore(state: WireState, wires: Int32Array, sides: Int32Array): boolean {
-    if (!this.#wires.restore(wires) || !this.#sides.restore(sides, state.firstFreeSide)) return false
+    if (!this.wires.restore(wires) || !this.sides.restore(sides, state.firstFreeSide)) return false
     this.memory.i32[LENGTH >> 2] = state.length
     this.#firstFree = state.firstFree
     for (let wire = 0; wire < state.length; wire++) {

@@ -1,7 +1,7 @@
 import { ByteArena, type SavedArena } from '../core/byte-arena.ts'
 import { type Cut, CutColumn, type Stretch } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
-import { PackedBytes, PackedReader } from '../core/packed-text.ts'
+import { asciiHeader, PackedBytes, PackedReader } from '../core/packed-text.ts'
 import type { ColumnData } from '../core/snapshot.ts'
 
 /** Wires of one chunk of addresses. */
@@ -25,12 +25,18 @@ export class WireTexts {
   readonly #addresses: (Uint32Array | undefined)[] = []
   /** Texts in each chunk; one without any is let go. */
   readonly #counts: number[] = []
+  /** The last one that was let go, all zero: a wire whose text goes as soon as it has come takes it again at once. */
+  #spare: Uint32Array | undefined
   readonly #packed = new PackedBytes()
   readonly #reader = new PackedReader()
   /** What the newest cut still needs of each chunk of addresses. */
   #stretches: (Stretch | undefined)[] = []
+  /** The text set last, which most often is let go before another one comes; −1 without one. */
+  #newest = -1
+  #newestText = ''
 
   of(wire: number): string | undefined {
+    if (wire === this.#newest) return this.#newestText
     const address = this.#addressOf(wire)
     if (address === 0) return undefined
     this.#reader.seek(this.#arena.chunk(address), this.#arena.offset(address))
@@ -43,22 +49,50 @@ export class WireTexts {
 
   set(wire: number, text: string): void {
     this.delete(wire)
-    this.#packed.length = 0
-    this.#packed.text(text)
+    this.keep()
+    this.#newest = wire
+    this.#newestText = text
+  }
+
+  /** The newest will be asked for again: it is kept with the others. */
+  keep(): void {
+    if (this.#newest < 0) return
+    const packed = this.#packed
+    packed.length = 0
+    packed.text(this.#newestText)
+    this.#put(this.#newest, packed.bytes, 0, packed.length)
+    this.#newest = -1
+  }
+
+  /** The same of ASCII characters, before which five bytes may be written over. */
+  setAscii(wire: number, bytes: Uint8Array, from: number, length: number): void {
+    this.delete(wire)
+    this.keep()
+    const start = asciiHeader(bytes, from, length)
+    this.#put(wire, bytes, start, from + length - start)
+  }
+
+  #put(wire: number, bytes: Uint8Array, from: number, length: number): void {
     let chunk = this.#addresses[wire >>> SHIFT]
     if (chunk === undefined) {
-      chunk = new Uint32Array(1 << SHIFT)
+      chunk = this.#spare ?? new Uint32Array(1 << SHIFT)
+      this.#spare = undefined
       this.#addresses[wire >>> SHIFT] = chunk
       this.#counts[wire >>> SHIFT] = 0
     }
     this.#counts[wire >>> SHIFT]++
     this.#stretches[wire >>> SHIFT]?.touch()
-    chunk[wire & MASK] = this.#arena.put(this.#packed.bytes, this.#packed.length)
+    chunk[wire & MASK] = this.#arena.put(bytes, length, from)
   }
 
   delete(wire: number): void {
+    if (wire === this.#newest) {
+      this.#newest = -1
+      return
+    }
     const address = this.#addressOf(wire)
     if (address === 0) return
+    this.keep()
     const from = this.#arena.offset(address)
     this.#reader.seek(this.#arena.chunk(address), from)
     this.#reader.skipText()
@@ -66,11 +100,14 @@ export class WireTexts {
     this.#stretches[wire >>> SHIFT]?.touch()
     const chunk = this.#addresses[wire >>> SHIFT]
     if (chunk) chunk[wire & MASK] = 0
-    if (--this.#counts[wire >>> SHIFT] === 0) this.#addresses[wire >>> SHIFT] = undefined
+    if (--this.#counts[wire >>> SHIFT] > 0) return
+    this.#addresses[wire >>> SHIFT] = undefined
+    this.#spare = chunk
   }
 
   /** Texts of the wires below `length` as columns of a cut, and what is needed to go on with them. */
   cut(cut: Cut, length: number, columns: Record<string, ColumnData | CutColumn>): SavedTexts {
+    this.keep()
     for (const stretch of this.#stretches) stretch?.touch()
     const column = new CutColumn(Uint32Array, length)
     columns[ADDRESSES] = column
@@ -107,6 +144,6 @@ export class WireTexts {
 
   bytes(): number {
     const chunks = this.#addresses.reduce((sum, chunk) => sum + (chunk?.byteLength ?? 0), 0)
-    return this.#arena.bytes() + chunks
+    return this.#arena.bytes() + chunks + (this.#spare?.byteLength ?? 0)
   }
 }

@@ -8,6 +8,12 @@ export interface RemoteWriteKernel {
   frame(from: number, to: number, symbol: number): number
   /** Hashes the symbols of the 2.0 body [from, to). */
   hashSymbols(from: number, to: number): void
+  /** Numbers the labels [from, to) of a series of 1.0; how many there are, LABELS_ODD or LABELS_FULL. */
+  numberLabels(from: number, to: number): number
+  /** The canonical key of what was numbered last, with labels as KEY_ORDER says; its length. */
+  writeKey(labels: number, isRate: boolean): number
+  /** `textHash` of the key, as a signed number. */
+  hashKey(length: number): number
   /** Goes on with the body that ends at `to`; one of WALK_. */
   walk(to: number, version: number, convert: boolean): number
 }

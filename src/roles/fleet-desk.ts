@@ -1,9 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { quotaOf } from '../config/quota.ts'
 import type { Config } from '../config/schema.ts'
-import type { Clock } from '../core/clock.ts'
 import { ForeshockError } from '../core/errors.ts'
-import type { Logger } from '../core/logger.ts'
 import type { ModelOrder } from '../core/model.ts'
 import {
   afterOrder,
@@ -24,29 +22,19 @@ import {
   wordWithout,
 } from '../core/model-word.ts'
 import type { PackageStore } from '../core/ports.ts'
-import { type StreamMessage, type StreamProducer, type Streams, TOPICS } from '../core/stream.ts'
 import { conflict, notFound, orderWanted } from '../core/wanted-order.ts'
 import { type ModelPlan, planOf } from '../detectors/model-plan.ts'
 import { every, type Timer } from '../upkeep.ts'
-import { CONTROL_TRANSACTOR, type ControlBook, modelWordMessage } from './control.ts'
 import type { FleetModels } from './fleet-models.ts'
-import { modelMessage } from './model-orders.ts'
+import { away, type Decision, type DecisionParts, ModelDecisions } from './model-decisions.ts'
 import { type ModelNews, ModelReports } from './model-reports.ts'
 import { PackageCatalogue } from './package-catalogue.ts'
-import { auditMessage } from './stage-orders.ts'
 
-export interface FleetDeskParts {
+export interface FleetDeskParts extends DecisionParts {
   readonly config: Config
-  readonly streams: Streams
-  readonly producer: StreamProducer
-  readonly samplesPartitions: number
-  readonly anomaliesPartitions: number
-  readonly book: ControlBook
   readonly packages: PackageStore
   readonly models: FleetModels
   readonly news: ModelNews
-  readonly logger: Logger
-  readonly clock: Clock
 }
 
 /** Pushes that may wait while one is looked at. */
@@ -60,15 +48,6 @@ const FETCH_MS = 300
 /** Whoever ordered is answered when the scorers have carried it out, or after this, ms. */
 const FOLLOWED_MS_MAX = 5000
 const LOOK_MS = 50
-/** Gateways that order at the same moment shut each other out: so many tries, this far apart at first, ms. */
-const TRIES_MAX = 6
-const AGAIN_MS = 60
-
-/** What is decided under the eyes of no other. */
-interface Decision {
-  readonly word: ModelWord
-  readonly audit: { readonly who: string; readonly action: string; readonly detail: unknown }
-}
 
 /**
  * Where models of a fleet are pushed and orders given, on any gateway. Packages lie in PostgreSQL. An order is decided in
@@ -79,6 +58,7 @@ export class FleetDesk implements ModelDesk {
   readonly #parts: FleetDeskParts
   readonly #reports: ModelReports
   readonly #catalogue: PackageCatalogue
+  readonly #decisions: ModelDecisions
   #orders: Promise<unknown> = Promise.resolve()
   #pushes: Promise<unknown> = Promise.resolve()
   #pushesWaiting = 0
@@ -87,6 +67,7 @@ export class FleetDesk implements ModelDesk {
   private constructor(parts: FleetDeskParts) {
     this.#parts = parts
     this.#reports = new ModelReports(parts.samplesPartitions, parts.clock)
+    this.#decisions = new ModelDecisions(parts)
     this.#catalogue = new PackageCatalogue(parts.packages, parts.models.cache, parts.book)
   }
 
@@ -168,13 +149,13 @@ export class FleetDesk implements ModelDesk {
     })
     // A number that was removed is there again before its bytes are: what is removed may be cleared away at any time.
     const admit = (stored: StoredVersion) =>
-      this.#decide(model, word =>
+      this.#decisions.decide(model, word =>
         word?.removed[version] === undefined
           ? undefined
           : { word: wordWith(word, version), audit: audit(stored) },
       )
     const { stored, isNew } = await models.cache.push(pushed, { tenant, modelsMax, admit })
-    if (isNew && removedDigest === undefined) await this.#note(audit(stored))
+    if (isNew && removedDigest === undefined) await this.#decisions.note(audit(stored))
     await this.#catalogue.refresh()
     await news.say({ type: 'packages' })
     return { stored: this.#catalogue.find(model, version) ?? stored, isNew }
@@ -187,7 +168,7 @@ export class FleetDesk implements ModelDesk {
       const stored = this.#find(model, version)
       if (stored.source === 'shipped') throw conflict(`${model} ${version} comes with the program`)
       const { packageDigest: digest } = stored
-      await this.#decide(model, word => {
+      await this.#decisions.decide(model, word => {
         const part = partOf(standingOfWord(word), version)
         if (part !== undefined) throw conflict(`${model} ${version} is ${part}`)
         const audit = { who: by, action: 'model.remove', detail: { model, version, digest } }
@@ -209,10 +190,10 @@ export class FleetDesk implements ModelDesk {
       if (this.entry(model) === undefined) throw notFound(`model ${model}`)
       const { order, next } = this.#ordered(wanted, this.#standing(model))
       const proven = await this.#prove(this.#standing(model), next)
-      await this.#decide(model, word => this.#decision(wanted, word, proven))
+      await this.#decisions.decide(model, word => this.#decision(wanted, word, proven))
       const command = this.#word(model)?.command
       if (!command) throw new ForeshockError('FS_ASSERTION', `${order.op} ${model} left no word`)
-      await this.#tell(command)
+      await this.#decisions.tell(command)
       await this.#followed(command)
       return this.entry(model) as ModelEntry
     })
@@ -282,64 +263,12 @@ export class FleetDesk implements ModelDesk {
     }
   }
 
-  /** Decides a word on a model while no other gateway can, with the newest of all words before its eyes. */
-  async #decide(model: string, decide: (word: ModelWord | undefined) => Decision | undefined): Promise<void> {
-    const { streams, book, clock } = this.#parts
-    for (let tries = 1; ; tries++) {
-      const transactor = await away(() => streams.transactor(CONTROL_TRANSACTOR))
-      try {
-        await book.catchUp()
-        const decision = decide(this.#word(model))
-        if (!decision) return
-        const nowMs = clock()
-        const note = auditMessage({ timeMs: nowMs, ...decision.audit }, 'default')
-        await transactor.send([
-          { topic: TOPICS.control, message: modelWordMessage(decision.word, nowMs) },
-          { topic: TOPICS.anomalies, message: note },
-        ])
-        await book.catchUp()
-        return
-      } catch (error) {
-        if (!(error instanceof ForeshockError) || error.code !== 'FS_FENCED') throw asAway(error)
-        if (tries >= TRIES_MAX)
-          throw new ForeshockError('FS_AWAY', 'other gateways order models at the same moment; come back', {
-            cause: error,
-          })
-      } finally {
-        await transactor.close().catch(() => {}) // what it wrote stands
-      }
-      await wait(tries * AGAIN_MS * (1 + (process.pid % 5)))
-    }
-  }
-
-  /** Tells every partition; whom it cannot be told now reads it in `control`. */
-  async #tell(command: ModelCommand): Promise<void> {
-    const { producer, samplesPartitions, anomaliesPartitions, clock, logger } = this.#parts
-    const nowMs = clock()
-    const all = (count: number): StreamMessage[] =>
-      Array.from({ length: count }, (_, partition) => modelMessage(command, partition, nowMs))
-    const told = await Promise.allSettled([
-      producer.send(TOPICS.samples, all(samplesPartitions)),
-      producer.send(TOPICS.anomalies, all(anomaliesPartitions)),
-    ])
-    for (const one of told)
-      if (one.status === 'rejected')
-        logger.warn({ err: one.reason, model: command.model }, 'not all partitions could be told of an order')
-  }
-
   /** Waits until all partitions that are heard of have carried it out. */
   async #followed({ model, revision }: ModelCommand): Promise<void> {
     const { clock } = this.#parts
     for (const end = clock() + FOLLOWED_MS_MAX; clock() < end; await wait(LOOK_MS)) {
       if (this.#reports.behind(model, revision).length === 0) return
     }
-  }
-
-  async #note({ who, action, detail }: Decision['audit']): Promise<void> {
-    const { producer, clock, logger } = this.#parts
-    await producer
-      .send(TOPICS.anomalies, [auditMessage({ timeMs: clock(), who, action, detail }, 'default')])
-      .catch(error => logger.error({ err: error, who, action, detail }, 'not written to the audit trail'))
   }
 
   #word(model: string): ModelWord | undefined {
@@ -372,18 +301,4 @@ function newcomers(before: Standing, next: Standing): number[] {
 function windowOf(card: Readonly<Record<string, unknown>>): string | undefined {
   const { window } = (card.input ?? {}) as { window?: { of?: unknown } }
   return typeof window?.of === 'string' ? window.of : undefined
-}
-
-/** An engine that is away is no fault of who asks. */
-async function away<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    throw asAway(error)
-  }
-}
-
-function asAway(error: unknown): unknown {
-  if (!(error instanceof ForeshockError) || error.code !== 'FS_IO') return error
-  return new ForeshockError('FS_AWAY', error.message, { cause: error })
 }

@@ -1,3 +1,4 @@
+import { divided } from '../config/divided.ts'
 import type { Quota } from '../config/quota.ts'
 import type { Config } from '../config/schema.ts'
 
@@ -29,26 +30,12 @@ function tenantShare({ series, ...rest }: Quota, partitions: number): Quota {
  * memory.
  */
 export function partitionShare(config: Config, partitions: number): Config {
-  const share = (limit: number) => Math.ceil(limit / partitions)
-  const { ingest, features, detection, disruptions, tenants } = config
-  const { pool, multivariate, models } = detection
+  const { ingest, disruptions, tenants } = config
   return {
-    ...config,
+    ...divided(config, partitions, limit => Math.ceil(limit / partitions)),
     ingest: {
       ...ingest,
       maxSeries: Math.min(ingest.maxSeries, Math.ceil((SERIES_SLACK * ingest.maxSeries) / partitions)),
-    },
-    features: { ...features, historyBudget: share(features.historyBudget) },
-    detection: {
-      ...detection,
-      memory: share(detection.memory),
-      pool: { ...pool, size: share(pool.size), budget: share(pool.budget), time: pool.time / partitions },
-      multivariate: {
-        ...multivariate,
-        budget: share(multivariate.budget),
-        cpuShare: multivariate.cpuShare / partitions,
-      },
-      models: { ...models, size: share(models.size) },
     },
     tenants: Object.fromEntries(
       Object.entries(tenants).map(([name, { quota, ...rest }]) => [

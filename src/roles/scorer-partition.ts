@@ -330,7 +330,9 @@ export class ScorerPartition implements WindowTap {
   #bury(message: StoredMessage, reason: string): void {
     const { telemetry, deadLetterPartitions } = this.#context
     telemetry.count('foreshock_dead_letters_total', 1, { topic: TOPICS.samples })
-    const letter = { ...deadLetter(message, reason), partition: message.partition % deadLetterPartitions }
+    // It waits to be written, and the value is lent.
+    const kept = { ...message, value: new Uint8Array(message.value) }
+    const letter = { ...deadLetter(kept, reason), partition: message.partition % deadLetterPartitions }
     this.#outbox.put(TOPICS.deadLetters, [letter])
   }
 }

@@ -89,6 +89,7 @@ export class Scorer implements PartitionOwner {
       group: SCORER_GROUP,
       member,
       takesFaults: true,
+      lends: true,
     })
   }
 

@@ -11,7 +11,7 @@ import { type ErrorCode, ForeshockError } from '../core/errors.ts'
 import { Keyring } from './auth.ts'
 import { type ServeDeps, type ServeOptions, settingsOf } from './deps.ts'
 import { TENANT_HEADER, tenantNamed } from './http.ts'
-import { assertReadable, reasonsText } from './ingest-routes.ts'
+import { reasonsText } from './ingest-answers.ts'
 import { otlpSuccessBody } from './otlp-answer.ts'
 
 /**
@@ -113,7 +113,7 @@ async function exportMetrics(
     tenant: principal.tenant ?? tenantNamed(textOf(metadata, TENANT_HEADER)) ?? 'default',
     bytes: request,
   })
-  assertReadable(receipt)
+  if (receipt.failure) throw new ForeshockError(receipt.failure.code, receipt.failure.detail)
   return otlpSuccessBody(receipt.rejected, reasonsText(receipt), 'application/x-protobuf').body as Buffer
 }
 

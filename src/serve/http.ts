@@ -78,13 +78,11 @@ export function mediaType(header: string | undefined): {
 
 /** The encoding a body came in. Throws FS_MEDIA_TYPE_UNSUPPORTED on one that is not in `allowed`. */
 export function encodingOf<E extends string>(
-  request: FastifyRequest,
+  header: string | undefined,
   allowed: readonly E[],
   absent: NoInfer<E>,
 ): E {
-  const sent = String(request.headers['content-encoding'] ?? '')
-    .trim()
-    .toLowerCase()
+  const sent = (header ?? '').trim().toLowerCase()
   if (sent === '') return absent
   for (const encoding of allowed) if (encoding === sent) return encoding
   throw new ForeshockError(

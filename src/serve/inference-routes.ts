@@ -144,7 +144,11 @@ async function infer(
 
 async function inflated(request: FastifyRequest, bytesMax: number): Promise<Uint8Array> {
   const bytes = bytesOf(request)
-  const encoding = encodingOf(request, ['identity', 'gzip', 'deflate'], 'identity')
+  const encoding = encodingOf(
+    request.headers['content-encoding'],
+    ['identity', 'gzip', 'deflate'],
+    'identity',
+  )
   if (encoding === 'identity') return bytes
   try {
     return await INFLATE[encoding](bytes, { maxOutputLength: bytesMax })

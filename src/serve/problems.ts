@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { ERRORS, type ErrorCode, ForeshockError } from '../core/errors.ts'
+import { type Answer, sendAnswer, withCharset } from './answer.ts'
 import { otlpErrorBody } from './otlp-answer.ts'
 
 /** RFC 9457 body of every error, with the code of the catalogue beside it. */
@@ -76,6 +77,11 @@ export function problemOf(
   }
 }
 
+/** The path of a URL, as problems name it. */
+export function instanceOf(url: string): string {
+  return url.split('?')[0].slice(0, 500)
+}
+
 /** What an error that Fastify or one of its plugins threw means in our catalogue. */
 function codeOfStatus(status: number): ErrorCode {
   switch (status) {
@@ -112,8 +118,8 @@ function fieldErrors(error: FastifyError): FieldError[] {
   }))
 }
 
-export function problemOfError(error: unknown, request: FastifyRequest): Problem {
-  const instance = request.url.split('?')[0].slice(0, 500)
+export function problemOfError(error: unknown, request: { readonly url: string }): Problem {
+  const instance = instanceOf(request.url)
   if (error instanceof ForeshockError) {
     const status = STATUS[error.code] ?? 500
     const isTold = status < 500 || TOLD.has(error.code)
@@ -133,39 +139,56 @@ export function problemOfError(error: unknown, request: FastifyRequest): Problem
   return problemOf(codeOfStatus(status), detail, instance, status)
 }
 
-/** Sends a problem in the language of the route: google.rpc.Status to OTLP senders, RFC 9457 to most others. */
+/** Which language a request is answered in. */
+export interface Language {
+  readonly speaks: 'otlp' | 'prometheus' | 'oip' | undefined
+  readonly url: string
+  readonly contentType: string | undefined
+}
+
+/** A problem in the language of the route: google.rpc.Status to OTLP senders, RFC 9457 to most others. */
+export function problemAnswer(problem: Problem, language: Language, retryAfterSeconds: number): Answer {
+  const { status } = problem
+  const headers: [string, string][] = []
+  if (status === 429 || status === 503)
+    headers.push(['retry-after', String(problem.retryAfterSeconds ?? retryAfterSeconds)])
+  if (status === 401) headers.push(['www-authenticate', 'Bearer realm="foreshock"'])
+  const answer = (contentType: string, body: string | Buffer): Answer => {
+    headers.push(['content-type', contentType])
+    return { status, headers, body }
+  }
+  if (language.speaks === 'otlp') {
+    const { contentType, body } = otlpErrorBody(status, problem.detail, language.contentType)
+    return answer(withCharset(contentType), body)
+  }
+  // Of the Open Inference Protocol, also where there is no such route.
+  if (language.speaks === 'oip' || language.url.startsWith('/v2/'))
+    return answer('application/json', JSON.stringify({ error: `${problem.detail} (${problem.code})` }))
+  if (language.speaks === 'prometheus') {
+    const errorType = status >= 500 ? 'internal' : status < 404 ? 'bad_data' : 'execution'
+    return answer('application/json', JSON.stringify({ status: 'error', errorType, error: problem.detail }))
+  }
+  return answer('application/problem+json', JSON.stringify(problem))
+}
+
+/** Sends a problem in the language of the route. */
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
   problem: Problem,
   retryAfterSeconds: number,
 ): FastifyReply {
-  reply.code(problem.status)
-  if (problem.status === 429 || problem.status === 503)
-    reply.header('retry-after', String(problem.retryAfterSeconds ?? retryAfterSeconds))
-  if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="foreshock"')
-  if (request.routeOptions.config.speaks === 'otlp') {
-    const { contentType, body } = otlpErrorBody(
-      problem.status,
-      problem.detail,
-      request.headers['content-type'],
-    )
-    return reply.type(contentType).send(body)
+  const language = {
+    speaks: request.routeOptions.config.speaks,
+    url: request.url,
+    contentType: request.headers['content-type'],
   }
-  // Of the Open Inference Protocol, also where there is no such route.
-  if (request.routeOptions.config.speaks === 'oip' || request.url.startsWith('/v2/'))
-    return reply
-      .type('application/json')
-      .serializer(JSON.stringify)
-      .send({ error: `${problem.detail} (${problem.code})` })
-  if (request.routeOptions.config.speaks === 'prometheus') {
-    const errorType = problem.status >= 500 ? 'internal' : problem.status < 404 ? 'bad_data' : 'execution'
-    return reply
-      .type('application/json')
-      .serializer(JSON.stringify)
-      .send({ status: 'error', errorType, error: problem.detail })
-  }
-  return reply.type('application/problem+json').serializer(JSON.stringify).send(problem)
+  return sendAnswer(reply, problemAnswer(problem, language, retryAfterSeconds))
+}
+
+/** What is thrown at senders while the event loop is stuck. */
+export function tooBusy(): Error {
+  return Object.assign(new Error('the service is too busy to answer'), { statusCode: 503 })
 }
 
 /** For requests so broken that Fastify never sees them: written to the socket as text. */

@@ -22,14 +22,15 @@ import { answerEarly } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
 import { experimentRoutes } from './experiment-routes.ts'
 import { Forwarder, forwardLive, mountParts } from './forward.ts'
+import { HotFront } from './hot/front.ts'
 import { inferenceRoutes } from './inference-routes.ts'
-import { ingestRoutes } from './ingest-routes.ts'
+import { givingBack, type IngestDeps, ingestRoutes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
 import { modelIntake, modelRoutes } from './model-routes.ts'
 import { oneProcessRoutes } from './one-process-routes.ts'
 import { opsRoutes, type ProbeDeps, probeRoutes } from './ops-routes.ts'
 import { pageRoutes } from './page-routes.ts'
-import { isFailure, problemOf, problemOfError, rawProblem, sendProblem } from './problems.ts'
+import { isFailure, problemOf, problemOfError, rawProblem, sendProblem, tooBusy } from './problems.ts'
 import { prometheusRoutes } from './prometheus/routes.ts'
 import { rateStore } from './rate-store.ts'
 import { seriesRoutes } from './series-routes.ts'
@@ -63,16 +64,20 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   answerEarly(app)
   stopGently(app)
   await protect(app, settings, deps.rates)
-  authenticate(app, new Keyring(settings.keys))
+  const keyring = new Keyring(settings.keys)
+  authenticate(app, keyring)
   const forwarder = deps.holders && new Forwarder(deps.holders)
   if (forwarder) forwardLive(app, forwarder)
   if (settings.parts) mountParts(app, settings.parts)
   await describeRoutes(app, settings.version)
+  const memory = new BodyMemory()
+  const intake = givingBack(deps, memory)
   await app.register(async hot => {
-    const memory = new BodyMemory()
     takeLentBytes(hot, settings.bodyBytesMax, memory)
-    ingestRoutes(hot, deps, settings, memory)
+    ingestRoutes(hot, intake, settings)
   })
+  // Rates are counted by the router.
+  if (settings.requestsPerMinuteMax === undefined) readAhead(app, settings, deps, intake, keyring, memory)
   await app.register(async scope => {
     takeBytes(scope, Math.min(CHANGES_BODY_BYTES_MAX, settings.bodyBytesMax))
     changeIntake(scope, deps)
@@ -97,6 +102,34 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   await app.register(pageRoutes)
   await app.ready()
   return app
+}
+
+/** Plain requests to the ingest routes are read before they reach the router. */
+function readAhead(
+  app: FastifyInstance,
+  settings: Settings,
+  { telemetry }: Pick<ServeDeps, 'telemetry'>,
+  deps: IngestDeps,
+  keyring: Keyring,
+  memory: BodyMemory,
+): void {
+  const { logger, bodyBytesMax, retryAfterSeconds, eventLoopDelayMsMax } = settings
+  const isPressed =
+    eventLoopDelayMsMax > 0 ? () => app.memoryUsage().eventLoopDelay > eventLoopDelayMsMax : () => false
+  const front = new HotFront(app.server, {
+    deps,
+    telemetry,
+    keyring,
+    memory,
+    logger,
+    bodyBytesMax,
+    retryAfterSeconds,
+    isPressed,
+  })
+  app.addHook('preClose', done => {
+    front.stop(STOP_MS_MAX)
+    done()
+  })
 }
 
 /** The server of a process that is no gateway: probes, metrics, and the parts that it holds. */
@@ -228,7 +261,7 @@ async function protect(app: FastifyInstance, settings: Settings, rates?: RateCou
       pressureHandler: request => {
         // A machine that restarts what is merely busy makes it worse.
         if (request.routeOptions.url === '/livez' || request.routeOptions.url === '/metrics') return
-        throw Object.assign(new Error('the service is too busy to answer'), { statusCode: 503 })
+        throw tooBusy()
       },
     })
   }

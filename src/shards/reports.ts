@@ -1,5 +1,5 @@
 import type { ModelState, ModelUse } from '../core/model.ts'
-import type { AlertingReport, ProfileUse, Scoring } from '../core/stages.ts'
+import type { AlertingReport, BudgetReport, ProfileUse, Scoring } from '../core/stages.ts'
 import type { ShardReport } from './words.ts'
 
 type Counts = Readonly<Record<string, number>>
@@ -42,36 +42,15 @@ export function profileUseOf(reports: readonly ShardReport[]): ProfileUse | unde
   }
 }
 
-/** Budgets that series of several workers share are kept by each of them for its own: promises add up with what came. */
-export function alertingOf(reports: readonly ShardReport[]): AlertingReport | undefined {
+export function alertingOf(reports: readonly Pick<ShardReport, 'alerting'>[]): AlertingReport | undefined {
   const all = reports.flatMap(({ alerting }) => alerting ?? [])
   if (all.length <= 1) return all[0]
-  const least = (values: readonly (number | null)[], pick: (...all: number[]) => number) => {
-    const known = values.filter(value => value !== null)
-    return known.length === 0 ? null : pick(...known)
-  }
+  // A worker knows of the budgets that its series have.
+  const names = new Set(all.flatMap(({ budgets }) => budgets.map(({ name }) => name)))
   return {
-    budgets: all[0].budgets.map((one, b) => {
-      const same = all.map(({ budgets }) => budgets[b])
-      const sum = (of: 'promisedPerWeek' | 'achievedPerWeek' | 'pools' | 'poolsOverspent' | 'series') =>
-        same.reduce((total, budget) => total + budget[of], 0)
-      return {
-        ...one,
-        promisedPerWeek: one.each === 'entity' ? sum('promisedPerWeek') : one.promisedPerWeek,
-        achievedPerWeek: sum('achievedPerWeek'),
-        pools: one.each === 'entity' ? sum('pools') : one.pools,
-        poolsOverspent: sum('poolsOverspent'),
-        series: sum('series'),
-        openSurpriseLeast: least(
-          same.map(budget => budget.openSurpriseLeast),
-          Math.min,
-        ),
-        openSurpriseMost: least(
-          same.map(budget => budget.openSurpriseMost),
-          Math.max,
-        ),
-      }
-    }),
+    budgets: [...names].map(name =>
+      budgetOf(all.flatMap(({ budgets }) => budgets.filter(one => one.name === name))),
+    ),
     rules: all[0].rules.map((rule, r) => ({
       ...rule,
       series: all.reduce((sum, { rules }) => sum + rules[r].series, 0),
@@ -81,6 +60,30 @@ export function alertingOf(reports: readonly ShardReport[]): AlertingReport | un
       series: all.reduce((sum, { calendar }) => sum + calendar[c].series, 0),
       windows: all.reduce((sum, { calendar }) => sum + calendar[c].windows, 0),
     })),
+  }
+}
+
+/** One budget as its workers tell of it: one that series of several workers share is promised once. */
+function budgetOf(same: readonly BudgetReport[]): BudgetReport {
+  const [{ name, each }] = same
+  const sum = (of: 'promisedPerWeek' | 'achievedPerWeek' | 'pools' | 'poolsOverspent' | 'series') =>
+    same.reduce((total, budget) => total + budget[of], 0)
+  const most = (of: 'promisedPerWeek' | 'pools') => Math.max(...same.map(budget => budget[of]))
+  const known = (of: 'openSurpriseLeast' | 'openSurpriseMost') => same.flatMap(budget => budget[of] ?? [])
+  const [least, highest] = [known('openSurpriseLeast'), known('openSurpriseMost')]
+  const isShared = each === 'budget'
+  const achievedPerWeek = sum('achievedPerWeek')
+  const isOverspent = achievedPerWeek > most('promisedPerWeek')
+  return {
+    name,
+    each,
+    promisedPerWeek: isShared ? most('promisedPerWeek') : sum('promisedPerWeek'),
+    achievedPerWeek,
+    pools: isShared ? most('pools') : sum('pools'),
+    poolsOverspent: isShared ? Number(isOverspent) : sum('poolsOverspent'),
+    series: sum('series'),
+    openSurpriseLeast: least.length === 0 ? null : Math.min(...least),
+    openSurpriseMost: highest.length === 0 ? null : Math.max(...highest),
   }
 }
 

@@ -9,10 +9,12 @@ import type { SeriesMeta } from '../core/series.ts'
 import { savedMetas } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, Scoring } from '../core/stages.ts'
+import { ID as POLICY_ID, policyOfOthers } from '../detectors/alert-policy.ts'
 import { openHost } from '../detectors/model-host.ts'
 import { ModelShelf } from '../detectors/model-shelf.ts'
 import { ShardRows } from './shard-rows.ts'
 import { shardShare } from './share.ts'
+import { forEachTold } from './told-series.ts'
 import { ToldTable } from './told-table.ts'
 import type { Aside, FromShard, SentPart, ShardCall, ShardData, ShardReport, ToldSeries } from './words.ts'
 
@@ -27,6 +29,7 @@ export class ShardScoring {
   readonly #rich: ToldTable | undefined
   readonly #scoring: Scoring
   readonly #learned
+  readonly #policy
   readonly #history
   readonly #hasPool: boolean
   readonly #names = new Set<string>()
@@ -37,8 +40,8 @@ export class ShardScoring {
 
   /** `aside` hears what is told beside the turns. */
   constructor(data: ShardData, aside: (word: Aside) => void) {
-    const { shards } = data
-    const config = shardShare(data.config, shards)
+    const { shard, shards } = data
+    const config = shardShare(data.config, shard, shards)
     this.#data = data
     const { step: stepMs } = config.features
     const series = new ShardRows(config.ingest.maxSeries, shards === 1)
@@ -52,7 +55,7 @@ export class ShardScoring {
     this.#keepsHistory = this.#hasPool
     const warn = (text: string) => aside({ kind: 'warning', text })
     const observe = (pair: PairedScores) => aside({ kind: 'pair', pair: copyOf(pair) })
-    const { scoring, learned } = assembleScoring(
+    const { scoring, learned, policy } = assembleScoring(
       config,
       { series, stepMs },
       this.#history,
@@ -62,6 +65,8 @@ export class ShardScoring {
     )
     this.#scoring = scoring
     this.#learned = learned
+    // One worker alone has nobody to share with.
+    this.#policy = shards > 1 ? policy : undefined
   }
 
   forget(rows: readonly number[]): void {
@@ -72,9 +77,8 @@ export class ShardScoring {
     }
   }
 
-  told({ rows, series, metas }: ToldSeries): void {
-    const all = JSON.parse(metas) as SeriesMeta[]
-    for (const [i, meta] of all.entries()) this.#series.put(rows[i], series[i], meta)
+  told(told: ToldSeries): void {
+    forEachTold(told, (row, series, meta) => this.#series.put(row, series, meta))
   }
 
   /** Scores and judges a batch; undefined when there is nothing to say beside the opinions. */
@@ -83,14 +87,13 @@ export class ShardScoring {
     await scoring.score(batch, opinions)
     const changes = scoring.judge(batch, opinions)
     if (this.#keepsHistory) this.#history.record(batch, opinions)
-    const moves = this.#rich?.moves()
-    if (changes.length === 0 && moves === undefined) return undefined
+    const others = this.#changed()
     const digests = this.#digests(changes)
-    return {
-      ...(changes.length > 0 ? { changes } : {}),
-      ...(moves ? { moves } : {}),
-      ...(digests ? { digests } : {}),
+    const word = {
+      ...(changes.length > 0 ? { changes, ...(digests ? { digests } : {}) } : {}),
+      ...others,
     }
+    return Object.keys(word).length > 0 ? word : undefined
   }
 
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void {
@@ -99,7 +102,7 @@ export class ShardScoring {
   }
 
   #digests(changes: readonly AnomalyChange[]): Readonly<Record<string, string>> | undefined {
-    if (!this.#learned || this.#learned.models().length === 0) return undefined
+    if (changes.length === 0 || !this.#learned || this.#learned.models().length === 0) return undefined
     for (const { anomaly } of changes)
       for (const { id } of anomaly.detectors) if (this.#names.size < NAMES_MAX) this.#names.add(id)
     return this.#learned.digests(this.#names)
@@ -115,7 +118,11 @@ export class ShardScoring {
     switch (call.op) {
       case 'review':
         scoring.review(call.windowEndMs, () => new Map(call.importance))
+        this.#policy?.hearOfBudgets(call.budgets)
         return { report: this.#report() }
+      case 'budgets':
+        this.#policy?.hearOfBudgets(call.budgets)
+        return {}
       case 'order': {
         if (!this.#keepsHistory && call.history) {
           this.#named(() => this.#history.restore([keyedPart(call.history as SentPart)]))
@@ -127,8 +134,8 @@ export class ShardScoring {
       case 'snapshot':
         return { parts: this.#snapshot() }
       case 'restore':
-        this.#restore(call.table, call.parts)
-        return { report: this.#report(), anomalies: scoring.anomalies(), ...this.#moved() }
+        this.#restore(call)
+        return { report: this.#report(), anomalies: scoring.anomalies(), ...this.#changed() }
       case 'let-go':
         scoring.letGo()
         return {}
@@ -143,9 +150,11 @@ export class ShardScoring {
     }
   }
 
-  #moved(): { readonly moves?: Int32Array } {
+  /** What others are to know beside the opinions of a batch. */
+  #changed(): Pick<FromShard, 'moves' | 'budgets'> {
     const moves = this.#rich?.moves()
-    return moves ? { moves } : {}
+    const budgets = this.#policy?.budgetWords()
+    return { ...(moves ? { moves } : {}), ...(budgets ? { budgets } : {}) }
   }
 
   #named<T>(work: () => T): T {
@@ -173,7 +182,7 @@ export class ShardScoring {
     return settled(this.cut(cut), cut)
   }
 
-  #restore(table: Snapshot, sent: readonly SentPart[]): void {
+  #restore({ table, parts: sent, isOwn }: Extract<ShardCall, { readonly op: 'restore' }>): void {
     const { shard, shards } = this.#data
     let metas: readonly (SeriesMeta | null)[] | undefined
     if (shards === 1) this.#series.restore({ ...table, isGiven: true })
@@ -186,25 +195,24 @@ export class ShardScoring {
     this.#named(() => {
       const past = parts.find(({ id }) => id === HISTORY_ID)
       if (past) this.#history.restore([past])
-      this.#scoring.restore(shards === 1 ? parts : parts.map(part => this.#ownPart(part, shard)))
+      this.#scoring.restore(isOwn ? parts : parts.map(part => this.#ownPart(part, shard)))
     })
     this.#keepsHistory = this.#hasPool || this.#scoring.models().length > 0
     this.#rich?.tellAll()
   }
 
-  /** Who is open in the worker of another series is no orphan here. */
+  /** What one thread had counted for all series is counted on by the first; who is open in another worker is no orphan here. */
   #ownPart(part: Snapshot, shard: number): Snapshot {
+    const { keys: _, ...others } = part
+    const withMeta = (meta: unknown) => withKeys({ ...others, meta }, () => part.keys)
+    if (part.id.endsWith(POLICY_ID)) return shard === 0 ? part : withMeta(policyOfOthers(part.meta))
     if (!part.id.endsWith('hysteresis')) return part
     const { open, orphans, ...rest } = part.meta as {
       readonly open: readonly { readonly anomaly: { readonly key: string } }[]
       readonly orphans: readonly unknown[]
     }
     const own = open.filter(({ anomaly }) => this.#series.row(anomaly.key) >= 0)
-    const { keys: _, ...others } = part
-    return withKeys(
-      { ...others, meta: { ...rest, open: own, orphans: shard === 0 ? orphans : [] } },
-      () => part.keys,
-    )
+    return withMeta({ ...rest, open: own, orphans: shard === 0 ? orphans : [] })
   }
 }
 

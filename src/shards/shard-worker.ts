@@ -1,9 +1,9 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { ForeshockError } from '../core/errors.ts'
+import { changed } from '../core/shared-word.ts'
 import { CutSender } from './cut-sender.ts'
 import { ASKED, BATCH, DONE, GONE, JUDGED, KIND, LENGTH, openMemory, SAID, TOLD, wordOf } from './memory.ts'
 import { ShardScoring } from './shard-scoring.ts'
-import { changed } from './wait.ts'
 import type { Aside, FromShard, ShardData, ToShard } from './words.ts'
 
 /** The thread of one worker: takes one turn after the other, in the order in which they were asked for. */

@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { type ErrorCode, ForeshockError } from '../core/errors.ts'
+import { changed } from '../core/shared-word.ts'
 import { startThread } from '../detectors/model-module.ts'
 import { CutReceiver } from './cut-receiver.ts'
 import {
@@ -20,7 +21,6 @@ import {
   TOLD,
   wordOf,
 } from './memory.ts'
-import { changed } from './wait.ts'
 import type { Aside, FromShard, ShardCall, ShardData, ToldSeries, ToShard } from './words.ts'
 
 /** A call that the main thread waits for standing still takes no longer: state of millions of series is copied in seconds, ms. */
@@ -222,7 +222,7 @@ export class Shard {
       ...(call ? { call } : {}),
     }
     const hasWord = Object.keys(word).length > 0
-    if (hasWord) this.#port?.postMessage(word, [...transfer])
+    if (hasWord) this.#port?.postMessage(word, told ? [...transfer, told.metas.buffer] : [...transfer])
     this.#forgotten = []
     control[wordOf(turn, KIND)] = kind
     control[wordOf(turn, LENGTH)] = rows

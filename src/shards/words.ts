@@ -4,6 +4,7 @@ import type { COLUMN_ARRAYS } from '../core/columns.ts'
 import type { ModelOrder, ModelState, PairedScores } from '../core/model.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Scoring } from '../core/stages.ts'
+import type { BudgetWord } from '../detectors/alert-budgets.ts'
 import type { ShardMemory } from './memory.ts'
 
 /** What a worker is started with. */
@@ -23,8 +24,9 @@ export interface ToldSeries {
   readonly rows: Uint32Array
   /** Rows of the series table. */
   readonly series: Uint32Array
-  /** `SeriesMeta[]` as JSON: one text crosses faster than thousands of objects. */
-  readonly metas: string
+  /** What is known of them: see told-series.ts. */
+  readonly metas: Uint8Array<ArrayBuffer>
+  readonly ends: Uint32Array
 }
 
 /** A checkpoint's part as it crosses: keys are given only where rows do not name the series. */
@@ -37,12 +39,21 @@ export type ShardCall =
       readonly op: 'review'
       readonly windowEndMs: number
       readonly importance: readonly (readonly [string, number])[]
+      /** What became of shared budgets in all other workers. */
+      readonly budgets: readonly BudgetWord[]
     }
+  | { readonly op: 'budgets'; readonly budgets: readonly BudgetWord[] }
   | { readonly op: 'order'; readonly order: ModelOrder; readonly history: SentPart | undefined }
   | { readonly op: 'snapshot' }
   /** `number`: which of them, to tell its pieces from those of the one before. */
   | { readonly op: 'cut'; readonly number: number }
-  | { readonly op: 'restore'; readonly table: Snapshot; readonly parts: readonly SentPart[] }
+  /** `isOwn`: the parts are of this worker and not of all series. */
+  | {
+      readonly op: 'restore'
+      readonly table: Snapshot
+      readonly parts: readonly SentPart[]
+      readonly isOwn: boolean
+    }
   | { readonly op: 'let-go' }
   | { readonly op: 'reopen' }
   | { readonly op: 'report' }
@@ -97,6 +108,8 @@ export interface FromShard {
   readonly changes?: readonly AnomalyChange[]
   /** Rows of the worker's own that became rich, plus one; those that are plain again, minus one less. */
   readonly moves?: Int32Array
+  /** What became of budgets that are shared with other workers. */
+  readonly budgets?: readonly BudgetWord[]
   /** Digests of models by the names under which they spoke. */
   readonly digests?: Readonly<Record<string, string>>
   readonly report?: ShardReport

@@ -6,13 +6,20 @@ import { type Spilled, spill, unspill } from './spill.ts'
 /**
  * The bytes of a checkpoint: magic, header length u32, header JSON, then in the header's order the key lists and the
  * spilled blocks of JSON, then pieces of columns (little-endian, as the machine has them) in any order, each behind a head
- * that says where it belongs; what none of them brings is zero. After the last SHA-256 of everything before. Layout 1,
- * which is still read, had whole columns in the header's order. It is made and read in pieces of about a megabyte, so that
- * saving a million series never needs one buffer of the whole.
+ * that says where it belongs; what none of them brings is zero. A file ends with a digest of everything before, SHA-256
+ * before layout 3. Layout 1, which is still read as 2 is, had whole columns in the header's order. It is made and read in
+ * pieces of about a megabyte, so that saving a million series never needs one buffer of the whole.
  */
-const MAGIC = 'FSCKPT02'
+const MAGIC = 'FSCKPT03'
+const MAGIC_2 = 'FSCKPT02'
 const MAGIC_1 = 'FSCKPT01'
+export const MAGIC_BYTES = 8
 export const DIGEST_BYTES = 32
+
+/** Whether a file that begins so ends with SHA-256 of its content, as files did. */
+export function hasPlainDigest(magic: string): boolean {
+  return magic === MAGIC_1 || magic === MAGIC_2
+}
 /** Bytes of a column that is no live memory handed on at once. */
 const PLAIN_BYTES = 1_048_576
 
@@ -207,10 +214,11 @@ export async function decodeCheckpoint(read: Read, bytes = Number.POSITIVE_INFIN
     await read(text)
     return JSON.parse(text.toString())
   }
-  const magic = Buffer.alloc(MAGIC.length)
+  const magic = Buffer.alloc(MAGIC_BYTES)
   await read(magic)
   const layout = magic.toString()
-  if (layout !== MAGIC && layout !== MAGIC_1) throw new Error('not a checkpoint of this version')
+  if (layout !== MAGIC && layout !== MAGIC_2 && layout !== MAGIC_1)
+    throw new Error('not a checkpoint of this version')
   const header = (await json()) as Header
   const lists: string[][] = []
   for (const length of header.keyLists) {
@@ -224,8 +232,8 @@ export async function decodeCheckpoint(read: Read, bytes = Number.POSITIVE_INFIN
     part.columns.map(({ name, type, length }): [string, ColumnData] => [name, new TYPES[type](length)]),
   )
   const targets = columns.flat().map(([, column]) => new Uint8Array(column.buffer))
-  if (layout === MAGIC) await readPieces(read, targets)
-  else for (const column of targets) await read(column)
+  if (layout === MAGIC_1) for (const column of targets) await read(column)
+  else await readPieces(read, targets)
   const parts = header.parts.map(({ id, version, keys, rows, meta }, i): Snapshot => {
     const own = columns[i].filter(([name]) => rows !== 'column' || name !== ROWS)
     const named = columns[i].find(([name]) => name === ROWS)?.[1] as Uint32Array

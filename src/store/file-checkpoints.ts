@@ -1,10 +1,18 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ioError, syncDirectory, writeFully } from '../core/durable-file.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Checkpoint, CheckpointCut, CheckpointStore } from '../core/ports.ts'
-import { CheckpointEncoder, DIGEST_BYTES, decodeCheckpoint } from './checkpoint-format.ts'
+import { BlockDigest } from './block-digest.ts'
+import {
+  CheckpointEncoder,
+  DIGEST_BYTES,
+  decodeCheckpoint,
+  hasPlainDigest,
+  MAGIC_BYTES,
+} from './checkpoint-format.ts'
+import { columnBytes, needRoom } from './disk-room.ts'
 
 export interface FileCheckpointsOptions {
   readonly dir: string
@@ -16,13 +24,13 @@ export interface FileCheckpointsOptions {
 const KEPT = 2
 /** The file is read in pieces of this size. */
 const BLOCK_BYTES = 1_048_576
-/** Pieces are gathered to writes of this size: four milliseconds of copying and of SHA-256 between two envelopes. */
+/** Pieces are gathered to writes of this size: two milliseconds of copying and of its digest between two envelopes. */
 const WRITE_BYTES = 4_194_304
 const TEMPORARY = 'checkpoint.tmp'
 
 /**
  * Checkpoints in files `checkpoint-<n>.bin`: written beside, synced, renamed. A reader takes the newest whose
- * SHA-256 holds.
+ * digest holds.
  */
 export class FileCheckpoints implements CheckpointStore {
   readonly #dir: string
@@ -58,6 +66,7 @@ export class FileCheckpoints implements CheckpointStore {
     try {
       await mkdir(this.#dir, { recursive: true })
       const names = await checkpointNames(this.#dir)
+      await needRoom(this.#dir, columnBytes(checkpoint))
       await writeCheckpoint(temporary, checkpoint)
       await checkpoint.ready?.()
       const number = names.length === 0 ? 1 : numberOf(names[names.length - 1]) + 1
@@ -87,7 +96,7 @@ async function writeCheckpoint(path: string, checkpoint: CheckpointCut): Promise
   const handle = await open(path, 'w')
   let writing: Promise<unknown> = Promise.resolve()
   try {
-    const digest = createHash('sha256')
+    const digest = new BlockDigest()
     // Two for all, so that saving leaves no garbage of its own size: one is filled while the other is written.
     let block = Buffer.alloc(WRITE_BYTES)
     let spare = Buffer.alloc(WRITE_BYTES)
@@ -118,8 +127,12 @@ async function readCheckpoint(path: string): Promise<Checkpoint> {
   const handle = await open(path, 'r')
   try {
     const end = (await handle.stat()).size - DIGEST_BYTES
-    if (end < 0) throw new Error('it is too short')
-    const digest = createHash('sha256')
+    if (end < MAGIC_BYTES) throw new Error('it is too short')
+    const magic = Buffer.alloc(MAGIC_BYTES)
+    await handle.read(magic, 0, MAGIC_BYTES, 0)
+    const newDigest = (): Digest =>
+      hasPlainDigest(magic.toString()) ? createHash('sha256') : new BlockDigest()
+    const digest = newDigest()
     const block = Buffer.alloc(BLOCK_BYTES)
     let held = block.subarray(0, 0)
     let at = 0
@@ -139,7 +152,7 @@ async function readCheckpoint(path: string): Promise<Checkpoint> {
       }
     }, end).catch(async cause => {
       // A content that cannot be read is most likely not the one that was written.
-      await checkDigest(handle, createHash('sha256'), 0, end)
+      await checkDigest(handle, newDigest(), 0, end)
       throw cause
     })
     await checkDigest(handle, digest, at, end)
@@ -149,8 +162,13 @@ async function readCheckpoint(path: string): Promise<Checkpoint> {
   }
 }
 
+interface Digest {
+  update(bytes: Uint8Array): unknown
+  digest(): Buffer
+}
+
 /** Digests what lies from `from` to `end`, and compares. */
-async function checkDigest(handle: FileHandle, digest: Hash, from: number, end: number): Promise<void> {
+async function checkDigest(handle: FileHandle, digest: Digest, from: number, end: number): Promise<void> {
   const block = Buffer.alloc(BLOCK_BYTES)
   for (let at = from; at < end; ) {
     const { bytesRead } = await handle.read(block, 0, Math.min(block.length, end - at), at)
@@ -160,5 +178,5 @@ async function checkDigest(handle: FileHandle, digest: Hash, from: number, end: 
   }
   const kept = Buffer.alloc(DIGEST_BYTES)
   await handle.read(kept, 0, DIGEST_BYTES, end)
-  if (!digest.digest().equals(kept)) throw new Error('its content does not match its SHA-256')
+  if (!digest.digest().equals(kept)) throw new Error('its content does not match its digest')
 }

@@ -7,9 +7,10 @@ import { KafkaStreams, type KafkaStreamsOptions } from '../../src/bus/kafka-stre
 import { createTopics } from '../../src/bus/kafka-topics.ts'
 import { clusterSchema } from '../../src/config/cluster.ts'
 import { kafkaOptions } from '../../src/config/kafka.ts'
+import { freePort } from '../../src/lab/free-port.ts'
 import { kafka } from '../peers/kafka.ts'
 import { kafkaSoftware, USER_PASSWORD, USERS } from '../peers/kafka-software.ts'
-import { freePort } from '../peers/peers.ts'
+
 import { Ledger, Recorder, textsOf, to, until } from './streams-contract.ts'
 
 /** The options that a configuration comes to. */

@@ -1,7 +1,8 @@
 // Shows that the log in memory keeps the contract of Streams, and what only it can: being switched off, and taking a
 // member for dead that is not.
 import { expect, it } from 'vitest'
-import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
+import { MemoryLog } from '../../src/bus/memory-log.ts'
+import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { closedAfter, Ledger, Recorder, streamsContract, textsOf, to, until } from './streams-contract.ts'
 
 streamsContract('memory', async topics => {

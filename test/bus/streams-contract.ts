@@ -32,7 +32,7 @@ export async function textsOf(messages: AsyncIterable<StoredMessage>): Promise<s
   return all
 }
 
-export async function until(what: string, holds: () => boolean, limitMs = 20_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, limitMs = 60_000): Promise<void> {
   for (const end = Date.now() + limitMs; !holds(); await wait(5))
     if (Date.now() > end) throw new Error(`did not come about: ${what}`)
 }
@@ -354,6 +354,40 @@ function groupContract(make: MakeWorld): void {
     )
     await group.close()
     expect(ledger.problems).toEqual([])
+  })
+
+  it('lends values that stay as they are until they are taken, whatever is fetched meanwhile', async context => {
+    const world = await make({ t: 2 }, context)
+    const streams = await world.streams()
+    const producer = await streams.producer()
+    const group = streams.group({ topic: 't', group: 'g', member: 'a', lends: true })
+    // Each message holds its number, as often as there is room: some 35 MiB pass through, some larger than what is lent at a time.
+    const sizes = Array.from({ length: 120 }, (_, i) => (i % 40 === 7 ? 1_000_000 : 20_000 * (1 + (i % 30))))
+    const wrong: number[] = []
+    let taken = 0
+    const check = (messages: readonly StoredMessage[]) => {
+      for (const { key, value } of messages) {
+        const number = Number(key)
+        if (!Buffer.alloc(sizes[number], number).equals(value)) wrong.push(number)
+      }
+    }
+    await group.run({
+      assigned: async () => 'first',
+      take: async (_, messages) => {
+        check(messages)
+        await wait(20)
+        check(messages)
+        taken += messages.length
+      },
+      revoked: async () => {},
+    })
+    for (const [i, size] of sizes.entries()) {
+      const value = Buffer.alloc(size, i)
+      await producer.send('t', [{ ...to(i % 2, ''), key: String(i), value }])
+    }
+    await until('all are taken', () => taken === sizes.length)
+    expect(wrong).toEqual([])
+    await group.close()
   })
 
   it('begins anew where the owner says when it fails', async context => {

@@ -1,5 +1,6 @@
 // The engines of a fleet in one process: what several processes would share, and what each of them has of its own.
-import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
+import { MemoryLog } from '../../src/bus/memory-log.ts'
+import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { TOPICS } from '../../src/core/stream.ts'
 import type { Engines } from '../../src/engines.ts'
 import { MemoryBoard } from '../../src/store/memory-board.ts'

@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { redisSettings } from '../../src/config/redis.ts'
 import { parseConfig } from '../../src/config.ts'
+import { freePort } from '../../src/lab/free-port.ts'
 import { RedisConnection } from '../../src/store/redis-connection.ts'
-import { freePort } from '../peers/peers.ts'
+
 import { redis } from '../peers/redis.ts'
 
 const clusterOf = (section: object) => {

@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../src/lab/free-port.ts'
 import { until } from '../e2e/service.ts'
-import { freePort } from '../peers/peers.ts'
 import { copyOf, type Instruction, type Stage, stagesOf } from './dockerfile.ts'
 import { ROOT, text } from './files.ts'
 
@@ -90,7 +90,7 @@ describe('its steps', () => {
         else cpSync(resolve(from), target, { recursive: true })
       }
     }
-  }, 240_000)
+  }, 600_000)
 
   it('leave modules that are less than half of what npm installs', () => {
     const size = spawnSync('du', ['-sm', join(app, 'node_modules')], { encoding: 'utf8' })
@@ -114,7 +114,7 @@ describe('its steps', () => {
 
   const namespaces = spawnSync('unshare', ['--mount', 'true']).status === 0
   if (!namespaces) process.stderr.write('SKIPPED read-only image: unshare --mount is not allowed here\n')
-  it.skipIf(!namespaces)('run as nobody on a read-only root', { timeout: 60_000 }, async () => {
+  it.skipIf(!namespaces)('run as nobody on a read-only root', { timeout: 120_000 }, async () => {
     const port = await freePort()
     const data = join(folder, 'data')
     mkdirSync(data)

@@ -32,7 +32,7 @@ it('follows from the costs of one', () => {
   expect(fleet.gatewayCores * PLAN.usedShare * 1e9).toBeCloseTo(perSecond * UNITS.gatewayNs.value, 0)
   expect(fleet.scorerBytes).toBe(10e6 * UNITS.scorerBytes.value)
   expect(fleet.kafkaBytes).toBeCloseTo(
-    PLAN.replication * 86_400 * perSecond * (UNITS.sampleBytes.value + UNITS.reportBytes.value),
+    PLAN.replication * 86_400 * perSecond * (UNITS.sampleBytes.value + 3 * UNITS.reportBytes.value),
     0,
   )
   expect(fleet.scorers * PLAN.processBytes).toBeGreaterThanOrEqual(fleet.scorerBytes)

@@ -1,24 +1,16 @@
 // Shows that the official OpenTelemetry gRPC exporter writes to the service, that keys are asked for there too, and that
 // bytes which are no OTLP, or far too many, are refused with the codes that senders understand.
 import { createHash } from 'node:crypto'
-import { createServer } from 'node:net'
 import { credentials, Metadata, makeGenericClientConstructor, type ServiceError, status } from '@grpc/grpc-js'
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../src/lab/free-port.ts'
 import { getJson, type RunningService, remove, startForeshock, until } from './service.ts'
 
 const KEY = 'a-long-and-random-key-for-this-test-only'
 const PATH = '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export'
-
-const freePort = () =>
-  new Promise<number>(done => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => done(port))
-    })
-  })
 
 /** One raw call; the code it ended with and the answer's bytes. */
 function call(address: string, body: Buffer, metadata: Metadata): Promise<{ code: status; bytes?: Buffer }> {

@@ -18,16 +18,17 @@ export interface RunningService {
   kill(): Promise<void>
 }
 
-/** Starts `foreshock serve` on a free port with its data in `folder` (a fresh temporary one unless given). */
+/** Starts `foreshock serve` on a free port with its data in `folder` (a fresh temporary one unless given); `flags` are Node's. */
 export async function startForeshock(
   config: Record<string, unknown> = {},
   folder = temporaryFolder(),
+  flags: readonly string[] = [],
 ): Promise<RunningService> {
   const file = join(folder, 'foreshock.json')
   const server = { port: 0, ...(config.server as object | undefined) }
   const data = { ...(config.data as object | undefined), folder: join(folder, 'data') }
   writeFileSync(file, JSON.stringify({ ...config, server, data }))
-  const child = spawn(process.execPath, [CLI, 'serve', '--config', file], {
+  const child = spawn(process.execPath, [...flags, CLI, 'serve', '--config', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let logs = ''
@@ -37,7 +38,7 @@ export async function startForeshock(
   const exited = new Promise<number | null>(done => child.once('exit', code => done(code)))
   const url = await new Promise<string>((ready, failed) => {
     let out = ''
-    const timer = setTimeout(() => failed(new Error(`not ready after 20 s:\n${out}\n${logs}`)), 20_000)
+    const timer = setTimeout(() => failed(new Error(`not ready after 60 s:\n${out}\n${logs}`)), 60_000)
     child.stdout.on('data', chunk => {
       out += chunk
       const match = /watches at (\S+)/.exec(out)
@@ -78,7 +79,7 @@ export function remove(folder: string): void {
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined | false>,
-  limitMs = 20_000,
+  limitMs = 60_000,
 ): Promise<T> {
   const deadline = Date.now() + limitMs
   let last: unknown

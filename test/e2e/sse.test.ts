@@ -3,7 +3,8 @@
 // witness of the record has, each once, and never a second id for the same disruption.
 import { afterEach, expect, it } from 'vitest'
 import type { Disruption } from '../../src/core/disruption.ts'
-import { freePort } from '../peers/peers.ts'
+import { freePort } from '../../src/lab/free-port.ts'
+
 import { INCIDENT_CONFIG, Incident } from './incident.ts'
 import { type RunningService, remove, startForeshock, until } from './service.ts'
 import { SseClient } from './sse-client.ts'
@@ -15,7 +16,7 @@ afterEach(async () => {
 })
 
 it('resumes after a cut and after kill -9, misses nothing and sees no new id', {
-  timeout: 40_000,
+  timeout: 120_000,
 }, async () => {
   const config = { ...INCIDENT_CONFIG, checkpoint: { every: '1h' }, server: { port: await freePort() } }
   service = await startForeshock(config)

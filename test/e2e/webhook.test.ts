@@ -5,7 +5,8 @@ import { createServer, type Server } from 'node:http'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, expect, it } from 'vitest'
 import type { Disruption } from '../../src/core/disruption.ts'
-import { freePort } from '../peers/peers.ts'
+import { freePort } from '../../src/lab/free-port.ts'
+
 import { INCIDENT_CONFIG, Incident } from './incident.ts'
 import { getJson, type RunningService, remove, startForeshock, until } from './service.ts'
 
@@ -48,7 +49,7 @@ async function pending(url: string): Promise<number> {
   return Number(/^foreshock_publish_pending\{sink="webhook-1"\} (\d+)/m.exec(text)?.[1] ?? 0)
 }
 
-it('delivers to a receiver that was down, also across a restart', { timeout: 40_000 }, async () => {
+it('delivers to a receiver that was down, also across a restart', { timeout: 120_000 }, async () => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}/hook`
   const config = {
@@ -70,7 +71,7 @@ it('delivers to a receiver that was down, also across a restart', { timeout: 40_
   server = receive(got, refused)
   await new Promise<void>(done => server!.listen(port, '127.0.0.1', done))
   const resolved = await incident.heal(service.url, opened.id)
-  await until('all of them arrive', async () => got.some(one => one.data.status === 'resolved'), 30_000)
+  await until('all of them arrive', async () => got.some(one => one.data.status === 'resolved'), 90_000)
 
   expect(refused).toEqual([])
   expect(got[0]).toMatchObject({ type: 'io.foreshock.disruption.opened.v1', data: { id: opened.id } })

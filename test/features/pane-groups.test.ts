@@ -105,10 +105,9 @@ function listsOf(groups: PaneGroups, named: ReadonlyMap<number, Held>, isWhole: 
   const rows = new Set([...named.keys()].flatMap(row => [row, row + 1, Math.max(0, row - 1)]))
   for (const row of [...rows].filter(one => one < CAPACITY).sort((a, b) => a - b)) {
     if (!isWhole) groups.reach(row)
-    const { base, ends, timeMs, value } = groups
-    const from = row === base ? 0 : ends[row - base - 1]
+    const { timeMs, value } = groups
     const held: Held = []
-    for (let i = from; i < ends[row - base]; i++) held.push([timeMs[i], value[i]])
+    for (let i = groups.from(row); i < groups.to(row); i++) held.push([timeMs[i], value[i]])
     if (held.length > 0) found.set(row, held)
   }
   return found

@@ -1,10 +1,11 @@
 // Shows that the fleet is real and that its faults are: all processes run, the official OpenTelemetry SDK pushes over
 // HTTP to a receiver that decodes with protobufjs, healthy time is free of errors, every fault moves what it should at
 // its victim and in the callers, healing ends it, the controls move neither latency nor errors, and no process is left.
+import { resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Announcement, FAULTS, type FaultKind, type Site } from '../../src/lab/faults.ts'
-import { Fleet } from '../../src/lab/fleet.ts'
+import type { Fleet } from '../../src/lab/fleet.ts'
 import { plannedEdges, SERVICES } from '../../src/lab/plan.ts'
 import { scheduled, shares } from './cpu.ts'
 import { OtlpSink } from './otlp-sink.ts'
@@ -17,6 +18,8 @@ interface Interval {
   toMs: number
 }
 
+/** The built program's, as users run it: its services start without a loader. */
+const BUILT = resolve(import.meta.dirname, '../../dist/lab/fleet.js')
 const sink = new OtlpSink()
 const announced: Announcement[] = []
 let fleet: Fleet
@@ -48,7 +51,8 @@ const errors = (who: string, interval: Interval) => rate('http.server.errors', w
 describe('the lab fleet', () => {
   beforeAll(async () => {
     const url = await sink.start()
-    fleet = await Fleet.start({ url, seed: 7 })
+    const built = (await import(BUILT)) as typeof import('../../src/lab/fleet.ts')
+    fleet = await built.Fleet.start({ url, seed: 7 })
     site = {
       fleet,
       announce: async change => {

@@ -3,21 +3,18 @@
 // middle leaves none either. Wrong usage is refused with one line.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { LabReport } from '../../src/lab/report.ts'
+import { CLI } from '../e2e/service.ts'
 
-const CLI = resolve(import.meta.dirname, '../../src/cli.ts')
-const LOADER = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const folder = mkdtempSync(join(tmpdir(), 'foreshock-lab-test-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function lab(...flags: string[]): { child: ChildProcess; out: () => string; ended: Promise<number | null> } {
-  const child = spawn(process.execPath, ['--import', LOADER, CLI, 'lab', ...flags])
+  const child = spawn(process.execPath, [CLI, 'lab', ...flags])
   let text = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => (text += chunk.toString()))

@@ -3,19 +3,18 @@
 // nothing about it.
 import { type ChildProcess, fork } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 
 const ROOT = resolve(import.meta.dirname, '../..')
-// Inside the checkout, so that the program finds its packages.
-const folder = mkdtempSync(join(ROOT, 'test/lab/.orphans-'))
+const folder = mkdtempSync(join(tmpdir(), 'foreshock-orphans-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const PROGRAM = `
-import { Fleet } from ${JSON.stringify(pathToFileURL(join(ROOT, 'src/lab/fleet.ts')).href)}
+import { Fleet } from ${JSON.stringify(pathToFileURL(join(ROOT, 'dist/lab/fleet.js')).href)}
 const fleet = await Fleet.start({ url: 'http://127.0.0.1:9', seed: 1 })
 await fleet.turn('checkout-2', { silent: true })
 await fleet.turn('inventory', { burnShare: 0.5 })
@@ -25,11 +24,9 @@ setInterval(() => undefined, 1000)
 `
 
 async function startProgram(): Promise<{ child: ChildProcess; pids: number[] }> {
-  const file = join(folder, 'program.ts')
+  const file = join(folder, 'program.mjs')
   writeFileSync(file, PROGRAM)
-  const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
   const child = fork(file, [], {
-    execArgv: ['--import', loader],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   const pids = await new Promise<number[]>((done, failed) => {
@@ -55,7 +52,7 @@ async function expectGone(pids: readonly number[]): Promise<void> {
   expect(alive(pids)).toEqual([])
 }
 
-describe('the processes of the lab', { timeout: 90_000 }, () => {
+describe('the processes of the lab', { timeout: 120_000 }, () => {
   it('go when their parent is killed', async () => {
     const { child, pids } = await startProgram()
     expect(alive(pids).length).toBe(10)

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { freePort } from '../../src/lab/free-port.ts'
 import {
   controllerProperties,
   JVM,
@@ -15,7 +16,6 @@ import {
   USER_PASSWORD,
   USERS,
 } from './kafka-software.ts'
-import { freePort } from './peers.ts'
 
 export const START_MS = 90_000
 

@@ -14,11 +14,11 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TestContext } from 'vitest'
+import { freePort } from '../../src/lab/free-port.ts'
 
 const PEERS = {
   prometheus: { variable: 'FORESHOCK_PROMETHEUS', commands: ['prometheus'], package: 'prometheus' },
@@ -157,15 +157,6 @@ export interface RunningPeer {
   /** What it printed so far. */
   readonly output: () => string
   readonly stop: () => Promise<void>
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
-  const address = server.address()
-  await new Promise(done => server.close(done))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 async function start(

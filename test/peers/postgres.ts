@@ -7,7 +7,8 @@ import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import pg from 'pg'
 import type { TestContext } from 'vitest'
-import { freePort, lookForPeer, peerPath } from './peers.ts'
+import { freePort } from '../../src/lab/free-port.ts'
+import { lookForPeer, peerPath } from './peers.ts'
 
 const READY_MS = 30_000
 const DATABASE = 'postgres'

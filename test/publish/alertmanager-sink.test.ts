@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Disruption } from '../../src/core/disruption.ts'
+import { freePort } from '../../src/lab/free-port.ts'
 import { type AlertmanagerOptions, AlertmanagerSink } from '../../src/publish/alertmanager-sink.ts'
 import { activeSilences, silences } from '../../src/publish/silences.ts'
-import { alertmanager, freePort } from '../peers/peers.ts'
+import { alertmanager } from '../peers/peers.ts'
 import { disruption, event } from '../store/samples.ts'
 
 const INSTALL_MS = 900_000
@@ -32,7 +33,7 @@ async function alerts(url: string): Promise<GotAlert[]> {
   return (await (await fetch(`${url}/api/v2/alerts`)).json()) as GotAlert[]
 }
 
-async function until<T>(ask: () => Promise<T | undefined> | T | undefined, withinMs = 10_000): Promise<T> {
+async function until<T>(ask: () => Promise<T | undefined> | T | undefined, withinMs = 40_000): Promise<T> {
   for (const end = Date.now() + withinMs; ; await wait(20)) {
     const answer = await ask()
     if (answer) return answer

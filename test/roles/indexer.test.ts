@@ -3,7 +3,8 @@
 // that is behind. With PostgreSQL: stopped under load, and rebuilt while the service runs.
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
-import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
+import { MemoryLog } from '../../src/bus/memory-log.ts'
+import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { ForeshockError } from '../../src/core/errors.ts'
 import { createLogger } from '../../src/core/logger.ts'
 import type { RecordEntry, RecordLine } from '../../src/core/ports.ts'

@@ -2,7 +2,8 @@
 // when all is written and when there is room, and that nothing is written after it was stopped. Property over failures.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
+import { MemoryLog } from '../../src/bus/memory-log.ts'
+import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { ForeshockError } from '../../src/core/errors.ts'
 import type { StreamProducer } from '../../src/core/stream.ts'
 import { Outbox } from '../../src/roles/outbox.ts'

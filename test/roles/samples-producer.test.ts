@@ -2,7 +2,8 @@
 // every message stands in the partition of its entities; that what waits is bounded; and that after any failure (the log
 // away, a quota) a sender that sends again leaves nothing out: no scorer ever meets a series that is not defined.
 import { describe, expect, it } from 'vitest'
-import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
+import { MemoryLog } from '../../src/bus/memory-log.ts'
+import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { entityKey, partitionOf } from '../../src/bus/partition-of.ts'
 import type { Envelope } from '../../src/core/envelope.ts'
 import { ForeshockError } from '../../src/core/errors.ts'

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { intakeOptions } from '../../src/assembly.ts'
-import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
+import { MemoryLog } from '../../src/bus/memory-log.ts'
+import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { entityKey, partitionOf } from '../../src/bus/partition-of.ts'
 import { compareParts, type WindowHeader, windowHeader } from '../../src/bus/window-report.ts'
 import type { Config } from '../../src/config/schema.ts'

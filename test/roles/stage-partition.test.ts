@@ -3,7 +3,8 @@
 // an undisturbed run. Then what the log decides: silent partitions, changes, orders, messages that nobody can read.
 import { pino } from 'pino'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
+import { MemoryLog } from '../../src/bus/memory-log.ts'
+import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { WindowWriter } from '../../src/bus/window-report-writer.ts'
 import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
@@ -117,7 +118,7 @@ beforeAll(async () => {
   await run.hand(stage, from)
   record = run.told(TOPICS.record)
   told = run.told(TOPICS.disruptions)
-}, 60_000)
+}, 120_000)
 
 describe('one partition of the disruption stage', () => {
   it('finds the disruption, with the change, and records what people did', () => {
@@ -135,7 +136,7 @@ describe('one partition of the disruption stage', () => {
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8])(
     'killed again and again, tells the same: %i',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async seed => {
       const random = mulberry32(seed)
       const run = new Run()
@@ -211,7 +212,9 @@ describe('one partition of the disruption stage', () => {
     run.put(rest.filter(one => !isOf(one, 2)))
     await run.hand(stage, until)
     const waits = stage.mergedMs
-    expect(waits).toBeLessThanOrEqual(reached + 10_000)
+    // No further than the silent one has told; how far it was beside the others when it fell silent is chance.
+    expect(waits).toBeGreaterThanOrEqual(reached)
+    expect(waits).toBeLessThan(recorded.slice(0, until).findLast(one => isOf(one, 2))?.timestampMs ?? 0)
     run.nowMs += 59_000
     await stage.watch(run.nowMs)
     expect(run.anomalies.at(-1)?.headers[HEADERS.content]).not.toBe(CONTENT.seal)

@@ -31,6 +31,7 @@ export function settings(retention: string, richSeries: number) {
       multivariate: { profile: 'auto', warmUp: 60 },
       profiles: [{ metric: 'latency_seconds', profile: 'compact' }],
       budget: 3,
+      budgets: [{ name: 'shared', alertsPerWeek: 5, metric: 'latency_seconds' }],
       rules: [{ metric: 'cpu_usage', openSurprise: 2 }],
     },
   })

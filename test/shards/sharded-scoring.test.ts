@@ -58,6 +58,11 @@ function faultsOf({ told }: ShardWorld): string[] {
   )
 }
 
+/** What is told of the budget that series of all workers share. */
+function sharedOf({ parts }: ShardWorld) {
+  return parts.scoring.alerting?.()?.budgets.find(({ name }) => name === 'shared')
+}
+
 /** Compared so that a difference does not print all of it. */
 function expectSame(a: unknown, b: unknown): void {
   expect(isDeepStrictEqual(a, b)).toBe(true)
@@ -102,6 +107,12 @@ describe('several workers', () => {
     const workers = 'workers' in scoring ? scoring.workers() : []
     expect(workers.every(({ series, rows }) => series > 0 && rows > 0)).toBe(true)
     expect(workers.reduce((sum, { series }) => sum + series, 0)).toBe(beside.parts.series.size)
+    // What is promised of a budget that series of both share is what one thread promises, at one threshold: its own.
+    for (const one of [beside, inline]) await one.cut()
+    const [apart, alone] = [sharedOf(beside), sharedOf(inline)]
+    expect(alone?.achievedPerWeek).toBeGreaterThan(0)
+    expect(apart).toEqual(alone)
+    expect(apart?.openSurpriseLeast).toBe(apart?.openSurpriseMost)
   })
 })
 
@@ -180,10 +191,15 @@ describe('state', () => {
     const inline = world(RICH, 0)
     await inline.take(first)
     const saved = await inline.cut()
+    const spent = sharedOf(inline)?.achievedPerWeek
+    expect(spent).toBeGreaterThan(0)
     await inline.take(second)
     const two = world(RICH, 2).restore(saved)
+    // What was spent before is not spent by each of them.
+    expect(sharedOf(two)?.achievedPerWeek).toBe(spent)
     await two.take(second.slice(0, 100))
     const again = world(RICH, 2).restore(await two.cut())
+    expect(sharedOf(again)?.achievedPerWeek).toBe(sharedOf(two)?.achievedPerWeek)
     await again.take(second.slice(100))
     await two.take(second.slice(100))
     expect(again.told).toEqual(two.told.slice(two.told.length - again.told.length))

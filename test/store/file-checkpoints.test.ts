@@ -15,6 +15,7 @@ import type { Checkpoint } from '../../src/core/ports.ts'
 import { FileCheckpoints } from '../../src/store/file-checkpoints.ts'
 import { withSmallDisk } from '../peers/small-disk.ts'
 import { checkpointContract, checkpointOf } from './checkpoint-contract.ts'
+import { encoded } from './encoded.ts'
 import { encodedLayout1 } from './layout-1.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'foreshock-checkpoints-'))
@@ -101,9 +102,20 @@ describe('file checkpoints', () => {
     })
   })
 
-  it('reads what the release before wrote', async () => {
-    for (const rows of [0, 10, 5000]) {
-      const bytes = encodedLayout1(checkpointOf(rows))
+  it('reads what the releases before wrote', async () => {
+    const layout2 = (checkpoint: Checkpoint) => {
+      const bytes = encoded(checkpoint)
+      bytes.write('FSCKPT02')
+      return bytes
+    }
+    for (const [rows, layout] of [0, 10, 5000].flatMap(
+      n =>
+        [
+          [n, encodedLayout1],
+          [n, layout2],
+        ] as const,
+    )) {
+      const bytes = layout(checkpointOf(rows))
       const dir = folder()
       mkdirSync(dir)
       const digest = createHash('sha256').update(bytes).digest()

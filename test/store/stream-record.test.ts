@@ -1,7 +1,8 @@
 // Shows that the record in a partition of a topic keeps the contract of every record, that its lines chain as those of files
 // do, that two owners shut each other out, and that what a crash repeats is dropped, together with what is told of it.
 import { describe, expect, it } from 'vitest'
-import { MemoryLog, MemoryStreams } from '../../src/bus/memory-streams.ts'
+import { MemoryLog } from '../../src/bus/memory-log.ts'
+import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import type { RecordLine } from '../../src/core/ports.ts'
 import { type StoredMessage, type StreamTransactor, TOPICS } from '../../src/core/stream.ts'
 import { StreamRecord } from '../../src/store/stream-record.ts'

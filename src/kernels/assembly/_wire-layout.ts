@@ -34,6 +34,32 @@ export const IO_VALUE = 136
 /** Latest time that is taken, and how long a counter may be silent, ms. */
 export const LATEST_MS = 144
 export const GAP_MS = 152
+/** Identity of a series that is new, and where the labels end of what is handed back; 0 where that is not known. */
+export const NEW_ID = 160
+export const LABELS_END = 172
+/** Where slots and identities of numbered labels lie (4 and 16 bytes each), and how many labels have a number. */
+export const LABEL_SLOTS = 176
+export const LABEL_IDS = 180
+export const LABEL_COUNT = 184
+/** Bytes that stand before the metric in a key. */
+export const KEY_PREFIX = 188
+
+/** Of the series whose labels were numbered last: a number each, and a place each (12 bytes). */
+export const LABELS_MAX = 128
+export const LABEL_NUMBERS = 1024
+export const LABEL_PLACES = 2048
+/** Places of the metric and of the labels in the order of the key, a byte each. */
+export const KEY_ORDER = 3584
+/** A key under way, and how long it may become. */
+export const KEY = 4096
+export const KEY_BYTES_MAX = 28_000
+
+/** Labels numbered at once, and their slots, of which half are free. */
+export const LABELS_NUMBERED = 8192
+export const LABEL_SLOT_MASK = 16_383
+/** Labels that are read the plain way; no number is left. */
+export const LABELS_ODD = -1
+export const LABELS_FULL = -2
 
 /** A byte for each chunk of wires, and of sides: not 0 while a cut that is being written needs the chunk as it is. */
 export const WIRE_KEPT = 32_768
@@ -107,6 +133,8 @@ export const WALK_FULL = 1
 export const WALK_SAMPLE = 2
 /** A series that the kernel does not read: SERIES_AT to SERIES_END. */
 export const WALK_SERIES = 3
+/** One of 1.0 that is not known, of the identity at NEW_ID, with labels from SERIES_AT to LABELS_END and a single plain sample. */
+export const WALK_NEW = 4
 
 /** A body that is no clean sequence of fields; else how many symbols it has, and these flags. */
 export const FRAME_BAD = -1

@@ -1,7 +1,9 @@
 // LZ4 blocks, decompressed (Yann Collet's block format, lz4_Block_format.md); its twin is math/lz4.ts, and what is not LZ4 is -1 in both.
-// Copies run eight bytes at a time where there is room behind them, so up to 7 bytes past what is written may change: never past `room`.
+// Copies run by steps of 8 or 16 bytes where there is room behind them, so up to 15 bytes past what is written may change: never past `room`.
 
 const MIN_MATCH: u32 = 4
+/** Literals up to so many are copied by steps of 16. */
+const STEPS_MAX: u32 = 128
 
 /** The block [from, to) into memory at `base` + `start`; where it ends, from `base`, or -1. Matches may reach back to `base`. */
 export function lz4Decompress(from: u32, to: u32, base: u32, start: u32, room: u32): i32 {
@@ -20,8 +22,9 @@ export function lz4Decompress(from: u32, to: u32, base: u32, start: u32, room: u
       }
     }
     if (literals > to - at || literals > limit - out) return -1
-    if (literals <= 16 && to - at >= 16 && limit - out >= 16) {
-      v128.store(out, v128.load(at))
+    // A call to copy costs more than some steps.
+    if (literals <= STEPS_MAX && to - at >= literals + 16 && limit - out >= literals + 16) {
+      for (let i: u32 = 0; i < literals; i += 16) v128.store(out + i, v128.load(at + i))
     } else memory.copy(out, at, literals)
     at += literals
     out += literals

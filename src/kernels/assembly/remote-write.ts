@@ -18,8 +18,10 @@ import {
   GAP_MS,
   IO_TIME_MS,
   IO_VALUE,
+  LABELS_END,
   LATEST_MS,
   LENGTH,
+  NEW_ID,
   PLAN_COUNTER,
   PLAN_FREE,
   PLAN_GAUGE,
@@ -35,6 +37,7 @@ import {
   TAKEN,
   WALK_END,
   WALK_FULL,
+  WALK_NEW,
   WALK_SAMPLE,
   WALK_SERIES,
   SAMPLE_WIRE,
@@ -56,6 +59,8 @@ import {
 import { beginIdentity, endIdentity, foldSymbol, hashRange, idA, idB, idCheck } from './_identity'
 import { next, skipField, varint } from './_protobuf'
 import { snappyElements } from './_snappy'
+
+export { hashKey, numberLabels, writeKey } from './_labels'
 
 /** References to symbols of one series, at most. */
 const REFS_MAX: u32 = 1024
@@ -277,6 +282,17 @@ function pause(code: i32, at: u32, end: u32, wire: i32): i32 {
   store<i32>(SAMPLE_WIRE, wire)
   store<f64>(IO_TIME_MS, timeMs)
   store<f64>(IO_VALUE, value)
+  store<u32>(LABELS_END, 0)
+  return code
+}
+
+/** The same at a series' first sample, with where its labels are. */
+// @ts-ignore: decorator
+@inline
+function pauseFirst(code: i32, at: u32, end: u32, wire: i32, from: u32, labelsEnd: u32): i32 {
+  pause(code, at, end, wire)
+  store<u32>(SERIES_AT, from)
+  store<u32>(LABELS_END, labelsEnd)
   return code
 }
 
@@ -337,6 +353,8 @@ function labels2(from: u32, end: u32): u32 {
 }
 
 const UNUSUAL = -1
+/** Bytes of a sample with a value and a time of this century. */
+const USUAL_BYTES: u32 = 18
 let seriesEnd: u32 = 0
 let usualWire: i32 = 0
 
@@ -357,9 +375,9 @@ function usual1(at: u32, to: u32): i32 {
     length = (length & 0x7f) | (more << 7)
     from++
   }
-  if (length < 18) return UNUSUAL
+  if (length < USUAL_BYTES) return UNUSUAL
   const end = from + length
-  const body = end - 18
+  const body = end - USUAL_BYTES
   // Tag, 16, tag of the value; tag of the time.
   if ((load<u32>(body) & 0xffffff) != 0x091012 || load<u8>(body, 11) != 0x10) return UNUSUAL
   const time = load<u64>(body, 10) >> 16
@@ -398,7 +416,10 @@ export function walk(to: u32, version: i32, convert: bool): i32 {
         at = seriesEnd
         continue
       }
-      if (code != UNUSUAL) return pause(code, seriesEnd, seriesEnd, usualWire)
+      if (code != UNUSUAL) {
+        const from = at + (load<u8>(at, 1) < 0x80 ? 2 : 3)
+        return pauseFirst(code, seriesEnd, seriesEnd, usualWire, from, seriesEnd - USUAL_BYTES)
+      }
     }
     const tag = varint(at, to)
     if (tag != seriesTag) {
@@ -412,6 +433,12 @@ export function walk(to: u32, version: i32, convert: bool): i32 {
     const body = version == 1 ? labels1(from, end) : labels2(from, end)
     if (body == end && version == 1) continue
     wire = body == 0 ? -1 : find()
+    if (wire < 0 && body != 0 && convert && version == 1 && readSample(body, end) == end) {
+      store<u32>(NEW_ID, idA)
+      store<u32>(NEW_ID, idB, 4)
+      store<u32>(NEW_ID, idCheck, 8)
+      return pauseFirst(WALK_NEW, end, end, -1, from, body)
+    }
     const first = wire < 0 ? 0 : readSample(body, end)
     const more = first == 0 ? 0 : first == end ? 1 : rest(first, end, version)
     if (more == 0) {
@@ -419,7 +446,7 @@ export function walk(to: u32, version: i32, convert: bool): i32 {
       return pause(WALK_SERIES, end, end, -1)
     }
     const code = convert ? take(wire) : emit(wire, value) ? WALK_FULL : WALK_END
-    if (code != WALK_END) return pause(code, first, end, wire)
+    if (code != WALK_END) return pauseFirst(code, first, end, wire, from, version == 1 ? body : 0)
     if (more == 2) {
       const code = samples(first, end, wire, convert)
       if (code != WALK_END) return code

@@ -1,0 +1,117 @@
+import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+
+/** Observed, expected, lower, upper, surprise. */
+export const FIELDS = 5
+/** Slots per slab of memory: 1.8 MB at the usual depth, so that a small fleet stays small. */
+export const SLAB_SHIFT = 8
+export const SLAB_SLOTS = 2 ** SLAB_SHIFT
+
+/**
+ * Rings of windows: a slot of depth × FIELDS Float32, contiguous, so that a chart reads one stretch of memory and a window
+ * is written to one cache line. A window's place is its number modulo depth, the same in all slots.
+ */
+export class HistoryRings {
+  readonly depth: number
+  readonly slabs: Float32Array[] = []
+
+  constructor(depth: number) {
+    this.depth = depth
+  }
+
+  /** Numbers in a slot. */
+  get width(): number {
+    return FIELDS * this.depth
+  }
+
+  /** Makes room for so many slots. */
+  ensure(slots: number): void {
+    while (this.slabs.length * SLAB_SLOTS < slots) this.slabs.push(new Float32Array(SLAB_SLOTS * this.width))
+  }
+
+  /** Takes whole slots over as they lie in `rings`, copying only those of the last slab; there must be none so far. */
+  adopt(rings: Float32Array): void {
+    const length = SLAB_SLOTS * this.width
+    let at = 0
+    for (; at + length <= rings.length; at += length) this.slabs.push(rings.subarray(at, at + length))
+    if (at === rings.length) return
+    const rest = new Float32Array(length)
+    rest.set(rings.subarray(at))
+    this.slabs.push(rest)
+  }
+
+  /** The numbers of a slot, as they lie. */
+  slot(slot: number): Float32Array {
+    const from = (slot % SLAB_SLOTS) * this.width
+    return this.slabs[Math.floor(slot / SLAB_SLOTS)].subarray(from, from + this.width)
+  }
+
+  /** Copies windows [first, first + count) of one field; NaN where the slot has none. `newest` is the last it has. */
+  copy(
+    slot: number,
+    field: number,
+    newest: number,
+    first: number,
+    count: number,
+    out: Float64Array | Float32Array,
+  ): void {
+    const { depth } = this
+    const slab = this.slabs[Math.floor(slot / SLAB_SLOTS)]
+    const base = (slot % SLAB_SLOTS) * FIELDS * depth + field
+    const from = Math.min(count, Math.max(0, newest - depth + 1 - first))
+    const to = Math.max(from, Math.min(count, newest + 1 - first))
+    out.fill(Number.NaN, 0, from)
+    let at = base + modulo(first + from, depth) * FIELDS
+    const end = base + depth * FIELDS
+    for (let i = from; i < to; i++) {
+      out[i] = slab[at]
+      at += FIELDS
+      if (at >= end) at -= depth * FIELDS
+    }
+    out.fill(Number.NaN, to, count)
+  }
+
+  bytes(): number {
+    return this.slabs.length * SLAB_SLOTS * this.width * 4
+  }
+}
+
+/** Writes a row of a window to its place in a slab. */
+export function writeWindow(
+  slab: Float32Array,
+  at: number,
+  batch: FeatureBatch,
+  opinions: OpinionBatch,
+  i: number,
+): void {
+  slab[at] = batch.observed[i]
+  slab[at + 1] = opinions.expected[i]
+  slab[at + 2] = opinions.lower[i]
+  slab[at + 3] = opinions.upper[i]
+  slab[at + 4] = opinions.surprise[i]
+}
+
+export function modulo(window: number, depth: number): number {
+  const rest = window % depth
+  return rest < 0 ? rest + depth : rest
+}
+
+/** Blanks what lies between a slot's newest window and `window`; `base` is where the slot begins in its slab. */
+export function blankSince(
+  slab: Float32Array,
+  base: number,
+  depth: number,
+  newest: Float64Array,
+  slot: number,
+  window: number,
+): void {
+  const first = newest[slot] + 1
+  blank(slab, base, depth, first, Math.min(window - first, depth))
+}
+
+/** Sets `count` windows from number `first` on to NaN in every field. */
+function blank(slab: Float32Array, base: number, depth: number, first: number, count: number): void {
+  for (let w = 0; w < count; w++) {
+    const at = base + modulo(first + w, depth) * FIELDS
+    slab.fill(Number.NaN, at, at + FIELDS)
+  }
+}
