@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DurableFile, GroupCommit, ioError, syncDirectory } from '../core/durable-file.ts'
 import type { Envelope } from '../core/envelope.ts'
@@ -33,9 +33,6 @@ const SEGMENT_BYTES = 67_108_864
 const PENDING_BYTES_MAX = 67_108_864
 /** Unsynced bytes after which a write starts by itself. */
 const FLUSH_BYTES = 4_194_304
-/** A segment this long, bytes, gets room ahead of what is written: this much, renewed when half of it is left. */
-const BUSY_BYTES = 1_048_576
-const ROOM_BYTES = 8_388_608
 
 interface Segment {
   readonly path: string
@@ -49,9 +46,8 @@ interface Pending extends Frame {
 }
 
 /**
- * The journal in files: append-only segments, one shared fdatasync for all who wait. Segments wholly committed become
- * spares, to be written over: the next ones are made of them, which spares the file system finding room for each write. No
- * more are kept than the last commit set free, so the folder never holds more than it did, and none once the disk is full. A tail that a crash tore is cut off at `open`; damage to what was promised is
+ * The journal in files: append-only segments, one shared fdatasync for all who wait, whole segments deleted
+ * once committed. A tail that a crash tore is cut off at `open`; damage to what was promised is
  * FS_LOG_CORRUPT naming file and offset. An envelope whose `sync` failed stays queued and is written by the
  * next one, so its sender may see it twice but never loses it.
  */
@@ -60,8 +56,6 @@ export class FileJournal implements Journal {
   readonly #segmentBytes: number
   readonly #pendingBytesMax: number
   readonly #segments: Segment[]
-  /** Paths of spare segments. */
-  #spares: string[]
   readonly #group = new GroupCommit(() => this.#flush())
   #file: DurableFile
   #end: Position
@@ -71,14 +65,8 @@ export class FileJournal implements Journal {
   #pendingBytes = 0
   #closed = false
 
-  private constructor(
-    options: FileJournalOptions,
-    { segments, spares }: Found,
-    file: DurableFile,
-    end: Position,
-  ) {
+  private constructor(options: FileJournalOptions, segments: Segment[], file: DurableFile, end: Position) {
     this.#dir = options.dir
-    this.#spares = spares
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
     this.#pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX
     this.#segments = segments
@@ -93,16 +81,16 @@ export class FileJournal implements Journal {
     await mkdir(dir, { recursive: true }).catch(cause => {
       throw ioError(dir, cause)
     })
-    const found = await segmentsOf(dir)
-    const last = found.segments.at(-1)
+    const segments = await segmentsOf(dir)
+    const last = segments.at(-1)
     if (!last) {
       const base = (options.after ?? 0) + 1
       const { segment, file } = await createSegment(dir, base)
-      return new FileJournal(options, { ...found, segments: [segment] }, file, base - 1)
+      return new FileJournal(options, [segment], file, base - 1)
     }
     const { end, size } = await tailOf(last)
     const file = await DurableFile.open(last.path, size)
-    return new FileJournal(options, found, file, Math.max(end, options.after ?? 0))
+    return new FileJournal(options, segments, file, Math.max(end, options.after ?? 0))
   }
 
   get end(): Position {
@@ -146,11 +134,7 @@ export class FileJournal implements Journal {
     try {
       const end = size ?? (await stat(segment.path)).size
       for await (const step of readFrames(segment.path, segment.salt, end)) {
-        if (!step.ok) {
-          // Wholly committed meanwhile, and perhaps written over.
-          if (!this.#segments.includes(segment)) return
-          throw corrupt(segment.path, step.offset, step.reason)
-        }
+        if (!step.ok) throw corrupt(segment.path, step.offset, step.reason)
         const { position, envelope } = step.frame
         if (position > after) yield { position, envelope }
       }
@@ -163,22 +147,12 @@ export class FileJournal implements Journal {
   }
 
   async commit(position: Position): Promise<void> {
-    const freed: string[] = []
-    try {
-      while (this.#segments.length > 1 && this.#segments[1].base <= position + 1) {
-        const [gone] = this.#segments.splice(0, 1)
-        const spare = gone.path.replace(SEGMENT_ENDING, SPARE_ENDING)
-        await rename(gone.path, spare)
-        freed.push(spare)
-      }
-      // Only then may they be written over: a power cut must not bring one back under its old name.
-      if (freed.length > 0) await syncDirectory(this.#dir)
-    } catch (cause) {
-      throw ioError(this.#dir, cause)
+    while (this.#segments.length > 1 && this.#segments[1].base <= position + 1) {
+      const [gone] = this.#segments.splice(0, 1)
+      await rm(gone.path, { force: true }).catch(cause => {
+        throw ioError(gone.path, cause)
+      })
     }
-    const spares = [...freed, ...this.#spares]
-    this.#spares = spares.slice(0, Math.max(1, freed.length))
-    await remove(spares.slice(this.#spares.length))
   }
 
   /** Writes what waits, then closes. Throws FS_IO when that cannot be written; the files are closed anyway. */
@@ -187,7 +161,6 @@ export class FileJournal implements Journal {
     this.#closed = true
     try {
       await this.#group.commit()
-      await this.#file.trim()
     } finally {
       await this.#file.close()
     }
@@ -203,13 +176,8 @@ export class FileJournal implements Journal {
       await this.#file.append(batch.flatMap(({ head, envelope }) => [head, envelope.bytes]))
       this.#durable = batch[batch.length - 1].position
       for (const pending of batch) this.#pendingBytes -= lengthOf(pending)
-      const { size, room } = this.#file
-      if (size > BUSY_BYTES && room < ROOM_BYTES / 2 && size + room < this.#segmentBytes)
-        this.#file.prepare(ROOM_BYTES)
     } catch (cause) {
       this.#pending = [...batch, ...this.#pending]
-      // The disk may be full, and what they hold is room for what failed.
-      await remove(this.#spares.splice(0))
       throw cause
     } finally {
       this.#writing = []
@@ -218,8 +186,7 @@ export class FileJournal implements Journal {
 
   async #rotate(): Promise<void> {
     await this.#file.append([]) // cuts off what a failed write may have left: a closed segment is whole
-    await this.#file.trim()
-    const { segment, file } = await createSegment(this.#dir, this.#durable + 1, this.#spares.pop())
+    const { segment, file } = await createSegment(this.#dir, this.#durable + 1)
     this.#pending = this.#pending.map(frame => ({ ...frame, head: encodeHead(segment.salt, frame) }))
     const old = this.#file
     this.#segments.push(segment)
@@ -236,26 +203,12 @@ function corrupt(path: string, offset: number, reason: string): ForeshockError {
   return new ForeshockError('FS_LOG_CORRUPT', `${path}, byte ${offset}: ${reason}`)
 }
 
-const SEGMENT_ENDING = /\.journal$/
-const SPARE_ENDING = '.spare'
-
-/** Best effort: what stays is a spare of the next start. */
-async function remove(paths: readonly string[]): Promise<void> {
-  for (const path of paths) await rm(path, { force: true }).catch(() => {})
-}
-
-async function createSegment(
-  dir: string,
-  base: Position,
-  spare?: string,
-): Promise<{ segment: Segment; file: DurableFile }> {
+async function createSegment(dir: string, base: Position): Promise<{ segment: Segment; file: DurableFile }> {
   const salt = randomBytes(4).readUInt32LE()
   const path = join(dir, `${String(base).padStart(16, '0')}.journal`)
-  const head = encodeSegmentHeader({ salt, base })
-  const reused = spare === undefined ? undefined : await DurableFile.reuse(spare, path, head).catch(() => {})
-  const file = reused ?? (await DurableFile.open(path, 0))
+  const file = await DurableFile.open(path, 0)
   try {
-    if (!reused) await file.append([head])
+    await file.append([encodeSegmentHeader({ salt, base })])
     await syncDirectory(dir)
   } catch (cause) {
     await file.close()
@@ -265,16 +218,9 @@ async function createSegment(
   return { segment: { path, salt, base }, file }
 }
 
-interface Found {
-  readonly segments: Segment[]
-  readonly spares: string[]
-}
-
 /** Segments in order. A last one that a crash left without its header holds nothing and is removed. */
-async function segmentsOf(dir: string): Promise<Found> {
-  const all = (await readdir(dir)).sort()
-  const names = all.filter(name => /^\d{16}\.journal$/.test(name))
-  const spares = all.filter(name => /^\d{16}\.spare$/.test(name)).map(name => join(dir, name))
+async function segmentsOf(dir: string): Promise<Segment[]> {
+  const names = (await readdir(dir)).filter(name => /^\d{16}\.journal$/.test(name)).sort()
   const segments: Segment[] = []
   for (const [i, name] of names.entries()) {
     const path = join(dir, name)
@@ -292,7 +238,7 @@ async function segmentsOf(dir: string): Promise<Found> {
     }
     await rm(path)
   }
-  return { segments, spares }
+  return segments
 }
 
 /** Last position of the last segment and its good bytes. */

@@ -12,10 +12,6 @@ const WRITES_SYNC = constants.O_DSYNC ?? 0
 const CREATE = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | WRITES_SYNC
 const REOPEN = constants.O_RDWR | WRITES_SYNC
 
-/** What is written at a time behind the end of a file to make room there, bytes. */
-const ROOM_BYTES = 1_048_576
-let zeros: Buffer | undefined
-
 /** Makes the creation, renaming or removal of files in a directory survive a power cut. */
 export async function syncDirectory(path: string): Promise<void> {
   const handle = await open(path, 'r')
@@ -65,19 +61,12 @@ export class DurableFile {
   readonly path: string
   readonly #handle: FileHandle
   #size: number
-  /** Good bytes and those behind them that only hold room. */
-  #held: number
   #dirty = false
-  /** Whether the file has never held more than good bytes. */
-  #isExact: boolean
-  #preparing: Promise<void> | undefined
 
-  private constructor(path: string, handle: FileHandle, size: number, held: number) {
+  private constructor(path: string, handle: FileHandle, size: number) {
     this.path = path
     this.#handle = handle
     this.#size = size
-    this.#held = held
-    this.#isExact = held === size
   }
 
   /** Opens or creates; what stands beyond `size` bytes is cut off. Throws FS_IO. */
@@ -89,31 +78,9 @@ export class DurableFile {
         await handle.truncate(size)
         await handle.datasync()
       }
-      return new DurableFile(path, handle, size, size)
+      return new DurableFile(path, handle, size)
     } catch (cause) {
       throw ioError(path, cause)
-    }
-  }
-
-  /**
-   * Makes a file of one that nobody needs any more: it begins with `head`, and what it holds else is room to be written over.
-   * The renaming survives a power cut once the directory was synced. Throws FS_IO.
-   */
-  static async reuse(old: string, path: string, head: Uint8Array): Promise<DurableFile> {
-    try {
-      const handle = await open(old, REOPEN)
-      try {
-        await writeFully(handle, head, 0)
-        if (WRITES_SYNC === 0) await handle.datasync()
-        await rename(old, path)
-        const { size } = await handle.stat()
-        return new DurableFile(path, handle, head.length, size)
-      } catch (cause) {
-        await handle.close()
-        throw cause
-      }
-    } catch (cause) {
-      throw ioError(old, cause)
     }
   }
 
@@ -122,65 +89,18 @@ export class DurableFile {
     return this.#size
   }
 
-  /** Bytes that can be appended before the file has to grow. */
-  get room(): number {
-    return this.#held - this.#size
-  }
-
-  /**
-   * Makes room for at least so many bytes more, beside appends. An append into room that is there changes nothing that a file
-   * system notes of a file: it costs two thirds of the CPU of one that makes it grow, and its sync a fraction of the time.
-   * A failure to make room is none of an append's.
-   */
-  prepare(bytes: number): void {
-    // While an append is under way it is not known where the file ends.
-    if (this.room >= bytes || this.#dirty) return
-    this.#isExact = false
-    this.#preparing ??= this.#makeRoom(bytes).finally(() => {
-      this.#preparing = undefined
-    })
-  }
-
-  async #makeRoom(bytes: number): Promise<void> {
-    zeros ??= Buffer.alloc(ROOM_BYTES)
-    try {
-      while (this.room < bytes) {
-        await writeFully(this.#handle, zeros, this.#held)
-        if (WRITES_SYNC === 0) await this.#handle.datasync()
-        this.#held += zeros.length
-      }
-    } catch {} // the disk is full: appends find out for themselves
-  }
-
-  /** Cuts off the room that is left. Throws FS_IO. */
-  async trim(): Promise<void> {
-    await this.#preparing
-    if (this.#isExact) return
-    try {
-      await this.#cut()
-      await this.#handle.datasync()
-      this.#isExact = true
-    } catch (cause) {
-      throw ioError(this.path, cause)
-    }
-  }
-
   /** Appends all buffers and syncs, or appends nothing and throws FS_IO. */
   async append(buffers: readonly Uint8Array[]): Promise<void> {
-    // Where room is being made nothing may be written yet.
-    while (this.#preparing !== undefined && lengthOf(buffers) > this.room) await this.#preparing
     try {
-      if (this.#dirty) await this.#cut()
+      if (this.#dirty) await this.#handle.truncate(this.#size)
       this.#dirty = true
       let at = this.#size
       for (const pieces of groupsOf(buffers)) at += await writePieces(this.#handle, pieces, at)
       if (WRITES_SYNC === 0) await this.#handle.datasync()
       this.#size = at
-      this.#held = Math.max(this.#held, at)
       this.#dirty = false
     } catch (cause) {
-      await this.#preparing
-      await this.#cut().then(
+      await this.#handle.truncate(this.#size).then(
         () => {
           this.#dirty = false
         },
@@ -190,21 +110,9 @@ export class DurableFile {
     }
   }
 
-  async #cut(): Promise<void> {
-    await this.#handle.truncate(this.#size)
-    this.#held = this.#size
-  }
-
   async close(): Promise<void> {
-    await this.#preparing
     await this.#handle.close()
   }
-}
-
-function lengthOf(buffers: readonly Uint8Array[]): number {
-  let bytes = 0
-  for (const buffer of buffers) bytes += buffer.length
-  return bytes
 }
 
 function* groupsOf(buffers: readonly Uint8Array[]): IterableIterator<Uint8Array[]> {
