@@ -72,8 +72,9 @@ async function bytesOf(world: World): Promise<{ readonly usual: number[]; readon
     const allocated = (process.memoryUsage().heapUsed - before) / count
     await new Promise(done => setTimeout(done, 5))
     if (collections > 0) continue
-    // This step's bodies complete the window before it.
-    const isReview = Math.floor(ms / REVIEW_MS) > Math.floor((ms - stepMs) / REVIEW_MS)
+    // End of the window that this step's bodies have completed.
+    const endMs = Math.floor(parts.windows.watermarkMs / stepMs) * stepMs
+    const isReview = Math.floor(endMs / REVIEW_MS) > Math.floor((endMs - stepMs) / REVIEW_MS)
     found[isReview ? 'reviews' : 'usual'].push(allocated)
   }
   await parts.scoring.close?.()

@@ -14,7 +14,7 @@ const { values: args } = parseArgs({
     /** Steps a turn: at its end the last window is waited for with nothing beside it, which no service ever does. */
     steps: { type: 'string', default: QUICK ? '4' : '16' },
     /** A series looks for shapes from its 70th window on. */
-    warm: { type: 'string', default: QUICK ? '2' : '5' },
+    warm: { type: 'string', default: QUICK ? '2' : '10' },
     repetitions: { type: 'string', default: QUICK ? '2' : '7' },
   },
 })
