@@ -2,7 +2,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { COLUMN_ARRAYS } from '../core/columns.ts'
 import { type CutBytes, CutColumn, type CutSnapshot, type CutSource } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
-import { ASKED, GONE, SENT, UNWANTED, WANTED } from './memory.ts'
+import { ASKED, SENT, UNWANTED, WANTED } from './memory.ts'
 import type { CutPart, CutWord } from './words.ts'
 
 /** Pieces asked for ahead: 8 MB. */
@@ -15,15 +15,17 @@ export class CutReceiver implements CutSource {
   readonly #control: Int32Array
   readonly #port: MessagePort
   readonly #number: number
+  readonly #hasEnded: () => boolean
   readonly #columns: CutColumn[] = []
   #held: CutBytes | undefined
   #isEnded = false
 
-  /** `number`: which cut of this worker. Nothing is sent yet. */
-  constructor(control: Int32Array, port: MessagePort, number: number) {
+  /** `number`: which cut of this worker; `hasEnded`: whether its thread is no more. Nothing is sent yet. */
+  constructor(control: Int32Array, port: MessagePort, number: number, hasEnded: () => boolean) {
     this.#control = control
     this.#port = port
     this.#number = number
+    this.#hasEnded = hasEnded
     // What is left of the one before is thrown away.
     while (receiveMessageOnPort(port)) {}
     Atomics.store(control, UNWANTED, 0)
@@ -54,7 +56,7 @@ export class CutReceiver implements CutSource {
     while (this.#held === undefined && !this.#isEnded) {
       const seen = Atomics.load(this.#control, SENT)
       if (this.#receive()) continue
-      if (Atomics.load(this.#control, GONE) === 1)
+      if (this.#hasEnded())
         throw new ForeshockError('FS_WORKER_LOST', 'a worker has ended while its state was saved')
       // It may have begun to wait before it saw that more is wanted.
       Atomics.notify(this.#control, ASKED)

@@ -120,7 +120,7 @@ export class Shard {
     const until = performance.now() + CALL_MS_MAX
     while (this.#turns(DONE) <= turn) {
       const seen = Atomics.load(this.#control, DONE)
-      if (Atomics.load(this.#control, GONE) === 1) this.#lost('its thread ended')
+      if (this.#hasEnded()) this.#lost('its thread ended')
       if (performance.now() > until) this.#lost(`it has not answered for ${CALL_MS_MAX} ms`)
       this.#check()
       if (this.#turns(DONE) <= turn) Atomics.wait(this.#control, DONE, seen, LOOK_MS)
@@ -155,7 +155,9 @@ export class Shard {
     this.#check()
     this.#start()
     const number = ++this.#cuts
-    const source = new CutReceiver(this.#control, this.#cutPort as MessagePort, number)
+    const source = new CutReceiver(this.#control, this.#cutPort as MessagePort, number, () =>
+      this.#hasEnded(),
+    )
     return { turn: this.ask({ op: 'cut', number }), source }
   }
 
@@ -212,6 +214,7 @@ export class Shard {
     const turn = this.#asked
     const control = this.#control
     while (turn - this.#turns(DONE) >= SLOTS) {
+      if (this.#hasEnded()) this.#lost('its thread ended')
       this.#check()
       Atomics.wait(control, DONE, Atomics.load(control, DONE), LOOK_MS)
     }
@@ -272,6 +275,15 @@ export class Shard {
       this.#lost(error instanceof Error ? (error.stack ?? error.message) : String(error)),
     )
     worker.on('exit', code => this.#lost(`its thread ended with ${code}`))
+  }
+
+  /**
+   * Whether the thread is no more, for who stands still and hears no event: one that was ended from outside, or ran out of
+   * memory, cannot say so itself, but its event loop is then idle for −1 ms.
+   */
+  #hasEnded(): boolean {
+    if (Atomics.load(this.#control, GONE) === 1) return true
+    return this.#worker !== undefined && this.#worker.performance.eventLoopUtilization().idle < 0
   }
 
   #lost(reason: string): void {

@@ -4,6 +4,7 @@
 // goes from no worker to one, from one to several and back again or is learned anew with a word, and a worker that dies is
 // told of at once.
 import { isDeepStrictEqual } from 'node:util'
+import type { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { cutAt } from '../../src/checkpoint.ts'
@@ -218,8 +219,23 @@ describe('a worker that dies', () => {
   it('is told of at once, and nothing is scored without it', async () => {
     const beside = new ShardWorld(TIERED, 1, 4)
     open.push(beside)
-    await expect(beside.take(fleetEnvelopes({}, 0, 40))).rejects.toThrow(/worker 0 has ended: .*memory/)
+    await expect(beside.take(fleetEnvelopes({}, 0, 40))).rejects.toThrow(
+      /worker 0 has ended: .*(memory|its thread ended)/,
+    )
     expect(beside.lost.map(({ message }) => message)).toEqual([expect.stringContaining('worker 0 has ended')])
     await expect(beside.take(fleetEnvelopes({}, 40, 42))).rejects.toThrow(/worker 0 has ended/)
+  })
+
+  it('keeps nobody waiting who stands still for its answer, though it could not say that it ended', async () => {
+    let thread: Worker | undefined
+    process.once('worker', started => {
+      thread = started
+    })
+    const beside = world(TIERED, 1)
+    await beside.take(fleetEnvelopes({}, 0, 4))
+    await beside.pipeline.settle()
+    void thread?.terminate()
+    expect(() => beside.parts.scoring.snapshot()).toThrow(/worker 0 has ended: its thread ended/)
+    expect(beside.lost).toHaveLength(1)
   })
 })
