@@ -2,8 +2,7 @@
 // process of its own whose young generation is not collected between two windows. Series are young in one world and a day
 // and a half old in the other, since old ones go other ways (their day is known, slots close, evidence is weighed). Windows of
 // 4,000 series are small, so that what a window costs whatever its size is a good part of the bound; a single number boxed a
-// row would be 16 bytes more. What V8 inlines differs by process, and on a busy machine code is compiled late: a process that has not settled
-// is not the last word.
+// row would be 16 bytes more.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
@@ -57,13 +56,13 @@ async function usual(stepMs: number, warm: number, windows: number): Promise<num
   return found[found.length >> 2]
 }
 
-it('costs less than one boxed number a sample, young series', { timeout: 240_000, retry: 2 }, async () => {
+it('costs less than one boxed number a sample, young series', { timeout: 240_000 }, async () => {
   const bytes = await usual(10_000, 120, 9)
   expect(bytes).toBeGreaterThan(0)
   expect(bytes).toBeLessThan(BYTES_MOST)
 })
 
-it('costs no more when series are a day and a half old', { timeout: 240_000, retry: 2 }, async () => {
+it('costs no more when series are a day and a half old', { timeout: 240_000 }, async () => {
   const bytes = await usual(300_000, 440, 9)
   expect(bytes).toBeGreaterThan(0)
   expect(bytes).toBeLessThan(BYTES_MOST)

@@ -27,6 +27,9 @@ import type { Aside, FromShard, ShardCall, ShardData, ToldSeries, ToShard } from
 const CALL_MS_MAX = 600_000
 /** While it stands still it looks this often whether the worker is still there, ms. */
 const LOOK_MS = 100
+/** Why a thread is no more that could not say so. */
+const ENDED_UNSAID =
+  'its thread ended without a word, as one does that runs out of memory or is ended from outside'
 /** How long a worker may take to end by itself, ms. */
 const CLOSE_MS = 2000
 
@@ -120,7 +123,7 @@ export class Shard {
     const until = performance.now() + CALL_MS_MAX
     while (this.#turns(DONE) <= turn) {
       const seen = Atomics.load(this.#control, DONE)
-      if (this.#hasEnded()) this.#lost('its thread ended')
+      if (this.#hasEnded()) this.#lost(ENDED_UNSAID)
       if (performance.now() > until) this.#lost(`it has not answered for ${CALL_MS_MAX} ms`)
       this.#check()
       if (this.#turns(DONE) <= turn) Atomics.wait(this.#control, DONE, seen, LOOK_MS)
@@ -214,7 +217,7 @@ export class Shard {
     const turn = this.#asked
     const control = this.#control
     while (turn - this.#turns(DONE) >= SLOTS) {
-      if (this.#hasEnded()) this.#lost('its thread ended')
+      if (this.#hasEnded()) this.#lost(ENDED_UNSAID)
       this.#check()
       Atomics.wait(control, DONE, Atomics.load(control, DONE), LOOK_MS)
     }

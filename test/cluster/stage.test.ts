@@ -52,10 +52,7 @@ async function undisturbed(recorded: readonly StoredMessage[]) {
   return { told, record }
 }
 
-it('is taken over while it hangs, is shut out, and goes on', {
-  timeout: 180_000,
-  retry: 1,
-}, async context => {
+it('is taken over while it hangs, is shut out, and goes on', { timeout: 180_000 }, async context => {
   const peer = await redis(context)
   const kafka = await kafkaWorld(
     {
