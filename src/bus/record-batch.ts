@@ -114,7 +114,7 @@ const NO_BYTES = Buffer.alloc(0)
 
 /** Reads zigzag numbers; past the end it reads 0 and is `bad` for good. */
 class RecordCursor {
-  bytes = NO_BYTES
+  bytes: Buffer = NO_BYTES
   at = 0
   bad = false
 

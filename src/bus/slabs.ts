@@ -44,7 +44,7 @@ function classOf(bytes: number): number {
 export class Lease {
   readonly #slabs: Slabs
   readonly #held: Buffer[] = []
-  #slab = NO_SLAB
+  #slab: Buffer = NO_SLAB
   #at = 0
 
   constructor(slabs: Slabs) {
