@@ -75,6 +75,11 @@ export class Stretch {
     this.#pieces = pieces
   }
 
+  /** Whether a cut still reads the live memory. */
+  get isPending(): boolean {
+    return this.#cut !== undefined
+  }
+
   /** The owner is about to write, or to let the memory go. Free of charge once written or copied. */
   touch(): void {
     if (this.#cut === undefined) return
@@ -314,13 +319,19 @@ export function ranksBy(
   shift: number,
   seriesRows: Uint32Array | undefined,
 ): (from: number) => number {
-  if (seriesRows === undefined || cut.rows === 0) return from => from / rows
+  if (seriesRows === undefined || cut.rows === 0) return ranksOf(cut, rows)
   return from => {
     let least = cut.rows
     const end = Math.min(rows, from + 2 ** shift, seriesRows.length)
     for (let row = from; row < end; row++) if (seriesRows[row] < least) least = seriesRows[row]
     return least / cut.rows
   }
+}
+
+/** Rows that are those of the series table, or of a table of its own that is longer: fewer are the first of that table. */
+function ranksOf(cut: Cut, rows: number): (from: number) => number {
+  const all = Math.max(rows, cut.rows)
+  return from => from / all
 }
 
 /** Live memory of many rows, in stretches of 2^`shift` rows each, so that only those are copied that change. */
@@ -335,7 +346,7 @@ export class RowStretches {
     rows: number,
     shift: number,
     piecesOf: (from: number, to: number) => CutPiece[],
-    rankOf = (from: number) => from / rows,
+    rankOf = ranksOf(cut, rows),
   ) {
     this.shift = shift
     this.#cut = cut
