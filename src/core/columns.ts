@@ -1,5 +1,6 @@
-import { type Cut, CutColumn, type CutSnapshot, RowStretches, ranksBy } from './cut.ts'
+import { type Cut, CutColumn, type CutSnapshot } from './cut.ts'
 import { ForeshockError } from './errors.ts'
+import { RowStretches, ranksBy } from './row-stretches.ts'
 import type { ColumnData, Snapshot } from './snapshot.ts'
 
 /** Rows in a chunk of state; a power of two. */
