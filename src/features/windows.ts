@@ -35,7 +35,7 @@ export interface Progress {
   resumeMs: number
 }
 
-/** A batch is made ready before it waits for the writer of a cut: what that changes is written two chunks, which hold more than a batch, before. */
+/** A batch is made ready before it waits for the writer of a cut: what that changes is written more than a batch ahead. */
 const CUT_LEAD_ROWS = 2 * CHUNK_ROWS
 
 /**
