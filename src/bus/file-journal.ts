@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DurableFile, GroupCommit, ioError, syncDirectory } from '../core/durable-file.ts'
+import { DurableFile, GroupCommit, ioError, syncDirectory, writeRoom } from '../core/durable-file.ts'
 import type { Envelope } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Journal, Position } from '../core/ports.ts'
@@ -57,6 +57,8 @@ export class FileJournal implements Journal {
   readonly #pendingBytesMax: number
   readonly #segments: Segment[]
   readonly #group = new GroupCommit(() => this.#flush())
+  /** Where bodies are gathered to be written, for all segments. */
+  readonly #room: Uint8Array | undefined
   #file: DurableFile
   #end: Position
   #durable: Position
@@ -65,7 +67,14 @@ export class FileJournal implements Journal {
   #pendingBytes = 0
   #closed = false
 
-  private constructor(options: FileJournalOptions, segments: Segment[], file: DurableFile, end: Position) {
+  private constructor(
+    options: FileJournalOptions,
+    segments: Segment[],
+    file: DurableFile,
+    end: Position,
+    room: Uint8Array | undefined,
+  ) {
+    this.#room = room
     this.#dir = options.dir
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
     this.#pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX
@@ -83,14 +92,15 @@ export class FileJournal implements Journal {
     })
     const segments = await segmentsOf(dir)
     const last = segments.at(-1)
+    const room = writeRoom()
     if (!last) {
       const base = (options.after ?? 0) + 1
-      const { segment, file } = await createSegment(dir, base)
-      return new FileJournal(options, [segment], file, base - 1)
+      const { segment, file } = await createSegment(dir, base, room)
+      return new FileJournal(options, [segment], file, base - 1, room)
     }
     const { end, size } = await tailOf(last)
-    const file = await DurableFile.open(last.path, size)
-    return new FileJournal(options, segments, file, Math.max(end, options.after ?? 0))
+    const file = await DurableFile.open(last.path, size, room)
+    return new FileJournal(options, segments, file, Math.max(end, options.after ?? 0), room)
   }
 
   get end(): Position {
@@ -185,8 +195,8 @@ export class FileJournal implements Journal {
   }
 
   async #rotate(): Promise<void> {
-    await this.#file.append([]) // cuts off what a failed write may have left: a closed segment is whole
-    const { segment, file } = await createSegment(this.#dir, this.#durable + 1)
+    await this.#file.trim() // a closed segment is whole, and nothing more
+    const { segment, file } = await createSegment(this.#dir, this.#durable + 1, this.#room)
     this.#pending = this.#pending.map(frame => ({ ...frame, head: encodeHead(segment.salt, frame) }))
     const old = this.#file
     this.#segments.push(segment)
@@ -203,10 +213,14 @@ function corrupt(path: string, offset: number, reason: string): ForeshockError {
   return new ForeshockError('FS_LOG_CORRUPT', `${path}, byte ${offset}: ${reason}`)
 }
 
-async function createSegment(dir: string, base: Position): Promise<{ segment: Segment; file: DurableFile }> {
+async function createSegment(
+  dir: string,
+  base: Position,
+  room: Uint8Array | undefined,
+): Promise<{ segment: Segment; file: DurableFile }> {
   const salt = randomBytes(4).readUInt32LE()
   const path = join(dir, `${String(base).padStart(16, '0')}.journal`)
-  const file = await DurableFile.open(path, 0)
+  const file = await DurableFile.open(path, 0, room)
   try {
     await file.append([encodeSegmentHeader({ salt, base })])
     await syncDirectory(dir)
