@@ -113,15 +113,15 @@ export class FileJournal implements Journal {
     if (this.#pendingBytes + envelope.bytes.length > this.#pendingBytesMax) {
       throw new ForeshockError('FS_OVERLOADED', `${this.#pendingBytes} bytes wait for ${this.#dir}`)
     }
-    const frame = { position: this.#end + 1, durable: this.#durable, envelope }
+    const position = this.#end + 1
+    const durable = this.#durable
     // The salt is the segment's: a frame that ends up in the next segment is sealed anew when it is written.
-    const head = encodeHead(this.#segments[this.#segments.length - 1].salt, frame)
-    this.#end++
-    const pending = { ...frame, head }
-    this.#pending.push(pending)
-    this.#pendingBytes += lengthOf(pending)
+    const head = encodeHead(this.#segments[this.#segments.length - 1].salt, position, durable, envelope)
+    this.#end = position
+    this.#pending.push({ position, durable, envelope, head })
+    this.#pendingBytes += head.length + envelope.bytes.length
     if (this.#pendingBytes >= FLUSH_BYTES) this.#group.commit().catch(() => {}) // `sync` will tell
-    return frame.position
+    return position
   }
 
   async sync(position: Position): Promise<void> {
@@ -182,10 +182,16 @@ export class FileJournal implements Journal {
     const batch = this.#pending
     this.#pending = []
     this.#writing = batch
+    const pieces: Uint8Array[] = []
+    let bytes = 0
+    for (const { head, envelope } of batch) {
+      pieces.push(head, envelope.bytes)
+      bytes += head.length + envelope.bytes.length
+    }
     try {
-      await this.#file.append(batch.flatMap(({ head, envelope }) => [head, envelope.bytes]))
+      await this.#file.append(pieces)
       this.#durable = batch[batch.length - 1].position
-      for (const pending of batch) this.#pendingBytes -= lengthOf(pending)
+      this.#pendingBytes -= bytes
     } catch (cause) {
       this.#pending = [...batch, ...this.#pending]
       throw cause
@@ -197,16 +203,14 @@ export class FileJournal implements Journal {
   async #rotate(): Promise<void> {
     await this.#file.trim() // a closed segment is whole, and nothing more
     const { segment, file } = await createSegment(this.#dir, this.#durable + 1, this.#room)
-    this.#pending = this.#pending.map(frame => ({ ...frame, head: encodeHead(segment.salt, frame) }))
+    this.#pending = this.#pending.map(({ position, durable, envelope }) => {
+      return { position, durable, envelope, head: encodeHead(segment.salt, position, durable, envelope) }
+    })
     const old = this.#file
     this.#segments.push(segment)
     this.#file = file
     await old.close()
   }
-}
-
-function lengthOf({ head, envelope }: Pending): number {
-  return head.length + envelope.bytes.length
 }
 
 function corrupt(path: string, offset: number, reason: string): ForeshockError {

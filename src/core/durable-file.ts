@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, write } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ForeshockError } from './errors.ts'
@@ -259,11 +259,20 @@ function after(pieces: readonly Uint8Array[], written: number): Uint8Array[] {
 export async function writeFully(handle: FileHandle, block: Uint8Array, at: number): Promise<number> {
   let done = 0
   while (done < block.length) {
-    const { bytesWritten } = await handle.write(block, done, block.length - done, at + done)
-    if (bytesWritten === 0) throw new Error('ENOSPC: a write took no byte')
-    done += bytesWritten
+    const written = await writeOnce(handle.fd, block, done, at + done)
+    if (written === 0) throw new Error('ENOSPC: a write took no byte')
+    done += written
   }
   return done
+}
+
+/** A write of the bytes from `from` on; how many it took. By callback: a write by promise makes some kilobytes of garbage each time. */
+function writeOnce(fd: number, block: Uint8Array, from: number, at: number): Promise<number> {
+  return new Promise((done, failed) => {
+    write(fd, block, from, block.length - from, at, (error, written) =>
+      error ? failed(error) : done(written),
+    )
+  })
 }
 
 /**
