@@ -1,5 +1,5 @@
 import type { SampleBatch } from '../core/batch.ts'
-import { type LogChunk, put, type SampleLog, type WindowLog } from './sample-log.ts'
+import { type LogChunk, NO_CHUNK, put, type SampleLog, type WindowLog } from './sample-log.ts'
 
 /**
  * Event time: min(newest event, arrival) − lateness, never backwards. A sender with a fast clock cannot push it
@@ -68,11 +68,15 @@ export function sift(
   const futureMs = now + limits.futureLimitMs
   const room = limits.openSamplesMax - log.length
   let taken = 0
-  // The window that the last sample lay in, and where in it the next one goes.
+  // The window that the last sample lay in and its chunk, which is written from `begun` to `at` and told of it when left.
   let window: WindowLog | undefined
   let chunk: LogChunk | undefined
   let startMs = Number.NaN
   let endMs = Number.NaN
+  let begun = 0
+  let at = 0
+  let { series: toSeries, offsetMs: toOffsetMs, value: toValue, capacity } = NO_CHUNK
+  let isWhole = true
   let { eventMs, watermarkMs, closedMs } = clock
   for (let i = 0; i < length; i++) {
     const t = timeMs[i]
@@ -93,14 +97,35 @@ export function sift(
       out.full++
       continue
     }
-    if (window === undefined || chunk === undefined || !(t >= startMs && t < endMs)) {
+    if (window === undefined || chunk === undefined || at === capacity || !(t >= startMs && t < endMs)) {
+      if (window !== undefined && chunk !== undefined) {
+        chunk.length = at
+        window.length += at - begun
+      }
       window = log.window(t)
       startMs = window.startMs
       endMs = startMs + stepMs
       chunk = log.room(window)
-    } else if (chunk.length === chunk.capacity) chunk = log.room(window)
-    put(chunk, startMs, series[i], t, v)
-    window.length++
+      begun = chunk.length
+      at = begun
+      toSeries = chunk.series
+      toOffsetMs = chunk.offsetMs
+      toValue = chunk.value
+      capacity = chunk.capacity
+      isWhole = chunk.exactMs === undefined
+    }
+    const offset = t - startMs
+    // A whole ms of a window, as it is nearly always.
+    if (isWhole && (offset | 0) === offset && startMs + offset === t) {
+      toSeries[at] = series[i]
+      toOffsetMs[at] = offset
+      toValue[at++] = v
+    } else {
+      chunk.length = at
+      put(chunk, startMs, series[i], t, v)
+      at++
+      isWhole = chunk.exactMs === undefined
+    }
     taken++
     if (t > eventMs) {
       eventMs = t < now ? t : Math.max(eventMs, now)
@@ -111,6 +136,10 @@ export function sift(
         if (closed > closedMs) closedMs = closed
       }
     }
+  }
+  if (window !== undefined && chunk !== undefined) {
+    chunk.length = at
+    window.length += at - begun
   }
   clock.arrivalMs = now
   if (taken > 0) clock.activeMs = now
