@@ -68,7 +68,7 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   return { salt: bytes.readUInt32LE(4), base: bytes.readDoubleLE(8) }
 }
 
-/** What stands before the body of a frame, in memory of its own; the body itself is written from where it lies. */
+/** What stands before the body of a frame, in memory of its own; the body itself stays where it lies until it is written. */
 export function encodeHead(
   salt: number,
   position: Position,

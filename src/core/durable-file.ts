@@ -266,7 +266,7 @@ export async function writeFully(handle: FileHandle, block: Uint8Array, at: numb
   return done
 }
 
-/** A write of the bytes from `from` on; how many it took. By callback: a write by promise makes some kilobytes of garbage each time. */
+/** A write of the bytes from `from` on; how many it took. By callback: what a `FileHandle` promises costs more, once a body. */
 function writeOnce(fd: number, block: Uint8Array, from: number, at: number): Promise<number> {
   return new Promise((done, failed) => {
     write(fd, block, from, block.length - from, at, (error, written) =>

@@ -1,5 +1,8 @@
 import type { SampleBatch } from '../core/batch.ts'
-import { type LogChunk, NO_CHUNK, put, type SampleLog, type WindowLog } from './sample-log.ts'
+import { type LogChunk, NO_CHUNK, put, type SampleLog, WindowLog } from './sample-log.ts'
+
+/** Before the first sample. */
+const NOWHERE = new WindowLog(Number.NaN)
 
 /**
  * Event time: min(newest event, arrival) − lateness, never backwards. A sender with a fast clock cannot push it
@@ -69,13 +72,13 @@ export function sift(
   const room = limits.openSamplesMax - log.length
   let taken = 0
   // The window that the last sample lay in and its chunk, which is written from `begun` to `at` and told of it when left.
-  let window: WindowLog | undefined
-  let chunk: LogChunk | undefined
+  let window = NOWHERE
+  let chunk = NO_CHUNK
   let startMs = Number.NaN
   let endMs = Number.NaN
   let begun = 0
   let at = 0
-  let { series: toSeries, offsetMs: toOffsetMs, value: toValue, capacity } = NO_CHUNK
+  let { series: toSeries, offsetMs: toOffsetMs, value: toValue, capacity } = chunk
   let isWhole = true
   let { eventMs, watermarkMs, closedMs } = clock
   for (let i = 0; i < length; i++) {
@@ -97,11 +100,8 @@ export function sift(
       out.full++
       continue
     }
-    if (window === undefined || chunk === undefined || at === capacity || !(t >= startMs && t < endMs)) {
-      if (window !== undefined && chunk !== undefined) {
-        chunk.length = at
-        window.length += at - begun
-      }
+    if (at === capacity || !(t >= startMs && t < endMs)) {
+      leave(window, chunk, begun, at)
       window = log.window(t)
       startMs = window.startMs
       endMs = startMs + stepMs
@@ -137,16 +137,19 @@ export function sift(
       }
     }
   }
-  if (window !== undefined && chunk !== undefined) {
-    chunk.length = at
-    window.length += at - begun
-  }
+  leave(window, chunk, begun, at)
   clock.arrivalMs = now
   if (taken > 0) clock.activeMs = now
   log.length += taken
   clock.eventMs = eventMs
   clock.watermarkMs = watermarkMs
   clock.closedMs = closedMs
+}
+
+/** Samples stand in a chunk from `begun` to `at`. */
+function leave(window: WindowLog, chunk: LogChunk, begun: number, at: number): void {
+  chunk.length = at
+  window.length += at - begun
 }
 
 /** Ticks come every second or so; a longer pause between two calls says that this process was away, ms. */
