@@ -169,8 +169,9 @@ export function scoreRow(
   shapeCode(profile, c.shapeMean, c.shapeDev, i, w, o + AT.value, o + AT.shapeCode)
   const shapeUsual = c.shapeUsual[i] + 0.5
   const isLoud = L >= LOUD_SCALES || G >= LOUD_SHIFT || c.shape[i] >= LOUD_SHAPE * shapeUsual
+  const isHeard = !profile.quietYoung || age + profile.quietStride >= rates.day
   w[o + AT.shape] = c.shape[i]
-  if (isLoud || n % profile.quietStride === 0) {
+  if ((isHeard && isLoud) || n % profile.quietStride === 0) {
     const ringAt = (c.shapes.length / c.n.length) * i
     thirdNearest(profile, c.shapes, ringAt, n, w, o + AT.shapeCode, o + AT.shape)
   }

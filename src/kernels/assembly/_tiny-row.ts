@@ -57,8 +57,9 @@ export function scoreRow(row: usize, x: f64, q: usize, i: usize): void {
   const code = shapeCode(row, x)
   const shapeUsual = f32At(p4, SHAPE_USUAL) + 0.5
   let shape = f32At(p4, SHAPE)
+  const isHeard = age + QUIET_STRIDE >= day
   const isLoud = L >= LOUD_SCALES || G >= LOUD_SHIFT || shape >= LOUD_SHAPE * shapeUsual
-  if (isLoud || n % QUIET_STRIDE == 0) shape = n < SHAPE_WARM_UP ? 0 : thirdNearest(row, n, code)
+  if ((isHeard && isLoud) || n % QUIET_STRIDE == 0) shape = n < SHAPE_WARM_UP ? 0 : thirdNearest(row, n, code)
   const raw = joint / (f32At(p4, POINT_USUAL) + 1)
 
   if (warm) {
