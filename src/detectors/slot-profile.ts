@@ -25,8 +25,8 @@ export interface SlotProfile {
   /** A quiet series looks for its nearest shapes only every so many windows: what is near a quiet one is quiet. */
   readonly quietStride: number
   /**
-   * Until so many windows before the end of its first day a series is quiet however loud it is: nobody hears of its shapes, and tails
-   * take in only what the stride made look at. What is said is the same.
+   * Until some windows before the end of its first day nobody hears of a series' shapes and tails: it looks for shapes as a quiet one
+   * does, however loud it is, and reads its tails as one of some age. What is said is the same, but after a pause at that day's end.
    */
   readonly quietYoung: boolean
 }

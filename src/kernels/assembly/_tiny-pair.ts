@@ -39,6 +39,7 @@ import {
   POINT_USUAL,
   PREVIOUS,
   QUIET_STRIDE,
+  READY_WINDOWS,
   RING,
   SCALE1,
   SCALE2,
@@ -70,8 +71,6 @@ import {
   S_SHAPE,
   S_SOFT,
   S_VALUE,
-  TAIL_OFTEN,
-  TAIL_STRIDE,
   USUAL_AT_FIRST,
   USUAL_MAX,
   VALUE_MAX,
@@ -82,7 +81,7 @@ import {
   Z_CLIP,
 } from './_tiny-layout'
 import { thirdNearest } from './_tiny-shapes'
-import { countTail, tail99 } from './_tiny-tails'
+import { countTail, isTailRead, readTails } from './_tiny-tails'
 import { turnDay } from './_tiny-row'
 import {
   day,
@@ -202,7 +201,7 @@ export function scorePair(row: usize, q: usize, i: usize): void {
   let shape = two(p4, SHAPE)
   let G = all(0)
   let isLoud = 0
-  const heard = f64x2.ge(f64x2.add(age, all(<f64>QUIET_STRIDE)), all(<f64>day))
+  const heard = f64x2.ge(f64x2.add(age, all(<f64>READY_WINDOWS)), all(<f64>day))
   if (v128.any_true(heard)) {
     const shift = two(p4, SHIFT)
     const g = f64x2.add(shift, f64x2.mul(all(2.0 / 61.0), f64x2.sub(r, shift)))
@@ -386,10 +385,7 @@ export function learnPair(row: usize, q: usize, i: usize): void {
       countTail(tails + POINT_TAIL, load<f64>((q + lane << 3) + S_JOINT))
       if (n % QUIET_STRIDE == 0) countTail(tails + SHAPE_TAIL, shape)
     }
-    if (n % TAIL_STRIDE == 0 || n < TAIL_OFTEN) {
-      store<f32>((own << 2) + POINT_USUAL, <f32>tail99(tails + POINT_TAIL))
-      store<f32>((own << 2) + SHAPE_USUAL, <f32>tail99(tails + SHAPE_TAIL))
-    }
+    if (isTailRead(n, load<u32>((own << 2) + LAST_AGE) + 1)) readTails(own)
     store<f32>((own << 2) + SHAPE, <f32>shape)
     store<i8>(own * RING + (n & 63) + SHAPES, load<i8>(q + lane + S_CODE))
   }
