@@ -73,6 +73,7 @@ const TAIL_OFTEN = 100
 const NOISE_REACH = 3
 /** A residual of that many scales no longer says more; keeps squares inside float32. */
 export const SCALES_MAX = 1e6
+
 /** Whether anybody is about to hear of shapes and tails (see SlotProfile): so early that both were looked at since when they are. */
 function isReady(profile: SlotProfile, age: number, day: number): boolean {
   return !profile.quietYoung || age + TAIL_STRIDE + profile.quietStride >= day

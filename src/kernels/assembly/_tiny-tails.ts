@@ -35,6 +35,7 @@ declare function exp2(x: f64): f64
   return n % TAIL_STRIDE == 0 || (n < TAIL_OFTEN && age + READY_WINDOWS >= day)
 }
 
+/** What a row usually reaches, by its tails. */
 export function readTails(row: usize): void {
   store<f32>((row << 2) + POINT_USUAL, <f32>tail99((row << 5) + POINT_TAIL))
   store<f32>((row << 2) + SHAPE_USUAL, <f32>tail99((row << 5) + SHAPE_TAIL))
