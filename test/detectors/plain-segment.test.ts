@@ -12,7 +12,7 @@ import { gaussian, mulberry32 } from './contract.ts'
 const STEP_MS = 900_000
 const DAY = 96
 const START_MS = Date.UTC(2026, 0, 5)
-const SERIES = 40
+const SERIES = 20
 const SAID = ['point', 'incident', 'young', 'expected', 'lower', 'upper'] as const
 
 const SHAPES: readonly ((t: number, random: () => number) => number)[] = [
