@@ -3,7 +3,13 @@ import { TINY_BLOCK, TINY_ROWS, TINY_SHIFT, TinySegment } from '../kernels/tiny.
 import { LOG_TABLE } from '../math/fast-log.ts'
 import { AT, learnRow, SCRATCH_WIDTH, scoreRow, startRow } from './slot-kernel.ts'
 import { ENVELOPES } from './slot-levels.ts'
-import { type SlotChunk, type SlotRates, slotColumns, TINY_PROFILE } from './slot-profile.ts'
+import {
+  PLAIN_PROFILE,
+  type SlotChunk,
+  type SlotProfile,
+  type SlotRates,
+  slotColumns,
+} from './slot-profile.ts'
 import { DECODED } from './slot-shapes.ts'
 
 /** Windows before a young series' scale means anything; the kernel has the same number. */
@@ -34,10 +40,13 @@ export class TwinSegment implements PlainSegment {
   readonly columns: SlotChunk
   readonly batch: PlainSegment['batch']
   readonly #rates: SlotRates
+  readonly #profile: SlotProfile
   readonly #scratch = new Float64Array(SCRATCH_WIDTH)
 
-  constructor(rates: SlotRates) {
-    const store = new ColumnStore(slotColumns(TINY_PROFILE), TINY_SHIFT)
+  /** `profile`: another of the same layout. */
+  constructor(rates: SlotRates, profile = PLAIN_PROFILE) {
+    this.#profile = profile
+    const store = new ColumnStore(slotColumns(profile), TINY_SHIFT)
     store.ensure(TINY_ROWS)
     this.columns = store.chunks[0] as SlotChunk
     this.#rates = rates
@@ -85,19 +94,19 @@ export class TwinSegment implements PlainSegment {
       if (Number.isNaN(value[i])) continue
       const at = row[i] & (TINY_ROWS - 1)
       if (this.columns.n[at] === 0) {
-        startRow(this.columns, at, TINY_PROFILE, clampValue(value[i]), window)
+        startRow(this.columns, at, this.#profile, clampValue(value[i]), window)
         started++
       }
       this.#work(at, value[i], window, phase)
       w[AT.weight] = weight[i]
-      learnRow(this.columns, at, TINY_PROFILE, this.#rates, window, phase, w, 0)
+      learnRow(this.columns, at, this.#profile, this.#rates, window, phase, w, 0)
     }
     return started
   }
 
   #work(at: number, value: number, window: number, phase: number): void {
     this.#scratch[AT.value] = clampValue(value)
-    scoreRow(this.columns, at, TINY_PROFILE, this.#rates, window, phase, this.#scratch, 0)
+    scoreRow(this.columns, at, this.#profile, this.#rates, window, phase, this.#scratch, 0)
   }
 }
 

@@ -73,6 +73,12 @@ const TAIL_OFTEN = 100
 const NOISE_REACH = 3
 /** A residual of that many scales no longer says more; keeps squares inside float32. */
 export const SCALES_MAX = 1e6
+
+/** Whether anybody is about to hear of shapes and tails (see SlotProfile): so early that both were looked at since when they are. */
+function isReady(profile: SlotProfile, age: number, day: number): boolean {
+  return !profile.quietYoung || age + TAIL_STRIDE + profile.quietStride >= day
+}
+
 /** Makes a row ready for its first sample. */
 export function startRow(c: SlotChunk, i: number, profile: SlotProfile, x: number, window: number): void {
   c.firstWindow[i] = window
@@ -170,7 +176,7 @@ export function scoreRow(
   const shapeUsual = c.shapeUsual[i] + 0.5
   const isLoud = L >= LOUD_SCALES || G >= LOUD_SHIFT || c.shape[i] >= LOUD_SHAPE * shapeUsual
   w[o + AT.shape] = c.shape[i]
-  if (isLoud || n % profile.quietStride === 0) {
+  if ((isLoud && isReady(profile, age, rates.day)) || n % profile.quietStride === 0) {
     const ringAt = (c.shapes.length / c.n.length) * i
     thirdNearest(profile, c.shapes, ringAt, n, w, o + AT.shapeCode, o + AT.shape)
   }
@@ -255,7 +261,7 @@ export function learnRow(
     // Only what the stride made look at: loud windows are looked at more often and would outweigh the quiet.
     if (n % profile.quietStride === 0) countTail(c.shapeTail, i * bins, bins, binsPerOctave, w, o + AT.shape)
   }
-  if (n % TAIL_STRIDE === 0 || n < TAIL_OFTEN) {
+  if (n % TAIL_STRIDE === 0 || (n < TAIL_OFTEN && isReady(profile, age, rates.day))) {
     readTail99(c.pointTail, i * bins, bins, binsPerOctave, c.pointUsual, i)
     readTail99(c.shapeTail, i * bins, bins, binsPerOctave, c.shapeUsual, i)
   }

@@ -24,6 +24,11 @@ export interface SlotProfile {
   readonly linearCodes: boolean
   /** A quiet series looks for its nearest shapes only every so many windows: what is near a quiet one is quiet. */
   readonly quietStride: number
+  /**
+   * Until some windows before the end of its first day nobody hears of a series' shapes and tails: it looks for shapes as a quiet one
+   * does, however loud it is, and reads its tails as one of some age. What is said is the same, but after a pause at that day's end.
+   */
+  readonly quietYoung: boolean
 }
 
 export const TINY_PROFILE: SlotProfile = {
@@ -36,7 +41,11 @@ export const TINY_PROFILE: SlotProfile = {
   lastLag: 57,
   linearCodes: false,
   quietStride: 4,
+  quietYoung: false,
 }
+
+/** `tiny@1` as plain series have it. */
+export const PLAIN_PROFILE: SlotProfile = { ...TINY_PROFILE, quietYoung: true }
 
 export const COMPACT_PROFILE: SlotProfile = {
   id: 'compact@1',
@@ -48,6 +57,7 @@ export const COMPACT_PROFILE: SlotProfile = {
   lastLag: 393,
   linearCodes: true,
   quietStride: 4,
+  quietYoung: false,
 }
 
 /** Samples in a shingle. */

@@ -123,6 +123,40 @@ describe('the kernel tiny', () => {
     expect(compare(300_000, 9 * 288, 4, 5 * 288)).toBeGreaterThan(100_000)
   })
 
+  it('reads tails with whatever counts they may come to', () => {
+    const { fast, plain, rates } = pairs.get(300_000)!
+    const last = TINY_ROWS - 2 * TINY_BLOCK
+    const count = fc.oneof(fc.constant(0), fc.nat(3), fc.nat(300), fc.nat(65_535))
+    const tail = fc.array(count, { minLength: 16, maxLength: 16 })
+    fc.assert(
+      fc.property(fc.array(tail, { minLength: 4, maxLength: 4 }), tails => {
+        for (const { columns, batch } of [fast, plain]) {
+          for (const [i, at] of [last, last + 1].entries()) {
+            columns.n[at] = 128
+            columns.firstWindow[at] = 0
+            columns.lastAge[at] = 500
+            columns.pointTail.set(tails[i], 16 * at)
+            columns.shapeTail.set(tails[2 + i], 16 * at)
+            batch.row[i] = at
+            batch.value[i] = 5
+            batch.weight[i] = 0
+          }
+        }
+        for (const side of [fast, plain]) {
+          side.score(2, 0, 501, 501 % rates.day)
+          side.learn(2, 0, true, 501, 501 % rates.day)
+        }
+        for (const name of ['pointUsual', 'shapeUsual'] as const) {
+          const said = fast.columns[name].subarray(last, last + 2)
+          expect(Array.from(said)).toEqual(Array.from(plain.columns[name].subarray(last, last + 2)))
+          expect(said.some(usual => Number.isNaN(usual))).toBe(false)
+        }
+      }),
+      { numRuns: 200 },
+    )
+    for (const { columns } of [fast, plain]) columns.n.fill(0, last, last + 2)
+  })
+
   it('takes the last row of a segment and a full block', () => {
     const { fast, plain, rates } = pairs.get(300_000)!
     for (const segment of [fast, plain]) {

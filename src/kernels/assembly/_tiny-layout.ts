@@ -95,6 +95,8 @@ export const LOUD_SHAPE: f64 = 0.5
 export const TAIL_STRIDE: u32 = 8
 export const TAIL_OFTEN: u32 = 100
 export const QUIET_STRIDE: u32 = 4
+/** So many windows before the end of its first day a series gets ready to be heard of: see quietYoung of detectors/slot-profile.ts. */
+export const READY_WINDOWS: u32 = TAIL_STRIDE + QUIET_STRIDE
 export const NOISE_REACH: f64 = 3
 export const SCALES_MAX: f64 = 1e6
 export const VALUE_MAX: f64 = 1e24

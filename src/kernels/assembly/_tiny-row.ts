@@ -1,9 +1,9 @@
 // One row of the kernel `tiny`, scored and learned: every case there is.
 
-import { CLIP_SCALES, DAY_MAX, DEVIATION, EMPTY, ENVELOPE, ENVELOPES, FIRST_WINDOW, JUMP, LAST_AGE, LEVEL, LEVELS, LONG_RATE, LONG_SQUARE, LOUD_SCALES, LOUD_SHAPE, LOUD_SHIFT, MAGNITUDE, MEAN, N, NOISE_REACH, OFFSET, OUT_EXPECTED, OUT_INCIDENT, OUT_LOWER, OUT_POINT, OUT_UPPER, OUT_YOUNG, POINT_TAIL, POINT_USUAL, PREVIOUS, QUIET_STRIDE, RING, SCALE1, SCALE2, SCALE3, SCALE4, SCALE5, SCALES_MAX, SETTLING, SHAPE, SHAPES, SHAPE_DEV, SHAPE_MEAN, SHAPE_TAIL, SHAPE_USUAL, SHAPE_WARM_UP, SHIFT, SHORT_RATE, SHORT_SQUARE, SLOTS, STRANGE_MAX, S_CODE, S_CORRECTED, S_EXCESS, S_JOINT, S_OPENS, S_RATIO, S_RESIDUAL, S_ROW, S_SHAPE, S_SOFT, S_VALUE, TAIL_OFTEN, TAIL_STRIDE, USUAL_AT_FIRST, USUAL_MAX, VISIT_COUNT, VISIT_MAX, VISIT_SUM, YOUNG_WINDOWS } from './_tiny-layout'
+import { CLIP_SCALES, DAY_MAX, DEVIATION, EMPTY, ENVELOPE, ENVELOPES, FIRST_WINDOW, JUMP, LAST_AGE, LEVEL, LEVELS, LONG_RATE, LONG_SQUARE, LOUD_SCALES, LOUD_SHAPE, LOUD_SHIFT, MAGNITUDE, MEAN, N, NOISE_REACH, OFFSET, OUT_EXPECTED, OUT_INCIDENT, OUT_LOWER, OUT_POINT, OUT_UPPER, OUT_YOUNG, POINT_TAIL, POINT_USUAL, PREVIOUS, QUIET_STRIDE, READY_WINDOWS, RING, SCALE1, SCALE2, SCALE3, SCALE4, SCALE5, SCALES_MAX, SETTLING, SHAPE, SHAPES, SHAPE_DEV, SHAPE_MEAN, SHAPE_TAIL, SHAPE_USUAL, SHAPE_WARM_UP, SHIFT, SHORT_RATE, SHORT_SQUARE, SLOTS, STRANGE_MAX, S_CODE, S_CORRECTED, S_EXCESS, S_JOINT, S_OPENS, S_RATIO, S_RESIDUAL, S_ROW, S_SHAPE, S_SOFT, S_VALUE, USUAL_AT_FIRST, USUAL_MAX, VISIT_COUNT, VISIT_MAX, VISIT_SUM, YOUNG_WINDOWS } from './_tiny-layout'
 import { backOf, day, f32At, partB, put32, rateLevel, rateScale3, rateScale7, rateSlow, slotA, slotAt, slotB, slotBefore, slotNow, windowNow } from './_tiny-window'
 import { shapeCode, thirdNearest } from './_tiny-shapes'
-import { closeDay, countTail, tail99 } from './_tiny-tails'
+import { closeDay, countTail, isTailRead, readTails } from './_tiny-tails'
 import { closeVisit, levelOf, tightenLevels, visitedEnvelope, visitedLevel } from './_tiny-slots'
 
 /** Works `x` of a started row out into place `q` of the scratch and place `i` of the outputs; changes nothing else. */
@@ -57,8 +57,9 @@ export function scoreRow(row: usize, x: f64, q: usize, i: usize): void {
   const code = shapeCode(row, x)
   const shapeUsual = f32At(p4, SHAPE_USUAL) + 0.5
   let shape = f32At(p4, SHAPE)
+  const isReady = age + READY_WINDOWS >= day
   const isLoud = L >= LOUD_SCALES || G >= LOUD_SHIFT || shape >= LOUD_SHAPE * shapeUsual
-  if (isLoud || n % QUIET_STRIDE == 0) shape = n < SHAPE_WARM_UP ? 0 : thirdNearest(row, n, code)
+  if ((isReady && isLoud) || n % QUIET_STRIDE == 0) shape = n < SHAPE_WARM_UP ? 0 : thirdNearest(row, n, code)
   const raw = joint / (f32At(p4, POINT_USUAL) + 1)
 
   if (warm) {
@@ -165,16 +166,11 @@ export function learnRow(row: usize, x: f64, weight: f64, q: usize): void {
   const joint = load<f64>((q << 3) + S_JOINT)
   const shape = load<f64>((q << 3) + S_SHAPE)
   const raw = joint / (f32At(p4, POINT_USUAL) + 1)
-  const pointTail = (row << 5) + POINT_TAIL
-  const shapeTail = (row << 5) + SHAPE_TAIL
   if (weight > 0.5) {
-    countTail(pointTail, joint)
-    if (n % QUIET_STRIDE == 0) countTail(shapeTail, shape)
+    countTail((row << 5) + POINT_TAIL, joint)
+    if (n % QUIET_STRIDE == 0) countTail((row << 5) + SHAPE_TAIL, shape)
   }
-  if (n % TAIL_STRIDE == 0 || n < TAIL_OFTEN) {
-    put32(p4, POINT_USUAL, tail99(pointTail))
-    put32(p4, SHAPE_USUAL, tail99(shapeTail))
-  }
+  if (isTailRead(n, age)) readTails(row)
   put32(p4, SHAPE, shape)
   store<i8>(row * RING + (n & 63) + SHAPES, load<i8>(q + S_CODE))
   const shapeMean = load<f64>(p8 + SHAPE_MEAN)

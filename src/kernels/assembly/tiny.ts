@@ -6,7 +6,9 @@
 // field. Columns begin SKEW bytes apart from where they would, or all of a row's fields would fall into one set of the cache.
 
 import { END, IN_ROW, IN_VALUE, IN_WEIGHT, LOG_TABLE, MASK, N, NOTHING, ROWS, SKEW, S_ROW, S_VALUE, VISIT_COUNT } from './_tiny-layout'
-import { isPair, isScoredPair, learnPair, scorePair } from './_tiny-pair'
+import { isPair } from './_tiny-lanes'
+import { isScoredPair, learnPair } from './_tiny-learn-pair'
+import { scorePair } from './_tiny-score-pair'
 import { clampValue, enter } from './_tiny-window'
 import { learnRow, scoreRow, silence, startRow } from './_tiny-row'
 

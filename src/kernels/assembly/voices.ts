@@ -259,6 +259,14 @@ export function opine(length: u32, from: u32): void {
     }
     store<u8>(s, <u8>kind, S_KIND)
     store<u8>(s, spoke, S_SPOKE)
+    if (spoke == 1) {
+      // A series of less than a day has one voice, and there is nothing to fuse.
+      store<f32>(i4 + OUT_SURPRISE, first)
+      store<f32>(i4 + OUT_POINT, first)
+      store<f32>(i4 + OUT_INCIDENT, NaN)
+      store<f32>(i4 + OUT_PUBLIC, publicScore(first))
+      continue
+    }
     const isUsual = first != first && second >= 0 && third >= 0
     const surprise = isUsual ? fuseLast(second, third) : fuseThree(first, second, third)
     store<f32>(i4 + OUT_SURPRISE, surprise)
