@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { EMPTY_RECEIPT, type Envelope } from '../../src/core/envelope.ts'
 import type { ModelOrder, ModelState, ModelVersion } from '../../src/core/model.ts'
 import { afterOrder, NO_STANDING, type Standing, type StoredVersion } from '../../src/core/model-standing.ts'
-import { ModelBatcher } from '../../src/detectors/model-batcher.ts'
+import { batched } from '../../src/detectors/model-batcher.ts'
 import { openHost, type ProbingHost } from '../../src/detectors/model-host.ts'
 import { RegistryDesk } from '../../src/model-desk.ts'
 import type { ServedModel } from '../../src/serve/deps.ts'
@@ -111,17 +111,7 @@ export async function modelWorld(
       warn,
       clock: () => (clockMs += 1000),
     }),
-    open: async stored => {
-      const session = await host.open(stored.folder)
-      const batcher = new ModelBatcher(session)
-      return {
-        run: (caller, input, rows, timeoutMs) => batcher.run(caller, input, rows, timeoutMs),
-        close: () => {
-          batcher.close()
-          return session.close()
-        },
-      }
-    },
+    open: async stored => batched(await host.open(stored.folder)),
     close: async () => {
       await host.close()
       rmSync(root, { recursive: true, force: true })
