@@ -14,7 +14,7 @@ import { ModelLedger } from '../../src/store/model-ledger.ts'
 import { ModelRegistry } from '../../src/store/model-registry.ts'
 import { writePackage } from '../detectors/model-packages.ts'
 import { linearModel } from '../detectors/onnx-builder.ts'
-import { PACKAGE_FILES, tarOf } from '../store/model-packages.ts'
+import { inPieces, PACKAGE_FILES, tarOf } from '../store/model-packages.ts'
 
 /** Plays the pipeline: carries orders out, or refuses them. */
 export class Stage {
@@ -135,4 +135,15 @@ export function sumPackage(root: string, version: number, id = 'sum', factor = v
 
 export async function sumTar(root: string, version: number, id = 'sum', factor = version): Promise<Buffer> {
   return tarOf(sumPackage(root, version, id, factor), PACKAGE_FILES, true)
+}
+
+/** Three versions of `sum`, of which the first is champion and the second in the shadow, and a model `other` that nobody ordered. */
+export async function sumWorld(): Promise<ModelWorld> {
+  const models = await modelWorld()
+  for (const version of [1, 2, 3])
+    await models.desk.push('sum', version, inPieces(await sumTar(models.root, version)), 'ann')
+  await models.desk.push('other', 1, inPieces(await sumTar(models.root, 1, 'other')), 'ann')
+  await models.desk.order({ op: 'promote', model: 'sum', version: 1, by: 'ann' })
+  await models.desk.order({ op: 'shadow', model: 'sum', version: 2, by: 'ann' })
+  return models
 }
