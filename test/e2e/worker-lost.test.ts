@@ -6,9 +6,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Disruption } from '../../src/core/disruption.ts'
 import { fleetBodies } from './fleet.ts'
-import { getJson, type RunningService, remove, startForeshock, temporaryFolder, until } from './service.ts'
+import { disruptions } from './incident.ts'
+import { type RunningService, remove, startForeshock, temporaryFolder, until } from './service.ts'
 
 const STEP_MS = 1000
 const STEPS = 260
@@ -41,8 +41,7 @@ const post = (url: string, body: string) =>
     body,
     headers: { 'content-type': 'application/x-ndjson' },
   })
-const open = async (url: string) =>
-  (await getJson<{ items: Disruption[] }>(`${url}/api/disruptions?status=open`)).items
+const open = (url: string) => disruptions(url, 'open')
 
 describe('a service that loses a thread that scores', () => {
   const folder = temporaryFolder()
