@@ -59,6 +59,7 @@ export class Shard {
   #forgotten: number[] = []
   #failure: string | undefined
   #isClosed = false
+  #isWatched = false
 
   /** `rows`: the most of a batch; `heapMegabytes`: JavaScript heap of the worker. */
   constructor(
@@ -146,6 +147,7 @@ export class Shard {
 
   #answerOf(turn: number): FromShard {
     this.#absorb(turn)
+    this.#watch()
     const word = this.#pull(turn) ?? {}
     this.#taken = turn + 1
     if (word.failed)
@@ -173,6 +175,7 @@ export class Shard {
   /** What was said of a batch that is judged, beside its opinions. Batches are taken in their order. */
   take(turn: number): FromShard | undefined {
     this.#absorb(turn)
+    this.#watch()
     this.#taken = turn + 1
     return this.#pull(turn)
   }
@@ -278,6 +281,14 @@ export class Shard {
       this.#lost(error instanceof Error ? (error.stack ?? error.message) : String(error)),
     )
     worker.on('exit', code => this.#lost(`its thread ended with ${code}`))
+  }
+
+  /**
+   * Asks once of a thread that answers how busy it is: Node remembers then when its event loop began, without which it says
+   * of a thread that is no more the same as of one that has not begun.
+   */
+  #watch(): void {
+    if (!this.#isWatched) this.#isWatched = (this.#worker?.performance.eventLoopUtilization().active ?? 0) > 0
   }
 
   /**

@@ -16,9 +16,7 @@ describe('a service whose scoring is in threads', () => {
     remove(folder)
   })
 
-  it('finds a fault, outlives kill -9, and keeps what its workers learned', {
-    timeout: 120_000,
-  }, async () => {
+  it('finds a fault, outlives kill -9, and keeps what its workers learned', { timeout: 60_000 }, async () => {
     service = await startForeshock(WORKERS_CONFIG, folder)
     const bodies = bodiesUntilNow()
     for (const body of bodies.slice(0, 235)) await postLines(service.url, body)
