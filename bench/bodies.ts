@@ -1,4 +1,5 @@
 import { compress } from 'snappyjs'
+import type { Envelope } from '../src/core/envelope.ts'
 
 /**
  * Remote-write 1.0 bodies as Prometheus sends them: sorted labels, one sample a series, snappy. Written by hand
@@ -25,6 +26,11 @@ export function sampleOf(i: number, t: number): number {
   const noise = NOISE[(i * 7 + t * 7919) & 65_535]
   if (i % METRICS.length === 0) return 1000 * t + 100 * noise
   return (1 + (i % 31)) * noise
+}
+
+/** A snappy remote-write 1.0 body of samples of `ms`, as it comes two seconds later. */
+export function scraped(bytes: Uint8Array, ms: number): Envelope {
+  return { kind: 'remote-write-1', encoding: 'snappy', arrivalMs: ms + 2000, tenant: 'default', bytes }
 }
 
 export class BodyWriter {

@@ -5,6 +5,7 @@ import { compress } from 'snappyjs'
 import { Rejects } from '../src/core/rejects.ts'
 import { SeriesTable } from '../src/core/series.ts'
 import { IngestIntake } from '../src/ingest/intake.ts'
+import { scraped } from './bodies.ts'
 
 const T = 1_700_000_000_000
 const PER_BODY = 2000
@@ -69,14 +70,7 @@ function run(seriesCount: number, rounds: number): void {
     Array.from({ length: seriesCount / PER_BODY }, (_, b) => body(b * PER_BODY, PER_BODY, T + r * 15_000))
   const decode = (bodies: readonly Uint8Array[]): void => {
     for (const bytes of bodies) {
-      const envelope = {
-        kind: 'remote-write-1',
-        encoding: 'snappy',
-        arrivalMs: T,
-        tenant: 'default',
-        bytes,
-      } as const
-      intake.decode({ ...envelope, arrivalMs: T + 86_400_000 }, batch => {
+      intake.decode(scraped(bytes, T + 86_400_000), batch => {
         taken += batch.length
         sum += batch.value[0]
       })

@@ -3,9 +3,10 @@
 // mean, and the best window, which other work on the machine disturbs least.
 import { featureBatch, opinionBatch, sampleBatch } from '../src/core/batch.ts'
 import { Rejects } from '../src/core/rejects.ts'
-import { SeriesTable } from '../src/core/series.ts'
+import type { SeriesTable } from '../src/core/series.ts'
 import { WindowHistory } from '../src/features/history.ts'
 import { EventTimeWindows } from '../src/features/windows.ts'
+import { bareSeries } from './lone-series.ts'
 
 const SERIES = Number(process.argv[2] ?? 1_000_000)
 const WINDOWS = Number(process.argv[3] ?? 12)
@@ -17,23 +18,6 @@ const WARM = 4
 function cpuNs(): bigint {
   const { user, system } = process.cpuUsage()
   return BigInt(user + system) * 1000n
-}
-
-function seriesTable(): SeriesTable {
-  const table = new SeriesTable(SERIES)
-  for (let i = 0; i < SERIES; i++) {
-    const meta = {
-      tenant: 'default',
-      metric: 'm',
-      labels: {},
-      entity: 'e',
-      unit: '',
-      kind: 'other',
-      bad: 'both',
-    } as const
-    table.intern({ ...meta, key: `m{i="${i}"}` })
-  }
-  return table
 }
 
 /** A fixed order that visits every series once and jumps about: multiples of a number prime to SERIES. */
@@ -115,7 +99,7 @@ function measureHistory(table: SeriesTable): void {
   )
 }
 
-const table = seriesTable()
+const table = bareSeries(SERIES)
 measure('in series order', undefined, false, table)
 measure('scrambled order', scrambled(), false, table)
 measure('in order, with features', undefined, true, table)

@@ -3,10 +3,11 @@
 // node --expose-gc --import tsx bench/workers-memory.ts [--series 500000,1000000] [--workers 0,1] [--steps 8]
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { assemble, assembleSharded } from '../src/assembly.ts'
 import { Rejects } from '../src/core/rejects.ts'
 import { Telemetry } from '../src/core/telemetry.ts'
 import { Pipeline } from '../src/pipeline.ts'
+import { assembleBeside } from './beside.ts'
+import { scraped } from './bodies.ts'
 import { FleetBodies } from './headline/bodies.ts'
 import { collect } from './measure.ts'
 import { tierZeroConfig } from './tier-zero.ts'
@@ -29,27 +30,13 @@ const steps = Number(args.steps)
 
 async function residentBytes(series: number, workers: number): Promise<number> {
   const bodies = new FleetBodies(series, BODY_SERIES, STEP_MS)
-  const config = tierZeroConfig(series, STEP_MS)
-  const fail = (error: Error) => {
-    throw error
-  }
-  const rejects = new Rejects()
-  const parts =
-    workers === 0
-      ? assemble(config, rejects)
-      : assembleSharded(config, rejects, { workers, onWarning: text => fail(new Error(text)), onLost: fail })
+  const parts = assembleBeside(workers, tierZeroConfig(series, STEP_MS), new Rejects())
   const pipeline = new Pipeline(parts, async () => {}, new Telemetry())
   let position = 0
   for (let t = 0; t < steps; t++) {
     const ms = T0 + t * STEP_MS
     for (let b = 0; b < bodies.count; b++)
-      await pipeline.process(++position, {
-        kind: 'remote-write-1',
-        encoding: 'snappy',
-        arrivalMs: ms + 2000,
-        tenant: 'default',
-        bytes: bodies.body(b, t, ms),
-      })
+      await pipeline.process(++position, scraped(bodies.body(b, t, ms), ms))
   }
   await pipeline.settle()
   collect()

@@ -1,4 +1,5 @@
 import { calendarOf, maintenanceOf, policyOptions } from './alerting.ts'
+import type { Stateful } from './checkpoint.ts'
 import { seriesLimits } from './config/quota.ts'
 import type { Config } from './config/schema.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
@@ -45,6 +46,22 @@ export interface Assembled extends PipelineParts {
 /** The same where scoring is done within the pipeline. */
 export interface AssembledInline extends Assembled {
   readonly scoring: Scoring
+}
+
+/** Those whose learned state a checkpoint holds, in the order in which they are put back. */
+export function statefulParts({
+  intake,
+  windows,
+  scoring,
+  disruptions,
+  history,
+}: Pick<Assembled, 'intake' | 'windows' | 'scoring' | 'disruptions' | 'history'>): Stateful[] {
+  const past: Stateful = {
+    snapshot: () => [history.snapshot()],
+    cut: cut => [history.cut(cut)],
+    restore: saved => history.restore(saved),
+  }
+  return [intake, windows, scoring, disruptions, past]
 }
 
 /** What a disruption stage of a fleet holds: the scorers have scored. */

@@ -1,7 +1,14 @@
 import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { type Assembled, assemble, assembleSharded, configDigest, intakeOptions } from './assembly.ts'
+import {
+  type Assembled,
+  assemble,
+  assembleSharded,
+  configDigest,
+  intakeOptions,
+  statefulParts,
+} from './assembly.ts'
 import { FileJournal } from './bus/file-journal.ts'
 import { Inbox } from './bus/inbox.ts'
 import { resume, type Stateful } from './checkpoint.ts'
@@ -302,20 +309,7 @@ async function sendHost(inbox: Inbox, hostname: string): Promise<void> {
 }
 
 function statefulOf(parts: Parts): Stateful[] {
-  const { intake, windows, scoring, disruptions, history, warmUp, configuration } = parts
-  return [
-    warmUp,
-    configuration,
-    intake,
-    windows,
-    scoring,
-    disruptions,
-    {
-      snapshot: () => [history.snapshot()],
-      cut: cut => [history.cut(cut)],
-      restore: saved => history.restore(saved),
-    },
-  ]
+  return [parts.warmUp, parts.configuration, ...statefulParts(parts)]
 }
 
 function keepChange(changes: Map<string, Change>, change: Change): void {

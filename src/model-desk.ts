@@ -15,7 +15,8 @@ import {
   type StoredVersion,
   type WantedOrder,
 } from './core/model-standing.ts'
-import { conflict, notFound, orderWanted } from './core/wanted-order.ts'
+import { Turns } from './core/turns.ts'
+import { conflict, notFound, orderWanted, pushTurns } from './core/wanted-order.ts'
 import type { ModelLedger } from './store/model-ledger.ts'
 import type { ModelRegistry } from './store/model-registry.ts'
 
@@ -37,9 +38,6 @@ export interface DeskParts {
   readonly clock: Clock
 }
 
-/** Pushes that may wait while one is looked at. */
-const PUSHES_WAITING_MAX = 4
-
 /**
  * Where models are pushed and orders given. An order is opened and warmed first, then written into the ledger, then sent
  * through the journal into the pipeline, which carries it out between two windows, then settled and audited: a crash at any
@@ -47,9 +45,8 @@ const PUSHES_WAITING_MAX = 4
  */
 export class RegistryDesk implements ModelDesk {
   readonly #parts: DeskParts
-  #orders: Promise<unknown> = Promise.resolve()
-  #pushes: Promise<unknown> = Promise.resolve()
-  #pushesWaiting = 0
+  readonly #orders = new Turns()
+  readonly #pushes = pushTurns()
 
   constructor(parts: DeskParts) {
     this.#parts = parts
@@ -81,10 +78,7 @@ export class RegistryDesk implements ModelDesk {
     by: string,
     tenant = 'default',
   ) {
-    if (this.#pushesWaiting >= PUSHES_WAITING_MAX)
-      throw new ForeshockError('FS_OVERLOADED', `${PUSHES_WAITING_MAX} packages are being taken in`)
-    this.#pushesWaiting++
-    const pushed = this.#pushes.then(async () => {
+    return this.#pushes.take(async () => {
       const { registry, ledger, check, clock } = this.#parts
       this.#assertQuota(model, tenant)
       const removedDigest = ledger.removed(model, version)
@@ -102,14 +96,10 @@ export class RegistryDesk implements ModelDesk {
       if (result.isNew) await this.#parts.audit(by, 'model.push', { model, version, digest, bytes })
       return result
     })
-    this.#pushes = pushed.catch(() => {}) // its own caller hears of it
-    return pushed.finally(() => {
-      this.#pushesWaiting--
-    })
   }
 
   remove(model: string, version: number, by: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#orders.take(async () => {
       const { registry, ledger, audit } = this.#parts
       const stored = this.#find(model, version)
       const part = partOf(ledger.standing(model), version)
@@ -121,7 +111,7 @@ export class RegistryDesk implements ModelDesk {
   }
 
   order(wanted: WantedOrder): Promise<ModelEntry> {
-    return this.#inTurn(async () => {
+    return this.#orders.take(async () => {
       const { ledger, clock, audit } = this.#parts
       const { model } = wanted
       if (this.entry(model) === undefined) throw notFound(`model ${model}`)
@@ -209,12 +199,6 @@ export class RegistryDesk implements ModelDesk {
       .models()
       .filter(other => other !== model && registry.versions(other).some(isOfTenant))
     if (others.length >= most) throw modelQuotaExceeded(tenant, most)
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#orders.then(work)
-    this.#orders = done.catch(() => {}) // its own caller hears of it
-    return done
   }
 }
 

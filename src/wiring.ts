@@ -13,7 +13,7 @@ import type { ModelDesk } from './core/model-standing.ts'
 import type { RecordIndex } from './core/ports.ts'
 import type { Rejects } from './core/rejects.ts'
 import type { Telemetry } from './core/telemetry.ts'
-import { ModelBatcher } from './detectors/model-batcher.ts'
+import { batched } from './detectors/model-batcher.ts'
 import { openHost, type ProbingHost } from './detectors/model-host.ts'
 import { type FolderOf, ModelShelf } from './detectors/model-shelf.ts'
 import { publicScore } from './detectors/severity.ts'
@@ -108,17 +108,7 @@ export function openModelsIn(folderOf: FolderOf): Models {
   return {
     shelf,
     host,
-    serve: async folder => {
-      const session = await host.open(folder, 'accepted')
-      const batcher = new ModelBatcher(session)
-      return {
-        run: (caller, input, rows, timeoutMs) => batcher.run(caller, input, rows, timeoutMs),
-        close: () => {
-          batcher.close()
-          return session.close()
-        },
-      }
-    },
+    serve: async folder => batched(await host.open(folder, 'accepted')),
     openModel: (model, version, digest) => shelf.take(model, version, digest),
     close: async () => {
       await shelf.close()

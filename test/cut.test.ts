@@ -4,7 +4,7 @@
 // Restored, it goes on as a plain snapshot of the same moment does.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assemble } from '../src/assembly.ts'
+import { assemble, statefulParts } from '../src/assembly.ts'
 import { capture, cutAt, restore, type Stateful } from '../src/checkpoint.ts'
 import { parseConfig } from '../src/config.ts'
 import { Cut } from '../src/core/cut.ts'
@@ -55,13 +55,7 @@ class World {
   }
 
   get stateful(): Stateful[] {
-    const { intake, windows, scoring, disruptions, history } = this.parts
-    const past: Stateful = {
-      snapshot: () => [history.snapshot()],
-      cut: cut => [history.cut(cut)],
-      restore: parts => history.restore(parts),
-    }
-    return [intake, windows, scoring, disruptions, past]
+    return statefulParts(this.parts)
   }
 
   async take(envelope: Envelope): Promise<void> {

@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemoryJournal } from '../src/bus/memory-journal.ts'
 import type { ModelOrder } from '../src/core/model.ts'
-import { mulberry32 } from './detectors/contract.ts'
+import { mulberry32 } from '../src/math/mulberry32.ts'
 import { temporaryFolder } from './e2e/service.ts'
 import { ModelWorld, writeShare } from './model-world.ts'
 

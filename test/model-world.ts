@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { assemble } from '../src/assembly.ts'
+import { assemble, statefulParts } from '../src/assembly.ts'
 import { Inbox } from '../src/bus/inbox.ts'
 import { capture, restore, type Stateful } from '../src/checkpoint.ts'
 import { parseConfig } from '../src/config.ts'
@@ -144,9 +144,7 @@ export class ModelWorld {
   }
 
   #stateful(): Stateful[] {
-    const { intake, windows, scoring, disruptions, history } = this.parts
-    const past = { snapshot: () => [history.snapshot()], restore: (saved: never) => history.restore(saved) }
-    return [intake, windows, scoring, disruptions, past as Stateful]
+    return statefulParts(this.parts)
   }
 
   /** Everything that has an id, in the order told. */

@@ -5,6 +5,7 @@ import type { Disruption } from '../src/core/disruption.ts'
 import { Rejects } from '../src/core/rejects.ts'
 import { Telemetry } from '../src/core/telemetry.ts'
 import { type Outcome, Pipeline } from '../src/pipeline.ts'
+import { jsonLines } from './envelopes.ts'
 
 export interface Line {
   readonly metric: string
@@ -39,17 +40,8 @@ export class PipelineWorld {
   }
 
   async send(timeMs: number, lines: readonly Line[], arrivalMs = timeMs + 1000): Promise<void> {
-    const bytes = new TextEncoder().encode(
-      lines.map(line => JSON.stringify({ time: timeMs, type: 'gauge', ...line })).join('\n'),
-    )
-    const envelope = {
-      kind: 'json-lines',
-      encoding: 'identity',
-      tenant: 'default',
-      bytes,
-      arrivalMs,
-    } as const
-    await this.#pipeline.process(++this.#position, envelope)
+    const told = lines.map(line => ({ time: timeMs, type: 'gauge', ...line }))
+    await this.#pipeline.process(++this.#position, jsonLines(told, arrivalMs))
   }
 
   /** An export of OTLP metrics, as JSON. */

@@ -22,6 +22,7 @@ import { IndexFeed } from '../src/store/index-feed.ts'
 import { MemoryIndex } from '../src/store/memory-index.ts'
 import { MemoryRecord } from '../src/store/memory-record.ts'
 import { Saver, stateBytes } from '../src/upkeep.ts'
+import { jsonLines } from './envelopes.ts'
 import { withSmallDisk } from './peers/small-disk.ts'
 
 const T0 = 1_700_006_400
@@ -83,22 +84,10 @@ async function service(disk: string) {
   let t = 0
   const send = () => {
     const time = T0 + 10 * t++
-    const lines = Array.from({ length: 300 }, (_, i) =>
-      JSON.stringify({
-        time,
-        metric: `cpu_usage_${i}`,
-        labels: { service: 'shop' },
-        value: i,
-        type: 'gauge',
-      }),
-    )
-    return inbox.submit({
-      kind: 'json-lines',
-      encoding: 'identity',
-      arrivalMs: time * 1000,
-      tenant: 'default',
-      bytes: new TextEncoder().encode(lines.join('\n')),
+    const lines = Array.from({ length: 300 }, (_, i) => {
+      return { time, metric: `cpu_usage_${i}`, labels: { service: 'shop' }, value: i, type: 'gauge' }
     })
+    return inbox.submit(jsonLines(lines, time * 1000))
   }
   const metric = async (name: string) =>
     Number(new RegExp(`^foreshock_${name} (\\S+)`, 'm').exec(await telemetry.text())?.[1] ?? 0)

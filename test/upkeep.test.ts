@@ -9,6 +9,7 @@ import { Rejects } from '../src/core/rejects.ts'
 import { Telemetry } from '../src/core/telemetry.ts'
 import { Pipeline } from '../src/pipeline.ts'
 import { readGauges } from '../src/upkeep.ts'
+import { jsonLines } from './envelopes.ts'
 
 const METRICS: Readonly<Record<string, readonly string[]>> = {
   cache: ['memory_bytes', 'cpu_usage'],
@@ -31,17 +32,9 @@ it('tells what the multivariate detector covers and what waits for room', async 
   for (let t = 0; t < 5; t++) {
     const time = 1_700_006_400 + 60 * t
     const lines = Object.entries(METRICS).flatMap(([service, metrics]) =>
-      metrics.map(metric =>
-        JSON.stringify({ time, metric, labels: { service }, value: 10 + t, type: 'gauge' }),
-      ),
+      metrics.map(metric => ({ time, metric, labels: { service }, value: 10 + t, type: 'gauge' })),
     )
-    await inbox.submit({
-      kind: 'json-lines',
-      encoding: 'identity',
-      arrivalMs: time * 1000,
-      tenant: 'default',
-      bytes: new TextEncoder().encode(lines.join('\n')),
-    })
+    await inbox.submit(jsonLines(lines, time * 1000))
   }
   readGauges(telemetry, parts, inbox)
   const text = await telemetry.text()

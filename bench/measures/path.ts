@@ -6,11 +6,10 @@ import { parseArgs } from 'node:util'
 import { assemble } from '../../src/assembly.ts'
 import { capture } from '../../src/checkpoint.ts'
 import { parseConfig } from '../../src/config.ts'
-import type { Envelope } from '../../src/core/envelope.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
-import { BodyWriter } from '../bodies.ts'
+import { BodyWriter, scraped } from '../bodies.ts'
 import { collect, cpuNs, type Measured, QUICK, say } from '../measure.ts'
 
 const { values: args } = parseArgs({
@@ -50,13 +49,7 @@ async function window(t: number, from: number, to: number): Promise<number> {
   let ns = 0
   for (let first = from; first < to; first += perBody) {
     const ms = T0 + t * STEP_MS
-    const envelope: Envelope = {
-      kind: 'remote-write-1',
-      encoding: 'snappy',
-      arrivalMs: ms + 2000,
-      tenant: 'default',
-      bytes: writer.body(first, Math.min(perBody, to - first), t, ms),
-    }
+    const envelope = scraped(writer.body(first, Math.min(perBody, to - first), t, ms), ms)
     const before = cpuNs()
     const receipt = await pipeline.process(++position, envelope)
     ns += cpuNs() - before

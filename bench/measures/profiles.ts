@@ -1,12 +1,10 @@
 // The profile detectors alone: score and learn over many series in order, one repetition a window; from the second
 // day on, so that every part of them works. node --expose-gc --import tsx bench/measures/profiles.ts [--quick]
-import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
-import { SeriesTable } from '../../src/core/series.ts'
 import { FullDetector } from '../../src/detectors/full-detector.ts'
 import { PlainDetector } from '../../src/detectors/plain-detector.ts'
 import { SlotDetector } from '../../src/detectors/slot-detector.ts'
 import { COMPACT_PROFILE, TINY_PROFILE } from '../../src/detectors/slot-profile.ts'
-import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { loneSeries } from '../lone-series.ts'
 import { cpuNs, type Measured, QUICK, say } from '../measure.ts'
 
 const COUNT = QUICK ? 200 : 2000
@@ -16,24 +14,7 @@ const DAY = 288
 const PART = 24
 const PARTS = QUICK ? 2 : 12
 
-const series = new SeriesTable(COUNT)
-for (let i = 0; i < COUNT; i++)
-  series.intern({
-    key: `m${i}`,
-    tenant: 'default',
-    metric: 'm',
-    labels: {},
-    entity: 'bench',
-    unit: '',
-    kind: 'other',
-    bad: 'both',
-  })
-const random = mulberry32(1)
-const noise = Float64Array.from({ length: 65_536 }, () => random() + random() + random() - 1.5)
-const batch = featureBatch(COUNT, 0)
-const out = scoreBatch(COUNT)
-const weight = new Float32Array(COUNT).fill(1)
-batch.length = COUNT
+const { series, noise, batch, out, weight } = loneSeries(COUNT)
 
 function fill(t: number): void {
   const usual = 100 + 30 * Math.sin((2 * Math.PI * t) / DAY)

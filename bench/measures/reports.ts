@@ -13,7 +13,7 @@ import { SeriesTable } from '../../src/core/series.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { lz4Bound, lz4Compress } from '../../src/math/lz4.ts'
 import { Pipeline } from '../../src/pipeline.ts'
-import { BodyWriter } from '../bodies.ts'
+import { BodyWriter, scraped } from '../bodies.ts'
 import { collect, cpuNs, type Measured, QUICK, say } from '../measure.ts'
 
 const { values: args } = parseArgs({
@@ -75,13 +75,8 @@ async function window(t: number): Promise<void> {
   for (let first = 0; first < count; first += PER_BODY) {
     // Some series pause: what is missing is part of what is told.
     if (t > 3 && (first / PER_BODY + t) % 100 === 0) continue
-    await pipeline.process(++position, {
-      kind: 'remote-write-1',
-      encoding: 'snappy',
-      arrivalMs: ms + 2000,
-      tenant: 'default',
-      bytes: body.body(first, Math.min(PER_BODY, count - first), t, ms),
-    })
+    const bytes = body.body(first, Math.min(PER_BODY, count - first), t, ms)
+    await pipeline.process(++position, scraped(bytes, ms))
   }
 }
 

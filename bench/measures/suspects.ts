@@ -1,9 +1,7 @@
 // The detectors for suspects alone: score and learn over a pool of series in turn, so that the state of one is not in
 // the cache of the core when it is needed, as it is live. node --expose-gc --import tsx bench/measures/suspects.ts [--quick]
 import { LONE_DETECTORS } from '../../src/commands/lone-detectors.ts'
-import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
-import { SeriesTable } from '../../src/core/series.ts'
-import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { loneSeries } from '../lone-series.ts'
 import { cpuNs, type Measured, QUICK, say } from '../measure.ts'
 
 const COUNT = QUICK ? 4 : 32
@@ -13,24 +11,7 @@ const WARM = QUICK ? 300 : 600
 const PART = 20
 const PARTS = QUICK ? 2 : 12
 
-const series = new SeriesTable(COUNT)
-for (let i = 0; i < COUNT; i++)
-  series.intern({
-    key: `m${i}`,
-    tenant: 'default',
-    metric: 'm',
-    labels: {},
-    entity: 'bench',
-    unit: '',
-    kind: 'other',
-    bad: 'both',
-  })
-const random = mulberry32(1)
-const noise = Float64Array.from({ length: 65_536 }, () => random() + random() + random() - 1.5)
-const batch = featureBatch(COUNT, 0)
-const out = scoreBatch(COUNT)
-const weight = new Float32Array(COUNT).fill(1)
-batch.length = COUNT
+const { series, noise, batch, out, weight } = loneSeries(COUNT)
 
 function fill(t: number): void {
   for (let i = 0; i < COUNT; i++) {

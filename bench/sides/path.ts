@@ -1,10 +1,10 @@
 // Ours: bodies → intake → windows → tier 0 → disruptions → history, one step of all series a turn, or `steps` of them.
 // args: series, series of a body, steps a turn
 import { assemble } from '../../src/assembly.ts'
-import type { Envelope } from '../../src/core/envelope.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
+import { scraped } from '../bodies.ts'
 import { FleetBodies } from '../headline/bodies.ts'
 import { cpuNs } from '../measure.ts'
 import { tierZeroConfig } from '../tier-zero.ts'
@@ -28,14 +28,7 @@ async function step(): Promise<{ ns: number; samples: number }> {
   let ns = 0
   let samples = 0
   for (let b = 0; b < bodies.count; b++) {
-    const bytes = bodies.body(b, now, ms)
-    const envelope: Envelope = {
-      kind: 'remote-write-1',
-      encoding: 'snappy',
-      arrivalMs: ms + 2000,
-      tenant: 'default',
-      bytes,
-    }
+    const envelope = scraped(bodies.body(b, now, ms), ms)
     const before = cpuNs()
     await pipeline.process(++position, envelope)
     ns += cpuNs() - before

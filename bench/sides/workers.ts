@@ -4,11 +4,12 @@
 // that takes samples in, and turn −3 that of the one beside it that took most.
 // args: series, series of a body, steps a turn, workers
 import { readdirSync, readFileSync } from 'node:fs'
-import { assemble, assembleSharded } from '../../src/assembly.ts'
 import type { Envelope } from '../../src/core/envelope.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
+import { assembleBeside } from '../beside.ts'
+import { scraped } from '../bodies.ts'
 import { FleetBodies } from '../headline/bodies.ts'
 import { collect, cpuNs } from '../measure.ts'
 import { tierZeroConfig } from '../tier-zero.ts'
@@ -19,14 +20,7 @@ const STEP_MS = 15_000
 const T0 = 1_790_000_000_000
 const bodies = new FleetBodies(series, bodySeries, STEP_MS)
 const rejects = new Rejects()
-const config = tierZeroConfig(series, STEP_MS)
-const fail = (error: Error) => {
-  throw error
-}
-const parts =
-  workers === 0
-    ? assemble(config, rejects)
-    : assembleSharded(config, rejects, { workers, onWarning: text => fail(new Error(text)), onLost: fail })
+const parts = assembleBeside(workers, tierZeroConfig(series, STEP_MS), rejects)
 const pipeline = new Pipeline(parts, async () => {}, new Telemetry())
 let position = 0
 let now = 0
@@ -48,14 +42,7 @@ function threadsNs(): Map<string, number> {
 function* stepBodies(): Generator<{ readonly envelope: Envelope; readonly samples: number }> {
   const ms = T0 + now * STEP_MS
   for (let b = 0; b < bodies.count; b++) {
-    const bytes = bodies.body(b, now, ms).slice()
-    const envelope = {
-      kind: 'remote-write-1',
-      encoding: 'snappy',
-      arrivalMs: ms + 2000,
-      tenant: 'default',
-      bytes,
-    } as const
+    const envelope = scraped(bodies.body(b, now, ms).slice(), ms)
     yield { envelope, samples: bodies.samples(b) }
   }
   now++

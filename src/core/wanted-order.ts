@@ -1,10 +1,17 @@
 import { ForeshockError } from './errors.ts'
 import type { ModelOrder } from './model.ts'
 import type { Standing, StoredVersion, WantedOrder } from './model-standing.ts'
+import { Turns } from './turns.ts'
 
 export const conflict = (reason: string) => new ForeshockError('FS_CONFLICT', reason.slice(0, 1000))
 export const notFound = (what: string) =>
   new ForeshockError('FS_NOT_FOUND', `there is no ${what.slice(0, 300)}`)
+
+/** Packages that may wait while one is looked at. */
+const PUSHES_WAITING_MAX = 4
+
+/** Packages are looked at one after the other. */
+export const pushTurns = () => new Turns(PUSHES_WAITING_MAX, 'packages are being taken in')
 
 /**
  * The order that somebody wants, complete: which version, by its digest. `find` gives a version of the registry. Throws

@@ -1,9 +1,8 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
-import type { Cut, CutSnapshot } from '../core/cut.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, type Chunk } from '../core/columns.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
-import type { Snapshot } from '../core/snapshot.ts'
 import { DONE, rowsNeeded, runEnd } from './runs.ts'
+import { SeriesState } from './series-state.ts'
 
 /**
  * Silence and stuck values, each as a two-state Markov chain learned per series: present/silent and moving/frozen.
@@ -57,27 +56,24 @@ const SCORE_MAX = 12
 export const RUN_MAX = 60_000
 const N_MAX = 65_535
 
-export class AbsenceDetector implements Detector {
-  readonly id = ID
+export class AbsenceDetector extends SeriesState<typeof SPEC> implements Detector {
   readonly width = 0
   readonly warmUpWindows = WARM_UP_WINDOWS
   readonly voices: readonly DetectorVoice[] = [
     { column: 'score', feeds: ['surprise', 'point', 'incident'], calibrated: true },
   ]
-  readonly #context: DetectorContext
-  readonly #store = new ColumnStore(SPEC)
 
-  constructor(context: DetectorContext) {
-    this.#context = context
+  constructor({ series }: DetectorContext) {
+    super(ID, VERSION, SPEC, series)
   }
 
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
     const { length, series } = batch
     out.length = length
-    this.#store.ensure(rowsNeeded(series, length))
+    this.store.ensure(rowsNeeded(series, length))
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
-      scoreRun(this.#store.chunks[series[from] >> CHUNK_SHIFT], batch, out, from, to)
+      scoreRun(this.store.chunks[series[from] >> CHUNK_SHIFT], batch, out, from, to)
       from = to
     }
     return DONE
@@ -85,32 +81,12 @@ export class AbsenceDetector implements Detector {
 
   learn(batch: FeatureBatch, weight: Float32Array): void {
     const { length, series } = batch
-    this.#store.ensure(rowsNeeded(series, length))
+    this.store.ensure(rowsNeeded(series, length))
     for (let from = 0; from < length; ) {
       const to = runEnd(series, from, length)
-      learnRun(this.#store.writable(series[from] >> CHUNK_SHIFT), batch, weight, from, to)
+      learnRun(this.store.writable(series[from] >> CHUNK_SHIFT), batch, weight, from, to)
       from = to
     }
-  }
-
-  forget(series: number): void {
-    this.#store.clear(series)
-  }
-
-  snapshot(): Snapshot {
-    return this.#store.snapshot(ID, VERSION, this.#context.series)
-  }
-
-  cut(cut: Cut): CutSnapshot {
-    return this.#store.cut(cut, ID, VERSION, this.#context.series)
-  }
-
-  restore(from: Snapshot): void {
-    this.#store.restore(from, ID, VERSION, this.#context.series)
-  }
-
-  bytes(): number {
-    return this.#store.bytes()
   }
 
   async close(): Promise<void> {}

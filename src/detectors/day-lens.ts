@@ -1,10 +1,9 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
-import type { Cut, CutSnapshot } from '../core/cut.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, type Chunk } from '../core/columns.ts'
 import type { DetectorContext } from '../core/detector.ts'
-import type { Snapshot } from '../core/snapshot.ts'
 import { BAND_SCALES } from './deviation.ts'
 import { rowsNeeded } from './runs.ts'
+import { SeriesState } from './series-state.ts'
 
 /**
  * Values without their daily shape, for detectors that know no time of day. With p the shape at this hour, c the level
@@ -59,17 +58,14 @@ interface Seen {
   isUsed: boolean
 }
 
-export class DayLens {
-  readonly id = ID
+export class DayLens extends SeriesState<typeof SPEC> {
   readonly #source: ShapeSource
-  readonly #context: DetectorContext
-  readonly #store = new ColumnStore(SPEC)
   readonly #anchorRate: number
   readonly #seen = new WeakMap<FeatureBatch, Seen>()
 
   constructor(source: ShapeSource, context: DetectorContext) {
+    super(ID, VERSION, SPEC, context.series)
     this.#source = source
-    this.#context = context
     this.#anchorRate = Math.min(1, context.stepMs / (ANCHOR_DAYS * DAY_MS))
   }
 
@@ -77,12 +73,12 @@ export class DayLens {
   prepare(block: FeatureBatch): void {
     const { length, series, observed } = block
     const seen = this.#seenOf(block)
-    this.#store.ensure(rowsNeeded(series, length))
+    this.store.ensure(rowsNeeded(series, length))
     const { shape, slack } = this.#source
     seen.view.length = length
     let isUsed = false
     for (let i = 0; i < length; i++) {
-      const chunk = this.#store.chunks[series[i] >> CHUNK_SHIFT]
+      const chunk = this.store.chunks[series[i] >> CHUNK_SHIFT]
       const row = series[i] & CHUNK_MASK
       const p = shape[i]
       const x = observed[i]
@@ -103,7 +99,7 @@ export class DayLens {
   }
 
   /** One value of it. */
-  valueOf(block: FeatureBatch, i: number): number {
+  lookAt(block: FeatureBatch, i: number): number {
     return this.look(block).observed[i]
   }
 
@@ -138,7 +134,7 @@ export class DayLens {
   learnRow(block: FeatureBatch, i: number, weight: number): void {
     const seen = this.#seen.get(block)
     if (!seen?.isUsed || Number.isNaN(block.observed[i])) return
-    const chunk = this.#store.writable(block.series[i] >> CHUNK_SHIFT)
+    const chunk = this.store.writable(block.series[i] >> CHUNK_SHIFT)
     const row = block.series[i] & CHUNK_MASK
     const p = seen.shape[i]
     const level = seen.level[i]
@@ -176,26 +172,6 @@ export class DayLens {
       this.#seen.set(block, seen)
     }
     return seen
-  }
-
-  forget(series: number): void {
-    this.#store.clear(series)
-  }
-
-  snapshot(): Snapshot {
-    return this.#store.snapshot(ID, VERSION, this.#context.series)
-  }
-
-  cut(cut: Cut): CutSnapshot {
-    return this.#store.cut(cut, ID, VERSION, this.#context.series)
-  }
-
-  restore(from: Snapshot): void {
-    this.#store.restore(from, ID, VERSION, this.#context.series)
-  }
-
-  bytes(): number {
-    return this.#store.bytes()
   }
 }
 

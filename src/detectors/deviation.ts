@@ -1,11 +1,7 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
-import type { Cut, CutSnapshot } from '../core/cut.ts'
+import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
-import type { Snapshot } from '../core/snapshot.ts'
-import { KindClasses } from './kind-classes.ts'
-import { DONE, rowsNeeded, runEnd } from './runs.ts'
-import { ScoredRows } from './scored-rows.ts'
+import { clampValue, ResidualDetector, type Run, scaleOf } from './residual-detector.ts'
 import { readTail, TAIL_BINS, tailAdd, tailDecay } from './tail-histogram.ts'
 
 /**
@@ -27,7 +23,6 @@ const SPEC = {
   at: 'u8',
   hist: ['u16', TAIL_BINS],
 } as const
-type State = Chunk<typeof SPEC>
 
 const ID = 'deviation@1'
 const VERSION = 1
@@ -68,116 +63,40 @@ export interface EvidenceSource {
   learned(series: number): number
 }
 
-export class DeviationDetector implements Detector, EvidenceSource {
-  readonly id = ID
-  readonly width = 0
+export class DeviationDetector extends ResidualDetector<typeof SPEC> implements Detector, EvidenceSource {
   readonly warmUpWindows = WARM_UP_WINDOWS
-  readonly timeless = true
   readonly voices: readonly DetectorVoice[] = [{ column: 'score', feeds: ['surprise', 'point'] }]
   evidence = new Float32Array(0)
-  readonly #context: DetectorContext
-  readonly #store = new ColumnStore(SPEC)
-  readonly #classes: KindClasses
-  /** Distance of each scored row in scales, positive towards bad. */
-  readonly #scored = new ScoredRows()
 
   constructor(context: DetectorContext) {
-    this.#context = context
-    this.#classes = new KindClasses(context.series, context.direction)
+    super(ID, VERSION, SPEC, context)
   }
 
-  score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
-    const { length, series } = batch
-    out.length = length
-    if (this.evidence.length < length) this.evidence = new Float32Array(batch.capacity)
-    this.#store.ensure(rowsNeeded(series, length))
-    this.#classes.ensure(rowsNeeded(series, length))
-    const offset = this.#scored.begin(batch)
-    const toward = this.#scored.values
-    for (let from = 0; from < length; ) {
-      const to = runEnd(series, from, length)
-      const chunk = series[from] >> CHUNK_SHIFT
-      const of = this.#classes.chunks[chunk].of
-      const state = this.#store.chunks[chunk]
-      scoreRun(state, of, this.#classes, batch, out, this.evidence, toward, offset, from, to)
-      from = to
-    }
-    return DONE
+  override score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
+    if (this.evidence.length < batch.length) this.evidence = new Float32Array(batch.capacity)
+    return super.score(batch, out)
   }
 
-  learn(batch: FeatureBatch, weight: Float32Array): void {
-    const { length, series } = batch
-    this.#store.ensure(rowsNeeded(series, length))
-    this.#classes.ensure(rowsNeeded(series, length))
-    let offset = this.#scored.take(batch)
-    const known = offset >= 0
-    if (!known) offset = this.#scored.begin(batch)
-    const toward = this.#scored.values
-    for (let from = 0; from < length; ) {
-      const to = runEnd(series, from, length)
-      const chunk = series[from] >> CHUNK_SHIFT
-      const of = this.#classes.chunks[chunk].of
-      const state = this.#store.writable(chunk)
-      if (!known) towardRun(state, of, this.#classes, batch, toward, offset, from, to)
-      learnRun(state, of, this.#classes, batch, weight, toward, offset, from, to)
-      from = to
-    }
-    if (!known) this.#scored.clear()
+  protected scoreRun(run: Run<typeof SPEC>, out: ScoreBatch): void {
+    scoreRun(run, out, this.evidence)
+  }
+
+  protected findRun(run: Run<typeof SPEC>): void {
+    findRun(run)
+  }
+
+  protected learnRun(run: Run<typeof SPEC>, weight: Float32Array): void {
+    learnRun(run, weight)
   }
 
   learned(series: number): number {
-    return this.#store.chunks[series >> CHUNK_SHIFT]?.n[series & CHUNK_MASK] ?? 0
+    return this.store.chunks[series >> CHUNK_SHIFT]?.n[series & CHUNK_MASK] ?? 0
   }
-
-  forget(series: number): void {
-    this.#scored.clear()
-    this.#store.clear(series)
-    this.#classes.forget(series)
-  }
-
-  snapshot(): Snapshot {
-    return this.#store.snapshot(ID, VERSION, this.#context.series)
-  }
-
-  cut(cut: Cut): CutSnapshot {
-    return this.#store.cut(cut, ID, VERSION, this.#context.series)
-  }
-
-  restore(from: Snapshot): void {
-    this.#scored.clear()
-    this.#store.restore(from, ID, VERSION, this.#context.series)
-  }
-
-  bytes(): number {
-    return this.#store.bytes() + this.#classes.bytes() + this.#scored.bytes()
-  }
-
-  async close(): Promise<void> {}
 }
 
-function clampValue(value: number): number {
-  return value > VALUE_MAX ? VALUE_MAX : value < -VALUE_MAX ? -VALUE_MAX : value
-}
-
-function scaleOf(spread: number, level: number, relative: number, absolute: number): number {
-  const own = MAD_TO_SD * spread
-  const floor = relative * level
-  const scale = own > floor ? own : floor
-  return scale > absolute ? scale : absolute
-}
-
-function scoreRun(
-  state: State,
-  classes: Uint8Array,
-  traits: KindClasses,
-  batch: FeatureBatch,
-  out: ScoreBatch,
-  evidence: Float32Array,
-  toward: Float32Array,
-  offset: number,
-  from: number,
-  to: number,
-): void {
+/** The residuals are distances in scales, positive towards bad. */
+function scoreRun(run: Run<typeof SPEC>, out: ScoreBatch, evidence: Float32Array): void {
+  const { state, classes, traits, batch, residuals: toward, offset, from, to } = run
   const { series, observed } = batch
   const { mean, spread, level, q97, n } = state
   const { relative, absolute, bad, least } = traits
@@ -227,17 +146,7 @@ function scoreRun(
   out.incident.fill(Number.NaN, from, to)
 }
 
-/** What `scoreRun` leaves in `toward`, for rows that are learned without having been scored. */
-function towardRun(
-  state: State,
-  classes: Uint8Array,
-  traits: KindClasses,
-  batch: FeatureBatch,
-  toward: Float32Array,
-  offset: number,
-  from: number,
-  to: number,
-): void {
+function findRun({ state, classes, traits, batch, residuals, offset, from, to }: Run<typeof SPEC>): void {
   const { series, observed } = batch
   const { relative, absolute, bad } = traits
   for (let i = from; i < to; i++) {
@@ -246,21 +155,12 @@ function towardRun(
     const scale = scaleOf(state.spread[row], state.level[row], relative[kind], absolute[kind])
     const z = (clampValue(observed[i]) - state.mean[row]) / scale
     const side = bad[kind]
-    toward[offset + i] = side === 0 ? Math.abs(z) : z * side
+    residuals[offset + i] = side === 0 ? Math.abs(z) : z * side
   }
 }
 
-function learnRun(
-  state: State,
-  classes: Uint8Array,
-  traits: KindClasses,
-  batch: FeatureBatch,
-  weight: Float32Array,
-  toward: Float32Array,
-  offset: number,
-  from: number,
-  to: number,
-): void {
+function learnRun(run: Run<typeof SPEC>, weight: Float32Array): void {
+  const { state, classes, traits, batch, residuals: toward, offset, from, to } = run
   const { series, observed } = batch
   const { mean, spread, level, q97, n } = state
   for (let i = from; i < to; i++) {

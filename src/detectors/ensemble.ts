@@ -337,7 +337,7 @@ export class Ensemble implements Scoring {
     if (lens) {
       const at = (row: number) =>
         [this.#blocks.of(batch, row - (row % BLOCK_ROWS)), row % BLOCK_ROWS] as const
-      without = { ...some, observed: Float64Array.from(rows, row => lens.valueOf(...at(row))) }
+      without = { ...some, observed: Float64Array.from(rows, row => lens.lookAt(...at(row))) }
       for (const [i, row] of rows.entries()) lens.learnRow(...at(row), weights[i])
     }
     for (const detector of this.#detectors) detector.learn(detector.timeless ? without : some, weights)

@@ -34,6 +34,19 @@ interface Slice {
   readonly rows: number
 }
 
+/** A session that many ask, through a batcher of its own; closed with it. */
+export function batched(session: ModelSession) {
+  const batcher = new ModelBatcher(session)
+  return {
+    run: (caller: string, input: Float32Array, rows: number, timeoutMs: number) =>
+      batcher.run(caller, input, rows, timeoutMs),
+    close: () => {
+      batcher.close()
+      return session.close()
+    },
+  }
+}
+
 /**
  * Joins small requests to one model into batches: a batch goes when it is full, or when the oldest of its requests has
  * waited long enough, and one after the other. Callers take turns, each with its oldest request, so that one who asks

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ForeshockError } from '../core/errors.ts'
+import { Turns } from '../core/turns.ts'
 import { packageFile } from './model-files.ts'
 import { CARD_BYTES_MAX, GOLDEN_BYTES_MAX } from './model-package.ts'
 import { PROBE_LIMITS, type ProbeLimits, type ProbeReport, probe } from './model-probe.ts'
@@ -38,7 +39,7 @@ class Host implements ProbingHost {
   /** By what was tried: the card, which names the model's digest, and the golden rows. */
   readonly #proofs = new Map<string, ProbeReport>()
   /** One package is tried at a time. */
-  #trying: Promise<unknown> = Promise.resolve()
+  readonly #probes = new Turns()
   #opening = 0
   #isClosed = false
 
@@ -58,11 +59,9 @@ class Host implements ProbingHost {
     const found = known()
     if (found) return found
     const { runtimes, limits = PROBE_LIMITS } = this.#options
-    const trying = this.#trying.then(
+    const report = await this.#probes.take(
       () => known() ?? probe({ folder, isTimed, ...(runtimes && { runtimes }) }, limits),
     )
-    this.#trying = trying.catch(() => {})
-    const report = await trying
     if (this.#proofs.size >= PROOFS_MAX) this.#proofs.clear()
     this.#proofs.set(isTimed ? contents : untimed, report)
     return report

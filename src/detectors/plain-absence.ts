@@ -1,6 +1,5 @@
 import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
-import type { Cut, CutSnapshot } from '../core/cut.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, type Chunk } from '../core/columns.ts'
 import type { DetectorContext, DetectorVoice } from '../core/detector.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import {
@@ -15,6 +14,7 @@ import {
   WARM_UP_WINDOWS,
 } from './absence.ts'
 import { DONE, runEnd } from './runs.ts'
+import { SeriesState } from './series-state.ts'
 import type { SilenceSource } from './silent-rows.ts'
 import type { SlotRow } from './slot-convert.ts'
 
@@ -58,21 +58,18 @@ export interface PlainMemory {
   exportRow(series: number): SlotRow | undefined
 }
 
-export class PlainAbsence implements SilenceSource {
-  readonly id = ID
+export class PlainAbsence extends SeriesState<typeof SPEC> implements SilenceSource {
   readonly width = 0
   readonly warmUpWindows = WARM_UP_WINDOWS
   readonly voices: readonly DetectorVoice[] = [
     { column: 'score', feeds: ['surprise', 'point', 'incident'], calibrated: true },
   ]
-  readonly #context: DetectorContext
   readonly #memory: PlainMemory
-  readonly #store = new ColumnStore(SPEC)
   /** Series that are silent now, in each chunk. */
   #silent: number[] = []
 
-  constructor(context: DetectorContext, memory: PlainMemory) {
-    this.#context = context
+  constructor({ series }: DetectorContext, memory: PlainMemory) {
+    super(ID, VERSION, SPEC, series)
     this.#memory = memory
   }
 
@@ -93,7 +90,7 @@ export class PlainAbsence implements SilenceSource {
   #scoreRow(series: number, out: ScoreBatch, i: number): void {
     const known = this.#memory.exportRow(series)
     if (known === undefined || known.chunk.n[known.at] < WARM_UP_WINDOWS) return
-    const chunk = this.#store.chunks[series >> CHUNK_SHIFT]
+    const chunk = this.store.chunks[series >> CHUNK_SHIFT]
     const at = series & CHUNK_MASK
     const n = known.chunk.n[known.at]
     const score = chunk
@@ -117,7 +114,7 @@ export class PlainAbsence implements SilenceSource {
   #learnRun(batch: FeatureBatch, weight: Float32Array, c: number, from: number, to: number): void {
     const { series, observed } = batch
     // Of a chunk without silence nothing is looked at.
-    const run = (this.#silent[c] ?? 0) > 0 ? this.#store.chunks[c].run : undefined
+    const run = (this.#silent[c] ?? 0) > 0 ? this.store.chunks[c].run : undefined
     for (let i = from; i < to; i++) {
       if (Number.isNaN(observed[i])) this.#fallsSilent(series[i])
       else if (run !== undefined && run[series[i] & CHUNK_MASK] > 0) this.#comesBack(series[i], weight[i])
@@ -128,8 +125,8 @@ export class PlainAbsence implements SilenceSource {
   #fallsSilent(series: number): void {
     if (this.#memory.exportRow(series) === undefined) return
     const c = series >> CHUNK_SHIFT
-    this.#store.ensure(series + 1)
-    const { run } = this.#store.writable(c)
+    this.store.ensure(series + 1)
+    const { run } = this.store.writable(c)
     const at = series & CHUNK_MASK
     if (run[at] === 0) this.#silent[c] = (this.#silent[c] ?? 0) + 1
     if (run[at] < RUN_MAX) run[at]++
@@ -139,39 +136,27 @@ export class PlainAbsence implements SilenceSource {
     const c = series >> CHUNK_SHIFT
     const at = series & CHUNK_MASK
     const known = this.#memory.exportRow(series)
-    const chunk = this.#store.writable(c)
+    const chunk = this.store.writable(c)
     if (known) teach(chunk, at, known.chunk.n[known.at], weight)
     chunk.run[at] = 0
     this.#silent[c]--
   }
 
-  forget(series: number): void {
+  override forget(series: number): void {
     const c = series >> CHUNK_SHIFT
-    const chunk = this.#store.chunks[c]
+    const chunk = this.store.chunks[c]
     if (chunk === undefined) return
     if (chunk.run[series & CHUNK_MASK] > 0) this.#silent[c]--
-    this.#store.clear(series)
+    super.forget(series)
   }
 
   counts(): Readonly<Record<string, number>> {
     return { silent: this.#silent.reduce((sum, count) => sum + count, 0) }
   }
 
-  snapshot(): Snapshot {
-    return this.#store.snapshot(ID, VERSION, this.#context.series)
-  }
-
-  cut(cut: Cut): CutSnapshot {
-    return this.#store.cut(cut, ID, VERSION, this.#context.series)
-  }
-
-  restore(from: Snapshot): void {
-    this.#store.restore(from, ID, VERSION, this.#context.series)
-    this.#silent = this.#store.chunks.map(({ run }) => run.reduce((sum, one) => sum + (one > 0 ? 1 : 0), 0))
-  }
-
-  bytes(): number {
-    return this.#store.bytes()
+  override restore(from: Snapshot): void {
+    super.restore(from)
+    this.#silent = this.store.chunks.map(({ run }) => run.reduce((sum, one) => sum + (one > 0 ? 1 : 0), 0))
   }
 
   async close(): Promise<void> {}

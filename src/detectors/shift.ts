@@ -1,11 +1,7 @@
-import type { FeatureBatch, ScoreBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, type Chunk, ColumnStore } from '../core/columns.ts'
-import type { Cut, CutSnapshot } from '../core/cut.ts'
+import type { ScoreBatch } from '../core/batch.ts'
+import { CHUNK_MASK } from '../core/columns.ts'
 import type { Detector, DetectorContext, DetectorVoice } from '../core/detector.ts'
-import type { Snapshot } from '../core/snapshot.ts'
-import { KindClasses } from './kind-classes.ts'
-import { DONE, rowsNeeded, runEnd } from './runs.ts'
-import { ScoredRows } from './scored-rows.ts'
+import { clampValue, ResidualDetector, type Run, scaleOf } from './residual-detector.ts'
 
 /**
  * Level shift: two-sided CUSUM of clipped standardised residuals against a slow reference
@@ -24,7 +20,6 @@ const SPEC = {
   n: 'u16',
   held: 'u8',
 } as const
-type State = Chunk<typeof SPEC>
 
 const ID = 'shift@1'
 const VERSION = 1
@@ -54,113 +49,30 @@ const VALUE_MAX = 1e37
 const N_MAX = 65_535
 const BAND_SCALES = 2.8
 
-export class ShiftDetector implements Detector {
-  readonly id = ID
-  readonly width = 0
+export class ShiftDetector extends ResidualDetector<typeof SPEC> implements Detector {
   readonly warmUpWindows = WARM_UP_WINDOWS
-  readonly timeless = true
   readonly voices: readonly DetectorVoice[] = [{ column: 'incident', feeds: ['surprise', 'incident'] }]
-  readonly #context: DetectorContext
-  readonly #store = new ColumnStore(SPEC)
-  readonly #classes: KindClasses
-  /** Clipped standardised residual of each scored row. */
-  readonly #scored = new ScoredRows()
 
   constructor(context: DetectorContext) {
-    this.#context = context
-    this.#classes = new KindClasses(context.series, context.direction)
+    super(ID, VERSION, SPEC, context)
   }
 
-  score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {
-    const { length, series } = batch
-    out.length = length
-    this.#prepare(batch)
-    const offset = this.#scored.begin(batch)
-    const residuals = this.#scored.values
-    for (let from = 0; from < length; ) {
-      const to = runEnd(series, from, length)
-      const chunk = series[from] >> CHUNK_SHIFT
-      const of = this.#classes.chunks[chunk].of
-      const state = this.#store.chunks[chunk]
-      scoreRun(state, of, this.#classes, batch, out, residuals, offset, from, to)
-      from = to
-    }
-    return DONE
+  protected scoreRun(run: Run<typeof SPEC>, out: ScoreBatch): void {
+    scoreRun(run, out)
   }
 
-  learn(batch: FeatureBatch, weight: Float32Array): void {
-    const { length, series } = batch
-    this.#prepare(batch)
-    let offset = this.#scored.take(batch)
-    const known = offset >= 0
-    if (!known) offset = this.#scored.begin(batch)
-    const residuals = this.#scored.values
-    for (let from = 0; from < length; ) {
-      const to = runEnd(series, from, length)
-      const chunk = series[from] >> CHUNK_SHIFT
-      const of = this.#classes.chunks[chunk].of
-      const state = this.#store.writable(chunk)
-      if (!known) residualRun(state, of, this.#classes, batch, residuals, offset, from, to)
-      learnRun(state, of, this.#classes, batch, weight, residuals, offset, from, to)
-      from = to
-    }
-    if (!known) this.#scored.clear()
+  protected findRun(run: Run<typeof SPEC>): void {
+    findRun(run)
   }
 
-  #prepare(batch: FeatureBatch): void {
-    this.#store.ensure(rowsNeeded(batch.series, batch.length))
-    this.#classes.ensure(rowsNeeded(batch.series, batch.length))
+  protected learnRun(run: Run<typeof SPEC>, weight: Float32Array): void {
+    learnRun(run, weight)
   }
-
-  forget(series: number): void {
-    this.#scored.clear()
-    this.#store.clear(series)
-    this.#classes.forget(series)
-  }
-
-  snapshot(): Snapshot {
-    return this.#store.snapshot(ID, VERSION, this.#context.series)
-  }
-
-  cut(cut: Cut): CutSnapshot {
-    return this.#store.cut(cut, ID, VERSION, this.#context.series)
-  }
-
-  restore(from: Snapshot): void {
-    this.#scored.clear()
-    this.#store.restore(from, ID, VERSION, this.#context.series)
-  }
-
-  bytes(): number {
-    return this.#store.bytes() + this.#classes.bytes() + this.#scored.bytes()
-  }
-
-  async close(): Promise<void> {}
 }
 
-function clampValue(value: number): number {
-  return value > VALUE_MAX ? VALUE_MAX : value < -VALUE_MAX ? -VALUE_MAX : value
-}
-
-function scaleOf(spread: number, mean: number, relative: number, absolute: number): number {
-  const level = mean < 0 ? -mean : mean
-  const own = MAD_TO_SD * spread
-  const floor = relative * level
-  const scale = own > floor ? own : floor
-  return scale > absolute ? scale : absolute
-}
-
-function scoreRun(
-  state: State,
-  classes: Uint8Array,
-  traits: KindClasses,
-  batch: FeatureBatch,
-  out: ScoreBatch,
-  residuals: Float32Array,
-  offset: number,
-  from: number,
-  to: number,
-): void {
+/** The residuals are clipped. */
+function scoreRun(run: Run<typeof SPEC>, out: ScoreBatch): void {
+  const { state, classes, traits, batch, residuals, offset, from, to } = run
   const { series, observed } = batch
   const { mean, spread, up, down, n } = state
   const { relative, absolute, bad, least } = traits
@@ -213,39 +125,20 @@ function scoreRun(
   out.point.fill(Number.NaN, from, to)
 }
 
-/** What `scoreRun` leaves in `residuals`, for rows that are learned without having been scored. */
-function residualRun(
-  state: State,
-  classes: Uint8Array,
-  traits: KindClasses,
-  batch: FeatureBatch,
-  residuals: Float32Array,
-  offset: number,
-  from: number,
-  to: number,
-): void {
+function findRun({ state, classes, traits, batch, residuals, offset, from, to }: Run<typeof SPEC>): void {
   const { series, observed } = batch
   for (let i = from; i < to; i++) {
     const row = series[i] & CHUNK_MASK
     const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
     const m = state.mean[row]
-    const scale = scaleOf(state.spread[row], m, traits.relative[kind], traits.absolute[kind])
+    const scale = scaleOf(state.spread[row], Math.abs(m), traits.relative[kind], traits.absolute[kind])
     const z = (clampValue(observed[i]) - m) / scale
     residuals[offset + i] = z > CLIP_SCALES ? CLIP_SCALES : z < -CLIP_SCALES ? -CLIP_SCALES : z
   }
 }
 
-function learnRun(
-  state: State,
-  classes: Uint8Array,
-  traits: KindClasses,
-  batch: FeatureBatch,
-  weight: Float32Array,
-  residuals: Float32Array,
-  offset: number,
-  from: number,
-  to: number,
-): void {
+function learnRun(run: Run<typeof SPEC>, weight: Float32Array): void {
+  const { state, classes, traits, batch, residuals, offset, from, to } = run
   const { series, observed } = batch
   const { mean, spread, recent, up, down, n, held } = state
   for (let i = from; i < to; i++) {
@@ -268,7 +161,7 @@ function learnRun(
       const z = residuals[offset + i]
       if (z === CLIP_SCALES || z === -CLIP_SCALES) {
         const kind = classes[row] === 0 ? traits.classOf(series[i]) : classes[row]
-        step = z * scaleOf(spread[row], m, traits.relative[kind], traits.absolute[kind])
+        step = z * scaleOf(spread[row], Math.abs(m), traits.relative[kind], traits.absolute[kind])
       }
       let rising = up[row] + z - SLACK
       let falling = down[row] - z - SLACK

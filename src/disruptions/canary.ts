@@ -3,7 +3,7 @@ import type { SeriesHistory } from '../core/history.ts'
 import { INSTANCE_LABELS } from '../core/instance.ts'
 import { KIND_TRAITS } from '../core/metric-kind.ts'
 import type { SeriesMeta } from '../core/series.ts'
-import type { Finding } from './cause.ts'
+import { type Finding, NO_CALL } from './cause.ts'
 import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
 import { badOf, F, FELT, floorOf, type Place } from './families.ts'
 import { compare } from './graph.ts'
@@ -139,11 +139,7 @@ export class Canaries {
           direction: 'drop',
           onset: 0,
         },
-        onEdge: false,
-        caller: '',
-        point: '',
-        callee: '',
-        copyOf: '',
+        ...NO_CALL,
         labels: { service: entity },
         absent: false,
       })
@@ -214,11 +210,7 @@ class Reader {
       family: F.canary,
       onsetMs: sinceMs,
       change,
-      onEdge: false,
-      caller: '',
-      point: '',
-      callee: '',
-      copyOf: '',
+      ...NO_CALL,
       labels: meta.labels,
       absent: false,
     }

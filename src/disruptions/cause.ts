@@ -28,6 +28,9 @@ export interface Finding {
   readonly absent: boolean
 }
 
+/** Of a finding that measures no call, and is not one of several copies of a measure. */
+export const NO_CALL = { onEdge: false, caller: '', point: '', callee: '', copyOf: '' } as const
+
 export interface Cause {
   readonly entity: string
   /** With all bonuses; orders suspects. */

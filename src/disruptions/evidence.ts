@@ -20,7 +20,7 @@ export const ROW_COLUMNS = {
 export type RowChunk = Chunk<typeof ROW_COLUMNS>
 
 /** Sums of one window per entity; slots are `entity × FAMILY_SLOTS + family`. */
-export interface EntityColumns {
+export interface EntityColumns extends InstanceColumns {
   /** Largest evidence of the family, 0..8. */
   strength: Float64Array
   /** Observed / expected of that largest series; 0 unknown. */
@@ -28,12 +28,9 @@ export interface EntityColumns {
   direction: Int8Array
   trafficObserved: Float64Array
   trafficExpected: Float64Array
-  /** Own rows (calls measured by others do not count) heard lately, heard now, and found absent now. */
-  recent: Uint32Array
-  live: Uint32Array
-  absent: Uint32Array
 }
 
+/** Own rows (calls measured by others do not count) heard lately, heard now, and found absent now. */
 export interface InstanceColumns {
   recent: Uint32Array
   live: Uint32Array
@@ -218,32 +215,10 @@ export function entityColumns(entities: number, from?: EntityColumns): EntityCol
     direction: new Int8Array(entities * FAMILY_SLOTS),
     trafficObserved: new Float64Array(entities),
     trafficExpected: new Float64Array(entities),
-    recent: new Uint32Array(entities),
-    live: new Uint32Array(entities),
-    absent: new Uint32Array(entities),
+    ...instanceColumns(entities),
   }
-  if (from) {
-    out.strength.set(from.strength)
-    out.ratio.set(from.ratio)
-    out.direction.set(from.direction)
-    out.trafficObserved.set(from.trafficObserved)
-    out.trafficExpected.set(from.trafficExpected)
-    out.recent.set(from.recent)
-    out.live.set(from.live)
-    out.absent.set(from.absent)
-  }
+  if (from) copySums(from, out)
   return out
-}
-
-export function clearEntities(columns: EntityColumns): void {
-  columns.strength.fill(0)
-  columns.ratio.fill(0)
-  columns.direction.fill(0)
-  columns.trafficObserved.fill(0)
-  columns.trafficExpected.fill(0)
-  columns.recent.fill(0)
-  columns.live.fill(0)
-  columns.absent.fill(0)
 }
 
 export function instanceColumns(instances: number, from?: InstanceColumns): InstanceColumns {
@@ -252,18 +227,17 @@ export function instanceColumns(instances: number, from?: InstanceColumns): Inst
     live: new Uint32Array(instances),
     absent: new Uint32Array(instances),
   }
-  if (from) {
-    out.recent.set(from.recent)
-    out.live.set(from.live)
-    out.absent.set(from.absent)
-  }
+  if (from) copySums(from, out)
   return out
 }
 
-export function clearInstances(columns: InstanceColumns): void {
-  columns.recent.fill(0)
-  columns.live.fill(0)
-  columns.absent.fill(0)
+function copySums<T extends EntityColumns | InstanceColumns>(from: T, to: T): void {
+  for (const name of Object.keys(from) as (keyof T)[])
+    (to[name] as Uint32Array).set(from[name] as Uint32Array)
+}
+
+export function clearSums(columns: EntityColumns | InstanceColumns): void {
+  for (const sums of Object.values(columns)) sums.fill(0)
 }
 
 /** Power-of-two growth, so that growing costs little in the long run. */

@@ -7,8 +7,7 @@ import type { SeriesPart } from '../core/series-records.ts'
 import { Ceilings } from './ceiling.ts'
 import { EntryRows } from './entry-rows.ts'
 import {
-  clearEntities,
-  clearInstances,
+  clearSums,
   type EntityColumns,
   entityColumns,
   type Gathering,
@@ -140,8 +139,8 @@ export class Fleet {
 
   /** Ends a window: sums go back to zero, last-seen times to the graph. */
   endWindow(): void {
-    clearEntities(this.columns)
-    clearInstances(this.instanceColumns)
+    clearSums(this.columns)
+    clearSums(this.instanceColumns)
     for (let edge = 0; edge < this.#graphs.extent && edge < this.#edgeSeenMs.length; edge++) {
       if (this.#edgeSeenMs[edge] > 0) this.#graphs.seen(edge, this.#edgeSeenMs[edge])
     }

@@ -3,7 +3,7 @@ import type { SeriesHistory } from '../core/history.ts'
 import { KIND_TRAITS } from '../core/metric-kind.ts'
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
-import type { Finding } from './cause.ts'
+import { type Finding, NO_CALL } from './cause.ts'
 import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
 import { badOf, F, floorOf } from './families.ts'
 import type { Fleet } from './fleet.ts'
@@ -244,11 +244,7 @@ function silentFinding(entity: string, onsetMs: number): Finding {
       direction: 'drop',
       onset: 0,
     },
-    onEdge: false,
-    caller: '',
-    point: '',
-    callee: '',
-    copyOf: '',
+    ...NO_CALL,
     labels: { service: entity },
     absent: true,
   }

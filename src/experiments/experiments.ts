@@ -10,6 +10,7 @@ import type {
 } from '../core/experiment.ts'
 import { contentId } from '../core/identity.ts'
 import type { ModelState, PairedScores } from '../core/model.ts'
+import { Turns } from '../core/turns.ts'
 import { type Conclusion, Experiment, type ExperimentSurroundings, type SettledPlan } from './experiment.ts'
 
 /** Experiments at once, and finished ones kept. */
@@ -61,7 +62,7 @@ export class Experiments {
   readonly #running = new Map<string, Running>()
   /** Newest last. */
   readonly #finished = new Map<string, ExperimentReport>()
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   private constructor(ports: ExperimentPorts) {
     this.#ports = ports
@@ -95,7 +96,7 @@ export class Experiments {
 
   /** Throws FS_INPUT_INVALID when the plan does not fit the models as they are. */
   start(plan: ExperimentPlan, by: string): Promise<ExperimentReport> {
-    return this.#inTurn(() => this.#start(plan, by))
+    return this.#turns.take(() => this.#start(plan, by))
   }
 
   /** Ends an experiment at once: the challenger is withdrawn (rolled back in probation), or promoted. Throws FS_NOT_FOUND, FS_INPUT_INVALID. */
@@ -104,7 +105,7 @@ export class Experiments {
     by: string,
     how: { readonly promote: boolean; readonly why?: string | undefined },
   ): Promise<ExperimentReport> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const running = this.#known(id)
       const why = how.why ?? `stopped by ${by}`
       const { experiment } = running
@@ -128,7 +129,7 @@ export class Experiments {
     id: string,
     labels: readonly ExperimentLabel[],
   ): Promise<{ readonly taken: number; readonly refused: readonly { index: number; reason: string }[] }> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const running = this.#known(id)
       const refused: { index: number; reason: string }[] = []
       for (const [index, label] of labels.entries()) {
@@ -152,14 +153,14 @@ export class Experiments {
 
   /** Looks after everything that runs; to be called every second or so. */
   tick(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       for (const running of [...this.#running.values()]) await this.#look(running)
     })
   }
 
   /** Saves what runs; it goes on at the next start. */
   close(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       for (const running of this.#running.values()) await this.#save(running)
     })
   }
@@ -375,12 +376,6 @@ export class Experiments {
   #tell({ experiment }: Running, what: ExperimentEvent['what'], why: string): void {
     const event = experiment.tell(this.#ports.clock(), what, why)
     this.#ports.tell(experiment.id, experiment.plan.model, event)
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work)
-    this.#turn = done.catch(() => {}) // its own caller hears of it
-    return done
   }
 }
 

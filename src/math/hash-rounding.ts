@@ -6,15 +6,19 @@
 const FLOAT = new Float64Array(1)
 const WORDS = new Uint32Array(FLOAT.buffer)
 
-/** A number in [0, 1) from the bits of `value` and `counter` (murmur3's finaliser over both words). */
-export function hashUnit(value: number, counter: number): number {
-  FLOAT[0] = value
+/** Hash of the number in FLOAT and `counter` (murmur3's finaliser over both words); a small integer is never boxed. */
+function hashHeld(counter: number): number {
   let h = Math.imul(WORDS[0] ^ 0x9e3779b9, 0x85ebca6b) ^ WORDS[1]
   h = Math.imul(h ^ (h >>> 15) ^ counter, 0xc2b2ae35)
   h = Math.imul(h ^ (h >>> 13), 0x27d4eb2f)
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h ^= h >>> 13
-  return (h >>> 0) / 4_294_967_296
+  return h ^ (h >>> 13)
+}
+
+/** A number in [0, 1) from the bits of `value` and `counter`. */
+export function hashUnit(value: number, counter: number): number {
+  FLOAT[0] = value
+  return (hashHeld(counter) >>> 0) / 4_294_967_296
 }
 
 /** `roundStochastic` of values[at]: a number given to a function may be boxed, the small integer returned is not. */
@@ -22,12 +26,7 @@ export function roundStochasticAt(values: Float64Array, at: number, counter: num
   const value = values[at]
   const down = Math.floor(value)
   FLOAT[0] = value
-  let h = Math.imul(WORDS[0] ^ 0x9e3779b9, 0x85ebca6b) ^ WORDS[1]
-  h = Math.imul(h ^ (h >>> 15) ^ counter, 0xc2b2ae35)
-  h = Math.imul(h ^ (h >>> 13), 0x27d4eb2f)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h ^= h >>> 13
-  return (h >>> 0) / 4_294_967_296 < value - down ? down + 1 : down
+  return (hashHeld(counter) >>> 0) / 4_294_967_296 < value - down ? down + 1 : down
 }
 
 /** `value` rounded down or up, up with the probability of its fraction. */

@@ -22,7 +22,8 @@ import {
   wordWithout,
 } from '../core/model-word.ts'
 import type { PackageStore } from '../core/ports.ts'
-import { conflict, notFound, orderWanted } from '../core/wanted-order.ts'
+import { Turns } from '../core/turns.ts'
+import { conflict, notFound, orderWanted, pushTurns } from '../core/wanted-order.ts'
 import { type ModelPlan, planOf } from '../detectors/model-plan.ts'
 import { every, type Timer } from '../upkeep.ts'
 import type { FleetModels } from './fleet-models.ts'
@@ -37,8 +38,6 @@ export interface FleetDeskParts extends DecisionParts {
   readonly news: ModelNews
 }
 
-/** Pushes that may wait while one is looked at. */
-const PUSHES_WAITING_MAX = 4
 /** Models that score at once at most, in every partition. */
 const SCORING_MAX = 8
 /** Packages are listed anew this often, ms, and at once when one came or went. */
@@ -59,9 +58,8 @@ export class FleetDesk implements ModelDesk {
   readonly #reports: ModelReports
   readonly #catalogue: PackageCatalogue
   readonly #decisions: ModelDecisions
-  #orders: Promise<unknown> = Promise.resolve()
-  #pushes: Promise<unknown> = Promise.resolve()
-  #pushesWaiting = 0
+  readonly #orders = new Turns()
+  readonly #pushes = pushTurns()
   #timer: Timer | undefined
 
   private constructor(parts: FleetDeskParts) {
@@ -117,14 +115,7 @@ export class FleetDesk implements ModelDesk {
     by: string,
     tenant = 'default',
   ) {
-    if (this.#pushesWaiting >= PUSHES_WAITING_MAX)
-      throw new ForeshockError('FS_OVERLOADED', `${PUSHES_WAITING_MAX} packages are being taken in`)
-    this.#pushesWaiting++
-    const pushed = this.#pushes.then(() => away(() => this.#push(model, version, archive, by, tenant)))
-    this.#pushes = pushed.catch(() => {}) // its own caller hears of it
-    return pushed.finally(() => {
-      this.#pushesWaiting--
-    })
+    return this.#pushes.take(() => away(() => this.#push(model, version, archive, by, tenant)))
   }
 
   async #push(
@@ -286,9 +277,7 @@ export class FleetDesk implements ModelDesk {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#orders.then(() => away(work))
-    this.#orders = done.catch(() => {}) // its own caller hears of it
-    return done
+    return this.#orders.take(() => away(work))
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Assembled, assemble, intakeOptions, type ModelsPort } from '../assembly.ts'
+import { type Assembled, assemble, intakeOptions, type ModelsPort, statefulParts } from '../assembly.ts'
 import { deadLetter } from '../bus/dead-letters.ts'
 import { WindowWriter } from '../bus/window-report-writer.ts'
 import { cutAt, resume, type Stateful } from '../checkpoint.ts'
@@ -338,11 +338,6 @@ export class ScorerPartition implements WindowTap {
 }
 
 function statefulOf(parts: Parts): Stateful[] {
-  const { intake, windows, scoring, disruptions, history, reports, origins, orders, configuration } = parts
-  const past: Stateful = {
-    snapshot: () => [history.snapshot()],
-    cut: cut => [history.cut(cut)],
-    restore: saved => history.restore(saved),
-  }
-  return [configuration, intake, windows, scoring, disruptions, past, reports, origins, orders]
+  const { reports, origins, orders, configuration } = parts
+  return [configuration, ...statefulParts(parts), reports, origins, orders]
 }

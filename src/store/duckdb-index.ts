@@ -2,33 +2,14 @@ import { existsSync, renameSync, rmSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import type { Anomaly } from '../core/anomaly.ts'
-import type { Change } from '../core/change.ts'
-import type { Disruption } from '../core/disruption.ts'
 import { ForeshockError } from '../core/errors.ts'
-import type {
-  AnomalyQuery,
-  DisruptionQuery,
-  IndexPosition,
-  Page,
-  RecordIndex,
-  RecordLine,
-  RecordSource,
-  Similar,
-} from '../core/ports.ts'
+import type { IndexPosition, RecordIndex, RecordLine, RecordSource } from '../core/ports.ts'
+import { Turns } from '../core/turns.ts'
 import { unapplied } from './applied.ts'
 import { DUCKDB_SCHEMA, mergeRows } from './duckdb-rows.ts'
-import { cursorOf, pageSize } from './index-cursor.ts'
 import { rowsOf } from './index-rows.ts'
-import {
-  anomaliesStatement,
-  changesStatement,
-  disruptionStatement,
-  disruptionsStatement,
-  type Statement,
-  similarStatement,
-} from './index-sql.ts'
-import { compareSimilar, similarity } from './similarity.ts'
+import type { Statement } from './index-sql.ts'
+import { type BodyRow, SqlIndex } from './sql-index.ts'
 
 export interface DuckDbIndexOptions {
   /** The file; what cannot be read as one of this version is moved aside and built anew. */
@@ -54,13 +35,13 @@ type Engine = typeof import('@duckdb/node-api')
  * The record in a DuckDB file beside it: all of it, where the index in memory holds the newest, and there at a start. The
  * file is no more than a view: whatever is wrong with it, it is built anew from the record.
  */
-export class DuckDbIndex implements RecordIndex {
+export class DuckDbIndex extends SqlIndex implements RecordIndex {
   readonly #options: DuckDbIndexOptions
   readonly #instance: DuckDBInstance
   readonly #writer: DuckDBConnection
   #position: ReadonlyMap<number, IndexPosition>
   #lastId: string | undefined
-  #queue: Promise<unknown> = Promise.resolve()
+  readonly #writes = new Turns()
   #newestMs = Number.NEGATIVE_INFINITY
   #prunedMs = Number.NEGATIVE_INFINITY
 
@@ -70,6 +51,7 @@ export class DuckDbIndex implements RecordIndex {
     writer: DuckDBConnection,
     state: State,
   ) {
+    super(SCHEMA, 'duckdb')
     this.#options = options
     this.#instance = instance
     this.#writer = writer
@@ -110,34 +92,6 @@ export class DuckDbIndex implements RecordIndex {
   /** Id of the last line applied: by it a record is known to be the one that this was built from. */
   get lastId(): string | undefined {
     return this.#lastId
-  }
-
-  async disruption(id: string): Promise<Disruption | undefined> {
-    const [found] = await this.#read(disruptionStatement(id, SCHEMA))
-    return found && JSON.parse(found.body)
-  }
-
-  async disruptions(query: DisruptionQuery): Promise<Page<Disruption>> {
-    return paged(await this.#read(disruptionsStatement(query, SCHEMA, 'duckdb')), query.limit)
-  }
-
-  async anomalies(query: AnomalyQuery): Promise<Page<Anomaly>> {
-    return paged(await this.#read(anomaliesStatement(query, SCHEMA, 'duckdb')), query.limit)
-  }
-
-  async similar(id: string, limit: number): Promise<Similar[]> {
-    const one = await this.disruption(id)
-    const statement = one && similarStatement(one, limit, SCHEMA)
-    if (!statement) return []
-    const found = await this.#read(statement)
-    return found
-      .map(({ body }) => similarity(one, JSON.parse(body)))
-      .filter(similar => similar.similarity > 0)
-      .sort(compareSimilar)
-  }
-
-  async changes(limit: number, tenant?: string): Promise<Change[]> {
-    return (await this.#read(changesStatement(limit, SCHEMA, tenant))).map(({ body }) => JSON.parse(body))
   }
 
   apply(lines: readonly RecordLine[], source?: RecordSource): Promise<void> {
@@ -184,18 +138,19 @@ export class DuckDbIndex implements RecordIndex {
   }
 
   async close(): Promise<void> {
-    await this.#queue
+    await this.#writes.rest()
     this.#writer.closeSync()
     this.#instance.closeSync()
   }
 
-  async #read({ text, values }: Statement): Promise<Found[]> {
+  protected async read<T>({ text, values }: Statement): Promise<BodyRow<T>[]> {
     const connection = await this.#instance.connect()
     try {
       // Whole numbers as such: compared as fractions, they would keep the engine from skipping what cannot match.
       const bound = values.map(value => (typeof value === 'number' ? BigInt(value) : value))
       const result = await connection.runAndReadAll(text, bound)
-      return result.getRowObjects() as unknown as Found[]
+      const found = result.getRowObjects() as unknown as BodyRow<string>[]
+      return found.map(row => ({ ...row, body: JSON.parse(row.body) as T }))
     } catch (error) {
       throw new ForeshockError('FS_IO', `DuckDB: ${firstLine(error)}`, { cause: error })
     } finally {
@@ -204,19 +159,11 @@ export class DuckDbIndex implements RecordIndex {
   }
 
   #write(work: () => Promise<void>): Promise<void> {
-    const done = this.#queue.then(work).catch(error => {
+    return this.#writes.take(work).catch(error => {
       if (error instanceof ForeshockError) throw error
       throw new ForeshockError('FS_IO', `DuckDB: ${firstLine(error)}`, { cause: error })
     })
-    this.#queue = done.catch(() => {})
-    return done
   }
-}
-
-interface Found {
-  readonly body: string
-  readonly id: string
-  readonly detected_ms: bigint
 }
 
 interface State {
@@ -240,14 +187,6 @@ async function stateOf(writer: DuckDBConnection): Promise<State> {
     lastId = String(id)
   }
   return { position, lastId }
-}
-
-function paged<T>(rows: readonly Found[], limit: number): Page<T> {
-  const most = pageSize(limit)
-  const items = rows.slice(0, most).map(({ body }) => JSON.parse(body) as T)
-  if (rows.length <= most) return { items, next: null }
-  const { id, detected_ms } = rows[most - 1]
-  return { items, next: cursorOf({ detectedMs: Number(detected_ms), id }) }
 }
 
 function settings({ memoryBytes = MEMORY_BYTES }: DuckDbIndexOptions): Record<string, string> {

@@ -1,5 +1,6 @@
 import { ForeshockError } from '../core/errors.ts'
 import type { KeptPackage, ListedPackage, PackageStore } from '../core/ports.ts'
+import { Turns } from '../core/turns.ts'
 import { assertRoom, assertSame } from './package-room.ts'
 
 interface Held {
@@ -11,7 +12,7 @@ interface Held {
 export class MemoryPackages implements PackageStore {
   readonly #held = new Map<string, Held>()
   #changes = 0
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   async list(afterChange: number): Promise<readonly ListedPackage[]> {
     return [...this.#held.values()]
@@ -21,9 +22,7 @@ export class MemoryPackages implements PackageStore {
   }
 
   put(one: KeptPackage, tar: AsyncIterable<Uint8Array>, modelsMax?: number): Promise<boolean> {
-    const done = this.#turn.then(() => this.#put(one, tar, modelsMax))
-    this.#turn = done.catch(() => {}) // its own caller hears of it
-    return done
+    return this.#turns.take(() => this.#put(one, tar, modelsMax))
   }
 
   async #put(one: KeptPackage, tar: AsyncIterable<Uint8Array>, modelsMax?: number): Promise<boolean> {

@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { StoredVersion } from '../core/model-standing.ts'
 import type { KeptPackage, PackageStore } from '../core/ports.ts'
+import { Turns } from '../core/turns.ts'
 import { ModelRegistry, type Pushed } from './model-registry.ts'
 
 export interface PackageCacheOptions {
@@ -45,7 +46,7 @@ export class PackageCache {
   readonly #registry: ModelRegistry
   readonly #options: PackageCacheOptions
   /** A registry takes one package at a time. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   private constructor(registry: ModelRegistry, options: PackageCacheOptions) {
     this.#registry = registry
@@ -72,7 +73,7 @@ export class PackageCache {
 
   /** The folder of a package, fetched where it is not here. Throws FS_MODEL_INVALID when it is another one than is meant, FS_NOT_FOUND, FS_IO. */
   folder(meant: MeantPackage): Promise<string> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { model, version } = meant
       const held = this.#registry.find(model, version)
       if (held && differs(meant, held) === undefined) return held.folder
@@ -103,7 +104,7 @@ export class PackageCache {
     pushed: Pushed,
     { tenant, modelsMax, admit }: PushTerms,
   ): Promise<{ readonly stored: StoredVersion; readonly isNew: boolean }> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { model, version, by, timeMs } = pushed
       const { stored, isNew: isNewHere } = await this.#registry.push({ ...pushed, tenant })
       if (stored.source === 'shipped') return { stored, isNew: false }
@@ -133,16 +134,10 @@ export class PackageCache {
 
   /** What was removed from the fleet need not lie here. */
   forget(model: string, version: number): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#registry.find(model, version)?.source === 'pushed')
         await this.#registry.remove(model, version)
     })
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work)
-    this.#turn = done.catch(() => {}) // its own caller hears of it
-    return done
   }
 }
 

@@ -1,32 +1,13 @@
-import type { Anomaly } from '../core/anomaly.ts'
-import type { Change } from '../core/change.ts'
 import type { Clock } from '../core/clock.ts'
-import type { Disruption } from '../core/disruption.ts'
-import type {
-  AnomalyQuery,
-  DisruptionQuery,
-  IndexPosition,
-  Page,
-  RecordIndex,
-  RecordLine,
-  RecordSource,
-  Similar,
-} from '../core/ports.ts'
+import type { IndexPosition, RecordIndex, RecordLine, RecordSource } from '../core/ports.ts'
+import { Turns } from '../core/turns.ts'
 import { unapplied } from './applied.ts'
-import { cursorOf, pageSize } from './index-cursor.ts'
 import { rowsOf, type Tables } from './index-rows.ts'
-import {
-  anomaliesStatement,
-  changesStatement,
-  disruptionStatement,
-  disruptionsStatement,
-  type Statement,
-  similarStatement,
-} from './index-sql.ts'
+import type { Statement } from './index-sql.ts'
 import { inTransaction, isReplaced, openPool, type Pool, storeError } from './postgres-client.ts'
 import { mergeRows } from './postgres-copy.ts'
 import { isMonthKept, lockPartition, makeMonth, migrate, monthOf, prune } from './postgres-schema.ts'
-import { compareSimilar, similarity } from './similarity.ts'
+import { type BodyRow, SqlIndex } from './sql-index.ts'
 
 export interface PostgresIndexOptions {
   readonly url: string
@@ -52,25 +33,21 @@ const CONNECTIONS = 8
 const READER_SETTINGS =
   "SET enable_hashjoin = off; SET enable_mergejoin = off; SET random_page_cost = 1.1; SET work_mem = '32MB'"
 
-interface BodyRow<T> {
-  readonly body: T
-  readonly id: string
-  readonly detected_ms: string
-}
-
 /**
  * The record in PostgreSQL, one schema a fleet. Nothing is asked of the server before the first call, and each call tries
  * anew: a server that is away is one that answers FS_IO. Processes share it; a line is applied once whoever brings it.
  */
-export class PostgresIndex implements RecordIndex {
+export class PostgresIndex extends SqlIndex implements RecordIndex {
   readonly #options: PostgresIndexOptions
   readonly #readers: Pool
   readonly #writer: Pool
   #migrated: Promise<void> | undefined
   readonly #months = new Set<string>()
-  #queue: Promise<void> = Promise.resolve()
+  /** They share a connection, and none gives up because another takes long. */
+  readonly #writes = new Turns()
 
   constructor(options: PostgresIndexOptions) {
+    super(options.schema, 'postgres')
     const { url } = options
     this.#options = options
     this.#readers = openPool({
@@ -80,41 +57,6 @@ export class PostgresIndex implements RecordIndex {
       settings: READER_SETTINGS,
     })
     this.#writer = openPool({ url, max: 1, statementMs: WRITE_MS })
-  }
-
-  async disruption(id: string): Promise<Disruption | undefined> {
-    const [found] = await this.#read<Disruption>(disruptionStatement(id, this.#options.schema))
-    return found?.body
-  }
-
-  async disruptions(query: DisruptionQuery): Promise<Page<Disruption>> {
-    return paged(
-      await this.#read<Disruption>(disruptionsStatement(query, this.#options.schema, 'postgres')),
-      query.limit,
-    )
-  }
-
-  async anomalies(query: AnomalyQuery): Promise<Page<Anomaly>> {
-    return paged(
-      await this.#read<Anomaly>(anomaliesStatement(query, this.#options.schema, 'postgres')),
-      query.limit,
-    )
-  }
-
-  async similar(id: string, limit: number): Promise<Similar[]> {
-    const one = await this.disruption(id)
-    const statement = one && similarStatement(one, limit, this.#options.schema)
-    if (!statement) return []
-    const found = await this.#read<Disruption>(statement)
-    return found
-      .map(({ body }) => similarity(one, body))
-      .filter(similar => similar.similarity > 0)
-      .sort(compareSimilar)
-  }
-
-  async changes(limit: number, tenant?: string): Promise<Change[]> {
-    const found = await this.#read<Change>(changesStatement(limit, this.#options.schema, tenant))
-    return found.map(({ body }) => body)
   }
 
   async apply(lines: readonly RecordLine[], source?: RecordSource): Promise<void> {
@@ -177,7 +119,7 @@ export class PostgresIndex implements RecordIndex {
     await Promise.all([this.#readers.end(), this.#writer.end()])
   }
 
-  #read<T>(statement: Statement): Promise<BodyRow<T>[]> {
+  protected read<T>(statement: Statement): Promise<BodyRow<T>[]> {
     return this.#query<BodyRow<T>>(statement)
   }
 
@@ -197,11 +139,8 @@ export class PostgresIndex implements RecordIndex {
     }
   }
 
-  /** One after the other: they share a connection, and none gives up because another takes long. */
   #write(work: () => Promise<void>): Promise<void> {
-    const done = this.#queue.then(() => this.#attempt(work))
-    this.#queue = done.catch(() => {})
-    return done
+    return this.#writes.take(() => this.#attempt(work))
   }
 
   async #attempt(work: () => Promise<void>): Promise<void> {
@@ -236,12 +175,4 @@ function monthsOf(tables: Tables, nowMs: number, retentionMs: number): Set<strin
     for (const { detectedMs } of rows)
       if (isMonthKept(detectedMs, nowMs, retentionMs)) months.add(monthOf(detectedMs))
   return months
-}
-
-function paged<T>(rows: readonly BodyRow<T>[], limit: number): Page<T> {
-  const most = pageSize(limit)
-  const items = rows.slice(0, most).map(({ body }) => body)
-  if (rows.length <= most) return { items, next: null }
-  const { id, detected_ms } = rows[most - 1]
-  return { items, next: cursorOf({ detectedMs: Number(detected_ms), id }) }
 }

@@ -8,6 +8,7 @@ import {
   type StreamTransactor,
   TOPICS,
 } from '../core/stream.ts'
+import { Turns } from '../core/turns.ts'
 import { FIRST_PREV, parseLine, type SealedLine, sealLine } from './record-line.ts'
 
 /** Where a partition of the record ends: what follows is chained to it. */
@@ -58,7 +59,7 @@ export class StreamRecord implements RecordLog {
   readonly #transactor: StreamTransactor
   readonly #seen: SeenIds
   #place: RecordPlace
-  #queue: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
   #broken: unknown
 
   private constructor(
@@ -109,13 +110,11 @@ export class StreamRecord implements RecordLog {
    * many). Says which were new. Rejects with FS_FENCED when another owner has taken over.
    */
   commit(drafts: readonly RecordDraft[]): Promise<boolean[]> {
-    const done = this.#queue.then(() => this.#commit(drafts))
-    this.#queue = done.catch(() => {})
-    return done
+    return this.#turns.take(() => this.#commit(drafts))
   }
 
   async *read(fromSeq = 1): AsyncGenerator<RecordLine> {
-    await this.#queue
+    await this.#turns.rest()
     const { first } = await this.#streams.range(TOPICS.record, this.#partition)
     for await (const message of this.#streams.read(TOPICS.record, this.#partition, first)) {
       const { seq, timeMs, id, entry } = lineOf(message)
@@ -124,7 +123,7 @@ export class StreamRecord implements RecordLog {
   }
 
   async close(): Promise<void> {
-    await this.#queue
+    await this.#turns.rest()
     await this.#transactor.close()
   }
 

@@ -3,13 +3,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Command } from 'commander'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { deadLetter, letterOf, newestLetters } from '../../src/bus/dead-letters.ts'
 import { MemoryLog } from '../../src/bus/memory-log.ts'
 import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { addDeadLettersCommand } from '../../src/commands/dead-letters.ts'
 import { type StoredMessage, TOPICS } from '../../src/core/stream.ts'
+import { printed } from '../commands/printed.ts'
 import { kafkaWorld } from '../peers/kafka.ts'
 
 const bad = (offset: number, more: Partial<StoredMessage> = {}): StoredMessage => ({
@@ -80,23 +80,9 @@ describe('dead letters', () => {
     const redis = { url: 'redis://127.0.0.1:1/0' }
     const postgres = { url: 'postgres://nobody@127.0.0.1:1/none' }
     writeFileSync(join(folder, 'f.yaml'), JSON.stringify({ cluster: { kafka, redis, postgres } }))
-    let out = ''
-    const spy = vi.spyOn(process.stdout, 'write').mockImplementation(chunk => {
-      out += String(chunk)
-      return true
-    })
-    const run = async (...more: string[]) => {
-      const cli = new Command().exitOverride()
-      addDeadLettersCommand(cli)
-      await cli.parseAsync(['node', 'f', 'dead-letters', 'list', '--config', join(folder, 'f.yaml'), ...more])
-    }
-    try {
-      await run()
-      await run('--json')
-    } finally {
-      spy.mockRestore()
-    }
-    const [shown, json] = out.trimEnd().split('\n')
+    const list = (...more: string[]) =>
+      printed(addDeadLettersCommand, ['dead-letters', 'list', '--config', join(folder, 'f.yaml'), ...more])
+    const [shown, json] = `${await list()}${await list('--json')}`.trimEnd().split('\n')
     expect(shown).toBe('2023-11-14T22:13:20.007Z  samples/2/7  not JSON  (6 bytes: ·[2J·x)')
     expect(JSON.parse(json)).toMatchObject({ offset: 7, value: Buffer.from(bad(7).value).toString('base64') })
   })

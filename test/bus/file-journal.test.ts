@@ -1,8 +1,7 @@
 // The file journal keeps the contract of the port and survives what disks and crashes do: a reopening, a tail torn
 // at any byte, damage in the middle, kill -9 of a writing process, and a full disk (a small tmpfs, where the test
 // may mount one).
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,6 +9,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { FileJournal } from '../../src/bus/file-journal.ts'
+import { killedWriter } from '../killed-writer.ts'
 import { withSmallDisk } from '../peers/small-disk.ts'
 import { envelope, journalContract, texts } from './journal-contract.ts'
 
@@ -153,20 +153,11 @@ describe('file journal', () => {
     const dir = folder()
     let acknowledged = 0
     for (let round = 0; round < 3; round++) {
-      const child = spawn(
-        process.execPath,
-        ['--import', 'tsx', join(import.meta.dirname, 'journal-writer.ts'), dir],
-        {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        },
+      const positions = await killedWriter(
+        join(import.meta.dirname, 'journal-writer.ts'),
+        dir,
+        1500 + round * 777,
       )
-      let printed = ''
-      child.stdout.on('data', chunk => {
-        printed += chunk
-        if (printed.length > 1500 + round * 777) child.kill('SIGKILL')
-      })
-      await once(child, 'close')
-      const positions = printed.split('\n').slice(0, -1).map(Number)
       expect(positions.length).toBeGreaterThan(100)
       acknowledged = Math.max(acknowledged, ...positions)
       const journal = await FileJournal.open({ dir })

@@ -216,6 +216,15 @@ function logContract(make: MakeWorld): void {
   })
 }
 
+/** The only member of a group that reads `t`, and who sends there. */
+async function lone(world: StreamsWorld) {
+  const streams = await world.streams()
+  const producer = await streams.producer()
+  const ledger = new Ledger()
+  const owner = new Recorder('a', ledger)
+  return { producer, ledger, owner, group: streams.group({ topic: 't', group: 'g', member: 'a' }) }
+}
+
 function groupContract(make: MakeWorld): void {
   it('members share the partitions; joining and leaving moves each to one owner, who goes on where it stood', async context => {
     const world = await make({ t: 6 }, context)
@@ -331,12 +340,7 @@ function groupContract(make: MakeWorld): void {
   })
 
   it('waits for each take, and holds back a partition that is paused', async context => {
-    const world = await make({ t: 2 }, context)
-    const streams = await world.streams()
-    const producer = await streams.producer()
-    const ledger = new Ledger()
-    const owner = new Recorder('a', ledger)
-    const group = streams.group({ topic: 't', group: 'g', member: 'a' })
+    const { producer, ledger, owner, group } = await lone(await make({ t: 2 }, context))
     await group.run(owner)
     await producer.send('t', [to(0, 'a'), to(1, 'b')])
     await until('two', () => owner.taken.length === 2)
@@ -391,12 +395,7 @@ function groupContract(make: MakeWorld): void {
   })
 
   it('begins anew where the owner says when it fails', async context => {
-    const world = await make({ t: 1 }, context)
-    const streams = await world.streams()
-    const producer = await streams.producer()
-    const ledger = new Ledger()
-    const owner = new Recorder('a', ledger)
-    const group = streams.group({ topic: 't', group: 'g', member: 'a' })
+    const { producer, ledger, owner, group } = await lone(await make({ t: 1 }, context))
     await group.run(owner)
     await producer.send('t', [to(0, 'a')])
     await until('one', () => owner.taken.length === 1)
@@ -411,13 +410,8 @@ function groupContract(make: MakeWorld): void {
   })
 
   it('ends a member in the middle of a take, after it', async context => {
-    const world = await make({ t: 1 }, context)
-    const streams = await world.streams()
-    const producer = await streams.producer()
-    const ledger = new Ledger()
-    const owner = new Recorder('a', ledger)
+    const { producer, ledger, owner, group } = await lone(await make({ t: 1 }, context))
     owner.workMs = 150
-    const group = streams.group({ topic: 't', group: 'g', member: 'a' })
     await group.run(owner)
     const taking = new Promise<void>(done => {
       const { take } = owner

@@ -3,12 +3,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Command } from 'commander'
-import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { describeTopics } from '../../src/bus/kafka-topics.ts'
 import { checkTopics, createFleetTopics, topicPlans } from '../../src/bus/topic-plans.ts'
 import { addTopicsCommand } from '../../src/commands/topics.ts'
 import { TOPICS } from '../../src/core/stream.ts'
+import { printed } from '../commands/printed.ts'
 import { kafka, kafkaOptions } from '../peers/kafka.ts'
 
 const PLAN = { partitions: { samples: 4, anomalies: 2 }, replication: 1 }
@@ -17,22 +17,7 @@ afterEach(() => {
   process.exitCode = undefined
 })
 
-/** What a command prints. */
-async function printed(words: readonly string[]): Promise<string> {
-  let text = ''
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation(chunk => {
-    text += String(chunk)
-    return true
-  })
-  try {
-    const cli = new Command('foreshock').exitOverride()
-    addTopicsCommand(cli)
-    await cli.parseAsync(['node', 'foreshock', ...words])
-    return text
-  } finally {
-    spy.mockRestore()
-  }
-}
+const topics = (...words: readonly string[]) => printed(addTopicsCommand, ['topics', ...words])
 
 describe('topics of a fleet', () => {
   it('are made once, with what each needs', async context => {
@@ -96,21 +81,21 @@ describe('topics of a fleet', () => {
       },
     }
     writeFileSync(file, JSON.stringify(config))
-    expect(await printed(['topics', 'check', '--config', file])).toContain('is missing: run')
+    expect(await topics('check', '--config', file)).toContain('is missing: run')
     expect(process.exitCode).toBe(1)
     process.exitCode = undefined
-    const made = await printed(['topics', 'create', '--config', file])
+    const made = await topics('create', '--config', file)
     expect(made.trim().split('\n').length).toBe(7)
     expect(made).toMatch(/\.samples +made/)
-    expect(await printed(['topics', 'create', '--config', file])).toMatch(/\.samples +was there/)
-    expect(await printed(['topics', 'check', '--config', file])).toMatch(/\.record +ok/)
+    expect(await topics('create', '--config', file)).toMatch(/\.samples +was there/)
+    expect(await topics('check', '--config', file)).toMatch(/\.record +ok/)
     expect(process.exitCode).toBe(undefined)
-    const listed = await printed(['topics', 'list', '--config', file])
+    const listed = await topics('list', '--config', file)
     expect(listed).toMatch(/\.samples +4 partitions, 1 copy, keeps 24 hours/)
     expect(listed).toMatch(/\.control +1 partitions, 1 copy, keeps the latest of each key/)
-    const json = JSON.parse(await printed(['topics', 'check', '--json', '--config', file]))
+    const json = JSON.parse(await topics('check', '--json', '--config', file))
     expect(json.topics.length).toBe(7)
     writeFileSync(file, '{}')
-    await expect(printed(['topics', 'list', '--config', file])).rejects.toThrow(/no section cluster/)
+    await expect(topics('list', '--config', file)).rejects.toThrow(/no section cluster/)
   })
 })

@@ -274,6 +274,16 @@ describe('a window report', () => {
 })
 
 describe('a reader', () => {
+  /** A window of a series, with its number as what was observed. */
+  const row = (series: number) => ({
+    series,
+    numbers: [series, 0, 0, 0],
+    singles: [1, 0, 0, 0, 0, 0],
+    direction: 1,
+    strongest: 2,
+    changed: 'no',
+  })
+
   it('that starts late learns every series within a rotation, and changes at once', () => {
     const from = new Scored()
     for (let n = 0; n <= 40; n++) from.series.intern(metaOf(n))
@@ -318,14 +328,6 @@ describe('a reader', () => {
       evicted.push(table.meta(row).key)
       table.evict(row)
     })
-    const row = (series: number) => ({
-      series,
-      numbers: [series, 0, 0, 0],
-      singles: [1, 0, 0, 0, 0, 0],
-      direction: 1,
-      strongest: 2,
-      changed: 'no',
-    })
     const write = (w: number, slots: number[]) => {
       from.fill(slots.map(row), w * STEP_MS)
       return writer.write(from.batch, from.opinions, from.changes, w * STEP_MS, true)
@@ -351,14 +353,6 @@ describe('a reader', () => {
   it('gives up what a scorer that began anew does not name again', () => {
     const from = new Scored()
     for (let n = 0; n < 3; n++) from.series.intern(metaOf(n))
-    const row = (series: number) => ({
-      series,
-      numbers: [series, 0, 0, 0],
-      singles: [1, 0, 0, 0, 0, 0],
-      direction: 1,
-      strongest: 2,
-      changed: 'no',
-    })
     const table = new SeriesTable()
     let reader = new WindowReader(table, evictInto(table))
     from.fill([0, 1, 2].map(row), STEP_MS)

@@ -15,7 +15,7 @@ import type { CloudEvent } from '../../src/publish/cloudevents.ts'
 import { disruptions, Incident } from '../e2e/incident.ts'
 import { getJson, remove, temporaryFolder, until } from '../e2e/service.ts'
 import { SseClient } from '../e2e/sse-client.ts'
-import { type SharedMemory, sharedMemory } from './memory-engines.ts'
+import { inMemory, type SharedMemory, sharedMemory } from './memory-engines.ts'
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const folder = temporaryFolder()
@@ -42,15 +42,7 @@ async function start(roles: readonly string[], member: string): Promise<Service>
       webhooks: [{ url: `${outside}/hook`, secret: SECRET, allowPrivate: true }],
       alertmanagers: [{ url: outside }],
     },
-    cluster: {
-      roles,
-      member,
-      kafka: { brokers: ['127.0.0.1:1'] },
-      redis: { url: 'redis://127.0.0.1:1' },
-      postgres: { url: 'postgres://127.0.0.1:1/none' },
-      partitions: { samples: 2, anomalies: 2 },
-      patience: '2s',
-    },
+    cluster: inMemory(roles, member, 2, 2),
   })
   const service = await startFleet(config, {
     logger: pino({ level: process.env.FORESHOCK_LOG_LEVEL ?? 'error' }),

@@ -61,3 +61,14 @@ export function sharedMemory(samples: number, anomalies: number): SharedMemory {
     },
   }
 }
+
+/** What is configured of a process of a fleet whose engines are in memory. */
+export const inMemory = (roles: readonly string[], member: string, samples: number, anomalies: number) => ({
+  roles,
+  member,
+  kafka: { brokers: ['127.0.0.1:1'] },
+  redis: { url: 'redis://127.0.0.1:1' },
+  postgres: { url: 'postgres://127.0.0.1:1/none' },
+  partitions: { samples, anomalies },
+  patience: '2s',
+})

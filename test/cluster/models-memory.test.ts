@@ -19,7 +19,7 @@ import { Incident } from '../e2e/incident.ts'
 import { getJson, remove, temporaryFolder, until } from '../e2e/service.ts'
 import { writeShare } from '../model-world.ts'
 import { PACKAGE_FILES, tarOf } from '../store/model-packages.ts'
-import { type SharedMemory, sharedMemory } from './memory-engines.ts'
+import { inMemory, type SharedMemory, sharedMemory } from './memory-engines.ts'
 
 type Model = z.output<typeof modelSchema>
 
@@ -38,15 +38,7 @@ async function start(roles: readonly string[], member: string): Promise<Service>
     features: { step: '1s', idle: '10m' },
     detection: { combiner: false, models: { size: 300, timeout: '20s' } },
     tenants: { small: { quota: { models: 1 } } },
-    cluster: {
-      roles,
-      member,
-      kafka: { brokers: ['127.0.0.1:1'] },
-      redis: { url: 'redis://127.0.0.1:1' },
-      postgres: { url: 'postgres://127.0.0.1:1/none' },
-      partitions: { samples: SAMPLES, anomalies: ANOMALIES },
-      patience: '2s',
-    },
+    cluster: inMemory(roles, member, SAMPLES, ANOMALIES),
   })
   const engines = shared.engines()
   const { packages } = engines

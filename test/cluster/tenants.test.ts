@@ -13,7 +13,7 @@ import type { Service } from '../../src/listening.ts'
 import { Incident } from '../e2e/incident.ts'
 import { getJson, until } from '../e2e/service.ts'
 import { SseClient } from '../e2e/sse-client.ts'
-import { sharedMemory } from './memory-engines.ts'
+import { inMemory, sharedMemory } from './memory-engines.ts'
 
 /** Both in one partition of each topic of disruptions, where they could meet. */
 const TENANTS = ['acme', 'globex'] as const
@@ -44,15 +44,7 @@ async function start(roles: readonly string[], member: string): Promise<string> 
     features: { step: '1s', idle: '10m' },
     detection: { combiner: false },
     tenants: { small: { quota: { series: 2, samplesPerSecond: 0.5 } } },
-    cluster: {
-      roles,
-      member,
-      kafka: { brokers: ['127.0.0.1:1'] },
-      redis: { url: 'redis://127.0.0.1:1' },
-      postgres: { url: 'postgres://127.0.0.1:1/none' },
-      partitions: { samples: 2, anomalies: 1 },
-      patience: '2s',
-    },
+    cluster: inMemory(roles, member, 2, 1),
   })
   const logger = pino({ level: process.env.FORESHOCK_LOG_LEVEL ?? 'silent' })
   const service = await startFleet(config, { logger, engines: shared.engines() })

@@ -4,12 +4,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Command } from 'commander'
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { addExperimentsCommand } from '../../src/commands/experiments.ts'
 import type { Experiments } from '../../src/experiments/experiments.ts'
 import { PairWorld } from '../experiments/world.ts'
 import { listen, type Running, world } from '../serve/world.ts'
+import { printed } from './printed.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'foreshock-experiments-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -23,23 +23,12 @@ beforeEach(async () => {
   server = await listen({ ...world().deps, experiments: all })
 })
 afterEach(async () => {
-  vi.restoreAllMocks()
   process.exitCode = 0
   await server.close()
 })
 
-async function foreshock(...words: string[]): Promise<string> {
-  const cli = new Command('foreshock').exitOverride()
-  addExperimentsCommand(cli)
-  let out = ''
-  vi.spyOn(process.stdout, 'write').mockImplementation(text => {
-    out += text
-    return true
-  })
-  await cli.parseAsync(['node', 'foreshock', 'experiments', ...words, '--url', server.url])
-  vi.restoreAllMocks()
-  return out
-}
+const foreshock = (...words: string[]) =>
+  printed(addExperimentsCommand, ['experiments', ...words, '--url', server.url])
 
 const START = ['start', 'shape-detector', '--challenger', '2', '--unit', '1m', '--alerts', '400']
 

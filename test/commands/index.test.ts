@@ -4,8 +4,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Command } from 'commander'
-import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { addIndexCommand } from '../../src/commands/index.ts'
 import { TOPICS } from '../../src/core/stream.ts'
 import { DuckDbIndex } from '../../src/store/duckdb-index.ts'
@@ -17,27 +16,13 @@ import { kafkaWorld } from '../peers/kafka.ts'
 import { postgres } from '../peers/postgres.ts'
 import { iso, told } from '../store/index-contract.ts'
 import { BASE_MS, disruption } from '../store/samples.ts'
+import { printed } from './printed.ts'
 
 afterEach(() => {
   process.exitCode = undefined
 })
 
-/** What a command prints on a terminal that is none. */
-async function printed(...words: readonly string[]): Promise<string> {
-  let text = ''
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation(chunk => {
-    text += String(chunk)
-    return true
-  })
-  try {
-    const cli = new Command('foreshock').exitOverride()
-    addIndexCommand(cli)
-    await cli.parseAsync(['node', 'foreshock', 'index', ...words])
-    return text
-  } finally {
-    spy.mockRestore()
-  }
-}
+const indexed = (...words: readonly string[]) => printed(addIndexCommand, ['index', ...words])
 
 const drafts = (from: number, count: number) =>
   Array.from({ length: count }, (_, i) => {
@@ -56,15 +41,15 @@ function written(config: (dir: string) => unknown): { dir: string; file: string 
 describe('foreshock index of one process', () => {
   it('builds the file from the record, and says how far it is', async () => {
     const { dir, file } = written(dir => ({ data: { folder: dir, index: 'duckdb' } }))
-    await expect(printed('rebuild', '--config', file)).rejects.toMatchObject({ code: 'FS_INPUT_INVALID' })
+    await expect(indexed('rebuild', '--config', file)).rejects.toMatchObject({ code: 'FS_INPUT_INVALID' })
     const record = await FileRecord.open({ dir: join(dir, 'record') })
     for (const { id, timeMs, entry } of drafts(0, 30)) await record.append(id, timeMs, entry)
     await record.close()
-    expect(await printed('status', '--config', file)).toMatch(
+    expect(await indexed('status', '--config', file)).toMatch(
       /not made yet\npartition 0: 0 lines, 30 behind\n$/,
     )
-    expect(await printed('rebuild', '--config', file)).toMatch(/^30 lines in [\d.]+ s\n$/)
-    expect(JSON.parse(await printed('status', '--json', '--config', file))).toEqual({
+    expect(await indexed('rebuild', '--config', file)).toMatch(/^30 lines in [\d.]+ s\n$/)
+    expect(JSON.parse(await indexed('status', '--json', '--config', file))).toEqual({
       kind: 'duckdb',
       where: indexFile(dir),
       partitions: [{ partition: 0, seq: 30, behind: 0 }],
@@ -74,7 +59,7 @@ describe('foreshock index of one process', () => {
     const index = await DuckDbIndex.open(options)
     await index.apply([{ seq: 31, timeMs: BASE_MS, id: 'x', entry: told(disruption('dis_wrong')) }])
     await index.close()
-    expect(JSON.parse(await printed('rebuild', '--json', '--config', file))).toMatchObject({ lines: 30 })
+    expect(JSON.parse(await indexed('rebuild', '--json', '--config', file))).toMatchObject({ lines: 30 })
     const built = await DuckDbIndex.open(options)
     expect((await built.disruptions({ limit: 100 })).items.length).toBe(30)
     await built.close()
@@ -83,7 +68,7 @@ describe('foreshock index of one process', () => {
 
   it('has nothing to rebuild in memory', async () => {
     const { file } = written(dir => ({ data: { folder: dir } }))
-    await expect(printed('rebuild', '--config', file)).rejects.toThrow('data.index is memory')
+    await expect(indexed('rebuild', '--config', file)).rejects.toThrow('data.index is memory')
   })
 })
 
@@ -104,12 +89,12 @@ describe('foreshock index of a fleet', () => {
       await record.commit(drafts(100 * partition, 40))
       await record.close()
     }
-    const status = async () => JSON.parse(await printed('status', '--json', '--config', file))
+    const status = async () => JSON.parse(await indexed('status', '--json', '--config', file))
     const before = await status()
     expect(before.kind).toBe('postgres')
     expect(before.partitions.map((one: { seq: number }) => one.seq)).toEqual([0, 0])
     expect(before.partitions[0].behind).toBeGreaterThanOrEqual(40)
-    expect(await printed('rebuild', '--config', file)).toMatch(/^80 lines in [\d.]+ s\n$/)
+    expect(await indexed('rebuild', '--config', file)).toMatch(/^80 lines in [\d.]+ s\n$/)
     const after = await status()
     expect(after.partitions.map((one: { seq: number }) => one.seq)).toEqual([40, 40])
     // Marks of transactions take an offset, and are no line.

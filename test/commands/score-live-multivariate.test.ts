@@ -14,6 +14,7 @@ import { Telemetry } from '../../src/core/telemetry.ts'
 import { RidgeDetector } from '../../src/detectors/ridge.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { Pipeline } from '../../src/pipeline.ts'
+import { jsonLines } from '../envelopes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'foreshock-live-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -62,16 +63,8 @@ async function live(rows: readonly number[][]): Promise<Map<number, string>> {
       const lines = ['shop', 'bank'].flatMap(service =>
         METRICS.map((metric, m) => ({ time, metric, labels: { service }, value: row[m], type: 'gauge' })),
       )
-      const text = lines.filter(line => !Number.isNaN(line.value)).map(line => JSON.stringify(line))
-      const bytes = new TextEncoder().encode(text.join('\n'))
-      const arrivalMs = time * 1000
-      await pipeline.process(++position, {
-        kind: 'json-lines',
-        encoding: 'identity',
-        arrivalMs,
-        tenant: 'default',
-        bytes,
-      })
+      const there = lines.filter(line => !Number.isNaN(line.value))
+      await pipeline.process(++position, jsonLines(there, time * 1000))
     }
     await pipeline.finish(++position)
   } finally {

@@ -14,6 +14,7 @@ import { DeviationDetector } from '../../src/detectors/deviation.ts'
 import { ProfileMember } from '../../src/detectors/profile-member.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { Pipeline } from '../../src/pipeline.ts'
+import { jsonLines } from '../envelopes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'foreshock-live-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -69,22 +70,8 @@ async function live(detector: string, timeZone: string, rows: readonly (readonly
     const pipeline = new Pipeline(parts, async () => {}, new Telemetry())
     let position = 0
     for (const [time, value] of rows) {
-      const line = JSON.stringify({
-        time,
-        metric: 'depth',
-        labels: { service: 'queue' },
-        value,
-        type: 'gauge',
-      })
-      const bytes = new TextEncoder().encode(line)
-      const arrivalMs = time * 1000
-      await pipeline.process(++position, {
-        kind: 'json-lines',
-        encoding: 'identity',
-        arrivalMs,
-        tenant: 'default',
-        bytes,
-      })
+      const line = { time, metric: 'depth', labels: { service: 'queue' }, value, type: 'gauge' }
+      await pipeline.process(++position, jsonLines([line], time * 1000))
     }
     await pipeline.finish(++position)
   } finally {

@@ -10,6 +10,7 @@ import { Telemetry } from '../../src/core/telemetry.ts'
 import { unscored } from '../../src/core/unscored.ts'
 import { Pipeline } from '../../src/pipeline.ts'
 import { readGauges } from '../../src/upkeep.ts'
+import { jsonLines } from '../envelopes.ts'
 
 const SERVICES = 30
 
@@ -27,21 +28,9 @@ async function told(detection: Record<string, unknown>): Promise<Record<string, 
     const lines = Array.from({ length: SERVICES }, (_, s) => {
       const value =
         (1 + 0.02 * Math.sin(7 * t + 13 * s) + 0.01 * ((t * 31 + s * 17) % 7)) * (s >= 20 && t > 45 ? 9 : 1)
-      return JSON.stringify({
-        time,
-        metric: 'latency_seconds',
-        labels: { service: `s${s}` },
-        value,
-        type: 'gauge',
-      })
+      return { time, metric: 'latency_seconds', labels: { service: `s${s}` }, value, type: 'gauge' }
     })
-    await inbox.submit({
-      kind: 'json-lines',
-      encoding: 'identity',
-      arrivalMs: time * 1000,
-      tenant: 'default',
-      bytes: new TextEncoder().encode(lines.join('\n')),
-    })
+    await inbox.submit(jsonLines(lines, time * 1000))
   }
   readGauges(telemetry, parts, inbox)
   const text = await telemetry.text()

@@ -9,7 +9,8 @@ import { recurrenceOf } from '../../src/core/recurrence.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { Rulings } from '../../src/detectors/alert-rules.ts'
 import { profileMembers } from '../../src/detectors/profile-member.ts'
-import { gaussian, mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian } from './contract.ts'
 import { metaOf, opened, PolicyWorld, START_MS } from './policy-world.ts'
 
 const DAY = 1440

@@ -2,7 +2,7 @@
 // heavy; that a change of noise is paged for a while only; that silence and gaps move nothing they should not.
 import { describe, expect, it } from 'vitest'
 import { BudgetThreshold } from '../../src/detectors/budget-threshold.ts'
-import { mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
 
 const STEP_MS = 300_000
 const WEEK = 2016

@@ -6,7 +6,8 @@ import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { Calibration } from '../../src/detectors/calibration.ts'
 import { DeviationDetector } from '../../src/detectors/deviation.ts'
-import { gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian, testSeries } from './contract.ts'
 
 const LAWS: Readonly<Record<string, (random: () => number) => number>> = {
   normal: gaussian,

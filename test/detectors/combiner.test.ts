@@ -10,7 +10,8 @@ import { Ensemble } from '../../src/detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from '../../src/detectors/ensemble-options.ts'
 import type { Profile, ProfileRule } from '../../src/detectors/profile-choice.ts'
 import { type ProfileMember, profileMembers } from '../../src/detectors/profile-member.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
 
 const STEP_MS = 300_000
 const DAY = 288

@@ -6,6 +6,7 @@ import type { Detector, DetectorContext } from '../../src/core/detector.ts'
 import type { MetricKind } from '../../src/core/metric-kind.ts'
 import { type SeriesMeta, SeriesTable } from '../../src/core/series.ts'
 import type { Snapshot } from '../../src/core/snapshot.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
 
 export interface ContractSettings {
   /** Window step, ms; the default makes a day 48 windows. */
@@ -18,17 +19,6 @@ export interface ContractSettings {
 
 const COLUMNS = ['score', 'point', 'incident', 'expected', 'lower', 'upper'] as const
 const START_MS = Date.UTC(2026, 0, 5)
-
-/** A small seeded generator (mulberry32), so that runs can be repeated without any state elsewhere. */
-export function mulberry32(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 export function gaussian(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())

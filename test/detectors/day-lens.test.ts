@@ -9,7 +9,8 @@ import { SeriesTable } from '../../src/core/series.ts'
 import type { Snapshot } from '../../src/core/snapshot.ts'
 import { DayLens } from '../../src/detectors/day-lens.ts'
 import { DeviationDetector } from '../../src/detectors/deviation.ts'
-import { gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian, testSeries } from './contract.ts'
 import { metaOf, opened, PolicyWorld, START_MS } from './policy-world.ts'
 
 const STEP_MS = 300_000

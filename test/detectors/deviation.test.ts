@@ -5,7 +5,8 @@ import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
 import type { MetricKind } from '../../src/core/metric-kind.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { DeviationDetector } from '../../src/detectors/deviation.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
 
 detectorContract('deviation@1', context => new DeviationDetector(context))
 

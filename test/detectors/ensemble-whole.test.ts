@@ -9,7 +9,8 @@ import { Ensemble } from '../../src/detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from '../../src/detectors/ensemble-options.ts'
 import { RidgeMember } from '../../src/detectors/ridge-member.ts'
 import { ShiftDetector } from '../../src/detectors/shift.ts'
-import { gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian, testSeries } from './contract.ts'
 
 const STEP_MS = 60_000
 const OPTIONS = { maxMetrics: 120, budgetBytes: 64e6, cpuShare: 1, warmUpMax: 60 }

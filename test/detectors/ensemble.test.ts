@@ -12,7 +12,8 @@ import { DeviationDetector } from '../../src/detectors/deviation.ts'
 import { Ensemble } from '../../src/detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from '../../src/detectors/ensemble-options.ts'
 import { ShiftDetector } from '../../src/detectors/shift.ts'
-import { gaussian, mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian } from './contract.ts'
 
 const STEP_MS = 1000
 const START_MS = Date.UTC(2026, 0, 5)

@@ -5,7 +5,8 @@ import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
 import { CHUNK_ROWS } from '../../src/core/columns.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { FullDetector } from '../../src/detectors/full-detector.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
 
 detectorContract('full@1', context => new FullDetector(context))
 

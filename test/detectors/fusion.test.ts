@@ -2,7 +2,8 @@
 // it keeps its promise within a factor of two, while Fisher's sum breaks it many times over when they agree.
 import { describe, expect, it } from 'vitest'
 import { fuse, shares } from '../../src/detectors/fusion.ts'
-import { gaussian, mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian } from './contract.ts'
 
 /** Upper tail of the normal law (Abramowitz & Stegun 7.1.26 would do; this is its continued fraction). */
 function tail(z: number): number {

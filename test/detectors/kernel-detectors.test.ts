@@ -2,7 +2,6 @@
 // loudest where the trouble is in a made series: a spike, a shape that is wrong at ordinary values, a stuck sensor.
 // And that none of them speaks of what is natural: the same seed gives the same forest, another key another.
 import { describe, expect, it } from 'vitest'
-import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
 import type { ColumnSpec } from '../../src/core/columns.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { CUT_FOREST } from '../../src/detectors/cut-forest.ts'
@@ -12,7 +11,9 @@ import { type Kernel, KernelDetector } from '../../src/detectors/kernel-detector
 import { leftProfile } from '../../src/detectors/left-profile.ts'
 import { SHAPE_NEIGHBOURS } from '../../src/detectors/shape-neighbours.ts'
 import { SPECTRAL_RESIDUAL } from '../../src/detectors/spectral-residual.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { detectorContract, gaussian } from './contract.ts'
+import { runLone } from './lone-run.ts'
 
 detectorContract('rcf@1', context => new KernelDetector(context, CUT_FOREST), { windows: 160 })
 detectorContract('hst@1', context => new KernelDetector(context, HALF_SPACE))
@@ -24,22 +25,8 @@ detectorContract('flatline@1', context => new KernelDetector(context, FLATLINE))
 const STEP_MS = 300_000
 const PERIOD = 48
 
-/** Runs one series through; returns surprise, point and incident of each window. */
-function run<S extends ColumnSpec>(kernel: Kernel<S>, values: readonly number[], key = 's') {
-  const series = new SeriesTable(1)
-  series.intern(testSeries(key))
-  const detector = new KernelDetector({ series, stepMs: STEP_MS }, kernel)
-  const batch = featureBatch(1, 0)
-  const out = scoreBatch(1)
-  batch.length = 1
-  return values.map((value, t) => {
-    batch.windowEndMs[0] = (t + 1) * STEP_MS
-    batch.observed[0] = value
-    detector.scoreNow(batch, out)
-    detector.learn(batch, Float32Array.of(1))
-    return { surprise: out.score[0], point: out.point[0], incident: out.incident[0] }
-  })
-}
+const run = <S extends ColumnSpec>(kernel: Kernel<S>, values: readonly number[], key?: string) =>
+  runLone(context => new KernelDetector(context, kernel), STEP_MS, values, key)
 
 const LENGTH = 1600
 const AT = 1400

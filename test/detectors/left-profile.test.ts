@@ -6,7 +6,8 @@ import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { KernelDetector } from '../../src/detectors/kernel-detector.ts'
 import { LEFT_PROFILE_SHAPE, leftProfile } from '../../src/detectors/left-profile.ts'
-import { gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian, testSeries } from './contract.ts'
 
 const STEP_MS = 60_000
 type Next = (t: number, random: () => number) => number

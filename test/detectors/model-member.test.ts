@@ -12,9 +12,10 @@ import { SeriesTable } from '../../src/core/series.ts'
 import type { Snapshot } from '../../src/core/snapshot.ts'
 import type { ModelCard } from '../../src/detectors/model-card.ts'
 import { ModelMember } from '../../src/detectors/model-member.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { decodeCheckpoint } from '../../src/store/checkpoint-format.ts'
 import { encoded } from '../store/encoded.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
 import { cardOf, digestOf, type Forward, meanOfRow, Shelf } from './model-world.ts'
 
 const STEP_MS = 60_000

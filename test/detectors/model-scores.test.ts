@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ModelPlan, planOf } from '../../src/detectors/model-plan.ts'
 import { learnRaw, RAW, readOutput, standardised } from '../../src/detectors/model-scores.ts'
-import { gaussian, mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian } from './contract.ts'
 import { cardOf } from './model-world.ts'
 
 type Given = Parameters<typeof cardOf>[0]

@@ -9,7 +9,8 @@ import { FullDetector } from '../../src/detectors/full-detector.ts'
 import { OnnxCombiner } from '../../src/detectors/onnx-combiner.ts'
 import { SlotDetector } from '../../src/detectors/slot-detector.ts'
 import { TINY_PROFILE } from '../../src/detectors/slot-profile.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
 
 const onFailure = (error: ForeshockError) => {
   throw error

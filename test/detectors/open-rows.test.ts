@@ -12,7 +12,8 @@ import { ENSEMBLE_DEFAULTS } from '../../src/detectors/ensemble-options.ts'
 import { type OpenRow, OpenRows } from '../../src/detectors/open-rows.ts'
 import { PlainAbsence } from '../../src/detectors/plain-absence.ts'
 import { PlainDetector } from '../../src/detectors/plain-detector.ts'
-import { gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian, testSeries } from './contract.ts'
 
 const STEP_MS = 60_000
 const PODS = 6

@@ -19,7 +19,8 @@ import { ENSEMBLE_DEFAULTS } from '../../src/detectors/ensemble-options.ts'
 import { nestSnapshot, unnestSnapshot } from '../../src/detectors/nested-snapshot.ts'
 import { PlainAbsence } from '../../src/detectors/plain-absence.ts'
 import { PlainDetector } from '../../src/detectors/plain-detector.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
 
 /** It and the detector whose counts it reads, as one. */
 class Watched extends PlainAbsence {

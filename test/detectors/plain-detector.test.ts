@@ -12,7 +12,8 @@ import { TwinSegment } from '../../src/detectors/plain-segment.ts'
 import { ProfileChoice } from '../../src/detectors/profile-choice.ts'
 import { ProfileMember } from '../../src/detectors/profile-member.ts'
 import { TINY_ROW_BYTES } from '../../src/kernels/tiny.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
 
 detectorContract('plain@1', context => new PlainDetector(context))
 detectorContract(

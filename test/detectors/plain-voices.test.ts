@@ -14,7 +14,8 @@ import { PlainDetector } from '../../src/detectors/plain-detector.ts'
 import { TwinSegment } from '../../src/detectors/plain-segment.ts'
 import { PlainVoices, voicesKernel } from '../../src/detectors/plain-voices.ts'
 import { VOICES_BLOCK } from '../../src/kernels/voices.ts'
-import { gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian, testSeries } from './contract.ts'
 
 const KINDS: readonly MetricKind[] = ['latency', 'availability', 'other', 'traffic']
 const SAID = [

@@ -3,7 +3,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { PooledCalibration } from '../../src/detectors/pooled-calibration.ts'
-import { gaussian, mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian } from './contract.ts'
 
 const nameOf = (kind: number) => `class ${kind}`
 const ROWS = 2000

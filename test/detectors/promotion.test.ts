@@ -8,7 +8,8 @@ import type { MetricKind } from '../../src/core/metric-kind.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import type { ProfileRule } from '../../src/detectors/profile-choice.ts'
 import { type ProfileMember, profileMembers } from '../../src/detectors/profile-member.ts'
-import { gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian, testSeries } from './contract.ts'
 
 const STEP_MS = 300_000
 const DAY = 288

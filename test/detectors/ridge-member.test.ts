@@ -8,9 +8,10 @@ import { SeriesTable } from '../../src/core/series.ts'
 import { RidgeDetector } from '../../src/detectors/ridge.ts'
 import { costOf } from '../../src/detectors/ridge-cover.ts'
 import { RidgeMember } from '../../src/detectors/ridge-member.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { decodeCheckpoint } from '../../src/store/checkpoint-format.ts'
 import { encoded } from '../store/encoded.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
 
 const STEP_MS = 900_000
 const DAY = 96

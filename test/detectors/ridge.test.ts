@@ -2,7 +2,8 @@
 // missing and constant metrics, splits wide entities, is causal and repeats itself.
 import { describe, expect, it } from 'vitest'
 import { RidgeDetector } from '../../src/detectors/ridge.ts'
-import { gaussian, mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian } from './contract.ts'
 
 const STEP_MS = 900_000
 const DAY = 96

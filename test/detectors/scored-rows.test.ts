@@ -8,7 +8,8 @@ import { SeriesTable } from '../../src/core/series.ts'
 import { DeviationDetector } from '../../src/detectors/deviation.ts'
 import { ScoredRows } from '../../src/detectors/scored-rows.ts'
 import { ShiftDetector } from '../../src/detectors/shift.ts'
-import { gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian, testSeries } from './contract.ts'
 
 function block(first: number, rows: number, endMs: number): FeatureBatch {
   const batch = featureBatch(rows, 0)

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { ShiftDetector } from '../../src/detectors/shift.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
 
 detectorContract('shift@1', context => new ShiftDetector(context))
 

@@ -1,12 +1,14 @@
 // Shows that both memory profiles of the phase-slot detector keep the detector contract, that their state is as
 // small as stated, and that they find a spike, a missing daily rise and a level shift in a made series.
 import { describe, expect, it } from 'vitest'
-import { featureBatch, scoreBatch } from '../../src/core/batch.ts'
+import { featureBatch } from '../../src/core/batch.ts'
 import { CHUNK_ROWS } from '../../src/core/columns.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { SlotDetector } from '../../src/detectors/slot-detector.ts'
 import { COMPACT_PROFILE, type SlotProfile, TINY_PROFILE } from '../../src/detectors/slot-profile.ts'
-import { detectorContract, gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { detectorContract, gaussian, testSeries } from './contract.ts'
+import { runLone } from './lone-run.ts'
 
 for (const profile of [TINY_PROFILE, COMPACT_PROFILE])
   detectorContract(profile.id, context => new SlotDetector(context, profile))
@@ -14,27 +16,8 @@ for (const profile of [TINY_PROFILE, COMPACT_PROFILE])
 const STEP_MS = 300_000
 const DAY = 288
 
-/** Runs one series through; returns surprise, point and incident of each window. */
-function run(profile: SlotProfile, values: readonly number[]) {
-  const series = new SeriesTable(1)
-  series.intern(testSeries('s'))
-  const detector = new SlotDetector({ series, stepMs: STEP_MS }, profile)
-  const batch = featureBatch(1, 0)
-  const out = scoreBatch(1)
-  batch.length = 1
-  return values.map((value, t) => {
-    batch.windowEndMs[0] = (t + 1) * STEP_MS
-    batch.observed[0] = value
-    detector.scoreNow(batch, out)
-    detector.learn(batch, Float32Array.of(1))
-    return {
-      surprise: out.score[0],
-      point: out.point[0],
-      incident: out.incident[0],
-      expected: out.expected[0],
-    }
-  })
-}
+const run = (profile: SlotProfile, values: readonly number[]) =>
+  runLone(context => new SlotDetector(context, profile), STEP_MS, values)
 
 function daily(days: number): number[] {
   const random = mulberry32(3)

@@ -10,7 +10,8 @@ import { Ensemble } from '../../src/detectors/ensemble.ts'
 import { ENSEMBLE_DEFAULTS } from '../../src/detectors/ensemble-options.ts'
 import { type PooledDetector, SuspectPool } from '../../src/detectors/suspect-pool.ts'
 import { WindowHistory } from '../../src/features/history.ts'
-import { gaussian, mulberry32, testSeries } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian, testSeries } from './contract.ts'
 
 const STEP_MS = 10_000
 const START_MS = Date.UTC(2026, 0, 5)

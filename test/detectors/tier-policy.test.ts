@@ -12,7 +12,8 @@ import { PlainAbsence } from '../../src/detectors/plain-absence.ts'
 import { PlainDetector } from '../../src/detectors/plain-detector.ts'
 import { SubTable } from '../../src/detectors/sub-table.ts'
 import { TieredScoring } from '../../src/detectors/tiered-scoring.ts'
-import { gaussian, mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian } from './contract.ts'
 import { metaOf, NO_POLICY, START_MS } from './policy-world.ts'
 
 const STEP_MS = 60_000

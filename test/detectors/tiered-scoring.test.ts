@@ -16,7 +16,8 @@ import { profileMembers } from '../../src/detectors/profile-member.ts'
 import { ShiftDetector } from '../../src/detectors/shift.ts'
 import { SubTable } from '../../src/detectors/sub-table.ts'
 import { TieredScoring } from '../../src/detectors/tiered-scoring.ts'
-import { gaussian, mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian } from './contract.ts'
 
 const STEP_MS = 60_000
 const START_MS = Date.UTC(2026, 0, 5)

@@ -7,11 +7,31 @@ import type { DisruptionEvent } from '../../src/core/disruption.ts'
 import type { HistoryColumns, SeriesHistory } from '../../src/core/history.ts'
 import { contentId } from '../../src/core/identity.ts'
 import { KIND_TRAITS } from '../../src/core/metric-kind.ts'
-import { type SeriesMeta, SeriesTable } from '../../src/core/series.ts'
+import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
 import type { AnomalyChange } from '../../src/core/stages.ts'
 import { badOf, floorOf, placeOf } from '../../src/disruptions/families.ts'
 import { DISRUPTION_DEFAULTS, type DisruptionOptions } from '../../src/disruptions/options.ts'
 import { Disruptions } from '../../src/disruptions/stage.ts'
+
+/** The 99th percentile of a service's latency, with labels beside its name. */
+export function latencyMeta(
+  entity: string,
+  extra: Readonly<Record<string, string>> = {},
+  tenant = 'default',
+): SeriesMeta {
+  const labels = { service: entity, ...extra }
+  const metric = 'server_duration_seconds:p99'
+  return {
+    key: seriesKey(metric, labels, tenant),
+    tenant,
+    metric,
+    labels,
+    entity,
+    unit: 's',
+    kind: 'latency',
+    bad: 'up',
+  }
+}
 
 export class FullHistory implements SeriesHistory {
   readonly depth = 1_000_000

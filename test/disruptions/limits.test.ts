@@ -2,25 +2,10 @@
 // of entities, two tenants with the same names, snapshots of another layout.
 import { expect, it } from 'vitest'
 import { disruptionSchema } from '../../src/core/disruption.ts'
-import { type SeriesMeta, seriesKey } from '../../src/core/series.ts'
-import { Bench } from './bench.ts'
+import { seriesKey } from '../../src/core/series.ts'
+import { Bench, latencyMeta } from './bench.ts'
 
 const START_MS = 1_700_000_000_000
-
-function latency(entity: string, tenant = 'default', extra: Record<string, string> = {}): SeriesMeta {
-  const labels = { service: entity, ...extra }
-  const metric = 'server_duration_seconds:p99'
-  return {
-    key: seriesKey(metric, labels, tenant),
-    tenant,
-    metric,
-    labels,
-    entity,
-    unit: 's',
-    kind: 'latency',
-    bad: 'up',
-  }
-}
 
 function instancesOf({ stage }: Bench): string[] {
   const [{ meta }] = stage.snapshot()
@@ -47,7 +32,7 @@ function run(
 it('takes odd names, changes of nobody and of the future', () => {
   const bench = new Bench()
   const names = ['__proto__', 'constructor', 'a"b\\c', 'ü ', 'x'.repeat(300)]
-  const rows = names.map(name => bench.add(latency(name)))
+  const rows = names.map(name => bench.add(latencyMeta(name)))
   const nowMs = run(bench, rows, START_MS, 60)
   bench.stage.change({ id: 'future', timeMs: nowMs + 1e9, entity: '__proto__', kind: 'deploy', ref: 'v9' })
   bench.stage.change({ id: 'nobody', timeMs: nowMs - 5000, entity: 'nobody', kind: 'deploy', ref: 'v1' })
@@ -61,11 +46,11 @@ it('takes odd names, changes of nobody and of the future', () => {
 
 it('a reused row starts anew: the new series does not inherit the old entity', () => {
   const bench = new Bench()
-  const old = bench.add(latency('old'))
+  const old = bench.add(latencyMeta('old'))
   let nowMs = run(bench, [old], START_MS, 40)
   bench.stage.forget(old)
   bench.table.evict(old)
-  const next = bench.add(latency('new'))
+  const next = bench.add(latencyMeta('new'))
   expect(next).toBe(old)
   nowMs = run(bench, [next], nowMs, 40)
   run(bench, [next], nowMs, 10, [next])
@@ -74,7 +59,7 @@ it('a reused row starts anew: the new series does not inherit the old entity', (
 
 it('beyond the cap entities share one place, and that is counted', () => {
   const bench = new Bench({ maxEntities: 5 })
-  const rows = Array.from({ length: 20 }, (_, i) => bench.add(latency(`s${i}`)))
+  const rows = Array.from({ length: 20 }, (_, i) => bench.add(latencyMeta(`s${i}`)))
   const nowMs = run(bench, rows, START_MS, 60)
   run(bench, rows, nowMs, 10, [rows[1]])
   expect(bench.stage.dropped().entities).toBeGreaterThan(0)
@@ -84,7 +69,7 @@ it('beyond the cap entities share one place, and that is counted', () => {
 it('remembers the running copies that there are, however many came and went', () => {
   const bench = new Bench({ maxEntities: 3 })
   const pod = (generation: number) =>
-    ['a', 'b'].map(entity => bench.add(latency(entity, 'default', { pod: `${entity}-${generation}` })))
+    ['a', 'b'].map(entity => bench.add(latencyMeta(entity, { pod: `${entity}-${generation}` })))
   let rows = pod(0)
   let nowMs = run(bench, rows, START_MS, 3)
   for (let generation = 1; generation <= 100; generation++) {
@@ -101,7 +86,7 @@ it('remembers the running copies that there are, however many came and went', ()
   expect(instancesOf(bench)).toEqual(['a-100', 'b-100'])
   // Of saved ones that no series comes back to nothing is known after an hour of windows.
   const again = new Bench({ maxEntities: 3 })
-  const [a] = ['a-100', 'b-100'].map(name => again.add(latency(name[0], 'default', { pod: name })))
+  const [a] = ['a-100', 'b-100'].map(name => again.add(latencyMeta(name[0], { pod: name })))
   again.stage.restore(structuredClone(bench.stage.snapshot()))
   nowMs = run(again, [a], nowMs, 100)
   expect(instancesOf(again)).toEqual(['a-100', 'b-100'])
@@ -111,7 +96,9 @@ it('remembers the running copies that there are, however many came and went', ()
 
 it('tenants with the same names never share a disruption', () => {
   const bench = new Bench()
-  const rows = ['red', 'blue'].flatMap(tenant => ['a', 'b'].map(name => bench.add(latency(name, tenant))))
+  const rows = ['red', 'blue'].flatMap(tenant =>
+    ['a', 'b'].map(name => bench.add(latencyMeta(name, {}, tenant))),
+  )
   const nowMs = run(bench, rows, START_MS, 60)
   run(bench, rows, nowMs, 10, rows)
   const opened = bench.events.filter(event => event.type === 'opened')
@@ -128,7 +115,7 @@ it('refuses a snapshot of another layout, ignores the parts of others', () => {
 
 it('goes on with an open disruption of a snapshot of the first version', () => {
   const bench = new Bench()
-  const rows = ['a', 'b'].map(name => bench.add(latency(name)))
+  const rows = ['a', 'b'].map(name => bench.add(latencyMeta(name)))
   let nowMs = run(bench, rows, START_MS, 60)
   nowMs = run(bench, rows, nowMs, 6, rows)
   const [part] = structuredClone(bench.stage.snapshot())
@@ -166,9 +153,7 @@ it('goes on with an open disruption of a snapshot of the first version', () => {
 
 it('ranks five thousand series of one disruption', () => {
   const bench = new Bench({ baselineWindows: 60 })
-  const rows = Array.from({ length: 5000 }, (_, i) =>
-    bench.add(latency(`s${i % 50}`, 'default', { path: `/${i}` })),
-  )
+  const rows = Array.from({ length: 5000 }, (_, i) => bench.add(latencyMeta(`s${i % 50}`, { path: `/${i}` })))
   const nowMs = run(bench, rows, START_MS, 40)
   const startMs = performance.now()
   const suspects = bench.stage.explain(nowMs - 5000, 0)
@@ -178,7 +163,7 @@ it('ranks five thousand series of one disruption', () => {
 
 it('ranks no more series than the limit, and counts the others', () => {
   const bench = new Bench({ baselineWindows: 60, maxRanked: 10 })
-  const rows = Array.from({ length: 30 }, (_, i) => bench.add(latency('s', 'default', { path: `/${i}` })))
+  const rows = Array.from({ length: 30 }, (_, i) => bench.add(latencyMeta('s', { path: `/${i}` })))
   const nowMs = run(bench, rows, START_MS, 40)
   run(bench, rows, nowMs, 5, rows)
   expect(bench.events[0].disruption.suspects[0].entity).toBe('s')
@@ -193,7 +178,7 @@ it('keeps pace with a cyclic call graph of 10,000 services and 100,000 calls', (
     Array.from({ length: 100_000 }, (_, i) => ({ source: name(i), target: name(i * 7919 + (i >> 4) + 1) })),
     0,
   )
-  const rows = Array.from({ length: count }, (_, i) => bench.add(latency(name(i))))
+  const rows = Array.from({ length: count }, (_, i) => bench.add(latencyMeta(name(i))))
   let nowMs = run(bench, rows, START_MS, 20)
   const startMs = performance.now()
   nowMs = run(bench, rows, nowMs, 6, rows.slice(0, 40))
@@ -217,7 +202,7 @@ it('a fault seen thirty seconds early and late by clocks that are off is one dis
     ],
     0,
   )
-  const [front, mid, back] = ['front', 'mid', 'back'].map(name => bench.add(latency(name)))
+  const [front, mid, back] = ['front', 'mid', 'back'].map(name => bench.add(latencyMeta(name)))
   const rows = [front, mid, back]
   let nowMs = run(bench, rows, START_MS, 60)
   nowMs = run(bench, rows, nowMs, 3, [front])
@@ -236,7 +221,7 @@ it('a fault seen thirty seconds early and late by clocks that are off is one dis
 it('errors without a unit that are fractions of one are weighed as a ratio, counts as counts', () => {
   const scoreOf = (calm: number, bad: number): number => {
     const bench = new Bench({ baselineWindows: 60 })
-    const meta = latency('a')
+    const meta = latencyMeta('a')
     const row = bench.add({
       ...meta,
       key: 'rpc_errors{service="a"}',
@@ -259,9 +244,9 @@ it('errors without a unit that are fractions of one are weighed as a ratio, coun
 
 it('reads a snapshot of layout 2, which had entities and shares as JSON', () => {
   const bench = new Bench()
-  const rows = ['a', 'b'].map(name => bench.add(latency(name)))
+  const rows = ['a', 'b'].map(name => bench.add(latencyMeta(name)))
   const share = {
-    ...latency('a'),
+    ...latencyMeta('a'),
     metric: 'availability_ratio',
     unit: 'ratio',
     kind: 'availability',

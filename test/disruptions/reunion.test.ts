@@ -4,27 +4,12 @@
 // checked against the outside contract, and a restart at any window changes nothing.
 import { expect, it } from 'vitest'
 import { type DisruptionEvent, disruptionSchema } from '../../src/core/disruption.ts'
-import { type SeriesMeta, seriesKey } from '../../src/core/series.ts'
+import { seriesKey } from '../../src/core/series.ts'
 import type { DisruptionOptions } from '../../src/disruptions/options.ts'
-import { Bench } from './bench.ts'
+import { Bench, latencyMeta } from './bench.ts'
 
 const START_MS = 1_700_000_000_000
 const WARM_UP = 60
-
-function latency(entity: string, namespace = ''): SeriesMeta {
-  const labels = { service: entity, ...(namespace === '' ? {} : { namespace }) }
-  const metric = 'server_duration_seconds:p99'
-  return {
-    key: seriesKey(metric, labels),
-    tenant: 'default',
-    metric,
-    labels,
-    entity,
-    unit: 's',
-    kind: 'latency',
-    bad: 'up',
-  }
-}
 
 /** A few services with one latency each; at every window the named ones are ten times slower. */
 class World {
@@ -35,7 +20,7 @@ class World {
 
   constructor(names: readonly string[], edges: readonly string[], options: Partial<DisruptionOptions> = {}) {
     this.bench = new Bench(options)
-    for (const name of names) this.#rows.set(name, this.bench.add(latency(name)))
+    for (const name of names) this.#rows.set(name, this.bench.add(latencyMeta(name)))
     this.learn(edges)
   }
 
@@ -210,8 +195,8 @@ it('the same trouble again inside an open disruption stays with it', () => {
 it('the same service in another kind of trouble after a pause is another disruption, in the same kind the same', () => {
   const play = (second: 'slow' | 'failing'): string[] => {
     const bench = new Bench()
-    const slow = bench.add(latency('a'))
-    const meta = latency('a')
+    const slow = bench.add(latencyMeta('a'))
+    const meta = latencyMeta('a')
     const failing = bench.add({
       ...meta,
       key: seriesKey('failures', meta.labels),

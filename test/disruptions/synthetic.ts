@@ -3,6 +3,7 @@
 import { KIND_TRAITS, metricKind } from '../../src/core/metric-kind.ts'
 import { type SeriesMeta, seriesKey } from '../../src/core/series.ts'
 import type { DisruptionOptions } from '../../src/disruptions/options.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { Bench } from './bench.ts'
 
 const CALLS: readonly (readonly [string, string])[] = [
@@ -46,17 +47,6 @@ export function calm(): Weather {
   }
 }
 
-/** Small fast generator (mulberry32), so that noise repeats. */
-function random(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
 function metaOf(metric: string, labels: Record<string, string>, unit: string): SeriesMeta {
   const kind = metricKind(metric, unit)
   return {
@@ -83,8 +73,8 @@ export class SyntheticFleet {
     settings: { options?: Partial<DisruptionOptions>; shuffle?: number; edges?: boolean } = {},
   ) {
     this.bench = new Bench(settings.options)
-    this.#noise = random(seed)
-    this.#shuffle = settings.shuffle === undefined ? undefined : random(settings.shuffle)
+    this.#noise = mulberry32(seed)
+    this.#shuffle = settings.shuffle === undefined ? undefined : mulberry32(settings.shuffle)
     this.#edges = settings.edges ?? true
     if (this.#edges) {
       this.bench.stage.addEdges(

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { foreshock, recording } from './command.ts'
-import { seeded } from './fleet.ts'
 import { INCIDENT_CONFIG, Incident } from './incident.ts'
 import { remove, startForeshock } from './service.ts'
 
@@ -25,7 +25,7 @@ const rowsOf = (bytes: Buffer) => bytes.toString().trimEnd().split('\n')
 
 /** `columns` metrics with a daily rhythm at five minutes, gaps, and a fault near the end. */
 function series(rows: number, columns: number): string {
-  const random = seeded(7)
+  const random = mulberry32(7)
   const names = columns === 1 ? ['value'] : Array.from({ length: columns }, (_, i) => `m${i}`)
   const lines = [['timestamp', ...names].join(',')]
   for (let row = 0; row < rows; row++) {

@@ -1,3 +1,5 @@
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+
 /**
  * A synthetic fleet for end-to-end tests: six services that call one another, metrics as JSON lines. The fault is
  * a slow dependency, whose latency shows in every caller above it. Seeded, so that a run repeats itself.
@@ -25,18 +27,6 @@ export interface FleetFault {
   readonly extraLatencyS: number
 }
 
-/** A small seeded generator (mulberry32): uniform in [0, 1). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
 /** One body of JSON lines a step. */
 export function* fleetBodies(options: {
   readonly fromMs: number
@@ -45,7 +35,7 @@ export function* fleetBodies(options: {
   readonly seed: number
   readonly fault?: FleetFault
 }): Generator<string> {
-  const random = seeded(options.seed)
+  const random = mulberry32(options.seed)
   const noise = () => 1 + 0.12 * (random() + random() + random() - 1.5)
   for (let step = 0; step < options.steps; step++) {
     const time = options.fromMs + step * options.stepMs

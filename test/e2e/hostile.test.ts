@@ -7,8 +7,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import snappy from 'snappyjs'
 import { afterEach, describe, expect, it } from 'vitest'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { withSmallDisk } from '../peers/small-disk.ts'
-import { seeded } from './fleet.ts'
 import { getJson, type RunningService, remove, startForeshock, until } from './service.ts'
 
 const CONFIG = { features: { step: '1s' }, log: { level: 'error' } } as const
@@ -71,7 +71,7 @@ describe('a running service', () => {
   }, async () => {
     service = await startForeshock({ ...CONFIG, server: { maxBodyBytes: '8 MiB' } })
     const { url } = service
-    const random = seeded(11)
+    const random = mulberry32(11)
     const noise = Buffer.from(Array.from({ length: 3000 }, () => Math.floor(random() * 256)))
     const zeros = Buffer.alloc(600 * 1_048_576)
     const gzipBomb = gzipSync(zeros.subarray(0, 300 * 1_048_576), { level: 9 })

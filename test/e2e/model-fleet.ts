@@ -3,10 +3,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { writePackage } from '../detectors/model-packages.ts'
 import { node, onnxModel, tensor, value } from '../detectors/onnx-builder.ts'
 import { PACKAGE_FILES, tarOf } from '../store/model-packages.ts'
-import { seeded } from './fleet.ts'
 
 export const STEP_MS = 1000
 const LENGTH = 8
@@ -94,7 +94,7 @@ export class ModelFleet {
   #step = 0
 
   constructor(seed: number, steps: number) {
-    this.#random = seeded(seed)
+    this.#random = mulberry32(seed)
     this.#timeMs = Math.floor(Date.now() / STEP_MS) * STEP_MS - steps * STEP_MS
   }
 

@@ -7,10 +7,10 @@ import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { create } from 'tar'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Disruption } from '../../src/core/disruption.ts'
 import type { ModelState } from '../../src/core/model.ts'
 import { writeShare } from '../model-world.ts'
 import { fleetBodies } from './fleet.ts'
+import { disruptions } from './incident.ts'
 import { getJson, type RunningService, remove, startForeshock, temporaryFolder, until } from './service.ts'
 
 const STEP_MS = 1000
@@ -28,8 +28,7 @@ const send = async (url: string, method: string, type: string, body: Buffer | st
   if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${await answer.text()}`)
   return answer
 }
-const open = async (url: string) =>
-  (await getJson<{ items: Disruption[] }>(`${url}/api/disruptions?status=open`)).items
+const open = (url: string) => disruptions(url, 'open')
 const live = async (url: string) =>
   (await getJson<{ live: ModelState | null }>(`${url}/api/models/probe`)).live
 

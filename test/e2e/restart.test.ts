@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Disruption } from '../../src/core/disruption.ts'
 import { fleetBodies } from './fleet.ts'
+import { disruptions, postLines } from './incident.ts'
 import {
   CLI,
   getJson,
@@ -22,16 +23,7 @@ const FAULT = { service: 'store', fromStep: 300, toStep: 420, extraLatencyS: 0.4
 const CONFIG = { features: { step: '1s' }, checkpoint: { every: '1h' }, log: { level: 'warn' } }
 const KEY = encodeURIComponent('latency_p99_seconds{service="store"}')
 
-const post = async (url: string, body: string) => {
-  const answer = await fetch(`${url}/api/samples`, {
-    method: 'POST',
-    body,
-    headers: { 'content-type': 'application/x-ndjson' },
-  })
-  if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`)
-}
-const open = async (url: string) =>
-  (await getJson<{ items: Disruption[] }>(`${url}/api/disruptions?status=open`)).items
+const open = (url: string) => disruptions(url, 'open')
 /** Window end → observed, of the windows that were seen. */
 const observed = async (url: string) => {
   const { columns } = await getJson<{ columns: { timeMs: number[]; observed: (number | null)[] } }>(
@@ -54,7 +46,7 @@ describe('kill -9 and restart', () => {
     service = await startForeshock(CONFIG, folder)
     const fromMs = Math.floor(Date.now() / STEP_MS) * STEP_MS - STEPS * STEP_MS
     const bodies = [...fleetBodies({ fromMs, stepMs: STEP_MS, steps: STEPS, seed: 1, fault: FAULT })]
-    for (const body of bodies.slice(0, 340)) await post(service.url, body)
+    for (const body of bodies.slice(0, 340)) await postLines(service.url, body)
     const [before] = await until('the fault is found', async () => {
       const found = await open(service!.url)
       return found.length > 0 && found
@@ -70,7 +62,7 @@ describe('kill -9 and restart', () => {
     expect(after.startedAt).toBe(before.startedAt)
     expect(await observed(service.url)).toEqual(seen)
 
-    for (const body of bodies.slice(340, 380)) await post(service.url, body)
+    for (const body of bodies.slice(340, 380)) await postLines(service.url, body)
     const later = await open(service.url)
     expect(later.map(d => d.id)).toEqual([before.id])
 

@@ -6,19 +6,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Disruption } from '../../src/core/disruption.ts'
-import { fleetBodies } from './fleet.ts'
-import { getJson, type RunningService, remove, startForeshock, temporaryFolder, until } from './service.ts'
+import { disruptions } from './incident.ts'
+import { type RunningService, remove, startForeshock, temporaryFolder, until } from './service.ts'
+import { bodiesUntilNow, WORKERS_CONFIG } from './worker-world.ts'
 
-const STEP_MS = 1000
-const STEPS = 260
-const FAULT = { service: 'store', fromStep: 200, toStep: 260, extraLatencyS: 0.4 }
-const CONFIG = {
-  features: { step: '1s' },
-  checkpoint: { every: '1h' },
-  log: { level: 'warn' },
-  detection: { workers: 2 },
-}
 /** Ends the first scoring thread: they are the ones that hold a port for cuts. */
 const PRELOAD = `
 import { syncBuiltinESMExports } from 'node:module'
@@ -41,8 +32,7 @@ const post = (url: string, body: string) =>
     body,
     headers: { 'content-type': 'application/x-ndjson' },
   })
-const open = async (url: string) =>
-  (await getJson<{ items: Disruption[] }>(`${url}/api/disruptions?status=open`)).items
+const open = (url: string) => disruptions(url, 'open')
 
 describe('a service that loses a thread that scores', () => {
   const folder = temporaryFolder()
@@ -55,9 +45,8 @@ describe('a service that loses a thread that scores', () => {
   it('ends with a word, and has lost nothing when it is started again', { timeout: 90_000 }, async () => {
     const preload = join(folder, 'ends-a-thread.mjs')
     writeFileSync(preload, PRELOAD)
-    service = await startForeshock(CONFIG, folder, ['--import', pathToFileURL(preload).href])
-    const fromMs = Math.floor(Date.now() / STEP_MS) * STEP_MS - STEPS * STEP_MS
-    const bodies = [...fleetBodies({ fromMs, stepMs: STEP_MS, steps: STEPS, seed: 1, fault: FAULT })]
+    service = await startForeshock(WORKERS_CONFIG, folder, ['--import', pathToFileURL(preload).href])
+    const bodies = bodiesUntilNow()
     for (const body of bodies.slice(0, 235)) expect((await post(service.url, body)).ok).toBe(true)
     const { url, child, logged } = service
     const found = await until('the fault is found', async () => {
@@ -76,7 +65,7 @@ describe('a service that loses a thread that scores', () => {
     expect(await ended).toBe(1)
     expect(logged()).toMatch(/worker 0 has ended: .*the next start reads from the journal what is not saved/s)
 
-    service = await startForeshock(CONFIG, folder)
+    service = await startForeshock(WORKERS_CONFIG, folder)
     expect((await open(service.url)).map(({ id }) => id)).toEqual([found[0].id])
     for (const body of bodies.slice(answered, 250)) expect((await post(service.url, body)).ok).toBe(true)
     expect((await open(service.url)).map(({ id }) => id)).toEqual([found[0].id])

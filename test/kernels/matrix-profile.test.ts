@@ -5,18 +5,16 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { MatrixProfileSegment } from '../../src/kernels/matrix-profile.ts'
 import {
-  beginProfile,
   learnProfile,
   type ProfileShape,
-  type ProfileState,
   profileColumns,
   rescaleProfile,
   SAID,
   scoreProfile,
 } from '../../src/math/left-profile.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { profileState } from '../math/profile-state.ts'
 
-const ARRAYS = { f64: Float64Array, f32: Float32Array, i32: Int32Array } as const
 const SERIES: readonly ((t: number, random: () => number) => number)[] = [
   (_, random) => random() + random() - 1,
   (t, random) => 5 * Math.sin(t / 9) + 0.1 * random(),
@@ -31,13 +29,6 @@ const SERIES: readonly ((t: number, random: () => number) => number)[] = [
 
 function segment(shape: ProfileShape, rows: number) {
   return new MatrixProfileSegment(shape, profileColumns(shape), rows)
-}
-
-function twin(shape: ProfileShape): ProfileState {
-  const columns = Object.entries(profileColumns(shape))
-  const s = Object.fromEntries(columns.map(([name, [type, width]]) => [name, new ARRAYS[type](width)]))
-  beginProfile(s as never, shape)
-  return s as never
 }
 
 const shapes = fc.record({
@@ -57,7 +48,7 @@ describe('matrix-profile kernel', () => {
       fc.property(shapes, fc.integer({ min: 1, max: 1e6 }), fc.nat(199), (shape, seed, rescaleAt) => {
         const fast = segment(shape, SERIES.length)
         const random = mulberry32(seed)
-        const plain = SERIES.map(() => twin(shape))
+        const plain = SERIES.map(() => profileState(shape))
         const rows = SERIES.map((_, row) => fast.fields(row))
         for (const row of rows.keys()) fast.begin(row)
         for (let t = 0; t < 200; t++) {

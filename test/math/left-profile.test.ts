@@ -4,25 +4,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  beginProfile,
   learnProfile,
   type ProfileShape,
-  type ProfileState,
-  profileColumns,
   rescaleProfile,
   SAID,
   scoreProfile,
 } from '../../src/math/left-profile.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
-
-const ARRAYS = { f64: Float64Array, f32: Float32Array, i32: Int32Array } as const
-
-function profile(shape: ProfileShape): ProfileState {
-  const columns = Object.entries(profileColumns(shape))
-  const s = Object.fromEntries(columns.map(([name, [type, width]]) => [name, new ARRAYS[type](width)]))
-  beginProfile(s as never, shape)
-  return s as never
-}
+import { profileState } from './profile-state.ts'
 
 interface Stretch {
   readonly mean: number
@@ -83,7 +72,7 @@ const WORLDS: readonly World[] = [
 function errors(world: World, shape: ProfileShape, seed: number, windows: number) {
   const random = mulberry32(seed)
   const values: number[] = []
-  const s = profile(shape)
+  const s = profileState(shape)
   const worst = { shape: 0, level: 0, compared: 0 }
   for (let t = 0; t < windows; t++) {
     const x = Math.fround(world(t, random))
@@ -159,7 +148,7 @@ describe('left profile', () => {
       wants: 'both',
       rank: 1,
     } as const
-    const s = profile(shape)
+    const s = profileState(shape)
     const said: boolean[] = []
     for (let t = 0; t < 40; t++) {
       const x = t === 20 ? Number.NaN : Math.sin(t)
@@ -183,7 +172,7 @@ describe('left profile', () => {
       wants: 'both',
       rank: 1,
     } as const
-    const [a, b] = [profile(shape), profile(shape)]
+    const [a, b] = [profileState(shape), profileState(shape)]
     const random = mulberry32(3)
     for (let t = 0; t < 200; t++) {
       const x = random() + Math.sin(t / 4)
@@ -206,7 +195,7 @@ describe('left profile', () => {
       wants: 'both',
       rank: 1,
     } as const
-    const [a, b] = [profile(shape), profile(shape)]
+    const [a, b] = [profileState(shape), profileState(shape)]
     const random = mulberry32(5)
     let slid = 0
     for (let t = 0; t < 300; t++) {

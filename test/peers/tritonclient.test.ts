@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256 } from '../../src/core/identity.ts'
 import { finished, pythonWith } from '../notebooks/python.ts'
-import { type ModelWorld, modelWorld, sumTar } from '../serve/model-world.ts'
+import { type ModelWorld, sumWorld } from '../serve/model-world.ts'
 import { listen, type Running, world } from '../serve/world.ts'
-import { inPieces } from '../store/model-packages.ts'
 
 /** Installing takes most of it, once. */
 const LIMIT_MS = 300_000
@@ -15,12 +14,7 @@ const KEYS = [{ id: 'scientist', hash: `sha256:${sha256('m')}`, scopes: ['read',
 let models: ModelWorld
 let server: Running
 beforeAll(async () => {
-  models = await modelWorld()
-  for (const version of [1, 2, 3])
-    await models.desk.push('sum', version, inPieces(await sumTar(models.root, version)), 'ann')
-  await models.desk.push('other', 1, inPieces(await sumTar(models.root, 1, 'other')), 'ann')
-  await models.desk.order({ op: 'promote', model: 'sum', version: 1, by: 'ann' })
-  await models.desk.order({ op: 'shadow', model: 'sum', version: 2, by: 'ann' })
+  models = await sumWorld()
   server = await listen({ ...world().deps, models: models.desk, openModel: models.open }, { keys: KEYS })
 })
 afterAll(async () => {

@@ -2,10 +2,9 @@
 // for it, and a scorer whose wall clock steps back goes on saving. On the log in memory.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { CONTENT, HEADERS, TOPICS } from '../../src/core/stream.ts'
-import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores.ts'
 import { until } from '../bus/streams-contract.ts'
 import { FleetWorld } from './fleet-world.ts'
-import { Puppet, ScorerWorld, STEP_MS, worldConfig } from './scorer-world.ts'
+import { Puppet, ScorerWorld, STEP_MS, watchedStores, worldConfig } from './scorer-world.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -47,20 +46,8 @@ it('a stage whose clock steps ahead waits as long as it would have', async () =>
 it('a scorer whose clock steps back goes on saving', async () => {
   const world = new ScorerWorld(1, 1, worldConfig({ checkpoint: { every: '20s' } }))
   world.fill(20)
-  const saved: number[] = []
-  const inner = new MemoryCheckpointStores()
-  world.checkpoints = {
-    claim: async name => {
-      const store = await inner.claim(name)
-      const save = store.save.bind(store)
-      store.save = async checkpoint => {
-        saved.push(checkpoint.position)
-        await save(checkpoint)
-      }
-      return store
-    },
-    close: async () => {},
-  }
+  const { saved, stores } = watchedStores()
+  world.checkpoints = stores
   let passedMs = 0
   const clock = () => world.nowMs - HOUR_MS * Math.min(1, Math.floor(passedMs / 60_000))
   const puppet = new Puppet(world, { clock, elapsed: () => passedMs })

@@ -13,7 +13,16 @@ import { partitionShare } from '../../src/roles/partition-share.ts'
 import type { Scorer } from '../../src/roles/scorer.ts'
 import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores.ts'
 import { until } from '../bus/streams-contract.ts'
-import { FROM_MS, Puppet, reportsOf, ScorerWorld, STEP_MS, takenBy, worldConfig } from './scorer-world.ts'
+import {
+  FROM_MS,
+  Puppet,
+  reportsOf,
+  ScorerWorld,
+  STEP_MS,
+  takenBy,
+  watchedStores,
+  worldConfig,
+} from './scorer-world.ts'
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval'] }))
 afterEach(() => void vi.useRealTimers())
@@ -105,20 +114,8 @@ describe('engines that are away', () => {
 
     const other = new ScorerWorld(1, 1, world.config)
     other.fill(20)
-    const saved: number[] = []
-    const inner = new MemoryCheckpointStores()
-    other.checkpoints = {
-      claim: async name => {
-        const store = await inner.claim(name)
-        const save = store.save.bind(store)
-        store.save = async checkpoint => {
-          saved.push(checkpoint.position)
-          await save(checkpoint)
-        }
-        return store
-      },
-      close: async () => {},
-    }
+    const { saved, stores } = watchedStores()
+    other.checkpoints = stores
     const puppet = new Puppet(other)
     await puppet.start()
     await puppet.take(6)

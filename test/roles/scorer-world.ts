@@ -37,6 +37,22 @@ export const worldConfig = (more: Record<string, unknown> = {}): Config =>
     ...more,
   })
 
+/** Checkpoints in memory, and the positions saved. */
+export function watchedStores(): { readonly stores: CheckpointStores; readonly saved: number[] } {
+  const saved: number[] = []
+  const inner = new MemoryCheckpointStores()
+  const claim = async (name: string) => {
+    const store = await inner.claim(name)
+    const save = store.save.bind(store)
+    store.save = async checkpoint => {
+      saved.push(checkpoint.position)
+      await save(checkpoint)
+    }
+    return store
+  }
+  return { saved, stores: { claim, close: async () => {} } }
+}
+
 /** A log in memory with samples of a small fleet of services, and scorers that read it. */
 export class ScorerWorld {
   readonly log: MemoryLog

@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WindowReader } from '../../src/bus/window-report-reader.ts'
+import type { FeatureBatch, OpinionBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { TOPICS } from '../../src/core/stream.ts'
 import { fleetBodies } from '../e2e/fleet.ts'
@@ -29,6 +30,21 @@ function filled(): ScorerWorld {
   return world
 }
 
+/** All that is said of a row. */
+const saidOf = (batch: FeatureBatch, opinions: OpinionBatch, i: number) => [
+  batch.observed[i],
+  batch.coverage[i],
+  opinions.expected[i],
+  opinions.lower[i],
+  opinions.upper[i],
+  opinions.surprise[i],
+  opinions.point[i],
+  opinions.incident[i],
+  opinions.score[i],
+  opinions.evidence[i],
+  opinions.direction[i],
+]
+
 /** What is told when nothing disturbs. */
 async function undisturbed(): Promise<[string, string][][]> {
   const world = filled()
@@ -46,19 +62,7 @@ describe('a scorer', () => {
     const alone = new PipelineWorld({}, (batch, opinions) => {
       for (let i = 0; i < batch.length; i++) {
         const { key } = alone.parts.series.meta(batch.series[i])
-        seen.set(`${key} ${batch.windowEndMs[i]}`, [
-          batch.observed[i],
-          batch.coverage[i],
-          opinions.expected[i],
-          opinions.lower[i],
-          opinions.upper[i],
-          opinions.surprise[i],
-          opinions.point[i],
-          opinions.incident[i],
-          opinions.score[i],
-          opinions.evidence[i],
-          opinions.direction[i],
-        ])
+        seen.set(`${key} ${batch.windowEndMs[i]}`, saidOf(batch, opinions, i))
       }
     })
     const world = new ScorerWorld(1, 1)
@@ -86,19 +90,7 @@ describe('a scorer', () => {
       if (typeof report === 'string') throw new Error(report)
       const { batch, opinions } = report
       for (let i = 0; i < batch.length; i++) {
-        told.set(`${table.meta(batch.series[i]).key} ${batch.windowEndMs[i]}`, [
-          batch.observed[i],
-          batch.coverage[i],
-          opinions.expected[i],
-          opinions.lower[i],
-          opinions.upper[i],
-          opinions.surprise[i],
-          opinions.point[i],
-          opinions.incident[i],
-          opinions.score[i],
-          opinions.evidence[i],
-          opinions.direction[i],
-        ])
+        told.set(`${table.meta(batch.series[i]).key} ${batch.windowEndMs[i]}`, saidOf(batch, opinions, i))
       }
     }
     expect(told.size).toBeGreaterThan(1000)

@@ -2,18 +2,13 @@
 // JSON), become the same lines for the pipeline, keep one id however often they are sent, and that bad ones are
 // answered with the field that is wrong. The reader is also fed arbitrary JSON.
 import fc from 'fast-check'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { ForeshockError } from '../../src/core/errors.ts'
 import { changesOf } from '../../src/serve/change-body.ts'
-import { type Json, json, listen, NOW_MS, type Running, type World, world } from './world.ts'
+import { type Json, json, NOW_MS, served, world } from './world.ts'
 
-let here: World
-let server: Running
-beforeAll(async () => {
-  here = world()
-  server = await listen(here.deps)
-})
-afterAll(() => server.close())
+const here = world()
+const server = await served(here.deps)
 beforeEach(() => {
   here.changes.length = 0
   here.envelopes.length = 0

@@ -3,7 +3,7 @@
 // reading is cut while the others go on.
 import { createHash } from 'node:crypto'
 import { type IncomingMessage, request } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Disruption } from '../../src/core/disruption.ts'
@@ -61,6 +61,17 @@ const idsOf = (text: string) => [...text.matchAll(/^id: (.+)$/gm)].map(match => 
 function publish(from: number, to: number, more: Partial<Disruption> = {}): void {
   for (let i = from; i < to; i++)
     here.feed.publish(event(disruption('dis_a', { revision: i, ...more }), i === 1 ? 'opened' : 'updated'))
+}
+
+/** A client that listens and reads nothing. */
+async function stuckClient(): Promise<Socket> {
+  const { port } = new URL(server.url)
+  const stuck = connect(Number(port), '127.0.0.1')
+  stuck.on('error', () => {})
+  stuck.write('GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n')
+  stuck.pause()
+  await until(() => here.feed.listeners.size === 1)
+  return stuck
 }
 
 describe('GET /api/events', () => {
@@ -125,12 +136,7 @@ describe('GET /api/events', () => {
 
   it('cuts a client that is too far behind and goes on serving the others', async () => {
     server = await listen(here.deps)
-    const { port } = new URL(server.url)
-    const stuck = connect(Number(port), '127.0.0.1')
-    stuck.on('error', () => {})
-    stuck.write('GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n')
-    stuck.pause()
-    await until(() => here.feed.listeners.size === 1)
+    const stuck = await stuckClient()
     const good = await client()
     const big = { why: ['w'.repeat(200_000)] }
     for (let i = 1; i <= 400 && here.feed.listeners.size === 2; i++) {
@@ -146,12 +152,7 @@ describe('GET /api/events', () => {
 
   it('cuts a client that reads nothing for too long, though little is sent', async () => {
     server = await listen(here.deps, { heartbeatMs: 20, sseStuckMsMax: 60_000 })
-    const { port } = new URL(server.url)
-    const stuck = connect(Number(port), '127.0.0.1')
-    stuck.on('error', () => {})
-    stuck.write('GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n')
-    stuck.pause()
-    await until(() => here.feed.listeners.size === 1)
+    const stuck = await stuckClient()
     for (let i = 1; i <= 30; i++) publish(i, i + 1, { why: ['w'.repeat(1_000_000)] })
     // The kernels' buffers fill first; after that nothing moves.
     await sleep(500)

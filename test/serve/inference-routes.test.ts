@@ -4,8 +4,7 @@ import { deflateSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256 } from '../../src/core/identity.ts'
 import { ServedModels } from '../../src/serve/served-models.ts'
-import { inPieces } from '../store/model-packages.ts'
-import { type ModelWorld, modelWorld, sumTar } from './model-world.ts'
+import { type ModelWorld, sumWorld } from './model-world.ts'
 import { listen, type Running, type World, world } from './world.ts'
 
 const KEYS = [
@@ -16,12 +15,7 @@ let here: World
 let models: ModelWorld
 let server: Running
 beforeAll(async () => {
-  models = await modelWorld()
-  for (const version of [1, 2, 3])
-    await models.desk.push('sum', version, inPieces(await sumTar(models.root, version)), 'ann')
-  await models.desk.push('other', 1, inPieces(await sumTar(models.root, 1, 'other')), 'ann')
-  await models.desk.order({ op: 'promote', model: 'sum', version: 1, by: 'ann' })
-  await models.desk.order({ op: 'shadow', model: 'sum', version: 2, by: 'ann' })
+  models = await sumWorld()
   here = world()
   server = await listen({ ...here.deps, models: models.desk, openModel: models.open }, { keys: KEYS })
 })

@@ -1,16 +1,11 @@
 // Shows maintenance windows over HTTP: posted, listed, deleted, refused with the field that is wrong, once however often
 // they are sent, only by those who may, and a preview of what a window would have hidden of the record.
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { contentId } from '../../src/core/identity.ts'
-import { disruption, json, listen, NOW_MS, type Running, type World, world } from './world.ts'
+import { disruption, json, listen, NOW_MS, served, world } from './world.ts'
 
-let here: World
-let server: Running
-beforeAll(async () => {
-  here = world()
-  server = await listen(here.deps)
-})
-afterAll(() => server.close())
+const here = world()
+const server = await served(here.deps)
 beforeEach(() => {
   here.board.length = 0
   here.envelopes.length = 0

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { EMPTY_RECEIPT, type Envelope } from '../../src/core/envelope.ts'
 import type { ModelOrder, ModelState, ModelVersion } from '../../src/core/model.ts'
 import { afterOrder, NO_STANDING, type Standing, type StoredVersion } from '../../src/core/model-standing.ts'
-import { ModelBatcher } from '../../src/detectors/model-batcher.ts'
+import { batched } from '../../src/detectors/model-batcher.ts'
 import { openHost, type ProbingHost } from '../../src/detectors/model-host.ts'
 import { RegistryDesk } from '../../src/model-desk.ts'
 import type { ServedModel } from '../../src/serve/deps.ts'
@@ -14,7 +14,7 @@ import { ModelLedger } from '../../src/store/model-ledger.ts'
 import { ModelRegistry } from '../../src/store/model-registry.ts'
 import { writePackage } from '../detectors/model-packages.ts'
 import { linearModel } from '../detectors/onnx-builder.ts'
-import { PACKAGE_FILES, tarOf } from '../store/model-packages.ts'
+import { inPieces, PACKAGE_FILES, tarOf } from '../store/model-packages.ts'
 
 /** Plays the pipeline: carries orders out, or refuses them. */
 export class Stage {
@@ -111,17 +111,7 @@ export async function modelWorld(
       warn,
       clock: () => (clockMs += 1000),
     }),
-    open: async stored => {
-      const session = await host.open(stored.folder)
-      const batcher = new ModelBatcher(session)
-      return {
-        run: (caller, input, rows, timeoutMs) => batcher.run(caller, input, rows, timeoutMs),
-        close: () => {
-          batcher.close()
-          return session.close()
-        },
-      }
-    },
+    open: async stored => batched(await host.open(stored.folder)),
     close: async () => {
       await host.close()
       rmSync(root, { recursive: true, force: true })
@@ -145,4 +135,15 @@ export function sumPackage(root: string, version: number, id = 'sum', factor = v
 
 export async function sumTar(root: string, version: number, id = 'sum', factor = version): Promise<Buffer> {
   return tarOf(sumPackage(root, version, id, factor), PACKAGE_FILES, true)
+}
+
+/** Three versions of `sum`, of which the first is champion and the second in the shadow, and a model `other` that nobody ordered. */
+export async function sumWorld(): Promise<ModelWorld> {
+  const models = await modelWorld()
+  for (const version of [1, 2, 3])
+    await models.desk.push('sum', version, inPieces(await sumTar(models.root, version)), 'ann')
+  await models.desk.push('other', 1, inPieces(await sumTar(models.root, 1, 'other')), 'ann')
+  await models.desk.order({ op: 'promote', model: 'sum', version: 1, by: 'ann' })
+  await models.desk.order({ op: 'shadow', model: 'sum', version: 2, by: 'ann' })
+  return models
 }

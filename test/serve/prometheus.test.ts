@@ -2,31 +2,17 @@
 // a time and over a range, labels, disruptions while they last; that matchers mean what they mean there; and that PromQL
 // beyond selectors, nonsense and too much are refused by name.
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { parseQuery, parseSelector, QueryError } from '../../src/serve/prometheus/selector.ts'
-import {
-  addHistory,
-  addSeries,
-  disruption,
-  listen,
-  NOW_MS,
-  type Running,
-  type World,
-  world,
-} from './world.ts'
+import { addHistory, addSeries, disruption, NOW_MS, served, world } from './world.ts'
 
-let here: World
-let server: Running
-beforeAll(async () => {
-  here = world()
-  const row = addSeries(here, 'latency_seconds:p99', { service: 'checkout', zone: 'a' })
-  addSeries(here, 'latency_seconds:p99', { service: 'payments' })
-  addSeries(here, 'requests_total:rate', { service: 'shop' }, { tenant: 'acme', kind: 'traffic' })
-  addHistory(here, row, 0.46, 4, 12)
-  here.board.push(disruption('dis_one', { severity: 'major', score: 87 }))
-  server = await listen(here.deps, { eventLoopDelayMsMax: 0 })
-})
-afterAll(() => server.close())
+const here = world()
+const row = addSeries(here, 'latency_seconds:p99', { service: 'checkout', zone: 'a' })
+addSeries(here, 'latency_seconds:p99', { service: 'payments' })
+addSeries(here, 'requests_total:rate', { service: 'shop' }, { tenant: 'acme', kind: 'traffic' })
+addHistory(here, row, 0.46, 4, 12)
+here.board.push(disruption('dis_one', { severity: 'major', score: 87 }))
+const server = await served(here.deps, { eventLoopDelayMsMax: 0 })
 
 interface Answer {
   status: 'success' | 'error'

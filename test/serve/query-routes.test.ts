@@ -2,7 +2,7 @@
 // GET routes is asked over a real socket and its answer read with the very schema it is documented by; filters,
 // cursors, ETags and the tenant of a key narrow what is seen; nonsense is answered with a problem that names it.
 import { createHash } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { drillSchema } from '../../src/serve/drill-route.ts'
 import * as schemas from '../../src/serve/schemas.ts'
 import {
@@ -12,51 +12,44 @@ import {
   disruption,
   type Json,
   json,
-  listen,
   NOW_MS,
-  type Running,
-  type World,
+  served,
   world,
 } from './world.ts'
 
-let here: World
-let server: Running
 const KEY = 'acme-key-that-is-long-and-random'
 const ALL = 'all-key-that-is-long-and-random'
 const hashOf = (key: string) => `sha256:${createHash('sha256').update(key).digest('hex')}`
 
-beforeAll(async () => {
-  here = world()
-  const row = addSeries(here, 'latency_seconds:p99', { service: 'checkout' })
-  addSeries(here, 'latency_seconds:p99', { service: 'payments', path: '/a/b?c=d"e' })
-  addSeries(here, 'requests_total:rate', { service: 'checkout' }, { kind: 'traffic', unit: '1/s' })
-  addSeries(here, 'latency_seconds:p99', { service: 'shop' }, { tenant: 'acme' })
-  addHistory(here, row, 0.46, 4, 12)
-  here.board.push(
-    disruption('dis_one'),
-    disruption('dis_two', { entity: 'search', entities: ['search'], rank: 2, severity: 'minor' }),
-    disruption('dis_acme', { tenant: 'acme', entity: 'shop', entities: ['shop'], rank: 3 }),
-  )
-  here.anomalies.push(
-    anomaly('ano_one'),
-    anomaly('ano_two', { entity: 'payments', expected: Number.NaN, surprise: 9 }),
-    anomaly('ano_acme', { tenant: 'acme', entity: 'shop' }),
-  )
-  here.changes.push(
-    { id: 'chg_1', timeMs: NOW_MS - 60_000, entity: 'payments', kind: 'deploy', ref: 'v2' },
-    { id: 'chg_2', timeMs: NOW_MS, entity: 'edge', kind: 'restart', ref: '', untilMs: NOW_MS + 60_000 },
-  )
-  here.deps.rejects.add('malformed', 'line 3: no metric', NOW_MS, 2)
-  here.deps.rejects.add('late', 'too late by 40 s', NOW_MS + 1)
-  server = await listen(here.deps, {
-    keys: [
-      { id: 'all', hash: hashOf(ALL), scopes: ['admin'] },
-      { id: 'acme', hash: hashOf(KEY), scopes: ['read', 'ingest'], tenant: 'acme' },
-    ],
-    version: '1.2.3',
-  })
+const here = world()
+const row = addSeries(here, 'latency_seconds:p99', { service: 'checkout' })
+addSeries(here, 'latency_seconds:p99', { service: 'payments', path: '/a/b?c=d"e' })
+addSeries(here, 'requests_total:rate', { service: 'checkout' }, { kind: 'traffic', unit: '1/s' })
+addSeries(here, 'latency_seconds:p99', { service: 'shop' }, { tenant: 'acme' })
+addHistory(here, row, 0.46, 4, 12)
+here.board.push(
+  disruption('dis_one'),
+  disruption('dis_two', { entity: 'search', entities: ['search'], rank: 2, severity: 'minor' }),
+  disruption('dis_acme', { tenant: 'acme', entity: 'shop', entities: ['shop'], rank: 3 }),
+)
+here.anomalies.push(
+  anomaly('ano_one'),
+  anomaly('ano_two', { entity: 'payments', expected: Number.NaN, surprise: 9 }),
+  anomaly('ano_acme', { tenant: 'acme', entity: 'shop' }),
+)
+here.changes.push(
+  { id: 'chg_1', timeMs: NOW_MS - 60_000, entity: 'payments', kind: 'deploy', ref: 'v2' },
+  { id: 'chg_2', timeMs: NOW_MS, entity: 'edge', kind: 'restart', ref: '', untilMs: NOW_MS + 60_000 },
+)
+here.deps.rejects.add('malformed', 'line 3: no metric', NOW_MS, 2)
+here.deps.rejects.add('late', 'too late by 40 s', NOW_MS + 1)
+const server = await served(here.deps, {
+  keys: [
+    { id: 'all', hash: hashOf(ALL), scopes: ['admin'] },
+    { id: 'acme', hash: hashOf(KEY), scopes: ['read', 'ingest'], tenant: 'acme' },
+  ],
+  version: '1.2.3',
 })
-afterAll(() => server.close())
 
 function ask(path: string, key = ALL, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(server.url + path, { headers: { 'x-api-key': key, ...headers } })

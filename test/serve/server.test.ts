@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pino from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ServeOptions } from '../../src/serve/deps.ts'
-import { json, listen, type Running, type World, world } from './world.ts'
+import { addSeries, json, listen, type Running, type World, world } from './world.ts'
 
 let server: Running
 let here: World
@@ -95,16 +95,7 @@ describe('broken requests', () => {
     here.deps.series.meta = () => {
       throw new Error('secret inside')
     }
-    here.series.intern({
-      key: 'm',
-      tenant: 'default',
-      metric: 'm',
-      labels: {},
-      entity: 'e',
-      unit: '',
-      kind: 'other',
-      bad: 'both',
-    })
+    addSeries(here, 'm', {})
     const answer = await fetch(`${server.url}/api/series`)
     expect(answer.status).toBe(500)
     const text = await answer.text()

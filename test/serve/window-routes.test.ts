@@ -3,19 +3,9 @@
 // exports are bounded in number, and that nonsense is a problem.
 import { createHash } from 'node:crypto'
 import { parquetReadObjects } from 'hyparquet'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { publicScore } from '../../src/detectors/severity.ts'
-import {
-  addHistory,
-  addSeries,
-  anomaly,
-  disruption,
-  listen,
-  NOW_MS,
-  type Running,
-  type World,
-  world,
-} from './world.ts'
+import { addHistory, addSeries, anomaly, disruption, NOW_MS, served, world } from './world.ts'
 
 const ALL = 'all-key-that-is-long-and-random'
 const ACME = 'acme-key-that-is-long-and-random'
@@ -25,8 +15,6 @@ const STEP_MS = 10_000
 const WINDOWS = 360
 const STRANGE = 12
 
-let here: World
-let server: Running
 const ask = (query: string, key = ALL) =>
   fetch(`${server.url}/api/windows${query}`, { headers: { authorization: `Bearer ${key}` } })
 
@@ -53,28 +41,25 @@ async function lines(query: string, key = ALL): Promise<Line[]> {
         .map(line => JSON.parse(line))
 }
 
-beforeAll(async () => {
-  here = world()
-  const rows = [
-    addSeries(here, 'latency_seconds:p99', { service: 'checkout' }),
-    addSeries(here, 'requests_total:rate', { service: 'payments' }, { kind: 'traffic', unit: '1/s' }),
-    addSeries(here, 'latency_seconds:p99', { service: 'shop' }, { tenant: 'acme' }),
-  ]
-  for (const row of rows) addHistory(here, row, 0.5, 4, STRANGE)
-  addSeries(here, 'never_seen', { service: 'checkout' })
-  const startMs = NOW_MS - STRANGE * STEP_MS
-  here.anomalies.push(
-    anomaly('dis_one-e1', { startMs, detectedMs: startMs + STEP_MS, endMs: NOW_MS - STEP_MS }),
-  )
-  here.board.push(disruption('dis_one'))
-  server = await listen(here.deps, {
-    keys: [
-      { id: 'all', hash: hashOf(ALL), scopes: ['admin'] },
-      { id: 'acme', hash: hashOf(ACME), scopes: ['read'], tenant: 'acme' },
-    ],
-  })
+const here = world()
+const rows = [
+  addSeries(here, 'latency_seconds:p99', { service: 'checkout' }),
+  addSeries(here, 'requests_total:rate', { service: 'payments' }, { kind: 'traffic', unit: '1/s' }),
+  addSeries(here, 'latency_seconds:p99', { service: 'shop' }, { tenant: 'acme' }),
+]
+for (const row of rows) addHistory(here, row, 0.5, 4, STRANGE)
+addSeries(here, 'never_seen', { service: 'checkout' })
+const startMs = NOW_MS - STRANGE * STEP_MS
+here.anomalies.push(
+  anomaly('dis_one-e1', { startMs, detectedMs: startMs + STEP_MS, endMs: NOW_MS - STEP_MS }),
+)
+here.board.push(disruption('dis_one'))
+const server = await served(here.deps, {
+  keys: [
+    { id: 'all', hash: hashOf(ALL), scopes: ['admin'] },
+    { id: 'acme', hash: hashOf(ACME), scopes: ['read'], tenant: 'acme' },
+  ],
 })
-afterAll(() => server.close())
 
 describe('GET /api/windows', () => {
   it('hands out all that the history holds', async () => {

@@ -1,3 +1,4 @@
+import { afterAll } from 'vitest'
 import type { Anomaly } from '../../src/core/anomaly.ts'
 import { type Change, changeOf, ofTenant } from '../../src/core/change.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../../src/core/disruption.ts'
@@ -22,6 +23,7 @@ import type {
 import { buildServer } from '../../src/serve/server.ts'
 import { similarity } from '../../src/store/similarity.ts'
 import { openWindowFile } from '../../src/store/window-file.ts'
+import { evidence, anomaly as sampleAnomaly, disruption as sampleDisruption } from '../store/samples.ts'
 
 /** A fixed moment: Friday 20 November 2026, 14:30 UTC. */
 export const NOW_MS = Date.UTC(2026, 10, 20, 14, 30)
@@ -251,6 +253,13 @@ export async function listen(deps: ServeDeps, options: ServeOptions = {}): Promi
   return { url, close: () => app.close() }
 }
 
+/** The same for all tests of a file; closed after them. */
+export function served(deps: ServeDeps, options?: ServeOptions): Promise<Running> {
+  const running = listen(deps, options)
+  afterAll(async () => (await running).close())
+  return running
+}
+
 export function addSeries(
   to: World,
   metric: string,
@@ -303,95 +312,54 @@ export function addHistory(to: World, row: number, base: number, factor: number,
 export function disruption(id: string, more: Partial<Disruption> = {}): Disruption {
   const startedAt = new Date(NOW_MS - 25 * 60_000).toISOString()
   const entity = more.entity ?? 'checkout'
-  return {
-    id,
-    revision: 1,
-    supersedes: null,
-    tenant: 'default',
-    status: 'open',
-    rank: 1,
-    severity: 'major',
-    score: 87.2,
-    confidence: 0.94,
-    impact: { entities: 2, trafficShare: 0.31 },
+  const [suspect] = sampleDisruption(id).suspects
+  return sampleDisruption(id, {
     rankParts: { impact: 0.82, confidence: 0.94, persistence: 0.7, novelty: 1 },
     startedAt,
     detectedAt: new Date(NOW_MS - 24 * 60_000).toISOString(),
     updatedAt: new Date(NOW_MS).toISOString(),
-    resolvedAt: null,
     entity,
     entities: [entity, 'payments'],
     title: `${entity} latency p99 1.9 s, expected 0.46 s, first seen at payments`,
     why: ['payments became slow 40 s before checkout, which calls it'],
     suspects: [
       {
-        rank: 1,
-        entity: 'payments',
-        metric: 'latency_seconds:p99',
-        score: 0.81,
+        ...suspect,
         onset: startedAt,
-        direction: 'spike',
         observed: 1.4,
         expected: 0.21,
         why: ['6.7× expected', 'nothing it calls is strange', 'deploy v2.4.1 3 min before'],
       },
     ],
     evidence: [
-      {
+      evidence(1, {
         id: `${id}-e1`,
         series: { metric: 'latency_seconds:p99', labels: { service: entity } },
         entity,
-        unit: 's',
         window: { start: startedAt, end: new Date(NOW_MS).toISOString() },
-        observed: 1.9,
-        expected: 0.46,
-        lower: 0.3,
-        upper: 0.7,
-        direction: 'spike',
-        tailProbability: 1e-7,
-        surprise: 7,
-        imputed: false,
-        detectors: [{ id: 'seasonal@1', share: 1 }],
         why: [`${entity} latency p99 1.9 s, expected 0.46 s`],
-      },
+      }),
     ],
-    changes: [],
-    silenced: false,
     replay: { log: 'main@1', config: 'sha256:00', models: {} },
-    links: { self: `/api/disruptions/${id}`, verdict: `/api/disruptions/${id}/verdicts` },
     ...more,
-  }
+  })
 }
 
 export function anomaly(id: string, more: Partial<Anomaly> = {}): Anomaly {
   const entity = more.entity ?? 'checkout'
   const labels = { service: entity }
-  return {
-    id,
+  return sampleAnomaly(id, {
     series: 0,
     key: seriesKey('latency_seconds:p99', labels, more.tenant),
-    metric: 'latency_seconds:p99',
     labels,
     entity,
-    tenant: 'default',
-    status: 'open',
     startMs: NOW_MS - 25 * 60_000,
     endMs: NOW_MS,
     detectedMs: NOW_MS - 24 * 60_000,
-    observed: 1.9,
-    expected: 0.46,
-    lower: 0.3,
-    upper: 0.7,
-    direction: 'spike',
-    surprise: 7,
-    tailProbability: 1e-7,
     score: 87.2,
-    severity: 'major',
-    imputed: false,
-    detectors: [{ id: 'seasonal@1', share: 1 }],
     why: ['latency p99 1.9 s, expected 0.46 s'],
     ...more,
-  }
+  })
 }
 
 export function event(of: Disruption, type: DisruptionEventType = 'opened'): DisruptionEvent {

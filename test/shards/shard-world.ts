@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Assembled, assemble, assembleSharded } from '../../src/assembly.ts'
+import { type Assembled, assemble, assembleSharded, statefulParts } from '../../src/assembly.ts'
 import { capture, cutAt, restore, type Stateful } from '../../src/checkpoint.ts'
 import { parseConfig } from '../../src/config.ts'
 import { settled } from '../../src/core/cut.ts'
@@ -66,13 +66,7 @@ export class ShardWorld {
   }
 
   get stateful(): Stateful[] {
-    const { intake, windows, scoring, disruptions, history } = this.parts
-    const past: Stateful = {
-      snapshot: () => [history.snapshot()],
-      cut: cut => [history.cut(cut)],
-      restore: parts => history.restore(parts),
-    }
-    return [intake, windows, scoring, disruptions, past]
+    return statefulParts(this.parts)
   }
 
   /** `pauseMs`: how long to wait before each envelope. */

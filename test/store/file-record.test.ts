@@ -1,8 +1,6 @@
 // The file record keeps the contract of the port; a tail torn at any byte is cut, every single flipped byte, removed,
 // swapped or repeated line and a removed end are found with file and line, kill -9 loses nothing acknowledged, and a
 // full disk refuses entries without breaking the chain.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,6 +9,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { FileRecord, HEAD_FILE } from '../../src/store/file-record.ts'
 import { verifyRecord } from '../../src/store/verify-record.ts'
+import { killedWriter } from '../killed-writer.ts'
 import { withSmallDisk } from '../peers/small-disk.ts'
 import { audit, lines, recordContract } from './record-contract.ts'
 
@@ -152,20 +151,11 @@ describe('file record', () => {
   it('loses nothing that was acknowledged when the process is killed', async () => {
     const dir = folder()
     for (let round = 0; round < 3; round++) {
-      const child = spawn(
-        process.execPath,
-        ['--import', 'tsx', join(import.meta.dirname, 'record-writer.ts'), dir],
-        {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        },
+      const numbers = await killedWriter(
+        join(import.meta.dirname, 'record-writer.ts'),
+        dir,
+        1500 + round * 777,
       )
-      let printed = ''
-      child.stdout.on('data', chunk => {
-        printed += chunk
-        if (printed.length > 1500 + round * 777) child.kill('SIGKILL')
-      })
-      await once(child, 'close')
-      const numbers = printed.split('\n').slice(0, -1).map(Number)
       expect(numbers.length).toBeGreaterThan(100)
       const log = await FileRecord.open({ dir })
       const ids = new Set((await lines(log)).map(line => line.id))

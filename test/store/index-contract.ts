@@ -66,6 +66,14 @@ const time = {
 const tenants = fc.constantFrom('default', 'other')
 const entities = fc.constantFrom('a', 'b', 'c', "d'; --", 'é')
 
+/** What an index holds, what it is asked for, and items of a page. */
+const worldOf = <M, Q>(made: fc.Arbitrary<M>, asked: fc.Arbitrary<Q>) =>
+  fc.tuple(
+    fc.array(made, { maxLength: 40 }),
+    fc.array(asked, { minLength: 1, maxLength: 5 }),
+    fc.integer({ min: 1, max: 7 }),
+  )
+
 export function describeIndex(subject: IndexSubject): void {
   describe(`${subject.name}: the contract of indexes`, () => {
     filters(subject)
@@ -97,12 +105,7 @@ function filters({ fresh, runs }: IndexSubject): void {
       },
       { requiredKeys: [] },
     )
-    const world = fc.tuple(
-      fc.array(made, { maxLength: 40 }),
-      fc.array(asked, { minLength: 1, maxLength: 5 }),
-      fc.integer({ min: 1, max: 7 }),
-    )
-    const property = fc.asyncProperty(world, async ([worlds, queries, limit]) => {
+    const property = fc.asyncProperty(worldOf(made, asked), async ([worlds, queries, limit]) => {
       const index = await fresh()
       const all = worlds.map(({ tenant, severity, entity, extra, start, lag, lasts }, i) =>
         disruption(`dis_${i}`, {
@@ -163,12 +166,7 @@ function filters({ fresh, runs }: IndexSubject): void {
       },
       { requiredKeys: [] },
     )
-    const world = fc.tuple(
-      fc.array(made, { maxLength: 40 }),
-      fc.array(asked, { minLength: 1, maxLength: 5 }),
-      fc.integer({ min: 1, max: 7 }),
-    )
-    const property = fc.asyncProperty(world, async ([worlds, queries, limit]) => {
+    const property = fc.asyncProperty(worldOf(made, asked), async ([worlds, queries, limit]) => {
       const index = await fresh()
       const all = worlds.map(({ tenant, entity, key, start, lasts, closed }, i) =>
         anomaly(`ano_${i}`, {
