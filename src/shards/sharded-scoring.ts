@@ -135,9 +135,9 @@ export class ShardedScoring implements ScoringBeside {
     }
   }
 
-  /** Whether everything looks at a series, where only some are looked at so. */
-  isRich(row: number): boolean {
-    return this.#heard.isRich(row)
+  /** The first place from `from` on of a series that everything looks at, where only some are looked at so; `length` where none is. */
+  nextRich(series: Uint32Array, from: number, length: number): number {
+    return this.#heard.nextRich(series, from, length)
   }
 
   forget(series: number): void {
