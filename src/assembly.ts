@@ -83,7 +83,7 @@ export function configDigest(config: Config): string {
   const quotas =
     seriesLimits(tenants) && Object.entries(tenants).map(([name, { quota }]) => [name, quota?.series])
   // What a calendar file says decides, not how it is called.
-  const { workers, ...scoring } = detection
+  const { workers, workerPatience: _, ...scoring } = detection
   // One worker finds what none finds; several share no calibrations.
   const apart = typeof workers === 'number' && workers > 1 ? { workers } : {}
   const told = { ...scoring, ...apart, calendar: calendarOf(detection) }

@@ -155,6 +155,8 @@ export class Slices {
       const room = this.#events.room(ready.batch)
       if (room !== undefined) await room
       if (ready.batch.length === 0) continue
+      const others = rest()
+      if (others !== undefined) await others
       const changes = await this.#through(ready.batch, rest)
       if (!isPast) for (const change of changes) anomalies.push(change)
     }
@@ -170,13 +172,13 @@ export class Slices {
     await scoring.score(batch, opinions, rest)
     const changes = await restingSteps(scoring.judging(batch, opinions), rest)
     for (let from = 0; from < batch.length; from += TOLD_ROWS) {
-      const others = rest()
-      if (others !== undefined) await others
       const part = this.#stretch(batch, from)
       const isLast = from + part.batch.length === batch.length
       disruptions.observe(part.batch, part.opinions, isLast ? changes : NO_CHANGES)
       history.record(part.batch, part.opinions)
       disruptions.weigh(part.batch, part.weight)
+      const others = rest()
+      if (others !== undefined) await others
     }
     await restingSteps(scoring.learning(batch, opinions, this.#weight), rest)
     this.#events.batch(batch.length, (this.#workedMs + performance.now() - this.#sinceMs) / 1000)
