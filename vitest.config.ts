@@ -6,7 +6,7 @@ const shared = together()
 
 export default defineConfig({
   test: {
-    testTimeout: 120_000,
+    testTimeout: 30_000,
     hookTimeout: 120_000,
     setupFiles: ['test/priority.ts'],
     pool: 'forks',

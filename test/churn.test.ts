@@ -109,5 +109,5 @@ describe('series that come and go', () => {
     expect(quiet.told.length).toBeGreaterThan(1)
     expect(churned.told).toEqual(quiet.told)
     expect(churned.past()).toEqual(quiet.past())
-  }, 120_000)
+  }, 60_000)
 })

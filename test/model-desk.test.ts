@@ -47,7 +47,7 @@ it('a tenant has so many models, of any number of versions', async () => {
   await here.desk.remove('mine', 1, 'ann')
   await here.desk.remove('mine', 2, 'ann')
   expect((await push('more', 2, 'small')).isNew).toBe(true)
-}, 120_000)
+}, 60_000)
 
 describe('orders', () => {
   it('go through a whole life, each opened before and audited after', async () => {
@@ -79,7 +79,7 @@ describe('orders', () => {
       'rollback',
     ])
     expect(here.stage.envelopes.every(one => one.kind === 'model')).toBe(true)
-  }, 120_000)
+  }, 60_000)
 
   it('that make no sense, or fail on the way, change nothing', async () => {
     const here = await withVersions(1, 2)
@@ -109,7 +109,7 @@ describe('orders', () => {
     expect(here.audits.length).toBe(1)
     await give(here, 'promote', 2)
     expect(who(here)).toEqual([2, 1, 0])
-  }, 120_000)
+  }, 60_000)
 
   it('given at once are carried out one after the other', async () => {
     const here = await withVersions(1, 2)
@@ -121,7 +121,7 @@ describe('orders', () => {
     ])
     expect(done.map(one => one.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected'])
     expect(who(here)).toEqual([1, 0, 0])
-  }, 120_000)
+  }, 60_000)
 
   it('keep what is in use from being removed, and its number from meaning something else', async () => {
     const here = await withVersions(1, 2, 3)
@@ -138,7 +138,7 @@ describe('orders', () => {
     expect(await refusal(here.desk.push('sum', 3, other, 'ann'))).toBe('FS_CONFLICT')
     const same = inPieces(await sumTar(here.root, 3))
     expect((await here.desk.push('sum', 3, same, 'ann')).isNew).toBe(true)
-  }, 120_000)
+  }, 60_000)
 })
 
 describe('a start', () => {
@@ -156,7 +156,7 @@ describe('a start', () => {
     const next = await again(here, here.stage)
     expect(next.stage.envelopes.length).toBe(count)
     expect(who(next)).toEqual([1, 0, 2])
-  }, 120_000)
+  }, 60_000)
 
   it('gives a pipeline that lost its state the same parts again', async () => {
     const here = await withVersions(1, 2, 3)
@@ -167,7 +167,7 @@ describe('a start', () => {
     expect(next.stage.standings.get('sum')).toEqual(here.stage.standings.get('sum'))
     expect(next.prepared).toEqual(['sum@1', 'sum@2', 'sum@3'])
     expect(who(next)).toEqual([2, 1, 3])
-  }, 120_000)
+  }, 60_000)
 
   it('brings an older state forward, and takes away what has no part any more', async () => {
     const here = await withVersions(1, 2)
@@ -181,7 +181,7 @@ describe('a start', () => {
     const next = await again(here, stale)
     expect(next.stage.standings.get('sum')).toEqual(here.stage.standings.get('sum'))
     expect(next.stage.standings.get('gone')).toEqual(NO_STANDING)
-  }, 120_000)
+  }, 60_000)
 
   it.each([
     ['before it was carried out', false],
@@ -217,5 +217,5 @@ describe('a start', () => {
     expect(next.ledger.standing('gone').champion).toEqual(gone)
     const later = await again(next, new Stage())
     expect(later.warnings).toEqual([expect.stringContaining('gone: promote could not be repeated')])
-  }, 120_000)
+  }, 60_000)
 })

@@ -2,7 +2,7 @@
 // real host and ONNX models in threads, more than twenty champions follow each other; every window is scored once, by
 // one champion, none late by a step; a replay of the journal, whole or from a checkpoint in the middle, repeats every
 // opinion and every id.
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { MemoryJournal } from '../src/bus/memory-journal.ts'
 import type { ModelOrder } from '../src/core/model.ts'
@@ -44,16 +44,6 @@ function body(window: number, random: () => number): Uint8Array {
   return new TextEncoder().encode(lines.join('\n'))
 }
 
-/** Time of this thread on a CPU and its time of waiting for one, ns, as Linux counts them; nothing elsewhere. */
-function scheduled(): readonly [ran: number, waited: number] {
-  try {
-    const [ran, waited] = readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ').map(Number)
-    return [ran, waited]
-  } catch {
-    return [0, 0]
-  }
-}
-
 describe('swapping champions under load', () => {
   const folder = temporaryFolder()
   const journal = new MemoryJournal()
@@ -69,8 +59,6 @@ describe('swapping champions under load', () => {
   /** When the body that ends each window had been offered. */
   const offered = new Map<number, number>()
   let flips = 0
-  /** What part of the time that this thread wanted a CPU it had one: 1 on a machine that does nothing else. */
-  let got = 1
   let middle: Awaited<ReturnType<ModelWorld['checkpoint']>> | undefined
 
   beforeAll(async () => {
@@ -89,7 +77,6 @@ describe('swapping champions under load', () => {
     })()
     const taken: Promise<unknown>[] = []
     let dueMs = performance.now()
-    const [ranBefore, waitedBefore] = scheduled()
     for (let w = 8; w < WINDOWS_MAX && (flips < FLIPS || w < 40); w++) {
       const bytes = body(w, random)
       dueMs = Math.max(dueMs + PACE_MS, performance.now())
@@ -100,8 +87,6 @@ describe('swapping champions under load', () => {
     }
     stop = true
     await Promise.all([flipping, ...taken])
-    const [ran, waited] = scheduled()
-    if (ran > ranBefore) got = (ran - ranBefore) / (ran - ranBefore + waited - waitedBefore)
   }, 120_000)
 
   afterAll(async () => {
@@ -133,8 +118,7 @@ describe('swapping champions under load', () => {
       return from === undefined ? [] : [atMs - from]
     })
     expect(late.length).toBeGreaterThan(30)
-    // Where other programs take the CPU, everything takes as much longer as there is less of it.
-    expect(Math.max(...late)).toBeLessThan(STEP_MS / got)
+    expect(Math.max(...late)).toBeLessThan(STEP_MS)
   })
 
   it('finds the trouble, and its evidence names the version that ran, with its digest', () => {
@@ -169,5 +153,5 @@ describe('swapping champions under load', () => {
     expect(digestsOf(rest)).toEqual(digestsOf(world).slice(-rest.seen.length))
     expect(rest.seen.length).toBeGreaterThan(10)
     await rest.close()
-  }, 120_000)
+  }, 60_000)
 })

@@ -92,7 +92,7 @@ describe('yaml', () => {
     expect(parse(text)).toEqual({ remote_write: [{ url: `${DEFAULT_URL}/api/v1/write` }] })
   })
 
-  it('starts a service as it stands', { timeout: 120_000 }, async () => {
+  it('starts a service as it stands', { timeout: 40_000 }, async () => {
     const text = yamls.find(one => one.startsWith('# foreshock.yaml')) as string
     const service = await startForeshock(parse(text) as Record<string, unknown>)
     try {
@@ -123,22 +123,22 @@ describe('commands', () => {
     remove(folder)
   })
 
-  it('npx finds the program in a checkout', { timeout: 120_000 }, () => {
+  it('npx finds the program in a checkout', { timeout: 40_000 }, () => {
     // A cache of its own: npx stumbles over what an interrupted run left in the shared one.
     // Without scripts: `prepare` would build anew, and take the program from under the feet of other tests.
     const env = { ...PLAIN, npm_config_cache: join(folder, 'npm'), npm_config_ignore_scripts: 'true' }
-    const ran = spawnSync('npx', ['foreshock', '--version'], { cwd: ROOT, env, timeout: 120_000 })
+    const ran = spawnSync('npx', ['foreshock', '--version'], { cwd: ROOT, env, timeout: 40_000 })
     expect(ran.stdout.toString()).toMatch(/^\d+\.\d+\.\d+/)
   })
 
   const lines = commands.filter(line => !(line in ELSEWHERE))
-  it.each(lines)('%s', { timeout: 120_000 }, line => {
+  it.each(lines)('%s', { timeout: 40_000 }, line => {
     const text = line
       .replaceAll(DEFAULT_URL, service.url)
       // A time that is not too late any more.
       .replace(/"time":"[^"]+"/, `"time":"${new Date().toISOString()}"`)
       .replace(/^curl /, 'curl --fail-with-body ')
-    const ran = spawnSync('bash', ['-c', text], { cwd: folder, env: PLAIN, timeout: 120_000 })
+    const ran = spawnSync('bash', ['-c', text], { cwd: folder, env: PLAIN, timeout: 40_000 })
     const out = ran.stdout.toString()
     expect(ran.status, `${out}${ran.stderr}`).toBe(0)
     if (line.includes('/api/samples')) expect(JSON.parse(out)).toMatchObject({ samples: 1, rejected: 0 })
@@ -151,7 +151,7 @@ describe('commands', () => {
 })
 
 it('npm start serves at the address the README names, with nothing but defaults', {
-  timeout: 120_000,
+  timeout: 40_000,
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'foreshock-start-'))
   const port = await freePort()

@@ -61,6 +61,8 @@ interface Held {
   savedPosition: number
   saving: Promise<void> | undefined
   isTaking: boolean
+  /** When others of this process last had their turn between two messages, on this process's clock. */
+  yieldedAt: number
   /** Offset after the partition's last message, as of the last take. */
   end: number
   /** How much it had worked when a tick was last thought of, and whether one is on its way. */
@@ -159,6 +161,7 @@ export class Scorer implements PartitionOwner {
       savedPosition: position,
       saving: undefined,
       isTaking: false,
+      yieldedAt: performance.now(),
       end,
       workedAtTick: 0,
       isTicking: false,
@@ -173,17 +176,18 @@ export class Scorer implements PartitionOwner {
     if (!held) throw new ForeshockError('FS_ASSERTION', `partition ${partition} is not held`)
     held.isTaking = true
     held.end = end
-    let yieldedAt = performance.now()
     try {
       for (const message of messages) {
+        // Before a message and not behind one: what has taken the last is idle at once, and may be told of time.
+        if (performance.now() - held.yieldedAt >= YIELD_MS) {
+          this.#show(partition, held)
+          await setImmediate()
+          held.yieldedAt = performance.now()
+        }
         if (held.isFenced) return
         await held.scored.take(message, message.offset < held.replayEnd)
         await held.outbox.room()
         this.#saveWhenDue(partition, held)
-        if (performance.now() - yieldedAt < YIELD_MS) continue
-        this.#show(partition, held)
-        await setImmediate()
-        yieldedAt = performance.now()
       }
     } finally {
       held.isTaking = false

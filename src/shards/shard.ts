@@ -70,6 +70,7 @@ export class Shard {
   #forgotten: number[] = []
   #failure: string | undefined
   #isClosed = false
+  #isWatched = false
 
   /** `module`: what the thread starts with, as `startThread` names it. */
   constructor(
@@ -159,6 +160,7 @@ export class Shard {
 
   #answerOf(turn: number): FromShard {
     this.#absorb(turn)
+    this.#watch()
     const word = this.#pull(turn) ?? {}
     this.#taken = turn + 1
     if (word.failed)
@@ -186,6 +188,7 @@ export class Shard {
   /** What was said of a batch that is judged, beside its opinions. Batches are taken in their order. */
   take(turn: number): FromShard | undefined {
     this.#absorb(turn)
+    this.#watch()
     this.#taken = turn + 1
     return this.#pull(turn)
   }
@@ -294,6 +297,14 @@ export class Shard {
     )
     worker.on('exit', code => this.#lost(`its thread ended with ${code}`))
     this.#looks = setInterval(() => this.#look(), this.#patience.lookMs).unref()
+  }
+
+  /**
+   * Asks once of a thread that answers how busy it is: Node remembers then when its event loop began, without which it says
+   * of a thread that is no more the same as of one that has not begun.
+   */
+  #watch(): void {
+    if (!this.#isWatched) this.#isWatched = (this.#worker?.performance.eventLoopUtilization().active ?? 0) > 0
   }
 
   /**

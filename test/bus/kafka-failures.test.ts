@@ -13,7 +13,7 @@ import { createTopics } from '../../src/bus/kafka-topics.ts'
 import { kafka, kafkaOptions, kafkaWorld, ownKafka } from '../peers/kafka.ts'
 import { Ledger, Recorder, textsOf, to, until } from './streams-contract.ts'
 
-const LIMIT_MS = 240_000
+const LIMIT_MS = 120_000
 
 /** Kafka knows a batch that is repeated by the time of its messages too: after a restart it forgets old ones. */
 const now = (partition: number, text: string) => ({ ...to(partition, text), timestampMs: Date.now() })
@@ -58,8 +58,8 @@ it('Kafka goes away and comes back: each message stands once and in order, membe
   await impatient.send('t', [now(0, '1000000')])
   stopped = true
   await writing
-  await until('all are taken', () => owner.taken.length > sent.length, 90_000)
-  await until('all are followed', () => followed.length > sent.length, 90_000)
+  await until('all are taken', () => owner.taken.length > sent.length, 30_000)
+  await until('all are followed', () => followed.length > sent.length, 30_000)
   for (const parity of [0, 1]) {
     const mine = sent.filter(text => Number(text) % 2 === parity)
     const isMine = (text: string) => Number(text) % 2 === parity && text !== '1000000'
@@ -104,7 +104,7 @@ describe('a member', () => {
   it('that stood still takes and commits nothing more of what others were given', {
     timeout: LIMIT_MS,
   }, async context => {
-    const options = kafkaOptions(await kafka(context))
+    const options = kafkaOptions(await kafka(context), { sessionTimeoutMs: 1500 })
     await createTopics(options, [{ name: 't', partitions: 2, replication: 1, config: {} }])
     const streams = new KafkaStreams(options)
     onTestFinished(() => streams.close())
@@ -113,7 +113,7 @@ describe('a member', () => {
     await until(
       'it joined',
       () => zombie.lines.filter(line => line.startsWith('assigned')).length === 2,
-      90_000,
+      30_000,
     )
     await producer.send('t', [to(0, 'a'), to(1, 'a')])
     await until('it takes', () => zombie.lines.filter(line => line.startsWith('took')).length === 2)
@@ -157,7 +157,7 @@ describe('a member', () => {
     await until(
       'it joined',
       () => victim.lines.filter(line => line.startsWith('assigned')).length === 4,
-      90_000,
+      30_000,
     )
     const heir = new Recorder('heir', new Ledger())
     const group = streams.group({ topic: 't', group: 'g', member: 'heir' })

@@ -32,7 +32,7 @@ export async function textsOf(messages: AsyncIterable<StoredMessage>): Promise<s
   return all
 }
 
-export async function until(what: string, holds: () => boolean, limitMs = 60_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, limitMs = 20_000): Promise<void> {
   for (const end = Date.now() + limitMs; !holds(); await wait(5))
     if (Date.now() > end) throw new Error(`did not come about: ${what}`)
 }

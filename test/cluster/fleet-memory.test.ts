@@ -72,7 +72,7 @@ afterAll(async () => {
 })
 
 describe('a fleet', () => {
-  it('finds a fault, tells everybody, and goes on in another process', { timeout: 240_000 }, async () => {
+  it('finds a fault, tells everybody, and goes on in another process', { timeout: 60_000 }, async () => {
     const left = await start(['gateway'], 'left')
     const right = await start(['gateway'], 'right')
     const [here, there] = [new SseClient(), new SseClient()]

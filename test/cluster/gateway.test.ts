@@ -96,7 +96,7 @@ it('finds a fault over several processes and tells everybody', { timeout: INSTAL
   ])
   for (const { url } of [left, right, worker, scorer])
     await until('it is ready', async () => (await fetch(`${url}/readyz`)).ok)
-  const opened = await until('it is found', async () => (await disruptions(left.url, 'open'))[0], 120_000)
+  const opened = await until('it is found', async () => (await disruptions(left.url, 'open'))[0], 40_000)
   expect(opened.suspects[0].entity).toBe('store')
   await until('the other gateway tells', async () => client.events.some(one => one.id === `${opened.id}.1`))
   await until('the webhook came', async () => got.some(one => one.id === `${opened.id}.1`))
@@ -125,7 +125,7 @@ it('finds a fault over several processes and tells everybody', { timeout: INSTAL
       const found = await getJson<Disruption>(`${left.url}/api/disruptions/${opened.id}`)
       return found.status === 'resolved' && found
     },
-    120_000,
+    40_000,
   )
   const last = `${opened.id}.${resolved.revision}`
   await until('the other gateway tells the end', async () => client.events.some(one => one.id === last))

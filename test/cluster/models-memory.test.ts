@@ -105,7 +105,7 @@ afterAll(async () => {
 
 describe('models of a fleet', () => {
   it('pushed on one gateway are ordered on the other, once in every partition', {
-    timeout: 240_000,
+    timeout: 60_000,
   }, async () => {
     expect((await push(left.url, 'share', 1)).status).toBe(201)
     expect((await push(right.url, 'share', 1)).status).toBe(200)
@@ -132,7 +132,7 @@ describe('models of a fleet', () => {
   })
 
   it('that were decided by a gateway which told nobody are told by who holds the partitions', {
-    timeout: 240_000,
+    timeout: 60_000,
   }, async () => {
     expect((await push(left.url, 'share', 2)).status).toBe(201)
     const listed = (await shared.engines().packages.list(0)).find(one => one.version === 2)
@@ -166,7 +166,7 @@ describe('models of a fleet', () => {
   })
 
   it('that a scorer cannot fetch are done without, which is said, until they can be', {
-    timeout: 240_000,
+    timeout: 90_000,
   }, async () => {
     expect((await push(left.url, 'late', 1)).status).toBe(201)
     isAway = true
@@ -194,13 +194,13 @@ describe('models of a fleet', () => {
         const { live } = await show(left.url, 'late')
         return live?.problem === undefined && (live?.champion?.rows ?? 0) > 0
       },
-      120_000,
+      40_000,
     )
     expect((await order(left.url, 'late', 'retire')).status).toBe(200)
   })
 
   it('have quotas, count for the tenant in whose name they come, and are gone when they are removed', {
-    timeout: 240_000,
+    timeout: 60_000,
   }, async () => {
     expect((await push(left.url, 'mine', 1, 'small')).status).toBe(201)
     expect((await push(right.url, 'mine', 2, 'small')).status).toBe(201)
@@ -242,7 +242,7 @@ describe('models of a fleet', () => {
 })
 
 it('maintenance windows that a stage never heard of are told to it from what the fleet remembers', {
-  timeout: 240_000,
+  timeout: 60_000,
 }, async () => {
   const window = (id: string, startMs: number): MaintenanceWindow => ({
     id,

@@ -46,7 +46,7 @@ type Model = z.output<typeof modelSchema>
 /** A peer may have to be installed first. */
 const INSTALL_MS = 900_000
 const PARTITIONS = 4
-const WAIT_MS = 120_000
+const WAIT_MS = 40_000
 /** What decides scores; the rest says where engines are. */
 const DETECTION = {
   features: { step: '1s', idle: '10m' },

@@ -79,7 +79,7 @@ async function inPeace(samples: readonly (readonly StoredMessage[])[]): Promise<
 }
 
 it('kill -9 mid-window, and a zombie: what is told is what one undisturbed scorer tells', {
-  timeout: 240_000,
+  timeout: 120_000,
 }, async context => {
   context.onTestFinished(() => void vi.useRealTimers())
   const topics = { [TOPICS.samples]: PARTITIONS, [TOPICS.anomalies]: 1, [TOPICS.deadLetters]: 1 }
@@ -130,7 +130,7 @@ it('kill -9 mid-window, and a zombie: what is told is what one undisturbed score
   /** Every partition has told all that the steps so far complete. */
   const told = async (steps: number) => {
     const endMs = FROM_MS + (steps - 2) * STEP_MS
-    for (const end = Date.now() + 120_000; ; await wait(100)) {
+    for (const end = Date.now() + 60_000; ; await wait(100)) {
       const reports = reportsOf(await all(streams, TOPICS.anomalies, 0))
       const reached = new Set(
         reports

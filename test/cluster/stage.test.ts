@@ -18,7 +18,7 @@ import { redis } from '../peers/redis.ts'
 import { CONFIG, FleetWorld, recordedLog, SAMPLES } from '../roles/fleet-world.ts'
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 120_000; !(await holds()); await wait(20))
+  for (const end = Date.now() + 60_000; !(await holds()); await wait(20))
     if (Date.now() > end) throw new Error(`did not come about: ${what}`)
 }
 

@@ -68,7 +68,7 @@ async function post(url: string, tenant: string, body: object): Promise<Response
   return fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
 }
 
-it('keeps two tenants with the same names apart, on every gateway', { timeout: 240_000 }, async () => {
+it('keeps two tenants with the same names apart, on every gateway', { timeout: 90_000 }, async () => {
   const gateways = [await start(['gateway'], 'left'), await start(['gateway'], 'right')]
   const told = new Map<Tenant, SseClient>()
   const incidents = TENANTS.map(

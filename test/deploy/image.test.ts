@@ -90,7 +90,7 @@ describe('its steps', () => {
         else cpSync(resolve(from), target, { recursive: true })
       }
     }
-  }, 600_000)
+  }, 240_000)
 
   it('leave modules that are less than half of what npm installs', () => {
     const size = spawnSync('du', ['-sm', join(app, 'node_modules')], { encoding: 'utf8' })
@@ -114,7 +114,7 @@ describe('its steps', () => {
 
   const namespaces = spawnSync('unshare', ['--mount', 'true']).status === 0
   if (!namespaces) process.stderr.write('SKIPPED read-only image: unshare --mount is not allowed here\n')
-  it.skipIf(!namespaces)('run as nobody on a read-only root', { timeout: 120_000 }, async () => {
+  it.skipIf(!namespaces)('run as nobody on a read-only root', { timeout: 60_000 }, async () => {
     const port = await freePort()
     const data = join(folder, 'data')
     mkdirSync(data)

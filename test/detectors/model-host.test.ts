@@ -113,8 +113,7 @@ describe('a session', () => {
     await expect(endless).rejects.toThrow(runtimeError(/took longer than 150 ms/))
     await expect(behind).rejects.toThrow(runtimeError(/stuck/))
     await expect(session.run(good, 1)).rejects.toThrow(runtimeError(/stuck/))
-    // None of them waited for as long as it might have.
-    expect(performance.now() - from).toBeLessThan(4500)
+    expect(performance.now() - from).toBeLessThan(1500)
     const again = async (): Promise<Float32Array> => {
       try {
         return await session.run(good, 1)

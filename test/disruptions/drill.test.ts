@@ -186,4 +186,4 @@ it('a million values of one label hide nothing and are looked through in seconds
   const [first] = drillLeaves(table, observed, new Float64Array(count).fill(100))
   expect({ ...first.where }).toEqual({ region: 'r3' })
   expect(performance.now() - startMs).toBeLessThan(30_000)
-}, 120_000)
+}, 60_000)

@@ -170,9 +170,9 @@ it('ranks five thousand series of one disruption', () => {
     bench.add(latency(`s${i % 50}`, 'default', { path: `/${i}` })),
   )
   const nowMs = run(bench, rows, START_MS, 40)
-  const before = process.cpuUsage()
+  const startMs = performance.now()
   const suspects = bench.stage.explain(nowMs - 5000, 0)
-  expect(process.cpuUsage(before).user / 1000).toBeLessThan(2000)
+  expect(performance.now() - startMs).toBeLessThan(2000)
   expect(suspects.length).toBeLessThanOrEqual(50)
 })
 
@@ -195,10 +195,10 @@ it('keeps pace with a cyclic call graph of 10,000 services and 100,000 calls', (
   )
   const rows = Array.from({ length: count }, (_, i) => bench.add(latency(name(i))))
   let nowMs = run(bench, rows, START_MS, 20)
-  const before = process.cpuUsage()
+  const startMs = performance.now()
   nowMs = run(bench, rows, nowMs, 6, rows.slice(0, 40))
   // Six windows with forty strange services all over it; the bed around the stage takes part of it.
-  expect(process.cpuUsage(before).user / 1000).toBeLessThan(8000)
+  expect(performance.now() - startMs).toBeLessThan(8000)
   const { events } = bench
   expect(events.length).toBeGreaterThan(0)
   for (const { disruption } of events) disruptionSchema.parse(disruption)

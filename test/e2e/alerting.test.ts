@@ -38,7 +38,7 @@ const ODD: Readonly<Record<string, (i: number) => number | null>> = {
   step: i => (i < 40 ? 1 : 1e6),
 }
 
-it('answers, counts and remembers what is configured and ordered', { timeout: 120_000 }, async () => {
+it('answers, counts and remembers what is configured and ordered', { timeout: 60_000 }, async () => {
   service = await startForeshock(CONFIG)
   const from = Date.now() - 90_000
   const lines: string[] = []

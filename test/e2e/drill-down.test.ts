@@ -47,7 +47,7 @@ function* bodies(fromMs: number): Generator<string> {
 }
 
 it('names region and version of the failures, for a disruption and for two metrics', {
-  timeout: 120_000,
+  timeout: 60_000,
 }, async () => {
   service = await startForeshock(INCIDENT_CONFIG)
   const { url } = service

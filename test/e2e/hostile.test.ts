@@ -67,7 +67,7 @@ async function residentBytes(url: string): Promise<number> {
 
 describe('a running service', () => {
   it('refuses malformed, huge and exploding bodies on every route', {
-    timeout: 120_000,
+    timeout: 40_000,
   }, async () => {
     service = await startForeshock({ ...CONFIG, server: { maxBodyBytes: '8 MiB' } })
     const { url } = service
@@ -116,7 +116,7 @@ describe('a running service', () => {
     expect(service.child.exitCode).toBe(null)
   })
 
-  it('counts samples of wrong clocks by reason and takes duplicates once', { timeout: 120_000 }, async () => {
+  it('counts samples of wrong clocks by reason and takes duplicates once', { timeout: 40_000 }, async () => {
     service = await startForeshock(CONFIG)
     const { url } = service
     const now = Date.now()
@@ -150,7 +150,7 @@ describe('a running service', () => {
     expect(new Set(columns.timeMs).size).toBe(columns.timeMs.length)
   })
 
-  it('holds a burst of 100 000 series at its cap', { timeout: 120_000 }, async () => {
+  it('holds a burst of 100 000 series at its cap', { timeout: 40_000 }, async () => {
     service = await startForeshock({ ...CONFIG, ingest: { maxSeries: 2000 } })
     const { url } = service
     const body = (from: number) =>
@@ -171,7 +171,7 @@ describe('a running service', () => {
     expect((await fetch(`${url}/livez`)).status).toBe(200)
   })
 
-  it('is not held up by bodies that never end', { timeout: 120_000 }, async () => {
+  it('is not held up by bodies that never end', { timeout: 40_000 }, async () => {
     service = await startForeshock(CONFIG)
     const { url } = service
     const { port } = new URL(url)
@@ -202,7 +202,7 @@ describe('a running service', () => {
     for (const socket of [...slow, ...halfHeads]) socket.destroy()
   })
 
-  it('drains what it took when it is stopped under load', { timeout: 120_000 }, async () => {
+  it('drains what it took when it is stopped under load', { timeout: 40_000 }, async () => {
     service = await startForeshock(CONFIG)
     const { url, folder } = service
     let acknowledged = 0
@@ -230,7 +230,7 @@ describe('a running service', () => {
     expect(status.series).toBeLessThanOrEqual(acknowledged + senders.length)
   })
 
-  it('answers 5xx on a full disk and works again when there is room', { timeout: 120_000 }, async context => {
+  it('answers 5xx on a full disk and works again when there is room', { timeout: 40_000 }, async context => {
     const mounted = await withSmallDisk(6 * 1_048_576, async dir => {
       service = await startForeshock({ ...CONFIG, checkpoint: { every: '1h' } }, dir)
       const { url } = service

@@ -16,7 +16,7 @@ describe('an index in a file', () => {
     remove(folder)
   })
 
-  it('is there after kill -9, and built anew when it is damaged', { timeout: 120_000 }, async () => {
+  it('is there after kill -9, and built anew when it is damaged', { timeout: 60_000 }, async () => {
     const refs = async () => {
       const { items } = await getJson<{ items: { ref: string }[] }>(`${service?.url}/api/changes`)
       return items.map(one => one.ref).sort()

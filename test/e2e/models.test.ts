@@ -65,7 +65,7 @@ describe('docs/models.md', () => {
     for (const link of links) readFileSync(resolve(import.meta.dirname, '../../docs', link))
   })
 
-  it.each(commands)('%s', { timeout: 120_000 }, line => {
+  it.each(commands)('%s', { timeout: 60_000 }, line => {
     const plain = Object.entries(process.env).filter(([name]) => !/^(npm_|FORESHOCK_)/.test(name))
     const env = {
       ...Object.fromEntries(plain),
@@ -73,7 +73,7 @@ describe('docs/models.md', () => {
       npm_config_cache: join(folder, 'npm'),
     }
     const text = line.replaceAll(DEFAULT_URL, service.url).replaceAll('curl -s', 'curl -s --fail-with-body')
-    const ran = spawnSync('bash', ['-o', 'pipefail', '-c', text], { cwd: folder, env, timeout: 120_000 })
+    const ran = spawnSync('bash', ['-o', 'pipefail', '-c', text], { cwd: folder, env, timeout: 60_000 })
     const out = ran.stdout.toString()
     expect(ran.status, `${out}${ran.stderr}`).toBe(0)
     if (line.includes('infer ')) expect(JSON.parse(out).outputs[0].data[0]).toBeCloseTo(0.4, 6)
@@ -106,13 +106,13 @@ describe('docs/models.md', () => {
     await fetch(`${service.url}/v2/repository/models/my-detector/load`, { method: 'POST' })
     const [program] = blocks.filter(block => block.language === 'python')
     const text = program.text.replace('127.0.0.1:4318', service.url.replace('http://', ''))
-    const ran = spawnSync(python, ['-c', text], { timeout: 120_000 })
+    const ran = spawnSync(python, ['-c', text], { timeout: 60_000 })
     expect(ran.stderr.toString()).toBe('')
     expect(ran.stdout.toString().replaceAll(/\s+/g, ' ')).toBe('[[0.4] [9. ]] ')
   })
 })
 
-describe('models', { timeout: 120_000 }, () => {
+describe('models', { timeout: 60_000 }, () => {
   const run = (...words: string[]) => foreshock(['models', ...words, '--url', service.url], { cwd: folder })
 
   it('are who they were after a kill', async () => {

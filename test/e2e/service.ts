@@ -38,7 +38,7 @@ export async function startForeshock(
   const exited = new Promise<number | null>(done => child.once('exit', code => done(code)))
   const url = await new Promise<string>((ready, failed) => {
     let out = ''
-    const timer = setTimeout(() => failed(new Error(`not ready after 60 s:\n${out}\n${logs}`)), 60_000)
+    const timer = setTimeout(() => failed(new Error(`not ready after 20 s:\n${out}\n${logs}`)), 20_000)
     child.stdout.on('data', chunk => {
       out += chunk
       const match = /watches at (\S+)/.exec(out)
@@ -79,7 +79,7 @@ export function remove(folder: string): void {
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined | false>,
-  limitMs = 60_000,
+  limitMs = 20_000,
 ): Promise<T> {
   const deadline = Date.now() + limitMs
   let last: unknown

@@ -16,7 +16,7 @@ afterEach(async () => {
 })
 
 it('resumes after a cut and after kill -9, misses nothing and sees no new id', {
-  timeout: 120_000,
+  timeout: 40_000,
 }, async () => {
   const config = { ...INCIDENT_CONFIG, checkpoint: { every: '1h' }, server: { port: await freePort() } }
   service = await startForeshock(config)

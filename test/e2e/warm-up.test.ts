@@ -89,7 +89,7 @@ describe('learning from files', () => {
     await until('learned', async () => service?.logged().includes('learned from history'))
   })
 
-  it('goes live without a history that cannot be read', { timeout: 120_000 }, async () => {
+  it('goes live without a history that cannot be read', { timeout: 60_000 }, async () => {
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'bad.csv'), 'timestamp,shop|latency_seconds\nyesterday,1\n')
     service = await startForeshock({ warmup: { files: join(folder, 'bad.csv') } }, folder)

@@ -32,9 +32,7 @@ describe('a service whose scoring is in threads', () => {
     remove(folder)
   })
 
-  it('finds a fault, outlives kill -9, and keeps what its workers learned', {
-    timeout: 120_000,
-  }, async () => {
+  it('finds a fault, outlives kill -9, and keeps what its workers learned', { timeout: 60_000 }, async () => {
     service = await startForeshock(CONFIG, folder)
     const fromMs = Math.floor(Date.now() / STEP_MS) * STEP_MS - STEPS * STEP_MS
     const bodies = [...fleetBodies({ fromMs, stepMs: STEP_MS, steps: STEPS, seed: 1, fault: FAULT })]

@@ -52,7 +52,7 @@ async function expectGone(pids: readonly number[]): Promise<void> {
   expect(alive(pids)).toEqual([])
 }
 
-describe('the processes of the lab', { timeout: 120_000 }, () => {
+describe('the processes of the lab', { timeout: 90_000 }, () => {
   it('go when their parent is killed', async () => {
     const { child, pids } = await startProgram()
     expect(alive(pids).length).toBe(10)

@@ -10,7 +10,7 @@ import type { TestContext } from 'vitest'
 import { freePort } from '../../src/lab/free-port.ts'
 import { lookForPeer, peerPath } from './peers.ts'
 
-const READY_MS = 60_000
+const READY_MS = 20_000
 
 /** A program on a port that can be ended and started again. */
 class Server {
@@ -232,7 +232,7 @@ export async function redisCluster(context: TestContext): Promise<ClusterPeer> {
     const port = await freePort()
     const args = [
       ...['--port', port, '--bind', '127.0.0.1', '--save', '', '--cluster-enabled', 'yes'],
-      ...['--cluster-port', await freePort(), '--cluster-node-timeout', 10_000],
+      ...['--cluster-port', await freePort(), '--cluster-node-timeout', 2000],
     ]
     const server = new Server(path, port, args.map(String))
     masters.push(server)

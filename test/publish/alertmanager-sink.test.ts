@@ -33,7 +33,7 @@ async function alerts(url: string): Promise<GotAlert[]> {
   return (await (await fetch(`${url}/api/v2/alerts`)).json()) as GotAlert[]
 }
 
-async function until<T>(ask: () => Promise<T | undefined> | T | undefined, withinMs = 40_000): Promise<T> {
+async function until<T>(ask: () => Promise<T | undefined> | T | undefined, withinMs = 10_000): Promise<T> {
   for (const end = Date.now() + withinMs; ; await wait(20)) {
     const answer = await ask()
     if (answer) return answer

@@ -71,7 +71,7 @@ async function opened(all: WebhookOptions): Promise<WebhookSink> {
   return sink
 }
 
-async function until(what: () => boolean, withinMs = 40_000): Promise<void> {
+async function until(what: () => boolean, withinMs = 10_000): Promise<void> {
   for (const end = Date.now() + withinMs; !what(); await wait(5)) {
     if (Date.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`)
   }

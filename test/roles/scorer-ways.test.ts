@@ -1,6 +1,7 @@
 // Shows what a scorer does beside scoring: lets time pass where nothing comes, keeps what Kafka or Redis cannot take,
 // stops quietly when another has taken over, passes on and drops repeats, buries what cannot be read, says how it stands,
 // and shares limits between partitions. On the log in memory, with real groups where members share partitions.
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { entityKey, partitionOf } from '../../src/bus/partition-of.ts'
 import { windowHeader } from '../../src/bus/window-report.ts'
@@ -57,6 +58,8 @@ describe('time', () => {
     // An hour of silence, in steps as ticks come. Windows are empty for a while, then time goes on without them.
     for (let i = 1; i <= 60; i++) {
       world.nowMs = FROM_MS + 151_000 + i * STEP_MS
+      // As a timer's would, each comes in a turn of its own.
+      await turn()
       await scorer.tick()
       const ticks = () => world.messages(TOPICS.samples, busy[0]).length
       const before = ticks()

@@ -12,7 +12,7 @@ afterEach(async () => {
 })
 
 describe('a fleet against one process', () => {
-  it('finds the same', { timeout: 120_000 }, async () => {
+  it('finds the same', { timeout: 60_000 }, async () => {
     const alone = (await embeddedEvents()).sort((a, b) => (a.id < b.id ? -1 : 1))
     for (const samples of [1, 3, 8]) {
       world = new FleetWorld({ samples })

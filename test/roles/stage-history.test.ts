@@ -170,7 +170,7 @@ const steady = (windows: number): Happening[] =>
   }))
 
 describe('the history of a disruption stage', () => {
-  it('is what it was, wherever the stage was restarted', { timeout: 120_000 }, () => {
+  it('is what it was, wherever the stage was restarted', { timeout: 60_000 }, () => {
     let refilled = 0
     fc.assert(
       fc.property(

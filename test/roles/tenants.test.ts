@@ -33,7 +33,7 @@ const beside: Beside = { globex: renamed(SERVICES), aaa: body => body }
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value))
 
 describe('a tenant beside others', () => {
-  it('is told the same as alone: in one process and in a fleet', { timeout: 120_000 }, async () => {
+  it('is told the same as alone: in one process and in a fleet', { timeout: 60_000 }, async () => {
     const alone = (await embeddedEvents()).sort((a, b) => (a.id < b.id ? -1 : 1))
     expect(alone.length).toBeGreaterThan(1)
     const together = await embeddedEvents(beside)

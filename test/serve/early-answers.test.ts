@@ -45,11 +45,11 @@ describe('an answer that comes before the body', () => {
     ['/api/changes', 'application/cloudevents+json', 'whole'],
     ['/api/samples', 'application/x-ndjson', 'whole'],
     ['/api/samples', 'application/x-ndjson', 'chunked'],
-  ])('reaches the sender: %s %s %s', { timeout: 120_000 }, async (path, type, framing) => {
+  ])('reaches the sender: %s %s %s', { timeout: 30_000 }, async (path, type, framing) => {
     expect(await send(path, type, framing)).toEqual({ 413: 60 })
   })
 
-  it('does not make the service read for ever', { timeout: 120_000 }, async () => {
+  it('does not make the service read for ever', { timeout: 20_000 }, async () => {
     const { hostname, port } = new URL(server.url)
     const socket = connect(Number(port), hostname)
     let text = ''

@@ -52,7 +52,7 @@ const ROWS = [1, 2, 3, 0, -1, 0.5]
 const infer = (body: unknown, headers = {}, path = '/v2/models/sum') =>
   ask('POST', `${path}/infer`, body, headers)
 
-describe('metadata and health', { timeout: 120_000 }, () => {
+describe('metadata and health', { timeout: 60_000 }, () => {
   it('says what it is, that it lives and is ready', async () => {
     expect((await ask('GET', '/v2')).body).toEqual({
       name: 'foreshock',
@@ -96,7 +96,7 @@ describe('metadata and health', { timeout: 120_000 }, () => {
   })
 })
 
-describe('inference', { timeout: 120_000 }, () => {
+describe('inference', { timeout: 60_000 }, () => {
   it('answers JSON with JSON, flat or nested, with the id it was given', async () => {
     const answer = {
       model_name: 'sum',
@@ -227,7 +227,7 @@ describe('inference', { timeout: 120_000 }, () => {
   })
 })
 
-describe('the repository', { timeout: 120_000 }, () => {
+describe('the repository', { timeout: 60_000 }, () => {
   const states = async (body?: unknown) => {
     const { body: items } = await ask('POST', '/v2/repository/index', body)
     return (items as { name: string; version: string; state: string }[]).map(

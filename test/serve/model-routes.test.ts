@@ -39,7 +39,7 @@ const put = (version: number, body: Uint8Array, headers = {}) =>
 const post = (op: string, body: unknown = {}, headers = {}) =>
   call('POST', `/api/models/sum/${op}`, body, headers)
 
-describe('/api/models', { timeout: 120_000 }, () => {
+describe('/api/models', { timeout: 60_000 }, () => {
   it('takes a package, once, and shows it with its card', async () => {
     const tar = await sumTar(models.root, 1)
     const first = await put(1, tar)

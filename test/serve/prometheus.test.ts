@@ -169,7 +169,7 @@ describe('refusals', () => {
   it('answers a pattern made to be slow at once', async () => {
     const started = performance.now()
     await ask('query', { query: `y{entity=~"(${'a+'.repeat(20)})+b"}` })
-    expect(performance.now() - started).toBeLessThan(10_000)
+    expect(performance.now() - started).toBeLessThan(2000)
   })
 })
 

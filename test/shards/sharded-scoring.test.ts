@@ -233,6 +233,8 @@ describe('a worker that dies', () => {
     await beside.take(fleetEnvelopes({}, 0, 4))
     await beside.pipeline.settle()
     void thread?.terminate()
+    // It is gone for long when it is first waited for.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
     expect(() => beside.parts.scoring.snapshot()).toThrow(/worker 0 has ended: its thread ended/)
     expect(beside.lost).toHaveLength(1)
   })

@@ -237,7 +237,7 @@ describe('the ledger', () => {
 })
 
 it('holds what was acknowledged, and only whole packages, after kill -9 at any moment', {
-  timeout: 120_000,
+  timeout: 60_000,
 }, async () => {
   const dir = folder()
   let pushed = 0

@@ -51,7 +51,7 @@ describe.skipIf(!peer)('PostgreSQL', () => {
     await removePostgresSchema(peer?.url ?? '', 'fleet')
     const found = await peer?.ask(`SELECT to_regclass('fleet_models.packages') AS name`)
     expect(found).toEqual([{ name: null }])
-  }, 120_000)
+  }, 60_000)
 })
 
 describe('the packages that a process has fetched', () => {

@@ -176,7 +176,7 @@ describe('through faults', () => {
       await expect(store.save(checkpointOf(10, 2))).rejects.toMatchObject({ code: 'FS_IO' })
       await expect(store.load()).rejects.toMatchObject({ code: 'FS_IO' })
       await expect(stores.claim('samples-1')).rejects.toMatchObject({ code: 'FS_IO' })
-      expect(performance.now() - startMs).toBeLessThan(10_000)
+      expect(performance.now() - startMs).toBeLessThan(2000)
     }
     await peer.start('kept')
     await retried(() => store.save(checkpointOf(10, 3)))
@@ -262,7 +262,7 @@ describe('through faults', () => {
     const startMs = performance.now()
     for (let i = 0; i < 3; i++)
       await expect(store.save(checkpointOf(10, 2))).rejects.toMatchObject({ code: 'FS_IO' })
-    expect(performance.now() - startMs).toBeLessThan(10_000)
+    expect(performance.now() - startMs).toBeLessThan(3000)
     peer.resume()
     await retried(() => store.save(checkpointOf(10, 3)))
     expect((await store.load())?.position).toBe(3)

@@ -168,7 +168,7 @@ describe('through faults', () => {
       expect(performance.now() - startMs).toBeLessThan(limitMs)
     }
     peer.pause()
-    await works(4000)
+    await works(1500)
     peer.resume()
     await peer.kill()
     await vi.waitFor(() => expect(connection.isReady).toBe(false))
