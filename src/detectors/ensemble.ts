@@ -193,6 +193,8 @@ export class Ensemble implements Scoring {
         if (scored !== DONE) await scored
         if (lens) lens.putBack(block, this.#outputs[d], detector === this.#grader)
         else if (detector === this.#profiles) this.#lens?.prepare(block)
+        const rested = rest?.()
+        if (rested !== undefined) await rested
       }
       this.#calibrate(block, from)
       this.#opinions(out, from, block.length, hasCovered)
