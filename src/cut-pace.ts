@@ -52,12 +52,13 @@ export class CutPace {
   async #atMost(done: Promise<void>, mostMs: number, spend: (ms: number) => void): Promise<void> {
     const started = performance.now()
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>(resolve => {
-      timer = setTimeout(resolve, mostMs)
+    // A timer may be a little early: what was to be waited for at most is spent then all the same.
+    const late = new Promise<number>(resolve => {
+      timer = setTimeout(() => resolve(mostMs), mostMs)
     })
-    await Promise.race([done, late])
+    const leastMs = await Promise.race([done.then(() => 0), late])
     clearTimeout(timer)
-    const spentMs = performance.now() - started
+    const spentMs = Math.max(leastMs, performance.now() - started)
     spend(spentMs)
     this.#waitedMs += spentMs
   }

@@ -92,8 +92,8 @@ export class Pipeline {
   /** Told when a window is complete, before anything else is processed. */
   afterWindow: (() => void) | undefined
   /**
-   * Asked before each batch of a window, with its rows where they are known: what it is to wait for, such as a checkpoint that
-   * cannot be written as fast.
+   * Asked before each batch of a window, with its rows where they are known, and before each body: what it is to wait for, such
+   * as a checkpoint that cannot be written as fast.
    */
   beforeBatch: ((batch?: FeatureBatch) => Promise<unknown> | undefined) | undefined
 
@@ -154,17 +154,25 @@ export class Pipeline {
    */
   process(position: Position, envelope: Envelope): Receipt | Promise<Receipt> {
     const { kind } = envelope
-    const counts = this.#past ? undefined : this.#countsOf(kind)
-    counts?.envelopes.add(1)
+    if (!this.#past) this.#countsOf(kind).envelopes.add(1)
     if (kind === 'change' || kind === 'maintenance' || kind === 'model')
       return this.#settled(position, envelope)
+    const room = this.beforeBatch?.()
+    return room === undefined
+      ? this.#take(position, envelope)
+      : room.then(() => this.#take(position, envelope))
+  }
+
+  /** Samples, or time that passes. */
+  #take(position: Position, envelope: Envelope): Receipt | Promise<Receipt> {
+    const { kind } = envelope
     let receipt = EMPTY_RECEIPT
     if (kind === 'tick') {
       this.parts.windows.tick(envelope.arrivalMs)
     } else {
       this.#arrivalMs = envelope.arrivalMs
       receipt = this.parts.intake.decode(envelope, this.#add)
-      counts?.samples.add(receipt.samples)
+      if (!this.#past) this.#countsOf(kind).samples.add(receipt.samples)
     }
     const drained = this.#drain(position)
     return drained === undefined ? receipt : drained.then(() => receipt)

@@ -31,6 +31,13 @@ export function every(ms: number, work: () => Promise<void>, onError: (error: un
   return { stop: () => clearInterval(timer) }
 }
 
+/** A cut whose windows keep to the writer's pace. */
+interface PacedCut {
+  readonly checkpoint: CheckpointCut
+  readonly cut: Cut
+  readonly pace: CutPace
+}
+
 /** State below this is copied faster than one waits for a good moment, bytes. */
 const SMALL_BYTES = 33_554_432
 /** A window is waited for at most so many steps, and so long. */
@@ -58,7 +65,7 @@ export class Saver {
     const { pipeline, stateBytes, stepMs } = this.#parts
     if (stateBytes() < SMALL_BYTES) return this.save()
     const waitMs = Math.min(WINDOW_STEPS * stepMs, WINDOW_MS_MAX)
-    const cut = await new Promise<CheckpointCut | undefined>((done, failed) => {
+    const cut = await new Promise<PacedCut | undefined>((done, failed) => {
       // Asked within the envelope that completes the window, the cut comes before the next one.
       const now = () => {
         clearTimeout(timer)
@@ -76,27 +83,30 @@ export class Saver {
     return this.#write(await this.#cut())
   }
 
-  #cut(): Promise<CheckpointCut | undefined> {
-    const { inbox, effects, series, stateful, clock, telemetry, copiesBytesMax } = this.#parts
+  #cut(): Promise<PacedCut | undefined> {
+    const { inbox, effects, series, stateful, clock, telemetry, pipeline } = this.#parts
     return inbox.between(async processed => {
-      await this.#parts.pipeline.settle()
+      await pipeline.settle()
       await effects.retry()
       // What is found but not recorded would be lost with the journal before it.
       if (!effects.settled || processed === this.#saved) return undefined
       const started = performance.now()
-      const cut = cutAt(processed, clock(), series, stateful, new Cut(copiesBytesMax, series.capacity))
+      const cut = new Cut(this.#parts.copiesBytesMax, series.capacity)
+      const checkpoint = cutAt(processed, clock(), series, stateful, cut)
+      // The envelope behind it may begin a window.
+      const pace = new CutPace(cut, this.#parts.stepMs, this.#patience)
+      pipeline.beforeBatch = batch => pace.wait(batch)
       telemetry.set('foreshock_checkpoint_pause_seconds', (performance.now() - started) / 1000)
-      return cut
+      return { checkpoint, cut, pace }
     })
   }
 
-  async #write(checkpoint: CheckpointCut | undefined): Promise<boolean> {
+  async #write(paced: PacedCut | undefined): Promise<boolean> {
     const { checkpoints, journal, effects, settle, telemetry, logger, pipeline } = this.#parts
-    if (!checkpoint) return effects.settled
-    const { cut, position } = checkpoint
+    if (!paced) return effects.settled
+    const { checkpoint, cut, pace } = paced
+    const { position } = checkpoint
     const started = performance.now()
-    const pace = cut && new CutPace(cut, this.#parts.stepMs, this.#patience)
-    pipeline.beforeBatch = pace && (batch => pace.wait(batch))
     try {
       // A crash after it counts must find in the journal what a sink has not taken yet.
       await checkpoints.save({ ...checkpoint, ready: settle })
@@ -113,9 +123,9 @@ export class Saver {
       return false
     } finally {
       pipeline.beforeBatch = undefined
-      telemetry.set('foreshock_checkpoint_waited_seconds', (pace?.waitedMs ?? 0) / 1000)
-      telemetry.set('foreshock_checkpoint_copied_bytes', cut?.copiedBytes ?? 0)
-      telemetry.set('foreshock_checkpoint_copies_peak_bytes', cut?.heldBytesPeak ?? 0)
+      telemetry.set('foreshock_checkpoint_waited_seconds', pace.waitedMs / 1000)
+      telemetry.set('foreshock_checkpoint_copied_bytes', cut.copiedBytes)
+      telemetry.set('foreshock_checkpoint_copies_peak_bytes', cut.heldBytesPeak)
     }
     this.#patience = 1
     this.#saved = position

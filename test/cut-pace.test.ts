@@ -1,7 +1,8 @@
 // Windows at the pace of a checkpoint's writer: a batch waits until the rows that it changes are written, whatever order
 // the parts' own rows have, so that a window behind a cut copies nothing; with a writer that stands still it goes on after a
 // bounded time, the longer the more patient it is; and copies that wait never exceed what they may. On the assembled pipeline
-// a window at the writer's pace copies a small part of what one that waits for nobody does, whole or in slices.
+// a window at the writer's pace copies a small part of what one that waits for nobody does, whole or in slices; and a body
+// waits for room too.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { assemble } from '../src/assembly.ts'
@@ -90,6 +91,30 @@ describe('the pace of a cut', () => {
     expect(pace.wait(batch(0, 8))).toBeUndefined()
     expect(pace.wait(batch(8, 16))).toBeInstanceOf(Promise)
     expect(pace.wait()).toBeUndefined()
+    cut.close()
+  })
+
+  it('has written by then what the next batch changes before it waits, and rows of a store that ends early', async () => {
+    const [whole, early] = [store(), store()]
+    const few = new ColumnStore({ value: 'f64' } as const, SHIFT)
+    few.ensure(ROWS / 4)
+    const cut = new Cut(1e6, ROWS)
+    for (const one of [whole, few]) one.cut(cut, 'x', 1, table(ROWS))
+    early.cut(cut, 'early', 1, table(ROWS), null, 16)
+    const waits = new CutPace(cut, 1e6).wait(batch(8, 16))
+    let isReached = false
+    waits?.then(() => {
+      isReached = true
+    })
+    for (let i = 0; i < 3 * ROWS && !isReached; i++) {
+      cut.next(64)
+      await undefined
+    }
+    for (let row = 0; row < 16; row++) for (const one of [whole, few]) one.touch(row)
+    for (let row = 0; row < 32; row++) early.touch(row)
+    expect(cut.copiedBytes).toBe(0)
+    whole.touch(63)
+    expect(cut.copiedBytes).toBe(64)
     cut.close()
   })
 
@@ -189,4 +214,25 @@ describe('a window of the assembled pipeline right behind a cut', () => {
       expect(await copiedShare(false, isSliced)).toBeGreaterThan(0.3)
       expect(await copiedShare(true, isSliced)).toBeLessThan(0.15)
     })
+})
+
+it('a body waits for room as a batch does, and takes its samples then', async () => {
+  const parts = assemble(parseConfig({}), new Rejects())
+  const pipeline = new Pipeline(parts, async () => {}, new Telemetry())
+  let open = () => {}
+  const gate = new Promise<void>(done => {
+    open = done
+  })
+  pipeline.beforeBatch = batch => (batch === undefined ? gate : undefined)
+  const receipt = pipeline.process(1, {
+    kind: 'json-lines',
+    encoding: 'identity',
+    arrivalMs: T0 * 1000,
+    tenant: 'default',
+    bytes: new TextEncoder().encode(JSON.stringify({ time: T0, metric: 'load', labels: {}, value: 1 })),
+  })
+  expect(parts.series.size).toBe(0)
+  open()
+  expect((await receipt).samples).toBe(1)
+  expect(parts.series.size).toBe(1)
 })

@@ -2,7 +2,7 @@
 // and when the sender is done the next checkpoint begins to be written and the process is killed. Started again, it must take
 // the checkpoint before, read the journal behind it and know the same series, anomalies and disruptions, field by field.
 // node --import tsx bench/measures/kill.ts [--series N] [--rich N] [--steps N] [--every 60s] [--folder FOLDER]
-import { fork, spawn } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { configOf } from '../headline/headline.ts'
 import type { SendPlan, Told } from '../headline/sender.ts'
 import { cpuSecondsOf, residentOf } from '../process-stat.ts'
-import { CLI } from '../service.ts'
+import { configFile, type Serving, serve } from '../service.ts'
 
 const { values: args } = parseArgs({
   options: {
@@ -27,35 +27,13 @@ const { values: args } = parseArgs({
 const STEP_S = 15
 const WAIT_MS = 1_800_000
 
-interface Service {
-  readonly url: string
-  readonly pid: number
-  readonly readyMs: number
+interface Service extends Serving {
   readonly log: readonly string[]
-  readonly ended: Promise<unknown>
 }
 
 async function start(file: string): Promise<Service> {
-  const from = performance.now()
-  const child = spawn(process.execPath, [CLI, 'serve', '--config', file], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const ended = new Promise(done => child.once('exit', (code, signal) => done(code ?? signal)))
   const log: string[] = []
-  child.stderr.on('data', chunk => {
-    if (log.length < 1000) log.push(...String(chunk).split('\n').filter(Boolean))
-  })
-  const url = await new Promise<string>((ready, failed) => {
-    let said = ''
-    child.stdout.on('data', chunk => {
-      if (said.length > 1e6) return
-      said += chunk
-      const found = /watches at (\S+)/.exec(said)
-      if (found) ready(found[1])
-    })
-    ended.then(code => failed(new Error(`the service ended with ${code}: ${log.slice(-5).join('\n')}`)))
-  })
-  return { url, pid: child.pid as number, readyMs: performance.now() - from, log, ended }
+  return { ...(await serve(file, { log })), log }
 }
 
 async function ask<T>(url: string): Promise<T> {
@@ -116,8 +94,7 @@ const config = configOf({
   stepS: STEP_S,
   set: [`detection.richSeries=${args.rich}`, `checkpoint.every=${args.every}`, 'log.level=info'],
 } as unknown as Parameters<typeof configOf>[0])
-const file = join(base, 'foreshock.json')
-writeFileSync(file, JSON.stringify({ ...config, server: { port: 0 }, data: { folder: data } }))
+const file = configFile(base, config, data)
 
 let service = await start(file)
 try {
@@ -138,7 +115,7 @@ try {
     if (performance.now() > until) throw new Error('no checkpoint began')
   }
   const rssPeak = residentOf(service.pid).peak
-  process.kill(service.pid, 'SIGKILL')
+  service.kill('SIGKILL')
   await service.ended
   const newest = whole().at(-1) as string
   const written = sizeOf(temporary)
@@ -168,7 +145,7 @@ try {
     process.exitCode = 1
   }
 } finally {
-  process.kill(service.pid, 'SIGKILL')
+  service.kill('SIGKILL')
   await service.ended
   rmSync(base, { recursive: true, force: true })
 }

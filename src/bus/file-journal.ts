@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DurableFile, GroupCommit, ioError, syncDirectory } from '../core/durable-file.ts'
+import { DurableFile, GroupCommit, ioError, syncDirectory, writeRoom } from '../core/durable-file.ts'
 import type { Envelope } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Journal, Position } from '../core/ports.ts'
@@ -57,6 +57,8 @@ export class FileJournal implements Journal {
   readonly #pendingBytesMax: number
   readonly #segments: Segment[]
   readonly #group = new GroupCommit(() => this.#flush())
+  /** Where bodies are gathered to be written, for all segments. */
+  readonly #room: Uint8Array | undefined
   #file: DurableFile
   #end: Position
   #durable: Position
@@ -65,7 +67,14 @@ export class FileJournal implements Journal {
   #pendingBytes = 0
   #closed = false
 
-  private constructor(options: FileJournalOptions, segments: Segment[], file: DurableFile, end: Position) {
+  private constructor(
+    options: FileJournalOptions,
+    segments: Segment[],
+    file: DurableFile,
+    end: Position,
+    room: Uint8Array | undefined,
+  ) {
+    this.#room = room
     this.#dir = options.dir
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
     this.#pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX
@@ -83,14 +92,15 @@ export class FileJournal implements Journal {
     })
     const segments = await segmentsOf(dir)
     const last = segments.at(-1)
+    const room = writeRoom()
     if (!last) {
       const base = (options.after ?? 0) + 1
-      const { segment, file } = await createSegment(dir, base)
-      return new FileJournal(options, [segment], file, base - 1)
+      const { segment, file } = await createSegment(dir, base, room)
+      return new FileJournal(options, [segment], file, base - 1, room)
     }
     const { end, size } = await tailOf(last)
-    const file = await DurableFile.open(last.path, size)
-    return new FileJournal(options, segments, file, Math.max(end, options.after ?? 0))
+    const file = await DurableFile.open(last.path, size, room)
+    return new FileJournal(options, segments, file, Math.max(end, options.after ?? 0), room)
   }
 
   get end(): Position {
@@ -103,15 +113,15 @@ export class FileJournal implements Journal {
     if (this.#pendingBytes + envelope.bytes.length > this.#pendingBytesMax) {
       throw new ForeshockError('FS_OVERLOADED', `${this.#pendingBytes} bytes wait for ${this.#dir}`)
     }
-    const frame = { position: this.#end + 1, durable: this.#durable, envelope }
+    const position = this.#end + 1
+    const durable = this.#durable
     // The salt is the segment's: a frame that ends up in the next segment is sealed anew when it is written.
-    const head = encodeHead(this.#segments[this.#segments.length - 1].salt, frame)
-    this.#end++
-    const pending = { ...frame, head }
-    this.#pending.push(pending)
-    this.#pendingBytes += lengthOf(pending)
+    const head = encodeHead(this.#segments[this.#segments.length - 1].salt, position, durable, envelope)
+    this.#end = position
+    this.#pending.push({ position, durable, envelope, head })
+    this.#pendingBytes += head.length + envelope.bytes.length
     if (this.#pendingBytes >= FLUSH_BYTES) this.#group.commit().catch(() => {}) // `sync` will tell
-    return frame.position
+    return position
   }
 
   async sync(position: Position): Promise<void> {
@@ -172,10 +182,16 @@ export class FileJournal implements Journal {
     const batch = this.#pending
     this.#pending = []
     this.#writing = batch
+    const pieces: Uint8Array[] = []
+    let bytes = 0
+    for (const { head, envelope } of batch) {
+      pieces.push(head, envelope.bytes)
+      bytes += head.length + envelope.bytes.length
+    }
     try {
-      await this.#file.append(batch.flatMap(({ head, envelope }) => [head, envelope.bytes]))
+      await this.#file.append(pieces)
       this.#durable = batch[batch.length - 1].position
-      for (const pending of batch) this.#pendingBytes -= lengthOf(pending)
+      this.#pendingBytes -= bytes
     } catch (cause) {
       this.#pending = [...batch, ...this.#pending]
       throw cause
@@ -185,9 +201,11 @@ export class FileJournal implements Journal {
   }
 
   async #rotate(): Promise<void> {
-    await this.#file.append([]) // cuts off what a failed write may have left: a closed segment is whole
-    const { segment, file } = await createSegment(this.#dir, this.#durable + 1)
-    this.#pending = this.#pending.map(frame => ({ ...frame, head: encodeHead(segment.salt, frame) }))
+    await this.#file.trim() // a closed segment is whole, and nothing more
+    const { segment, file } = await createSegment(this.#dir, this.#durable + 1, this.#room)
+    this.#pending = this.#pending.map(({ position, durable, envelope }) => {
+      return { position, durable, envelope, head: encodeHead(segment.salt, position, durable, envelope) }
+    })
     const old = this.#file
     this.#segments.push(segment)
     this.#file = file
@@ -195,18 +213,18 @@ export class FileJournal implements Journal {
   }
 }
 
-function lengthOf({ head, envelope }: Pending): number {
-  return head.length + envelope.bytes.length
-}
-
 function corrupt(path: string, offset: number, reason: string): ForeshockError {
   return new ForeshockError('FS_LOG_CORRUPT', `${path}, byte ${offset}: ${reason}`)
 }
 
-async function createSegment(dir: string, base: Position): Promise<{ segment: Segment; file: DurableFile }> {
+async function createSegment(
+  dir: string,
+  base: Position,
+  room: Uint8Array | undefined,
+): Promise<{ segment: Segment; file: DurableFile }> {
   const salt = randomBytes(4).readUInt32LE()
   const path = join(dir, `${String(base).padStart(16, '0')}.journal`)
-  const file = await DurableFile.open(path, 0)
+  const file = await DurableFile.open(path, 0, room)
   try {
     await file.append([encodeSegmentHeader({ salt, base })])
     await syncDirectory(dir)

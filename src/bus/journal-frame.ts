@@ -68,9 +68,13 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
   return { salt: bytes.readUInt32LE(4), base: bytes.readDoubleLE(8) }
 }
 
-/** What stands before the body of a frame, in memory of its own; the body itself is written from where it lies. */
-export function encodeHead(salt: number, frame: Frame): Buffer {
-  const { kind, encoding, arrivalMs, tenant, bytes } = frame.envelope
+/** What stands before the body of a frame, in memory of its own; the body itself stays where it lies until it is written. */
+export function encodeHead(
+  salt: number,
+  position: Position,
+  durable: Position,
+  { kind, encoding, arrivalMs, tenant, bytes }: Envelope,
+): Buffer {
   const tenantBytes = Buffer.byteLength(tenant)
   if (tenantBytes > 65_535) throw new ForeshockError('FS_ASSERTION', 'a tenant name over 64 kB')
   const length = PAYLOAD_FIXED_BYTES + tenantBytes + bytes.length
@@ -81,8 +85,8 @@ export function encodeHead(salt: number, frame: Frame): Buffer {
   out.writeUInt32LE(FRAME_MAGIC, 0)
   out.writeUInt32LE(length, 4)
   let at = FRAME_HEADER_BYTES
-  at = out.writeDoubleLE(frame.position, at)
-  at = out.writeDoubleLE(frame.durable, at)
+  at = out.writeDoubleLE(position, at)
+  at = out.writeDoubleLE(durable, at)
   at = out.writeDoubleLE(arrivalMs, at)
   at = out.writeUInt8(KINDS.indexOf(kind), at)
   at = out.writeUInt8(ENCODINGS.indexOf(encoding), at)

@@ -3,11 +3,11 @@ import type { Broker } from 'kafkajs/src/cluster/index.js'
 import { ForeshockError } from '../core/errors.ts'
 import type { GroupOptions, PartitionOwner, StreamGroup } from '../core/stream.ts'
 import { type Candidate, nextOwners } from './assignment.ts'
+import { HeldPartitions } from './held-partitions.ts'
 import { registerCodecs } from './kafka-codecs.ts'
 import type { KafkaCluster } from './kafka-connection.ts'
 import { errorType, isHopeless, kafkaError } from './kafka-errors.ts'
 import { KafkaFetcher } from './kafka-fetcher.ts'
-import { PartitionWorker } from './partition-worker.ts'
 import { Slabs } from './slabs.ts'
 
 export interface MemberOptions extends GroupOptions {
@@ -42,12 +42,8 @@ export class KafkaMember implements StreamGroup {
   readonly #cluster: KafkaCluster
   readonly #options: MemberOptions
   readonly #fetcher: KafkaFetcher
-  readonly #workers = new Map<number, PartitionWorker>()
-  /** Partitions being let go; `orderly` ones count as held until that is done. */
-  readonly #leaving = new Map<number, { readonly orderly: boolean }>()
-  readonly #paused = new Set<number>()
+  readonly #held: HeldPartitions
   #assigned: ReadonlySet<number> = new Set()
-  #owner: PartitionOwner | undefined
   #memberId = ''
   #generation = -1
   #heardMs = Number.NEGATIVE_INFINITY
@@ -63,30 +59,35 @@ export class KafkaMember implements StreamGroup {
   constructor(cluster: KafkaCluster, options: MemberOptions) {
     this.#cluster = cluster
     this.#options = options
+    this.#held = new HeldPartitions({
+      member: options.member,
+      wanted: () => this.#fetcher.wake(),
+      failed: options.failed,
+      sure: () => this.#sure(),
+    })
     this.#fetcher = new KafkaFetcher({
       cluster,
       topic: options.topic,
       name: options.name,
       takesFaults: options.takesFaults ?? false,
       wanted: () =>
-        [...this.#workers.values()].flatMap(({ partition, position }) =>
+        [...this.#held.workers()].flatMap(({ partition, position }) =>
           position === undefined ? [] : [{ partition, from: position }],
         ),
       slabs: options.lends ? new Slabs() : undefined,
       take: ({ partition, from, messages, next, end, giveBack }) =>
-        this.#workers.get(partition)?.offer(from, messages, next, end, giveBack),
+        this.#held.worker(partition)?.offer(from, messages, next, end, giveBack),
       skipped: options.skipped,
       failed: options.failed,
     })
   }
 
   get partitions(): readonly number[] {
-    return [...this.#workers.keys()].sort((a, b) => a - b)
+    return this.#held.partitions
   }
 
   async run(owner: PartitionOwner): Promise<void> {
-    if (this.#owner !== undefined) throw new ForeshockError('FS_ASSERTION', 'a member runs once')
-    this.#owner = owner
+    this.#held.run(owner)
     await new Promise<void>((joined, refused) => {
       this.#live = this.#stay(joined, refused)
     })
@@ -96,11 +97,7 @@ export class KafkaMember implements StreamGroup {
     const { topic, group } = this.#options
     const topics = [{ topic, partitions: [{ partition, offset: String(nextOffset), metadata: null }] }]
     for (let failures = 0; ; failures++) {
-      if (!this.#workers.has(partition) && !this.#leaving.get(partition)?.orderly)
-        throw new ForeshockError(
-          'FS_FENCED',
-          `partition ${partition} is no longer held by ${this.#options.member}`,
-        )
+      this.#held.fence(partition)
       try {
         const coordinator = await this.#cluster.groupCoordinator(group)
         await coordinator.offsetCommit({
@@ -136,20 +133,18 @@ export class KafkaMember implements StreamGroup {
   }
 
   pause(partition: number): void {
-    this.#paused.add(partition)
-    this.#workers.get(partition)?.pause()
+    this.#held.pause(partition)
   }
 
   resume(partition: number): void {
-    this.#paused.delete(partition)
-    this.#workers.get(partition)?.resume()
+    this.#held.resume(partition)
   }
 
   async close(): Promise<void> {
     if (!this.#closing) {
       this.#closing = true
       this.#assigned = new Set()
-      await Promise.all([...this.#workers.keys()].map(partition => this.#letGo(partition, true)))
+      await Promise.all(this.#held.partitions.map(partition => this.#letGo(partition, true)))
       await this.#settled()
       this.#left = true
       this.#changed()
@@ -197,7 +192,7 @@ export class KafkaMember implements StreamGroup {
           // Others were given what this one held.
           this.#memberId = ''
           this.#assigned = new Set()
-          for (const partition of [...this.#workers.keys()]) void this.#letGo(partition, false)
+          for (const partition of this.#held.partitions) void this.#letGo(partition, false)
           continue
         }
         if (!everJoined && isHopeless(error)) {
@@ -216,9 +211,7 @@ export class KafkaMember implements StreamGroup {
   async #join(coordinator: Broker): Promise<void> {
     const { topic, group, member, sessionTimeoutMs } = this.#options
     this.#rejoin = false
-    const held = [...this.#leaving].filter(([, { orderly }]) => orderly).map(([partition]) => partition)
-    const owned = [...this.#workers.keys(), ...held]
-    const userData = Buffer.from(JSON.stringify({ name: member, owned }))
+    const userData = Buffer.from(JSON.stringify({ name: member, owned: this.#held.owned }))
     const metadata = MemberMetadata.encode({ version: 0, topics: [topic], userData })
     const joined = await coordinator.joinGroup({
       groupId: group,
@@ -261,7 +254,7 @@ export class KafkaMember implements StreamGroup {
 
   #apply(partitions: readonly number[]): void {
     this.#assigned = new Set(partitions)
-    const going = [...this.#workers.keys()].filter(partition => !this.#assigned.has(partition))
+    const going = this.#held.partitions.filter(partition => !this.#assigned.has(partition))
     if (going.length > 0) {
       // The next round gives them to those they are meant for.
       void Promise.all(going.map(partition => this.#letGo(partition, true))).then(() => this.#askAnew())
@@ -276,35 +269,16 @@ export class KafkaMember implements StreamGroup {
   }
 
   #takeUp(): void {
-    const owner = this.#owner
-    if (owner === undefined || this.#closing) return
-    for (const partition of this.#assigned) {
-      if (this.#workers.has(partition) || this.#leaving.has(partition)) continue
-      const worker = new PartitionWorker({
-        partition,
-        owner,
-        wanted: () => this.#fetcher.wake(),
-        failed: this.#options.failed,
-        sure: () => this.#sure(),
-      })
-      this.#workers.set(partition, worker)
-      if (this.#paused.has(partition)) worker.pause()
-    }
+    if (!this.#closing) this.#held.takeUp(this.#assigned)
   }
 
   async #letGo(partition: number, orderly: boolean): Promise<void> {
-    const worker = this.#workers.get(partition)
-    if (worker === undefined) return
-    this.#workers.delete(partition)
-    this.#paused.delete(partition)
-    this.#leaving.set(partition, { orderly })
-    await worker.stop(orderly)
-    this.#leaving.delete(partition)
+    await this.#held.letGo(partition, orderly)
     this.#takeUp()
   }
 
   async #settled(): Promise<void> {
-    while (this.#leaving.size > 0) await this.#cluster.pause(5)
+    while (this.#held.isLettingGo) await this.#cluster.pause(5)
   }
 
   /** Heartbeats until the group is to be joined again, which is thrown by Kafka or asked for here. */

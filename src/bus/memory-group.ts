@@ -1,8 +1,8 @@
-import { ForeshockError } from '../core/errors.ts'
 import type { GroupOptions, PartitionOwner, StoredMessage, StreamGroup } from '../core/stream.ts'
 import { type Candidate, wantedOwners } from './assignment.ts'
+import { HeldPartitions } from './held-partitions.ts'
 import type { MemoryLog } from './memory-log.ts'
-import { PartitionWorker } from './partition-worker.ts'
+import type { PartitionWorker } from './partition-worker.ts'
 
 /** Most messages handed over at once. */
 const BATCH_MAX = 500
@@ -70,39 +70,31 @@ export class MemoryMember implements StreamGroup {
   readonly #log: MemoryLog
   readonly #group: MemoryGroup
   readonly #lends: boolean
-  readonly #failed: (error: unknown) => void
-  readonly #workers = new Map<number, PartitionWorker>()
-  readonly #paused = new Set<number>()
-  /** Being let go in order: held until that is done. */
-  readonly #leaving = new Set<number>()
-  #owner: PartitionOwner | undefined
+  readonly #held: HeldPartitions
   #unlisten: () => void = () => {}
 
   constructor(log: MemoryLog, options: GroupOptions, failed: (error: unknown) => void) {
     const { topic, group, member, lends = false } = options
     this.#log = log
     this.#lends = lends
-    this.#failed = failed
     this.name = member
     this.#group = log.group(topic, group)
+    this.#held = new HeldPartitions({ member, failed, wanted: () => this.#pump() })
   }
 
   get partitions(): readonly number[] {
-    return [...this.#workers.keys()].sort((a, b) => a - b)
+    return this.#held.partitions
   }
 
   async run(owner: PartitionOwner): Promise<void> {
-    if (this.#owner !== undefined) throw new ForeshockError('FS_ASSERTION', 'a member runs once')
-    this.#owner = owner
+    this.#held.run(owner)
     this.#unlisten = this.#log.listen(() => this.#pump())
     await this.#group.join(this)
   }
 
   async commit(partition: number, nextOffset: number): Promise<void> {
     this.#log.topic(this.#group.topic)
-    if (!this.#workers.has(partition) && !this.#leaving.has(partition)) {
-      throw new ForeshockError('FS_FENCED', `partition ${partition} is no longer held by ${this.name}`)
-    }
+    this.#held.fence(partition)
     this.#group.offsets.set(partition, nextOffset)
   }
 
@@ -112,50 +104,33 @@ export class MemoryMember implements StreamGroup {
   }
 
   pause(partition: number): void {
-    this.#paused.add(partition)
-    this.#workers.get(partition)?.pause()
+    this.#held.pause(partition)
   }
 
   resume(partition: number): void {
-    this.#paused.delete(partition)
-    this.#workers.get(partition)?.resume()
+    this.#held.resume(partition)
   }
 
   async close(): Promise<void> {
-    if (this.#owner === undefined) return
+    if (!this.#held.isRunning) return
     await this.#group.leave(this)
     this.#unlisten()
   }
 
   /** Lets go of all but those given; resolves when the owner knows. */
   async release(kept: readonly number[], orderly: boolean): Promise<void> {
-    const going = [...this.#workers.values()].filter(one => !kept.includes(one.partition))
-    for (const { partition } of going) {
-      this.#workers.delete(partition)
-      this.#paused.delete(partition)
-      if (orderly) this.#leaving.add(partition)
-    }
-    await Promise.all(going.map(one => one.stop(orderly)))
-    for (const { partition } of going) this.#leaving.delete(partition)
+    const going = this.#held.partitions.filter(partition => !kept.includes(partition))
+    await Promise.all(going.map(partition => this.#held.letGo(partition, orderly)))
   }
 
   acquire(partitions: readonly number[]): void {
-    for (const partition of partitions) {
-      if (this.#workers.has(partition) || this.#owner === undefined) continue
-      const worker = new PartitionWorker({
-        partition,
-        owner: this.#owner,
-        wanted: () => this.#pump(),
-        failed: this.#failed,
-      })
-      this.#workers.set(partition, worker)
-    }
+    this.#held.takeUp(partitions)
   }
 
   #pump(): void {
     if (!this.#log.reachable) return
     const topic = this.#log.topic(this.#group.topic)
-    for (const worker of this.#workers.values()) {
+    for (const worker of this.#held.workers()) {
       const log = topic[worker.partition]
       for (let from = worker.position; from !== undefined; from = worker.position) {
         const at = from === 'first' ? 0 : from

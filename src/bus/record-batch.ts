@@ -42,6 +42,7 @@ export interface BatchHeader {
   lastOffset: number
   firstMs: number
   maxMs: number
+  /** Of transactions and their markers; anything elsewhere. */
   producerId: bigint
   count: number
 }
@@ -86,7 +87,8 @@ export function readBatchHeader(bytes: Buffer, at: number, out: BatchHeader): bo
   out.lastOffset = out.baseOffset + bytes.readInt32BE(at + LAST_DELTA_AT)
   out.firstMs = int64(bytes, at + FIRST_TIME_AT)
   out.maxMs = int64(bytes, at + MAX_TIME_AT)
-  out.producerId = bytes.readBigInt64BE(at + PRODUCER_AT)
+  // Looked at in transactions only; markers belong to them.
+  if (out.transactional || out.control) out.producerId = bytes.readBigInt64BE(at + PRODUCER_AT)
   out.count = bytes.readInt32BE(at + COUNT_AT)
   return true
 }
@@ -99,7 +101,7 @@ export function headerFault({ magic, size, count }: BatchHeader): string {
 
 /** Offset and time of a marker say nothing; its kind stands in its key: 0 is "aborted". */
 export function marksAbort(batch: Buffer): boolean {
-  const cursor = new RecordCursor(batch, RECORDS_AT)
+  cursor.begin(batch, RECORDS_AT)
   cursor.varint()
   cursor.at++
   cursor.varint()
@@ -108,15 +110,18 @@ export function marksAbort(batch: Buffer): boolean {
   return !cursor.bad && length >= 4 && cursor.left >= 4 && cursor.bytes.readInt16BE(cursor.at + 2) === 0
 }
 
+const NO_BYTES = Buffer.alloc(0)
+
 /** Reads zigzag numbers; past the end it reads 0 and is `bad` for good. */
 class RecordCursor {
-  readonly bytes: Buffer
-  at: number
+  bytes: Buffer = NO_BYTES
+  at = 0
   bad = false
 
-  constructor(bytes: Buffer, at: number) {
+  begin(bytes: Buffer, at: number): void {
     this.bytes = bytes
     this.at = at
+    this.bad = false
   }
 
   get left(): number {
@@ -143,6 +148,9 @@ class RecordCursor {
     return 0
   }
 }
+
+/** One for all: with the last of a class V8 also throws the code away that knew it, whenever it collects. */
+const cursor = new RecordCursor()
 
 const strict = new TextDecoder('utf-8', { fatal: true })
 
@@ -175,14 +183,23 @@ export function readRecords(
   from: number,
   into: StoredMessage[],
 ): string {
-  const { count, baseOffset, firstMs, appendTime, maxMs } = header
-  if (count > (bytes.length - start) / RECORD_BYTES_MIN) return 'it holds fewer records than it says'
+  if (header.count > (bytes.length - start) / RECORD_BYTES_MIN) return 'it holds fewer records than it says'
   const before = into.length
-  const fail = (why: string): string => {
-    into.length = before
-    return why
-  }
-  const cursor = new RecordCursor(bytes, start)
+  cursor.begin(bytes, start)
+  const fault = walkRecords(topic, partition, header, from, into)
+  cursor.begin(NO_BYTES, 0)
+  if (fault !== '') into.length = before
+  return fault
+}
+
+function walkRecords(
+  topic: string,
+  partition: number,
+  { count, baseOffset, firstMs, appendTime, maxMs }: BatchHeader,
+  from: number,
+  into: StoredMessage[],
+): string {
+  const { bytes } = cursor
   // Messages of a batch mostly bear the same headers.
   let headers = NONE
   let headersFrom = 0
@@ -190,24 +207,23 @@ export function readRecords(
   for (let i = 0; i < count; i++) {
     const length = cursor.varint()
     const end = cursor.at + length
-    if (cursor.bad || length < RECORD_BYTES_MIN - 1 || end > bytes.length)
-      return fail('a record is cut short')
+    if (cursor.bad || length < RECORD_BYTES_MIN - 1 || end > bytes.length) return 'a record is cut short'
     cursor.at++
     const timestampMs = appendTime ? maxMs : firstMs + cursor.varint()
-    const offset = baseOffset + (appendTime ? skipped(cursor) : cursor.varint())
+    const offset = baseOffset + (appendTime ? skipped() : cursor.varint())
     const keyLength = cursor.varint()
     const keyAt = cursor.at
     if (keyLength > 0) cursor.at += keyLength
     const valueLength = cursor.varint()
     const valueAt = cursor.at
     if (valueLength > 0) cursor.at += valueLength
-    if (cursor.bad || cursor.at > end) return fail('a record contradicts itself')
+    if (cursor.bad || cursor.at > end) return 'a record contradicts itself'
     const size = end - cursor.at
     if (size !== headersTo - headersFrom || !sameBytes(bytes, headersFrom, cursor.at, size)) {
       headersFrom = cursor.at
       headersTo = end
-      const read = readHeaders(cursor, end)
-      if (read === undefined) return fail('the headers of a record contradict themselves')
+      const read = readHeaders(end)
+      if (read === undefined) return 'the headers of a record contradict themselves'
       headers = read
     }
     cursor.at = end
@@ -226,7 +242,7 @@ export function readRecords(
 }
 
 /** The time of a record does not count, its offset does. */
-function skipped(cursor: RecordCursor): number {
+function skipped(): number {
   cursor.varint()
   return cursor.varint()
 }
@@ -237,21 +253,21 @@ function sameBytes(bytes: Buffer, a: number, b: number, size: number): boolean {
 }
 
 /** Of several of one name the first counts. */
-function readHeaders(cursor: RecordCursor, end: number): Readonly<Record<string, string>> | undefined {
+function readHeaders(end: number): Readonly<Record<string, string>> | undefined {
   const count = cursor.varint()
   if (cursor.bad || count < 0 || count > end - cursor.at) return undefined
   if (count === 0) return cursor.at === end ? NONE : undefined
   const headers: Record<string, string> = {}
   for (let i = 0; i < count; i++) {
-    const name = part(cursor, end)
-    const value = part(cursor, end)
+    const name = part(end)
+    const value = part(end)
     if (name === undefined || value === undefined) return undefined
     if (!Object.hasOwn(headers, name)) headers[name] = value
   }
   return cursor.at === end ? headers : undefined
 }
 
-function part(cursor: RecordCursor, end: number): string | undefined {
+function part(end: number): string | undefined {
   const length = cursor.varint()
   if (cursor.bad || length > end - cursor.at) return undefined
   if (length <= 0) return ''

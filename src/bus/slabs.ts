@@ -4,6 +4,8 @@ const CLASSES = 5
 /** Slabs that nobody uses are kept up to so many bytes together. */
 const KEPT_BYTES_MAX = 32 * 1024 * 1024
 
+const NO_SLAB = Buffer.alloc(0)
+
 /**
  * Memory for what comes and goes with every fetch, used again. Buffers that are left to the garbage collector make it walk the whole
  * heap every 64 MiB or so, however little of that has changed.
@@ -42,26 +44,29 @@ function classOf(bytes: number): number {
 export class Lease {
   readonly #slabs: Slabs
   readonly #held: Buffer[] = []
-  #free: Buffer = Buffer.alloc(0)
+  #slab: Buffer = NO_SLAB
+  #at = 0
 
   constructor(slabs: Slabs) {
     this.#slabs = slabs
   }
 
   room(bytes: number): Buffer {
-    if (bytes > this.#free.length) {
-      this.#free = this.#slabs.take(bytes)
-      this.#held.push(this.#free)
+    if (bytes > this.#slab.length - this.#at) {
+      this.#slab = this.#slabs.take(bytes)
+      this.#at = 0
+      this.#held.push(this.#slab)
     }
-    const room = this.#free.subarray(0, bytes)
-    this.#free = this.#free.subarray(bytes)
-    return room
+    const from = this.#at
+    this.#at += bytes
+    return this.#slab.subarray(from, this.#at)
   }
 
   /** Nothing that was given room is looked at any more. */
   giveBack(): void {
     for (const slab of this.#held) this.#slabs.give(slab)
     this.#held.length = 0
-    this.#free = this.#free.subarray(0, 0)
+    this.#slab = NO_SLAB
+    this.#at = 0
   }
 }

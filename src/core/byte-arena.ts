@@ -1,5 +1,6 @@
 import { type Cut, CutColumn, type Stretch } from './cut.ts'
 import { ForeshockError } from './errors.ts'
+import { release } from './release.ts'
 import type { ColumnData } from './snapshot.ts'
 
 /** Blocks begin at multiples of four bytes: a free one holds the address of the next. */
@@ -20,6 +21,9 @@ const LOOP_BYTES_MAX = 96
 /** Bytes of the first chunk at first, and its growth: most arenas stay small. */
 const FIRST_BYTES = 1024
 const GROWTH = 1.25
+/** An arena of at least so many chunks of which less than this share is in use is worth being gathered in a new one. */
+const SPARSE_CHUNKS = 4
+const SPARSE_SHARE = 1 / 8
 
 export interface SavedArena {
   readonly next: number
@@ -27,6 +31,8 @@ export interface SavedArena {
   /** Bytes of each chunk. */
   readonly chunks: readonly number[]
   readonly spare: readonly number[]
+  /** Units that somebody holds; left out by who did not count them. */
+  readonly used?: number
 }
 
 /**
@@ -45,6 +51,8 @@ export class ByteArena {
   readonly #spare: number[] = []
   /** The first unit of the chunk in use that was never given out; 0 is nobody's address. */
   #next = 1
+  /** Units that somebody holds. */
+  #used = 0
 
   /** The chunk that an address lies in, to read from. */
   chunk(address: number): Buffer {
@@ -59,6 +67,7 @@ export class ByteArena {
   /** Keeps `length` bytes from `from` on; returns their address. */
   put(bytes: Uint8Array, length: number, from = 0): number {
     const units = rounded(Math.max(1, Math.ceil(length / UNIT)))
+    this.#used += units
     const address = this.#reuse(units) || this.#extend(units)
     const chunk = this.#writable(address)
     const to = this.offset(address)
@@ -71,6 +80,7 @@ export class ByteArena {
   /** Gives back what `put` gave for a string of this length. */
   free(address: number, length: number): void {
     const units = rounded(Math.max(1, Math.ceil(length / UNIT)))
+    this.#used -= units
     if (units <= CHUNK_UNITS) {
       this.#release(address, units)
       return
@@ -81,6 +91,21 @@ export class ByteArena {
 
   bytes(): number {
     return this.#chunks.reduce((sum, chunk) => sum + chunk.byteLength, this.#heads.byteLength)
+  }
+
+  /** Whether most of much memory is free: a holder who knows all addresses does well to put the rest into a new arena. */
+  get isSparse(): boolean {
+    const chunks = this.#chunks.length
+    return chunks >= SPARSE_CHUNKS && this.#used < SPARSE_SHARE * chunks * CHUNK_UNITS
+  }
+
+  /** Gives the memory back, but for what a cut still needs; nothing may be asked of it afterwards. */
+  letGo(): void {
+    for (const [i, chunk] of this.#chunks.entries()) {
+      const isWhole = chunk.length > 0 && chunk.length === chunk.buffer.byteLength
+      if (isWhole && this.#stretches[i]?.isPending !== true) release(chunk)
+    }
+    this.#chunks.length = 0
   }
 
   /** Plain copies of the chunks, a column each under `name`, and what is needed to go on with them. */
@@ -107,7 +132,7 @@ export class ByteArena {
     for (const [sizeClass, address] of this.#heads.entries())
       if (address > 0) heads.push([sizeClass, address])
     const chunks = this.#chunks.map(chunk => chunk.length)
-    return { next: this.#next, heads, chunks, spare: [...this.#spare] }
+    return { next: this.#next, heads, chunks, spare: [...this.#spare], used: this.#used }
   }
 
   /** The chunk that an address lies in, to write to: what a cut still needs of it is copied first. */
@@ -134,6 +159,7 @@ export class ByteArena {
       if (!isGiven) this.#chunks[i] = Buffer.from(this.#chunks[i])
     }
     this.#next = from.next
+    this.#used = from.used ?? from.chunks.reduce((sum, length) => sum + length / UNIT, 0)
     this.#spare.push(...from.spare)
     for (const [sizeClass, address] of from.heads) {
       this.#heads[sizeClass] = address

@@ -1,5 +1,6 @@
-import { type Cut, CutColumn, type CutSnapshot, RowStretches, ranksBy } from './cut.ts'
+import { type Cut, CutColumn, type CutSnapshot } from './cut.ts'
 import { ForeshockError } from './errors.ts'
+import { RowStretches, ranksBy } from './row-stretches.ts'
 import type { ColumnData, Snapshot } from './snapshot.ts'
 
 /** Rows in a chunk of state; a power of two. */
@@ -182,8 +183,18 @@ export class ColumnStore<S extends ColumnSpec> {
     return { id, version, keys, columns, meta }
   }
 
-  /** As `snapshot`, but copies nothing: see `Cut`. The series table is to be in the same checkpoint. */
-  cut(cut: Cut, id: string, version: number, table: RowTable, meta: unknown = null): CutSnapshot {
+  /**
+   * As `snapshot`, but copies nothing: see `Cut`. The series table is to be in the same checkpoint. `leadRows`: so many rows
+   * before its turn a batch changes what it says of itself, and is written before.
+   */
+  cut(
+    cut: Cut,
+    id: string,
+    version: number,
+    table: RowTable,
+    meta: unknown = null,
+    leadRows = 0,
+  ): CutSnapshot {
     // Whatever an earlier cut still needs is copied before this one takes its place.
     this.touchAll()
     const { capacity } = table
@@ -203,7 +214,8 @@ export class ColumnStore<S extends ColumnSpec> {
       })
     }
     const rankOf = ranksBy(cut, rows, this.shift, seriesRows)
-    this.#cut = new RowStretches(cut, rows, this.shift, piecesOf, rankOf)
+    const lead = leadRows / Math.max(1, cut.rows)
+    this.#cut = new RowStretches(cut, rows, this.shift, piecesOf, from => rankOf(from) - lead)
     return { id, version, keys: [], rows: seriesRows ?? capacity, columns, meta }
   }
 

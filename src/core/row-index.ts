@@ -92,6 +92,10 @@ export class RowIndex {
 
   /** Fills an empty index with the rows for which `isHeld`. */
   restore(hashes: Uint32Array, isHeld: (row: number) => boolean): void {
+    const counts = new Uint32Array(SEGMENTS)
+    for (let row = 0; row < hashes.length; row++) if (isHeld(row)) counts[hashes[row] >>> SEGMENT_SHIFT]++
+    for (const [segment, count] of counts.entries())
+      if (count > 0) this.#segments[segment] = new Uint32Array(Math.ceil(count / FILL_MOST) + 1)
     for (let row = 0; row < hashes.length; row++) if (isHeld(row)) this.add(row, hashes[row])
   }
 

@@ -183,7 +183,7 @@ export const METRICS = {
   },
   foreshock_checkpoint_waited_seconds: {
     type: 'gauge',
-    help: 'For how long windows waited in all while the last checkpoint was written; look at the disk if it grows',
+    help: 'For how long windows and bodies waited in all while the last checkpoint was written; look at the disk if it grows',
     labels: [],
   },
   foreshock_checkpoints_failed_total: {

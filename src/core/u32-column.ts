@@ -1,4 +1,5 @@
-import { type Cut, CutColumn, RowStretches } from './cut.ts'
+import { type Cut, CutColumn } from './cut.ts'
+import { RowStretches } from './row-stretches.ts'
 
 /** Numbers in a chunk; a power of two. */
 const CHUNK_SHIFT = 16

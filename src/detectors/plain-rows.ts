@@ -1,7 +1,8 @@
 import { COLUMN_ARRAYS, type RowTable, rowsIn, rowsOf } from '../core/columns.ts'
-import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
+import { type Cut, CutColumn } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { release } from '../core/release.ts'
+import { RowStretches } from '../core/row-stretches.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import {
   TINY_ROW_BYTES,

@@ -1,6 +1,7 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
-import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
+import { type Cut, CutColumn } from '../core/cut.ts'
+import { RowStretches } from '../core/row-stretches.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { SeriesPart } from '../core/series-records.ts'
 import { Ceilings } from './ceiling.ts'

@@ -35,6 +35,8 @@ const LEARNED_MASK = 7
 const EARLY_WINDOWS = 4
 /** Weight of one window in the learned interval: a lasting change from 1 s to 60 s is learned in eight. */
 const INTERVAL_RATE = 1 / EARLY_WINDOWS
+/** Flags of a series whose interval is learned, that is not gone and not derived. */
+const KNOWN = SEEN | (EARLY_WINDOWS << LEARNED_SHIFT)
 /** A gap counts as at most this many intervals, so that one outage does not pass for the new rhythm. */
 const GAP_MAX = 4
 /** Slack on the number of samples expected, so that jitter does not count as loss. */
@@ -161,6 +163,9 @@ function emitChunk(
   const { lastSeenMs, intervalMs, pauseMs, flags } = chunk
   const { windowEndMs, stepMs, retentionMs, resumeMs } = range
   const { series: rowSeries, windowEndMs: rowEnd, observed, coverage, capacity } = batch
+  // What other modules hold is read again for every row unless it is held here.
+  const mask = CHUNK_MASK
+  const slackMs = EXPECTED_SLACK * stepMs
   let n = batch.length
   let s = range.series
   let from = groups.from(s)
@@ -170,8 +175,33 @@ function emitChunk(
       from = s - base
       to += from
     }
-    const at = s & CHUNK_MASK
+    const at = s & mask
     const flag = flags[at]
+    // One sample in its rhythm, of a series that is known, is nearly every row: it teaches nothing new.
+    if (flag === KNOWN && to - from === 1) {
+      const t = timeMs[from]
+      const previous = lastSeenMs[at]
+      const gapMs = t - previous
+      const mean = value[from] + 0
+      // One sample is all there is to expect where the usual distance is not much less than a window.
+      if (
+        previous >= resumeMs &&
+        gapMs === intervalMs[at] &&
+        gapMs === pauseMs[at] &&
+        1.5 * gapMs > slackMs &&
+        !Number.isNaN(mean)
+      ) {
+        from = to
+        lastSeenMs[at] = t
+        rowSeries[n] = s
+        rowEnd[n] = windowEndMs
+        observed[n] = mean
+        coverage[n] = 1
+        spread[n] = 0
+        n++
+        continue
+      }
+    }
     if (to > from) {
       let count = 1
       let first = timeMs[from]
@@ -208,7 +238,7 @@ function emitChunk(
       lastSeenMs[at] = last
       flags[at] = (windows << LEARNED_SHIFT) | (gap ? SEEN | STALE : SEEN) | (flag & FORGOTTEN)
       const usual = interval > 0 ? interval : learned
-      const due = usual > 0 ? Math.max(1, Math.floor((EXPECTED_SLACK * stepMs) / usual)) : 1
+      const due = usual > 0 ? Math.max(1, Math.floor(slackMs / usual)) : 1
       rowSeries[n] = s
       rowEnd[n] = windowEndMs
       observed[n] = mean

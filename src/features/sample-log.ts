@@ -25,6 +25,18 @@ export interface LogChunk {
   stretch: Stretch | undefined
 }
 
+/** Where nothing can be put. */
+export const NO_CHUNK: LogChunk = {
+  length: 0,
+  capacity: 0,
+  series: new Uint32Array(0),
+  offsetMs: new Uint16Array(0),
+  value: new Float64Array(0),
+  exactMs: undefined,
+  round: 0,
+  stretch: undefined,
+}
+
 /** The samples of one window. */
 export class WindowLog {
   readonly startMs: number

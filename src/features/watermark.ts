@@ -1,5 +1,8 @@
 import type { SampleBatch } from '../core/batch.ts'
-import { type LogChunk, put, type SampleLog, type WindowLog } from './sample-log.ts'
+import { type LogChunk, NO_CHUNK, put, type SampleLog, WindowLog } from './sample-log.ts'
+
+/** Before the first sample. */
+const NOWHERE = new WindowLog(Number.NaN)
 
 /**
  * Event time: min(newest event, arrival) − lateness, never backwards. A sender with a fast clock cannot push it
@@ -68,11 +71,15 @@ export function sift(
   const futureMs = now + limits.futureLimitMs
   const room = limits.openSamplesMax - log.length
   let taken = 0
-  // The window that the last sample lay in, and where in it the next one goes.
-  let window: WindowLog | undefined
-  let chunk: LogChunk | undefined
+  // The window that the last sample lay in and its chunk, which is written from `begun` to `at` and told of it when left.
+  let window = NOWHERE
+  let chunk = NO_CHUNK
   let startMs = Number.NaN
   let endMs = Number.NaN
+  let begun = 0
+  let at = 0
+  let { series: toSeries, offsetMs: toOffsetMs, value: toValue, capacity } = chunk
+  let isWhole = true
   let { eventMs, watermarkMs, closedMs } = clock
   for (let i = 0; i < length; i++) {
     const t = timeMs[i]
@@ -93,14 +100,32 @@ export function sift(
       out.full++
       continue
     }
-    if (window === undefined || chunk === undefined || !(t >= startMs && t < endMs)) {
+    if (at === capacity || !(t >= startMs && t < endMs)) {
+      leave(window, chunk, begun, at)
       window = log.window(t)
       startMs = window.startMs
       endMs = startMs + stepMs
       chunk = log.room(window)
-    } else if (chunk.length === chunk.capacity) chunk = log.room(window)
-    put(chunk, startMs, series[i], t, v)
-    window.length++
+      begun = chunk.length
+      at = begun
+      toSeries = chunk.series
+      toOffsetMs = chunk.offsetMs
+      toValue = chunk.value
+      capacity = chunk.capacity
+      isWhole = chunk.exactMs === undefined
+    }
+    const offset = t - startMs
+    // A whole ms of a window, as it is nearly always.
+    if (isWhole && (offset | 0) === offset && startMs + offset === t) {
+      toSeries[at] = series[i]
+      toOffsetMs[at] = offset
+      toValue[at++] = v
+    } else {
+      chunk.length = at
+      put(chunk, startMs, series[i], t, v)
+      at++
+      isWhole = chunk.exactMs === undefined
+    }
     taken++
     if (t > eventMs) {
       eventMs = t < now ? t : Math.max(eventMs, now)
@@ -112,12 +137,19 @@ export function sift(
       }
     }
   }
+  leave(window, chunk, begun, at)
   clock.arrivalMs = now
   if (taken > 0) clock.activeMs = now
   log.length += taken
   clock.eventMs = eventMs
   clock.watermarkMs = watermarkMs
   clock.closedMs = closedMs
+}
+
+/** Samples stand in a chunk from `begun` to `at`. */
+function leave(window: WindowLog, chunk: LogChunk, begun: number, at: number): void {
+  chunk.length = at
+  window.length += at - begun
 }
 
 /** Ticks come every second or so; a longer pause between two calls says that this process was away, ms. */

@@ -124,7 +124,8 @@ export function restoreSamples(from: Snapshot, table: SeriesTable, log: SampleLo
   if (!isKnown || !(series instanceof Uint32Array) || !same || held !== series.length)
     throw new ForeshockError('FS_SNAPSHOT_INVALID', `${OPEN} v${from.version}: of another layout`)
   const rowOf = rowsIn(from, table)
-  const rows = Int32Array.from({ length: rowsOf(from) }, (_, at) => rowOf(at))
+  const rows = new Int32Array(rowsOf(from))
+  for (let at = 0; at < rows.length; at++) rows[at] = rowOf(at)
   log.clear()
   let i = 0
   for (const [startMs, length] of windows) {

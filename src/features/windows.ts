@@ -1,5 +1,5 @@
 import { type FeatureBatch, featureBatch, type SampleBatch } from '../core/batch.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
+import { CHUNK_MASK, CHUNK_ROWS, CHUNK_SHIFT, ColumnStore } from '../core/columns.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Rejects } from '../core/rejects.ts'
@@ -34,6 +34,9 @@ export interface Progress {
   /** End of the last stretch that was jumped over. */
   resumeMs: number
 }
+
+/** A batch is made ready before it waits for the writer of a cut: what that changes is written more than a batch ahead. */
+const CUT_LEAD_ROWS = 2 * CHUNK_ROWS
 
 /**
  * Event-time windows over many series. Samples wait in one log until the watermark closes their window; then
@@ -215,7 +218,7 @@ export class EventTimeWindows implements Windowing {
   cut(cut: Cut): CutSnapshot[] {
     const meta = this.#settle()
     return [
-      this.#panes.cut(cut, 'windows', 1, this.#table, meta),
+      this.#panes.cut(cut, 'windows', 1, this.#table, meta, CUT_LEAD_ROWS),
       cutSamples(cut, this.#open, this.#table),
       ...(this.#extractor?.cut(cut, this.#table) ?? []),
     ]

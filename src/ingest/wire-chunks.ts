@@ -1,4 +1,5 @@
-import { type Cut, CutColumn, RowStretches } from '../core/cut.ts'
+import { type Cut, CutColumn } from '../core/cut.ts'
+import { RowStretches } from '../core/row-stretches.ts'
 import { PAGE_BYTES } from '../kernels/load.ts'
 import type { WireMemory } from './wire-memory.ts'
 

@@ -58,6 +58,12 @@ export class WireSlots {
     return true
   }
 
+  /** Splits what is empty for so many wires, which are then not moved again and again; some may lack room all the same. */
+  expect(wires: number): void {
+    for (let bits = 0; FULL * 2 ** bits < wires; bits++)
+      for (let i = 0; i < 2 ** bits; i++) if (!this.#split(i << (this.#depth - bits))) return
+  }
+
   /** Puts a wire in, for which there is room. */
   insert(wire: number): void {
     const { i32 } = this.#memory

@@ -249,6 +249,7 @@ export class WireTable extends WireRecords {
     if (!this.wires.restore(wires) || !this.sides.restore(sides, state.firstFreeSide)) return false
     this.memory.i32[LENGTH >> 2] = state.length
     this.#firstFree = state.firstFree
+    this.#slots.expect(state.length)
     for (let wire = 0; wire < state.length; wire++) {
       const plan = this.plan(wire)
       if (plan === PLAN.free) continue

@@ -20,7 +20,7 @@ export type SavedTexts = SavedArena
  * time, all counters wait with theirs for a second value.
  */
 export class WireTexts {
-  readonly #arena = new ByteArena()
+  #arena = new ByteArena()
   /** Address of each wire's text, 0 without, by chunks of wires; made when one of them has a text. */
   readonly #addresses: (Uint32Array | undefined)[] = []
   /** Texts in each chunk; one without any is let go. */
@@ -100,9 +100,34 @@ export class WireTexts {
     this.#stretches[wire >>> SHIFT]?.touch()
     const chunk = this.#addresses[wire >>> SHIFT]
     if (chunk) chunk[wire & MASK] = 0
-    if (--this.#counts[wire >>> SHIFT] > 0) return
-    this.#addresses[wire >>> SHIFT] = undefined
-    this.#spare = chunk
+    if (--this.#counts[wire >>> SHIFT] === 0) {
+      this.#addresses[wire >>> SHIFT] = undefined
+      this.#spare = chunk
+    }
+    if (this.#arena.isSparse) this.#gather()
+  }
+
+  /**
+   * Puts the texts that are left into a new arena. When all series are new each counter has one; of ten million 390 MB would
+   * be free ever after, and as texts of new pods come and go all over it a cut would copy all of it.
+   */
+  #gather(): void {
+    const old = this.#arena
+    const arena = new ByteArena()
+    for (const [c, chunk] of this.#addresses.entries()) {
+      if (chunk === undefined) continue
+      this.#stretches[c]?.touch()
+      for (let i = 0; i <= MASK; i++) {
+        if (chunk[i] === 0) continue
+        const bytes = old.chunk(chunk[i])
+        const from = old.offset(chunk[i])
+        this.#reader.seek(bytes, from)
+        this.#reader.skipText()
+        chunk[i] = arena.put(bytes, this.#reader.at - from, from)
+      }
+    }
+    old.letGo()
+    this.#arena = arena
   }
 
   /** Texts of the wires below `length` as columns of a cut, and what is needed to go on with them. */

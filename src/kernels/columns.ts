@@ -1,4 +1,4 @@
-import { instantiateKernel } from './load.ts'
+import { kernelOrNone } from './load.ts'
 
 /** Reads columns in the memory of a wire table; numbers are addresses in it, but for times and counts. */
 export interface ColumnsKernel {
@@ -8,11 +8,5 @@ export interface ColumnsKernel {
   take(ids: number, values: number, times: number, timeMs: number, from: number, to: number): number
 }
 
-/** The kernel over a memory; undefined where this machine's WebAssembly cannot run it: callers then read the plain way. */
-export function columnsKernel(memory: WebAssembly.Memory): ColumnsKernel | undefined {
-  try {
-    return instantiateKernel<ColumnsKernel>('columns', memory)
-  } catch {
-    return undefined
-  }
-}
+/** The kernel over a memory; undefined where it cannot run. */
+export const columnsKernel = (memory: WebAssembly.Memory) => kernelOrNone<ColumnsKernel>('columns', memory)

@@ -29,6 +29,15 @@ export function instantiateKernel<Exports>(
   return new WebAssembly.Instance(module, { env }).exports as Exports
 }
 
+/** The same; undefined where this machine's WebAssembly cannot run it: callers then read the plain way. */
+export function kernelOrNone<Exports>(name: string, memory: WebAssembly.Memory): Exports | undefined {
+  try {
+    return instantiateKernel<Exports>(name, memory)
+  } catch {
+    return undefined
+  }
+}
+
 /** Pages that hold `bytes`. */
 export function pagesOf(bytes: number): number {
   return Math.ceil(bytes / PAGE_BYTES)

@@ -1,13 +1,13 @@
 import { instantiateKernel, pagesOf } from './load.ts'
 
 interface Exports {
-  crc32c(tables: number, from: number, to: number): number
+  crc32c(tables: number, from: number, to: number, scratch: number): number
   lz4FrameRoom(from: number, to: number): number
   lz4Frame(from: number, to: number, base: number, room: number): number
   lz4FrameWrite(from: number, to: number, table: number, out: number): number
 }
 
-/** Tables of the checksum, then that of the compressor; what is worked on is put behind them. */
+/** Tables of the checksum, then that of the compressor, which the checksum uses too; what is worked on is put behind them. */
 const CRC_TABLE_BYTES = 8 * 256 * 4
 const TABLE_BYTES = CRC_TABLE_BYTES + 65_536
 
@@ -38,7 +38,7 @@ export class RecordsKernel {
 
   /** CRC-32C from `from` to the batch's end. */
   crc32c(from: number): number {
-    return this.#kernel.crc32c(0, TABLE_BYTES + from, TABLE_BYTES + this.#size) >>> 0
+    return this.#kernel.crc32c(0, TABLE_BYTES + from, TABLE_BYTES + this.#size, CRC_TABLE_BYTES) >>> 0
   }
 
   /** What the LZ4 frame from `from` to the batch's end becomes, lent until the next call; undefined when it is none, or becomes more than `limit` bytes. */

@@ -1,4 +1,4 @@
-import { instantiateKernel } from './load.ts'
+import { kernelOrNone } from './load.ts'
 
 /** Over the memory of a wire table: addresses are bytes in it, and registers lie as assembly/_wire-layout.ts says. */
 export interface RemoteWriteKernel {
@@ -18,11 +18,6 @@ export interface RemoteWriteKernel {
   walk(to: number, version: number, convert: boolean): number
 }
 
-/** The kernel over a memory; undefined where this machine's WebAssembly cannot run it: callers then read the plain way. */
-export function remoteWriteKernel(memory: WebAssembly.Memory): RemoteWriteKernel | undefined {
-  try {
-    return instantiateKernel<RemoteWriteKernel>('remote-write', memory)
-  } catch {
-    return undefined
-  }
-}
+/** The kernel over a memory; undefined where it cannot run. */
+export const remoteWriteKernel = (memory: WebAssembly.Memory) =>
+  kernelOrNone<RemoteWriteKernel>('remote-write', memory)

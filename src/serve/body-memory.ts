@@ -11,25 +11,32 @@ const IDLE_BYTES_MAX = 33_554_432
  */
 export class BodyMemory {
   readonly #idle: Buffer[][] = Array.from({ length: MOST_SHIFT + 1 }, () => [])
+  /** What may be lent again, by its bytes: Node's small buffers lie in larger ones that are of such a size too, and are not ours. */
+  readonly #ours = new WeakMap<ArrayBufferLike, Buffer>()
   #idleBytes = 0
 
   /** Memory of exactly so many bytes, with what an earlier body left in it. */
   lend(bytes: number): Buffer {
     const shift = shiftOf(bytes)
     if (shift > MOST_SHIFT) return Buffer.allocUnsafeSlow(bytes)
-    const whole = this.#idle[shift].pop()
-    if (whole === undefined) return Buffer.allocUnsafeSlow(1 << shift).subarray(0, bytes)
-    this.#idleBytes -= whole.length
-    return whole.subarray(0, bytes)
+    const idle = this.#idle[shift].pop()
+    if (idle === undefined) return this.#make(shift).subarray(0, bytes)
+    this.#idleBytes -= idle.length
+    return idle.subarray(0, bytes)
+  }
+
+  #make(shift: number): Buffer {
+    const whole = Buffer.allocUnsafeSlow(1 << shift)
+    this.#ours.set(whole.buffer, whole)
+    return whole
   }
 
   /** Takes back what was lent; whoever gave it looks at it no more. */
-  give({ buffer, byteOffset }: Uint8Array): void {
-    const shift = shiftOf(buffer.byteLength)
-    const isOurs = byteOffset === 0 && buffer.byteLength === 1 << shift && shift <= MOST_SHIFT
-    if (!isOurs || this.#idleBytes + buffer.byteLength > IDLE_BYTES_MAX) return
-    this.#idle[shift].push(Buffer.from(buffer as ArrayBuffer))
-    this.#idleBytes += buffer.byteLength
+  give({ buffer }: Uint8Array): void {
+    const whole = this.#ours.get(buffer)
+    if (whole === undefined || this.#idleBytes + whole.length > IDLE_BYTES_MAX) return
+    this.#idle[shiftOf(whole.length)].push(whole)
+    this.#idleBytes += whole.length
   }
 
   /** Bytes kept for a next body. */

@@ -68,6 +68,49 @@ describe('order of arrival', () => {
     )
   })
 
+  it('a series in its rhythm has the rows and the memory that samples told twice make, bit for bit', () => {
+    // What is told twice takes the way of windows of several samples.
+    const beat = fc.tuple(
+      fc.oneof(
+        { weight: 12, arbitrary: fc.constant(0) },
+        { weight: 1, arbitrary: fc.constantFrom(1, 2, 0.5, -1) },
+      ),
+      fc.oneof(
+        { weight: 12, arbitrary: fc.double({ noNaN: true, min: -5, max: 5 }) },
+        fc.constantFrom(Number.NaN, -0),
+      ),
+    )
+    const played = (beats: readonly (readonly [number, number])[], every: number, times: number) => {
+      const { windows, rejects } = rig({ retentionMs: 9000 })
+      const out = []
+      for (const [i, [late, value]] of beats.entries()) {
+        // −1 is a beat that is left out.
+        if (late >= 0) {
+          const one: Sample = [2, T0 + i * every + late, value]
+          add(
+            windows,
+            Array.from({ length: times }, () => one),
+          )
+        }
+        out.push(...drain(windows))
+      }
+      windows.finish()
+      out.push(...drain(windows))
+      expect(rejects.counts()).toEqual({})
+      return { out, memory: windows.snapshot() }
+    }
+    fc.assert(
+      fc.property(
+        fc.array(beat, { minLength: 10, maxLength: 40 }),
+        fc.constantFrom(400, 700, 1000, 1300, 2000),
+        (beats, every) => {
+          expect(played(beats, every, 1)).toEqual(played(beats, every, 2))
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+
   it('a window is the mean of its samples in time order, each time counted once with its highest value', () => {
     const { windows } = rig()
     add(windows, [

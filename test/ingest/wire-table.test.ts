@@ -11,6 +11,19 @@ import { mix32 } from '../../src/math/hash.ts'
 
 type Identity = readonly [a: number, b: number, check: number]
 
+/** What a table saves, in an empty one. */
+function restored(table: WireTable, again: WireTable): WireTable {
+  const cut = new Cut()
+  const columns: Record<string, ColumnData | CutColumn> = {}
+  const texts = table.cut(cut, columns)
+  const [saved] = settled([{ id: 'wires', version: 1, keys: [], columns, meta: null }], cut)
+  const { wires, sides } = saved.columns
+  expect(again.restore(table.state(), wires as Int32Array, sides as Int32Array)).toBe(true)
+  again.restoreTexts(saved.columns, texts)
+  expect(again.restoreRows(() => true)).toEqual([])
+  return again
+}
+
 /** Few different words, so that identities share some of them often. */
 const word = fc.constantFrom(0, 1, -1, 0x4000_0000, -0x4000_0000)
 const step = fc.record({
@@ -91,15 +104,7 @@ describe('the wire table', () => {
           )
         }
         // What is saved and put back goes on alike.
-        const again = new WireTable(30, (_, row) => `row${row}`)
-        const cut = new Cut()
-        const columns: Record<string, ColumnData | CutColumn> = {}
-        const texts = table.cut(cut, columns)
-        const [saved] = settled([{ id: 'wires', version: 1, keys: [], columns, meta: null }], cut)
-        const { wires, sides } = saved.columns
-        expect(again.restore(table.state(), wires as Int32Array, sides as Int32Array)).toBe(true)
-        again.restoreTexts(saved.columns, texts)
-        expect(again.restoreRows(() => true)).toEqual([])
+        const again = restored(table, new WireTable(30, (_, row) => `row${row}`))
         expect(again.size).toBe(table.size)
         for (const [wire, { identity, text }] of model) {
           expect(again.text(wire)).toBe(text)
@@ -132,15 +137,22 @@ describe('the wire table', () => {
     expect(table.find(7, 8, 2)).toBe(second)
   })
 
-  it('finds all of many, after segments were split and some were removed', () => {
+  it('finds all of many, after segments were split and some were removed, and after a restart', () => {
     const table = new WireTable(1e6)
     const count = 5 * SLOTS
     const identity = (i: number): Identity => [mix32(i), mix32(i ^ 0x55), mix32(i + 7) & 0x7fff_ffff]
     for (let i = 0; i < count; i++) table.setPlan(table.add(...identity(i), 'm'), PLAN.gauge)
     for (let i = 0; i < count; i += 3) table.remove(i)
-    let wrong = 0
-    for (let i = 0; i < count; i++) if (table.find(...identity(i)) !== (i % 3 === 0 ? -1 : i)) wrong++
-    expect(wrong).toBe(0)
+    const again = restored(table, new WireTable(1e6))
+    for (const one of [table, again]) {
+      let wrong = 0
+      for (let i = 0; i < count; i++) if (one.find(...identity(i)) !== (i % 3 === 0 ? -1 : i)) wrong++
+      expect(wrong).toBe(0)
+    }
+    for (let i = count; i < 2 * count; i++) again.setPlan(again.add(...identity(i), 'm'), PLAN.gauge)
+    let missing = 0
+    for (let i = 1; i < 2 * count; i++) if (i % 3 > 0 && again.find(...identity(i)) < 0) missing++
+    expect(missing).toBe(0)
   })
 
   it('refuses what has no room: beyond the limit, or more of one hash than segments can part', () => {

@@ -47,6 +47,23 @@ describe('records kernel', () => {
     )
   })
 
+  it('has the checksum of the twin of bytes of every length around those that are folded, and of many times as many', () => {
+    const bytes = new Uint8Array(40_000)
+    for (let i = 0; i < bytes.length; i++) bytes[i] = Math.imul(i + 1, 2654435761) >>> 24
+    for (let length = 2600; length < 10_000; length += length < 2700 ? 1 : 37) {
+      kernel.load(bytes.subarray(length, 2 * length))
+      expect(kernel.crc32c(0)).toBe(crc32c(bytes, length, 2 * length))
+    }
+    kernel.load(bytes)
+    for (let from = 0; from < 32; from++) expect(kernel.crc32c(from)).toBe(crc32c(bytes, from, bytes.length))
+    // A bit anywhere counts.
+    for (let at = 0; at < bytes.length; at += 331) {
+      bytes[at] ^= 1 << (at % 8)
+      kernel.load(bytes)
+      expect(kernel.crc32c(0)).toBe(crc32c(bytes, 0, bytes.length))
+    }
+  })
+
   it('inflates what was framed, as the twin does', () => {
     fc.assert(
       fc.property(text, bytes => {

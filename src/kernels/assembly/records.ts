@@ -2,32 +2,13 @@
 // unframing of bus/kafka-codecs.ts.
 import { lz4Decompress } from './lz4'
 
+export { crc32c } from './_crc32c'
+
 const MAGIC: u32 = 0x184d2204
 const STORED: u32 = 0x80000000
 const SMALLEST_BLOCK: u32 = 65536
 /** A block of n bytes becomes at most so many times n. */
 const RATIO_MAX: u64 = 255
-
-/** CRC-32C of [from, to), eight bytes at a time; eight tables of 256 words stand at `tables`. */
-export function crc32c(tables: u32, from: u32, to: u32): u32 {
-  let crc: u32 = 0xffffffff
-  let at = from
-  for (; at + 8 <= to; at += 8) {
-    const low = load<u32>(at) ^ crc
-    const high = load<u32>(at + 4)
-    crc =
-      load<u32>(tables + ((low & 0xff) << 2), 7168) ^
-      load<u32>(tables + (((low >> 8) & 0xff) << 2), 6144) ^
-      load<u32>(tables + (((low >> 16) & 0xff) << 2), 5120) ^
-      load<u32>(tables + ((low >> 24) << 2), 4096) ^
-      load<u32>(tables + ((high & 0xff) << 2), 3072) ^
-      load<u32>(tables + (((high >> 8) & 0xff) << 2), 2048) ^
-      load<u32>(tables + (((high >> 16) & 0xff) << 2), 1024) ^
-      load<u32>(tables + ((high >> 24) << 2))
-  }
-  for (; at < to; at++) crc = (crc >> 8) ^ load<u32>(tables + (((crc ^ load<u8>(at)) & 0xff) << 2))
-  return ~crc
-}
 
 /** Where the first block of the frame [from, to) begins, or 0 when it is no frame that is read here. */
 function firstBlock(from: u32, to: u32): u32 {

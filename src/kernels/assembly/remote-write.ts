@@ -1,15 +1,11 @@
 // Prometheus remote write 1.0 and 2.0: bytes → samples of wires that are known and are gauges or counters, straight into the batch.
 // Everything else is handed back as it stands, before any of it took effect, and the walk goes on behind it. Twins: math/snappy.ts,
-// ingest/remote-write-1.ts and -2.ts, and what ingest/convert.ts says of gauges and counters.
+// ingest/remote-write-1.ts and -2.ts.
 import {
   ARRIVAL_S,
   AT,
   BATCH_LENGTH,
   BATCH_ROWS,
-  BATCH_SERIES,
-  BATCH_TIME_MS,
-  BATCH_VALUE,
-  DEPTH,
   FOUND,
   FRAME,
   FRAME_BAD,
@@ -22,98 +18,40 @@ import {
   LATEST_MS,
   LENGTH,
   NEW_ID,
-  PLAN_COUNTER,
-  PLAN_FREE,
-  PLAN_GAUGE,
-  PLAN_OUTPUT,
+  SAMPLE_WIRE,
   SEED,
   SEED_CHECK,
-  SEGMENTS,
   SERIES_AT,
   SERIES_END,
-  SLOT_MASK,
-  SYMBOL_HASHES,
   SYMBOLS,
+  SYMBOL_HASHES,
   TAKEN,
   WALK_END,
   WALK_FULL,
   WALK_NEW,
   WALK_SAMPLE,
   WALK_SERIES,
-  SAMPLE_WIRE,
   WIRE,
-  WIRE_A,
-  WIRE_B,
-  WIRE_CHECK,
-  WIRE_CHUNKS,
-  WIRE_KEPT,
-  WIRE_KIND,
-  WIRE_LAST,
-  WIRE_LAST_MS,
-  WIRE_MASK,
-  WIRE_ROW,
-  WIRE_SEEN_S,
-  WIRE_SHIFT,
-  WIRE_WORDS,
 } from './_wire-layout'
 import { beginIdentity, endIdentity, foldSymbol, hashRange, idA, idB, idCheck } from './_identity'
 import { next, skipField, varint } from './_protobuf'
 import { snappyElements } from './_snappy'
+import { isFound, LEFT, put, search, takeSample, wireAt } from './_wire'
 
 export { hashKey, numberLabels, writeKey } from './_labels'
 
 /** References to symbols of one series, at most. */
 const REFS_MAX: u32 = 1024
 
-/** Twelve words; never moves. */
-// @ts-ignore: decorator
-@inline
-function wireAt(wire: i32): u32 {
-  return (load<u32>(WIRE_CHUNKS + ((wire >> WIRE_SHIFT) << 2)) + (wire & WIRE_MASK) * WIRE_WORDS) << 2
-}
-
 /** The wire of the identity in idA, idB and idCheck, or -1. */
 // @ts-ignore: decorator
 @inline
 function find(): i32 {
-  const guess = load<i32>(FOUND) + 1
-  if (guess < load<i32>(LENGTH)) {
-    const at = wireAt(guess)
-    if (
-      load<u32>(at, WIRE_A * 4) == idA &&
-      load<u32>(at, WIRE_B * 4) == idB &&
-      load<u32>(at, WIRE_CHECK * 4) == idCheck
-    ) {
-      const plan = load<u8>(at, WIRE_KIND * 4)
-      if (plan != PLAN_FREE && plan != PLAN_OUTPUT) {
-        store<i32>(FOUND, guess)
-        return guess
-      }
-    }
-  }
-  return search()
-}
-
-function search(): i32 {
-  const depth = load<u32>(DEPTH)
-  const entry = depth == 0 ? 0 : idA >> (32 - depth)
-  const segment = load<u32>(SEGMENTS + (entry << 2)) << 2
-  let slot = idB & SLOT_MASK
-  let wire = load<i32>(segment + (slot << 2)) - 1
-  while (wire >= 0) {
-    const at = wireAt(wire)
-    if (
-      load<u32>(at, WIRE_A * 4) == idA &&
-      load<u32>(at, WIRE_B * 4) == idB &&
-      load<u32>(at, WIRE_CHECK * 4) == idCheck
-    ) {
-      store<i32>(FOUND, wire)
-      return wire
-    }
-    slot = (slot + 1) & SLOT_MASK
-    wire = load<i32>(segment + (slot << 2)) - 1
-  }
-  return -1
+  const words = (<u64>idB << 32) | <u64>idA
+  let wire = load<i32>(FOUND) + 1
+  if (wire >= load<i32>(LENGTH) || !isFound(wireAt(wire), words, idCheck)) wire = search(words, idCheck)
+  if (wire >= 0) store<i32>(FOUND, wire)
+  return wire
 }
 
 /** Elements of a snappy block → bytes; the length or -1. */
@@ -230,46 +168,24 @@ function rest(from: u32, end: u32, version: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function emit(row: i32, sample: f64): bool {
-  const at = load<u32>(BATCH_LENGTH)
-  store<i32>(BATCH_SERIES + (at << 2), row)
-  store<f64>(BATCH_TIME_MS + (at << 3), timeMs)
-  store<f64>(BATCH_VALUE + (at << 3), sample)
-  store<u32>(BATCH_LENGTH, at + 1)
-  return at + 1 == BATCH_ROWS
+  const rows = load<u32>(BATCH_LENGTH)
+  put(rows, row, timeMs, sample)
+  store<u32>(BATCH_LENGTH, rows + 1)
+  return rows + 1 == BATCH_ROWS
 }
 
-/** Takes the sample that was read last, as convert.ts does; WALK_END when that was all. */
+/** Takes the sample that was read last; WALK_END when that was all. */
 // @ts-ignore: decorator
 @inline
 function take(wire: i32): i32 {
-  const at = wireAt(wire)
-  const row = load<i32>(at, WIRE_ROW * 4)
-  const plan = load<u8>(at, WIRE_KIND * 4)
-  // What a cut still needs is copied by whoever is handed the sample.
-  if (load<u8>(WIRE_KEPT + (wire >> WIRE_SHIFT)) != 0) return WALK_SAMPLE
-  // Infinities and times that are refused are none of ours.
-  if (!(timeMs > 0) || timeMs > load<f64>(LATEST_MS) || abs(value) == Infinity) return WALK_SAMPLE
-  if (plan == PLAN_GAUGE || (plan == PLAN_COUNTER && value != value)) {
-    if (row < 0) return WALK_SAMPLE
-    store<i32>(at, load<i32>(ARRIVAL_S), WIRE_SEEN_S * 4)
-    store<u32>(TAKEN, load<u32>(TAKEN) + 1)
-    return emit(row, value) ? WALK_FULL : WALK_END
-  }
-  if (plan != PLAN_COUNTER) return WALK_SAMPLE
-  const lastMs = load<f64>(at, WIRE_LAST_MS * 4)
-  const sinceMs = timeMs - lastMs
+  const rows = load<u32>(BATCH_LENGTH)
+  const latestMs = load<f64>(LATEST_MS)
   const gapMs = load<f64>(GAP_MS)
-  const begins = lastMs <= 0 || sinceMs <= 0 || sinceMs > gapMs
-  if (begins ? lastMs > 0 && sinceMs <= 0 && sinceMs > -gapMs : row < 0) return WALK_SAMPLE
-  const last = load<f64>(at, WIRE_LAST * 4)
-  store<f64>(at, value, WIRE_LAST * 4)
-  store<f64>(at, timeMs, WIRE_LAST_MS * 4)
-  store<i32>(at, load<i32>(ARRIVAL_S), WIRE_SEEN_S * 4)
+  const more = takeSample(wire, wireAt(wire), timeMs, value, latestMs, gapMs, load<i32>(ARRIVAL_S), rows)
+  if (more == LEFT) return WALK_SAMPLE
   store<u32>(TAKEN, load<u32>(TAKEN) + 1)
-  if (begins) return WALK_END
-  // A count that fell was set back to zero.
-  const grown = value < last ? max<f64>(0, value) : value - last
-  return emit(row, (grown * 1000) / sinceMs) ? WALK_FULL : WALK_END
+  store<u32>(BATCH_LENGTH, rows + more)
+  return rows + more == BATCH_ROWS ? WALK_FULL : WALK_END
 }
 
 /** Remembers where to go on: within a series that is read in part, or behind it. */
