@@ -30,7 +30,7 @@ import { TieredScoring } from './detectors/tiered-scoring.ts'
 import { Maintenance } from './disruptions/maintenance.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
-import { WindowHistory } from './features/history.ts'
+import { type HistoryOptions, WindowHistory } from './features/history.ts'
 import { EventTimeWindows } from './features/windows.ts'
 import { IngestIntake } from './ingest/intake.ts'
 import type { IntakeOptions } from './ingest/options.ts'
@@ -100,7 +100,7 @@ export function configDigest(config: Config): string {
   const quotas =
     seriesLimits(tenants) && Object.entries(tenants).map(([name, { quota }]) => [name, quota?.series])
   // What a calendar file says decides, not how it is called.
-  const { workers, ...scoring } = detection
+  const { workers, workerPatience: _, ...scoring } = detection
   // One worker finds what none finds; several share no calibrations.
   const apart = typeof workers === 'number' && workers > 1 ? { workers } : {}
   const told = { ...scoring, ...apart, calendar: calendarOf(detection) }
@@ -125,14 +125,14 @@ export function intakeOptions({ ingest, server, kernels }: Config): Partial<Inta
   }
 }
 
-/** `keeps`: whose windows are kept, everybody's when left out. */
+/** `nextKept`: whose windows are kept, everybody's when left out. */
 export function historyOf(
   { features }: Config,
   context: ConstructorParameters<typeof WindowHistory>[1],
-  keeps?: (series: number) => boolean,
+  nextKept?: HistoryOptions['nextKept'],
 ): WindowHistory {
   const { step: stepMs, historyWindows: depth, historyBudget: budgetBytes } = features
-  return new WindowHistory({ stepMs, depth, budgetBytes, keeps }, context)
+  return new WindowHistory({ stepMs, depth, budgetBytes, nextKept }, context)
 }
 
 function disruptionsOf(
@@ -173,7 +173,11 @@ export function assemble(
   const context = { series, stepMs: config.features.step }
   const { richSeries } = config.detection
   const rows = series.limit > richSeries ? new SubTable(series, richSeries) : undefined
-  const history = historyOf(config, context, rows && (row => rows.of(row) >= 0))
+  const history = historyOf(
+    config,
+    context,
+    rows && ((series, from, length) => rows.next(series, from, length)),
+  )
   const { scoring, learned } = assembleScoring(config, context, history, rows, onWarning, models)
   const beside = assembleAround(config, rejects, {
     series,
@@ -199,7 +203,7 @@ export function assembleSharded(
   const history: WindowHistory = historyOf(
     config,
     { series },
-    hasTiers ? row => scoring.isRich(row) : undefined,
+    hasTiers ? (series, from, length) => scoring.nextRich(series, from, length) : undefined,
   )
   const scoring = new ShardedScoring({ ...options, config, listed }, { series, history })
   const beside = assembleAround(config, rejects, {

@@ -2,6 +2,7 @@ import type { FeatureBatch } from './core/batch.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import type { Position } from './core/ports.ts'
 import type { AnomalyChange, ScoringBeside } from './core/stages.ts'
+import { Underway } from './core/underway.ts'
 import { importanceOf } from './importance.ts'
 import type { HistoryWriter, PipelineParts } from './pipeline.ts'
 
@@ -56,7 +57,7 @@ export class Overlap {
   readonly #parts: Parts
   readonly #events: OverlapEvents
   #work: Work | undefined
-  #working: Promise<void> | undefined
+  readonly #underway = new Underway()
   /** All batches of the window on its way were given. */
   #whole: Promise<void> | undefined
   /** The first batch of the window after it, and who is gone before that. */
@@ -87,7 +88,7 @@ export class Overlap {
     const { windows } = this.#parts
     while (this.#ahead !== undefined || windows.hasComplete) {
       // A window's batches are lent one at a time.
-      await Promise.race([this.#whole, this.#working])
+      await Promise.race([this.#whole, this.#underway.working])
       this.#lookAhead()
       await this.settle()
       if (!this.#begin(position)) return
@@ -106,14 +107,8 @@ export class Overlap {
   }
 
   /** Waits until nothing is on its way. */
-  async settle(): Promise<void> {
-    const working = this.#working
-    if (working === undefined) return
-    try {
-      await working
-    } finally {
-      if (this.#working === working) this.#working = undefined
-    }
+  settle(): Promise<void> {
+    return this.#underway.settle()
   }
 
   #begin(position: Position): boolean {
@@ -130,9 +125,7 @@ export class Overlap {
     })
     const nothing = { anomalies: [], given: 0, taken: 0, isWhole: false }
     this.#work = { position, isPast, windowEndMs, ready, ...nothing, whole }
-    this.#working = this.#run(this.#work)
-    // Whoever settles hears of it.
-    this.#working.catch(() => {})
+    this.#underway.begin(this.#run(this.#work))
     return true
   }
 

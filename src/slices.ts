@@ -3,6 +3,8 @@ import { opinionBatch, partOf } from './core/batch.ts'
 import type { Position } from './core/ports.ts'
 import type { SeriesTable } from './core/series.ts'
 import type { AnomalyChange, Rest, Scoring } from './core/stages.ts'
+import { restingSteps } from './core/steps.ts'
+import { Underway } from './core/underway.ts'
 import { importanceOf } from './importance.ts'
 import type { OverlapEvents } from './overlap.ts'
 import type { HistoryWriter, PipelineParts } from './pipeline.ts'
@@ -28,6 +30,9 @@ type Parts = Pick<PipelineParts, 'windows' | 'disruptions'> & {
   readonly history: HistoryWriter
 }
 
+/** Some rows of a batch, with what is said of them and how much each may teach. */
+type Stretch = ReturnType<typeof partOf> & { readonly weight: Float32Array }
+
 /** A window on its way. */
 interface Work {
   readonly position: Position
@@ -47,12 +52,12 @@ export class Slices {
   readonly #options: SliceOptions
   readonly #opinions: OpinionBatch
   readonly #weight: Float32Array
-  #working: Promise<void> | undefined
+  readonly #underway = new Underway()
   /** When this thread was given back, and ms worked since the batch began until it was let go last. */
   #sinceMs = 0
-  /** Stretches of the batch that was told last, of TOLD_ROWS at most: seventeen views are made once, not in every window. */
+  /** Stretches of the batch that was told last, of TOLD_ROWS at most: eighteen views are made once, not in every window. */
   #told: FeatureBatch | undefined
-  #stretches: ReturnType<typeof partOf>[] = []
+  #stretches: Stretch[] = []
   /** Goes on after a rest: one at a time, so that a rest makes a promise and nothing else. */
   #wake: () => void = () => {}
   readonly #pause = (wake: () => void): void => {
@@ -93,14 +98,8 @@ export class Slices {
   }
 
   /** Waits until nothing is on its way. */
-  async settle(): Promise<void> {
-    const working = this.#working
-    if (working === undefined) return
-    try {
-      await working
-    } finally {
-      if (this.#working === working) this.#working = undefined
-    }
+  settle(): Promise<void> {
+    return this.#underway.settle()
   }
 
   #begin(position: Position): boolean {
@@ -113,9 +112,7 @@ export class Slices {
     if (windows.prepare() === undefined) return false
     this.#sinceMs = performance.now()
     const rest = series.size <= this.#options.above ? () => undefined : () => this.#rest()
-    this.#working = this.#run({ position, isPast: this.isPast, rest })
-    // Whoever settles hears of it.
-    this.#working.catch(() => {})
+    this.#underway.begin(this.#run({ position, isPast: this.isPast, rest }))
     return true
   }
 
@@ -126,12 +123,16 @@ export class Slices {
     return new Promise<void>(this.#pause)
   }
 
-  /** Rows of a batch from `from` on with what was said of them, TOLD_ROWS at most. Valid until the next batch. */
-  #stretch(batch: FeatureBatch, from: number): ReturnType<typeof partOf> {
+  /** Rows of a batch from `from` on with what is said of them, TOLD_ROWS at most. Valid until the next batch. */
+  #stretch(batch: FeatureBatch, from: number): Stretch {
     if (this.#told !== batch) this.#stretches = []
     this.#told = batch
     const at = from / TOLD_ROWS
-    this.#stretches[at] ??= partOf(batch, this.#opinions, from, Math.min(batch.capacity, from + TOLD_ROWS))
+    const to = Math.min(batch.capacity, from + TOLD_ROWS)
+    this.#stretches[at] ??= {
+      ...partOf(batch, this.#opinions, from, to),
+      weight: this.#weight.subarray(from, to),
+    }
     const part = this.#stretches[at]
     part.batch.length = Math.min(TOLD_ROWS, batch.length - from)
     part.opinions.length = part.batch.length
@@ -154,6 +155,8 @@ export class Slices {
       const room = this.#events.room(ready.batch)
       if (room !== undefined) await room
       if (ready.batch.length === 0) continue
+      const others = rest()
+      if (others !== undefined) await others
       const changes = await this.#through(ready.batch, rest)
       if (!isPast) for (const change of changes) anomalies.push(change)
     }
@@ -164,23 +167,20 @@ export class Slices {
 
   async #through(batch: FeatureBatch, rest: Rest): Promise<readonly AnomalyChange[]> {
     const { scoring, disruptions, history } = this.#parts
-    const [opinions, weight] = [this.#opinions, this.#weight]
+    const opinions = this.#opinions
     this.#workedMs = this.#sinceMs - performance.now()
     await scoring.score(batch, opinions, rest)
-    const changes = scoring.judge(batch, opinions)
+    const changes = await restingSteps(scoring.judging(batch, opinions), rest)
     for (let from = 0; from < batch.length; from += TOLD_ROWS) {
-      const others = rest()
-      if (others !== undefined) await others
       const part = this.#stretch(batch, from)
       const isLast = from + part.batch.length === batch.length
       disruptions.observe(part.batch, part.opinions, isLast ? changes : NO_CHANGES)
       history.record(part.batch, part.opinions)
-    }
-    disruptions.weigh(batch, weight)
-    for (const _ of scoring.learning(batch, opinions, weight)) {
+      disruptions.weigh(part.batch, part.weight)
       const others = rest()
       if (others !== undefined) await others
     }
+    await restingSteps(scoring.learning(batch, opinions, this.#weight), rest)
     this.#events.batch(batch.length, (this.#workedMs + performance.now() - this.#sinceMs) / 1000)
     return changes
   }

@@ -12,7 +12,7 @@ import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.t
 import type { AnomalyChange } from '../../src/core/stages.ts'
 import { DISRUPTION_DEFAULTS } from '../../src/disruptions/options.ts'
 import { Disruptions } from '../../src/disruptions/stage.ts'
-import { WindowHistory } from '../../src/features/history.ts'
+import { nextWhere, WindowHistory } from '../../src/features/history.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
 import { collect, cpuNs, type Measured, QUICK, say } from '../measure.ts'
 
@@ -83,7 +83,10 @@ const faultOf = new Uint8Array(services)
 for (let f = 0; f < failing; f++) faultOf[Math.floor(((f + 0.5) * services) / failing)] = f % 2 === 0 ? 1 : 2
 const richEvery = Math.max(1, Math.floor(rows / Number(args.rich)))
 const keeps = (row: number) => faultOf[Math.floor(row / each)] > 0 || row % richEvery === 0
-const history = new WindowHistory({ stepMs: STEP_MS, budgetBytes: 400e6, keeps }, { series: table })
+const history = new WindowHistory(
+  { stepMs: STEP_MS, budgetBytes: 400e6, nextKept: nextWhere(keeps) },
+  { series: table },
+)
 const stage = new Disruptions({ ...DISRUPTION_DEFAULTS, stepMs: STEP_MS }, { series: table, history })
 if (args.graph) {
   const edges = Array.from({ length: services - 1 }, (_, i) => ({

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
 import { SeriesTable, seriesKey } from '../../src/core/series.ts'
 import { drillLive } from '../../src/disruptions/drill-live.ts'
-import { WindowHistory } from '../../src/features/history.ts'
+import { nextWhere, WindowHistory } from '../../src/features/history.ts'
 import type { ServeDeps } from '../../src/serve/deps.ts'
 import { EntityCounts } from '../../src/serve/entity-count.ts'
 import { select } from '../../src/serve/prometheus/samples.ts'
@@ -38,7 +38,7 @@ for (let i = 0; i < count; i++) {
     bad: 'both',
   })
 }
-const history = new WindowHistory({ stepMs: STEP_MS, keeps: row => row % 30 === 0 }, { series })
+const history = new WindowHistory({ stepMs: STEP_MS, nextKept: nextWhere(row => row % 30 === 0) }, { series })
 const batch = featureBatch(65_536, 0)
 const opinions = opinionBatch(65_536)
 for (let w = 1; w <= 20; w++) {

@@ -76,6 +76,8 @@ export const configSchema = z.strictObject({
      * second, and above a thread for every other core.
      */
     workers: z.union([z.literal('auto'), z.coerce.number().int().min(0).max(64)]).default('auto'),
+    /** A thread that has work and finishes none of it for so long is taken for hung, and the service ends. */
+    workerPatience: duration.pipe(z.number().min(1000)).default(300_000),
     /** The learned combiner weighs the point evidence of every profile; needs onnxruntime-node on this platform. */
     combiner: switchable.default(false),
     /** Costly detectors for suspects and golden signals: so many series at most, none by default. */

@@ -22,7 +22,7 @@ export const ERRORS = {
     remedy: 'wait as Retry-After says, or add capacity',
   },
   FS_WORKER_LOST: {
-    cause: 'a thread that scores has ended by itself, such as when it was out of memory',
+    cause: 'a thread that scores has ended by itself, such as when it was out of memory, or hangs',
     remedy: 'start again: everything since the last checkpoint is read from the journal',
   },
   FS_SNAPSHOT_INVALID: {

@@ -151,9 +151,11 @@ export interface Scoring extends ScoringStage {
   score(batch: FeatureBatch, out: OpinionBatch, rest?: Rest): Promise<void>
   /** Opens, updates and closes anomalies with hysteresis. */
   judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[]
+  /** The same, some rows at a time; between them others may go on, though not with this stage. */
+  judging(batch: FeatureBatch, opinions: OpinionBatch): Generator<void, AnomalyChange[]>
   /** Learns from the rows, `weight` 0..1 each. */
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void
-  /** The same, a block of rows at a time; between two of them others may go on, though not with this stage. */
+  /** The same, in such steps too. */
   learning(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): Generator<void>
 }
 

@@ -5,6 +5,7 @@ import type { Detector, DetectorContext } from '../core/detector.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Rest, Scoring } from '../core/stages.ts'
+import { allSteps } from '../core/steps.ts'
 import type { AlertPolicy } from './alert-policy.ts'
 import { BLOCK_ROWS, Blocks, blocksOf, pick, scoreBlocksOf } from './blocks.ts'
 import { Calibration } from './calibration.ts'
@@ -25,6 +26,7 @@ import type { SuspectPool } from './suspect-pool.ts'
 
 /** A hot window of a series without an open anomaly teaches this much. */
 const HOT_WEIGHT = 0.25
+const NOTHING = new Uint8Array(0)
 
 /** One voice: its calibration, and for the batch scored last its surprises. */
 interface Voice {
@@ -191,6 +193,8 @@ export class Ensemble implements Scoring {
         if (scored !== DONE) await scored
         if (lens) lens.putBack(block, this.#outputs[d], detector === this.#grader)
         else if (detector === this.#profiles) this.#lens?.prepare(block)
+        const rested = rest?.()
+        if (rested !== undefined) await rested
       }
       this.#calibrate(block, from)
       this.#opinions(out, from, block.length, hasCovered)
@@ -259,53 +263,52 @@ export class Ensemble implements Scoring {
   }
 
   judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[] {
+    return allSteps(this.judging(batch, opinions))
+  }
+
+  judging(batch: FeatureBatch, opinions: OpinionBatch): Generator<void, AnomalyChange[]> {
     this.#policy?.begin(batch)
     this.#policy?.judged(batch)
     const voices = this.#silence ? [...this.#voices, this.#silence.voice] : this.#voices
-    return this.#hysteresis.judge(batch, opinions, voices, this.#detectors)
+    return this.#hysteresis.judging(batch, opinions, voices, this.#detectors)
   }
 
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void {
-    for (const _ of this.learning(batch, opinions, weight));
+    allSteps(this.learning(batch, opinions, weight))
   }
 
   *learning(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): Generator<void> {
-    const open = this.#hysteresis.openFlags(batch)
-    const { openAt, anomalousWeight } = this.#options
-    weigh(
-      batch.length,
-      weight,
-      open,
-      opinions.point,
-      opinions.incident,
-      openAt,
-      anomalousWeight,
-      this.#weight,
-    )
     this.#policy?.begin(batch)
     const rows = this.#policy?.learnable(batch)
-    if (rows === undefined) yield* this.#learnAll(batch)
-    else this.#learnSome(batch, rows)
+    let open: Uint8Array = NOTHING
+    for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
+      open = this.#weigh(batch, opinions, weight, from)
+      if (rows === undefined) this.#learnBlock(this.#blocks.of(batch, from), from / BLOCK_ROWS)
+      yield
+    }
+    if (rows !== undefined) this.#learnSome(batch, rows)
+    else for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, this.#weight)
     this.#pool?.consider(batch, opinions, open)
   }
 
-  *#learnAll(batch: FeatureBatch): Generator<void> {
-    const { length } = batch
-    for (let from = 0; from < length; from += BLOCK_ROWS) {
-      const block = this.#blocks.of(batch, from)
-      const at = from / BLOCK_ROWS
-      const weights = this.#weights[at]
-      for (const detector of this.#detectors) {
-        if (detector.whole) continue
-        detector.learn(detector.timeless && this.#lens ? this.#lens.look(block) : block, weights)
-      }
-      this.#lens?.learn(block, weights)
-      for (const voice of this.#voices) {
-        voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
-      }
-      yield
+  /** How much each row of the block from `from` on may teach; 1 for each row up to there of which an anomaly is open. */
+  #weigh(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array, from: number): Uint8Array {
+    const to = Math.min(batch.length, from + BLOCK_ROWS)
+    const open = this.#hysteresis.openFlags(batch, from, to)
+    const { openAt, anomalousWeight } = this.#options
+    weigh(from, to, weight, open, opinions.point, opinions.incident, openAt, anomalousWeight, this.#weight)
+    return open
+  }
+
+  #learnBlock(block: FeatureBatch, at: number): void {
+    const weights = this.#weights[at]
+    for (const detector of this.#detectors) {
+      if (detector.whole) continue
+      detector.learn(detector.timeless && this.#lens ? this.#lens.look(block) : block, weights)
     }
-    for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, this.#weight)
+    this.#lens?.learn(block, weights)
+    for (const voice of this.#voices)
+      voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
   }
 
   async order(order: ModelOrder): Promise<string | undefined> {
@@ -449,7 +452,8 @@ export class Ensemble implements Scoring {
 
 /** How much each row may teach: less while it is strange. */
 function weigh(
-  length: number,
+  from: number,
+  to: number,
   weight: Float32Array,
   open: Uint8Array,
   point: Float32Array,
@@ -458,10 +462,10 @@ function weigh(
   anomalousWeight: number,
   out: Float32Array,
 ): void {
-  out.set(weight.length === length ? weight : weight.subarray(0, length))
-  for (let i = 0; i < length; i++) {
-    if (open[i] === 1) out[i] = weight[i] * anomalousWeight
-    else if (point[i] >= openAt || incident[i] >= openAt) out[i] = weight[i] * HOT_WEIGHT
+  for (let i = from; i < to; i++) {
+    const share =
+      open[i] === 1 ? anomalousWeight : point[i] >= openAt || incident[i] >= openAt ? HOT_WEIGHT : 1
+    out[i] = weight[i] * share
   }
 }
 

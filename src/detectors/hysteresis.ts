@@ -11,7 +11,7 @@ import type { EnsembleOptions } from './ensemble-options.ts'
 import { shares } from './fusion.ts'
 import { type Moment, matters, openAnomaly, strengthen } from './judge.ts'
 import { type OpenRow, OpenRows } from './open-rows.ts'
-import { nextAbove, pageEnd, QuietPages } from './quiet-pages.ts'
+import { isLive, nextAbove, nextLive, pageEnd, QuietPages } from './quiet-pages.ts'
 import { isStronger } from './severity.ts'
 
 const SPEC = {
@@ -88,12 +88,13 @@ export class Hysteresis {
     this.#longestMs = Math.max(LONGEST_MS, LONGEST_WINDOWS_LEAST * context.stepMs)
   }
 
-  judge(
+  /** A page of rows at a time. */
+  *judging(
     batch: FeatureBatch,
     opinions: OpinionBatch,
     voices: readonly HeardVoice[],
     detectors: readonly Detector[],
-  ): AnomalyChange[] {
+  ): Generator<void, AnomalyChange[]> {
     const { length, series } = batch
     const changes: AnomalyChange[] = this.#orphans.map(anomaly => ({
       event: 'closed',
@@ -107,6 +108,7 @@ export class Hysteresis {
       const isQuiet = this.#policy === undefined && this.#pages.isQuiet(series[from], this.#store.chunks)
       if (!isQuiet || nextAbove(opinions.point, opinions.incident, this.#options.openAt, from, to) < to)
         this.#judgeRows(batch, opinions, voices, detectors, from, to, changes)
+      yield
     }
     return changes
   }
@@ -122,17 +124,15 @@ export class Hysteresis {
     changes: AnomalyChange[],
   ): void {
     const { series } = batch
+    const { point, incident } = opinions
     const policy = this.#policy
-    const usual = this.#options.openAt
+    const chunk = this.#store.chunks[series[from] >> CHUNK_SHIFT]
+    const least = policy ? Number.NEGATIVE_INFINITY : this.#options.openAt
     for (let i = from; i < to; i++) {
-      const chunk = this.#store.chunks[series[i] >> CHUNK_SHIFT]
-      const row = series[i] & CHUNK_MASK
-      const point = opinions.point[i]
-      const incident = opinions.incident[i]
-      const surprise = incident > point || Number.isNaN(point) ? incident : point
-      const above = surprise >= (policy ? policy.openAt(series[i]) : usual)
-      // Most rows end here: nothing is hot, was hot lately, rests or is open.
-      if (!above && (chunk.hot[row] | chunk.rest[row] | chunk.open[row]) === 0) continue
+      i = nextLive(series, chunk, point, incident, least, i, to)
+      if (i === to) return
+      const surprise = incident[i] > point[i] || Number.isNaN(point[i]) ? incident[i] : point[i]
+      if (policy && !(surprise >= policy.openAt(series[i])) && !isLive(chunk, series[i])) continue
       this.#pages.touch(series[i])
       this.#judgeRow(batch, opinions, voices, detectors, i, surprise, changes)
     }
@@ -297,16 +297,17 @@ export class Hysteresis {
     return { event: 'updated', anomaly: open.anomaly }
   }
 
-  /** 1 per row whose series has an open anomaly; valid until the next call. */
-  openFlags(batch: FeatureBatch): Uint8Array {
-    const { length, series } = batch
-    if (this.#flags.length < length) this.#flags = new Uint8Array(Math.max(length, batch.capacity))
-    if (length > 0) this.#store.ensure(series[length - 1] + 1)
+  /** 1 for each of the rows [begin, end) whose series has an open anomaly, at its place; valid until the next batch. */
+  openFlags(batch: FeatureBatch, begin: number, end: number): Uint8Array {
+    const { series, capacity } = batch
+    if (this.#flags.length < capacity) this.#flags = new Uint8Array(capacity)
     const flags = this.#flags
+    if (begin >= end) return flags
+    this.#store.ensure(series[end - 1] + 1)
     const { chunks } = this.#store
-    flags.fill(0, 0, length)
-    for (let from = 0, to = 0; from < length; from = to) {
-      to = pageEnd(series, from, length)
+    flags.fill(0, begin, end)
+    for (let from = begin, to = 0; from < end; from = to) {
+      to = pageEnd(series, from, end)
       if (this.#pages.isQuiet(series[from], chunks)) continue
       const { open } = chunks[series[from] >> CHUNK_SHIFT]
       for (let i = from; i < to; i++) flags[i] = open[series[i] & CHUNK_MASK]

@@ -1,15 +1,15 @@
 import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
 
 /** Rows of a page. */
-const PAGE_SHIFT = 10
+export const PAGE_SHIFT = 10
 export const PAGE_ROWS = 1 << PAGE_SHIFT
 
-/** One number a row that is 0 where nothing is going on, in chunks. */
-export type LiveColumns = readonly {
+/** Numbers of each row that are 0 where nothing is going on. */
+interface LiveChunk {
   readonly hot: Uint8Array
   readonly rest: Uint16Array
   readonly open: Uint8Array
-}[]
+}
 
 /**
  * Which rows need not be looked at one by one: pages of rows of which none is hot, rests or is open. Whoever changes a row says so;
@@ -40,10 +40,10 @@ export class QuietPages {
   }
 
   /** Whether nothing goes on in the page of a row. */
-  isQuiet(row: number, columns: LiveColumns): boolean {
+  isQuiet(row: number, chunks: readonly LiveChunk[]): boolean {
     const page = row >> PAGE_SHIFT
     if (page >= this.#lively.length || this.#lively[page] === 0) return true
-    const { hot, rest, open } = columns[row >> CHUNK_SHIFT]
+    const { hot, rest, open } = chunks[row >> CHUNK_SHIFT]
     const from = (page << PAGE_SHIFT) & CHUNK_MASK
     for (let at = from; at < from + PAGE_ROWS; at++) if ((hot[at] | rest[at] | open[at]) !== 0) return false
     this.#lively[page] = 0
@@ -72,5 +72,27 @@ export function pageEnd(series: Uint32Array, from: number, length: number): numb
 /** The first place from `from` on, before `to`, where either column is `least` or more; `to` where there is none. */
 export function nextAbove(a: Float32Array, b: Float32Array, least: number, from: number, to: number): number {
   for (let i = from; i < to; i++) if (a[i] >= least || b[i] >= least) return i
+  return to
+}
+
+export function isLive({ hot, rest, open }: LiveChunk, series: number): boolean {
+  const row = series & CHUNK_MASK
+  return (hot[row] | rest[row] | open[row]) !== 0
+}
+
+/** As `nextAbove`, or where anything goes on of the row; all lie in one chunk. */
+export function nextLive(
+  series: Uint32Array,
+  { hot, rest, open }: LiveChunk,
+  a: Float32Array,
+  b: Float32Array,
+  least: number,
+  from: number,
+  to: number,
+): number {
+  for (let i = from; i < to; i++) {
+    const row = series[i] & CHUNK_MASK
+    if ((hot[row] | rest[row] | open[row]) !== 0 || a[i] >= least || b[i] >= least) return i
+  }
   return to
 }

@@ -81,7 +81,7 @@ export class RowPool implements RowTable {
   }
 }
 
-export function grown<T extends Uint32Array | Uint8Array>(column: T, length: number): T {
+export function grown<T extends Uint32Array | Uint16Array | Uint8Array>(column: T, length: number): T {
   if (column.length >= length) return column
   const Column = column.constructor as new (length: number) => T
   const longer = new Column(Math.max(length, 2 * column.length, 1024))

@@ -3,6 +3,8 @@ import { scatterOpinions } from '../core/scatter.ts'
 
 /** Rows in a row from which on copying them at once is cheaper than one by one. */
 const RUN_LEAST = 32
+/** Rows after which whoever goes through a batch in steps ends one: some tens of µs. */
+export const STEP_ROWS = 4096
 
 /** Some rows of a batch as a batch of its own, with what is said of them: its columns are its own and reused. */
 export class BatchPart {
@@ -83,15 +85,22 @@ export class BatchPart {
   }
 
   /** What was said of the part's rows, into the opinions of the whole; `shift` is added to the strongest's place. */
-  scatter(out: OpinionBatch, shift: number): void {
+  *scattering(out: OpinionBatch, shift: number): Generator<void> {
     const { opinions, places } = this
-    if (this.#runCount === 0) scatterOpinions(opinions, places, 0, this.batch.length, out, shift)
-    for (let r = 0, i = 0; r < this.#runCount; r++) {
+    const { length } = this.batch
+    for (let i = 0; i < length && this.#runCount === 0; i += STEP_ROWS) {
+      scatterOpinions(opinions, places, i, Math.min(length, i + STEP_ROWS), out, shift)
+      yield
+    }
+    for (let r = 0, i = 0, rested = 0; r < this.#runCount; r++) {
       const [from, to] = [this.#runs[2 * r], this.#runs[2 * r + 1]]
       const end = i + to - from
       if (to - from < RUN_LEAST) scatterOpinions(opinions, places, i, end, out, shift)
       else scatterRun(opinions, i, end, out, from, shift)
       i = end
+      if (end - rested < STEP_ROWS) continue
+      rested = end
+      yield
     }
   }
 

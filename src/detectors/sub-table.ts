@@ -3,6 +3,7 @@ import type { CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesHead, SeriesMeta, SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
+import { PAGE_SHIFT, pageEnd } from './quiet-pages.ts'
 import { grown } from './row-pool.ts'
 
 const ID = 'sub-table'
@@ -22,6 +23,8 @@ export class SubTable implements SeriesRows, RowTable {
   #rowOf = new Uint32Array(0)
   /** Row of the table plus one by own row, 0 where free. */
   #seriesOf = new Uint32Array(0)
+  /** How many rows of each page of the table have an own row: most have none, and are passed over. */
+  #pages = new Uint16Array(0)
   #free: number[] = []
   #length = 0
   /** What `seriesRows` gives, until a row changes. */
@@ -46,11 +49,14 @@ export class SubTable implements SeriesRows, RowTable {
     return series < this.#rowOf.length ? this.#rowOf[series] - 1 : -1
   }
 
-  /** The first place from `from` on of a row of the table that has an own row; `length` where none has. */
+  /** The first place from `from` on of a row of the table that has an own row; `length` where none has. Rows ascend. */
   next(series: Uint32Array, from: number, length: number): number {
-    const rowOf = this.#rowOf
+    const [rowOf, pages] = [this.#rowOf, this.#pages]
     const known = rowOf.length
-    for (let i = from; i < length; i++) if (series[i] < known && rowOf[series[i]] !== 0) return i
+    for (let i = from; i < length && series[i] < known; ) {
+      if (rowOf[series[i]] !== 0) return i
+      i = pages[series[i] >> PAGE_SHIFT] === 0 ? pageEnd(series, i, length) : i + 1
+    }
     return length
   }
 
@@ -72,7 +78,9 @@ export class SubTable implements SeriesRows, RowTable {
   #put(row: number, series: number): void {
     this.#rowOf = grown(this.#rowOf, series + 1)
     this.#seriesOf = grown(this.#seriesOf, row + 1)
+    this.#pages = grown(this.#pages, (series >> PAGE_SHIFT) + 1)
     this.#rowOf[series] = row + 1
+    this.#pages[series >> PAGE_SHIFT]++
     this.#seriesOf[row] = series + 1
     this.#rows = undefined
   }
@@ -82,6 +90,7 @@ export class SubTable implements SeriesRows, RowTable {
     const row = this.of(series)
     if (row < 0) return
     this.#rowOf[series] = 0
+    this.#pages[series >> PAGE_SHIFT]--
     this.#seriesOf[row] = 0
     this.#free.push(row)
     this.#rows = undefined
@@ -132,7 +141,7 @@ export class SubTable implements SeriesRows, RowTable {
   }
 
   bytes(): number {
-    return this.#rowOf.byteLength + this.#seriesOf.byteLength + 8 * this.#free.length
+    return this.#rowOf.byteLength + this.#pages.byteLength + this.#seriesOf.byteLength + 8 * this.#free.length
   }
 
   snapshot(): Snapshot {

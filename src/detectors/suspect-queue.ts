@@ -1,5 +1,6 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import type { SeriesRows } from '../core/series.ts'
+import { STEP_ROWS } from './split-batch.ts'
 
 /** From this surprise on a plain series is a suspect. */
 const SUSPECT_SURPRISE = 3
@@ -57,11 +58,15 @@ export class SuspectQueue {
   }
 
   /** Plain rows of a batch that was scored. */
-  look({ length, series, observed }: FeatureBatch, { surprise }: OpinionBatch): void {
-    for (let i = 0; i < length; i++) {
-      if (!(surprise[i] >= SUSPECT_SURPRISE) || this.#candidates.size >= CANDIDATES_MAX) continue
-      // At what is silent there is nothing to look at, however closely.
-      if (!Number.isNaN(observed[i])) this.#candidates.set(series[i], surprise[i])
+  *looking({ length, series, observed }: FeatureBatch, { surprise }: OpinionBatch): Generator<void> {
+    for (let from = 0; from < length; from += STEP_ROWS) {
+      const to = Math.min(length, from + STEP_ROWS)
+      for (let i = from; i < to; i++) {
+        if (!(surprise[i] >= SUSPECT_SURPRISE) || this.#candidates.size >= CANDIDATES_MAX) continue
+        // At what is silent there is nothing to look at, however closely.
+        if (!Number.isNaN(observed[i])) this.#candidates.set(series[i], surprise[i])
+      }
+      yield
     }
   }
 

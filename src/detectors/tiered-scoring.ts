@@ -5,9 +5,10 @@ import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Rest, Scoring } from '../core/stages.ts'
+import { allSteps, restingSteps } from '../core/steps.ts'
 import type { Ensemble } from './ensemble.ts'
 import { GOLDEN_KINDS } from './promotion.ts'
-import { BatchPart } from './split-batch.ts'
+import { BatchPart, STEP_ROWS } from './split-batch.ts'
 import type { SubTable } from './sub-table.ts'
 import { type Moves, SuspectQueue } from './suspect-queue.ts'
 
@@ -70,48 +71,69 @@ export class TieredScoring implements Scoring {
   }
 
   async score(batch: FeatureBatch, out: OpinionBatch, rest?: Rest): Promise<void> {
-    const { rich, plain, rows } = this.#parts
+    const { rich, plain } = this.#parts
     const moves = this.#suspects.due()
     if (moves) this.#move(moves)
     this.#place(batch)
-    const richPart = this.#richPart
-    richPart.begin(batch)
-    const { length, series } = batch
-    for (let i = rows.next(series, 0, length); i < length; i = rows.next(series, i + 1, length))
-      richPart.add(batch, i, rows.of(series[i]))
-    out.length = length
+    const [richPart, plainPart] = [this.#richPart, this.#plainPart]
+    await restingSteps(this.#addingRich(batch), rest)
+    out.length = batch.length
     if (richPart.length === 0) {
       if (this.#strongest.length < out.capacity) this.#strongest = new Uint8Array(out.capacity)
       this.#plainView = { ...out, strongest: this.#strongest }
       await plain.score(batch, this.#plainView, rest)
-      for (let i = 0; i < length; i++) out.strongest[i] = this.#strongest[i] + this.#richDetectors
+      await restingSteps(this.#naming(out), rest)
       return
     }
     this.#plainView = undefined
-    const plainPart = this.#plainPart
-    this.#fillPlain(batch)
+    await restingSteps(this.#addingPlain(batch), rest)
     richPart.sort(batch)
     await rich.score(richPart.batch, richPart.opinions, rest)
-    richPart.scatter(out, 0)
+    await restingSteps(richPart.scattering(out, 0), rest)
     if (plainPart.length === 0) return
-    if (plainPart.length + richPart.length > length) this.#silence()
+    if (plainPart.length + richPart.length > batch.length) this.#silence()
     await plain.score(plainPart.batch, plainPart.opinions, rest)
-    plainPart.scatter(out, this.#richDetectors)
+    await restingSteps(plainPart.scattering(out, this.#richDetectors), rest)
+  }
+
+  *#addingRich(batch: FeatureBatch): Generator<void> {
+    const { rows } = this.#parts
+    const { length, series } = batch
+    const richPart = this.#richPart
+    richPart.begin(batch)
+    for (let i = rows.next(series, 0, length); i < length; i = rows.next(series, i + 1, length)) {
+      richPart.add(batch, i, rows.of(series[i]))
+      if (richPart.length % STEP_ROWS === 0) yield
+    }
   }
 
   /** What lies between rich rows is plain, and apprentices are too. */
-  #fillPlain(batch: FeatureBatch): void {
+  *#addingPlain(batch: FeatureBatch): Generator<void> {
     const plainPart = this.#plainPart
     const { places, length } = this.#richPart
     plainPart.begin(batch)
-    let from = 0
-    for (let r = 0; r < length; r++) {
-      const at = places[r]
-      if (this.#suspects.isApprentice(batch.series[at])) continue
-      plainPart.addRun(batch, from, at)
+    let [from, rested] = [0, 0]
+    for (let r = 0; r <= length; r++) {
+      const at = r < length ? places[r] : batch.length
+      if (r < length && this.#suspects.isApprentice(batch.series[at])) continue
+      for (let to = from; to < at; from = to) {
+        to = Math.min(at, from + STEP_ROWS)
+        plainPart.addRun(batch, from, to)
+        if (plainPart.length - rested < STEP_ROWS) continue
+        rested = plainPart.length
+        yield
+      }
       from = at + 1
     }
-    plainPart.addRun(batch, from, batch.length)
+  }
+
+  /** Places of what spoke loudest among the plain ensemble's detectors → among all. */
+  *#naming({ strongest, length }: OpinionBatch): Generator<void> {
+    for (let from = 0; from < length; from += STEP_ROWS) {
+      const to = Math.min(length, from + STEP_ROWS)
+      for (let i = from; i < to; i++) strongest[i] = this.#strongest[i] + this.#richDetectors
+      yield
+    }
   }
 
   /** Who speaks of a series: a new rich one is learned by both, and heard from the plain tier until it has learned enough. */
@@ -156,13 +178,16 @@ export class TieredScoring implements Scoring {
   }
 
   judge(batch: FeatureBatch): AnomalyChange[] {
+    return allSteps(this.judging(batch))
+  }
+
+  *judging(batch: FeatureBatch): Generator<void, AnomalyChange[]> {
     const { rich, plain } = this.#parts
-    const changes = rich
-      .judge(this.#richPart.batch, this.#richPart.opinions)
-      .map(({ event, anomaly }) => ({ event, anomaly: this.#global(anomaly) }))
-    const rest = this.#plainView
-      ? plain.judge(batch, this.#plainView)
-      : plain.judge(this.#plainPart.batch, this.#plainPart.opinions)
+    const found = yield* rich.judging(this.#richPart.batch, this.#richPart.opinions)
+    const changes = found.map(({ event, anomaly }) => ({ event, anomaly: this.#global(anomaly) }))
+    const rest = yield* this.#plainView
+      ? plain.judging(batch, this.#plainView)
+      : plain.judging(this.#plainPart.batch, this.#plainPart.opinions)
     for (const change of rest) changes.push(change)
     return changes
   }
@@ -172,7 +197,7 @@ export class TieredScoring implements Scoring {
   }
 
   learn(batch: FeatureBatch, opinions: OpinionBatch, weight: Float32Array): void {
-    for (const _ of this.learning(batch, opinions, weight));
+    allSteps(this.learning(batch, opinions, weight))
   }
 
   *learning(batch: FeatureBatch, _opinions: OpinionBatch, weight: Float32Array): Generator<void> {
@@ -180,13 +205,13 @@ export class TieredScoring implements Scoring {
     const [richPart, plainPart] = [this.#richPart, this.#plainPart]
     if (this.#plainView) {
       yield* plain.learning(batch, this.#plainView, weight)
-      this.#suspects.look(batch, this.#plainView)
+      yield* this.#suspects.looking(batch, this.#plainView)
       return
     }
     yield* rich.learning(richPart.batch, richPart.opinions, richPart.gather(weight))
     if (plainPart.length > 0)
       yield* plain.learning(plainPart.batch, plainPart.opinions, plainPart.gather(weight))
-    this.#suspects.look(plainPart.batch, plainPart.opinions)
+    yield* this.#suspects.looking(plainPart.batch, plainPart.opinions)
   }
 
   /** Who changes tier is settled here and done before the next window; then each tier's own memory is given out anew. */

@@ -23,8 +23,20 @@ export interface HistoryOptions {
   readonly depth?: number | undefined
   /** Bytes for all series; those that come when it is spent get no history. */
   readonly budgetBytes?: number | undefined
-  /** Whether a series is kept; all are when left out. One that joins begins with `fill`, one that leaves ends with `forget`. */
-  readonly keeps?: ((series: number) => boolean) | undefined
+  /**
+   * The first place of a batch's rows, from `from` on, of a series that is kept, and `length` where none is; all are when left out.
+   * One that joins begins with `fill`, one that leaves ends with `forget`.
+   */
+  readonly nextKept?: ((series: Uint32Array, from: number, length: number) => number) | undefined
+}
+
+/** As `nextKept`, asking of each series. */
+export function nextWhere(isKept: (series: number) => boolean): NonNullable<HistoryOptions['nextKept']> {
+  return (series, from, length) => {
+    let i = from
+    while (i < length && !isKept(series[i])) i++
+    return i
+  }
 }
 
 export const HISTORY_DEFAULTS = { depth: 360, budgetBytes: 268_435_456 } as const
@@ -46,7 +58,7 @@ export class WindowHistory implements SeriesHistory {
   readonly #table: SeriesRows
   readonly #places: HistoryPlaces
   readonly #rings: HistoryRings
-  readonly #keeps: ((series: number) => boolean) | undefined
+  readonly #nextKept: HistoryOptions['nextKept']
   #window = Number.NaN
   /** What a cut that is being written still needs of the slabs. */
   #cut: RowStretches | undefined
@@ -58,7 +70,7 @@ export class WindowHistory implements SeriesHistory {
     this.#places = new HistoryPlaces(Math.floor(this.budgetBytes / (this.depth * FIELDS * 4 + 8)))
     this.#rings = new HistoryRings(this.depth)
     this.#table = context.series
-    this.#keeps = options.keeps
+    this.#nextKept = options.nextKept
   }
 
   get newestEndMs(): number {
@@ -92,14 +104,15 @@ export class WindowHistory implements SeriesHistory {
     const { depth } = this
     const places = this.#places
     const { slabs } = this.#rings
-    const keeps = this.#keeps
+    const nextKept = this.#nextKept
     const place = modulo(window, depth)
     let { newest } = places
     for (let i = 0; i < batch.length; i++) {
+      if (nextKept !== undefined) i = nextKept(batch.series, i, batch.length)
+      if (i === batch.length) return
       let slot = places.at(batch.series[i])
       if (slot < 0) {
         if (slot === REFUSED && places.isSpent) continue
-        if (keeps !== undefined && !keeps(batch.series[i])) continue
         slot = this.#claim(batch.series[i], window)
         if (slot < 0) continue
         newest = places.newest

@@ -72,8 +72,9 @@ export class Heard {
     }
   }
 
-  isRich(row: number): boolean {
-    return this.#rich[row] === 1
+  nextRich(series: Uint32Array, from: number, length: number): number {
+    for (let i = from; i < length; i++) if (this.#rich[series[i]] === 1) return i
+    return length
   }
 
   forget(series: number): void {

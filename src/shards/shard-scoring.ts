@@ -12,6 +12,7 @@ import type { AnomalyChange, Scoring } from '../core/stages.ts'
 import { ID as POLICY_ID, policyOfOthers } from '../detectors/alert-policy.ts'
 import { openHost } from '../detectors/model-host.ts'
 import { ModelShelf } from '../detectors/model-shelf.ts'
+import { nextWhere } from '../features/history.ts'
 import { ShardRows } from './shard-rows.ts'
 import { shardShare } from './share.ts'
 import { forEachTold } from './told-series.ts'
@@ -50,7 +51,7 @@ export class ShardScoring {
     const hasTiers = config.ingest.maxSeries > data.config.detection.richSeries
     const rich = hasTiers ? new ToldTable(series, richSeries) : undefined
     this.#rich = rich
-    this.#history = historyOf(config, { series }, rich && (row => rich.of(row) >= 0))
+    this.#history = historyOf(config, { series }, rich && nextWhere(row => rich.of(row) >= 0))
     this.#hasPool = config.detection.pool.size > 0
     this.#keepsHistory = this.#hasPool
     const warn = (text: string) => aside({ kind: 'warning', text })

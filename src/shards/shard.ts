@@ -21,10 +21,9 @@ import {
   TOLD,
   wordOf,
 } from './memory.ts'
+import { Patience } from './patience.ts'
 import type { Aside, FromShard, ShardCall, ShardData, ToldSeries, ToShard } from './words.ts'
 
-/** A call that the main thread waits for standing still takes no longer: state of millions of series is copied in seconds, ms. */
-const CALL_MS_MAX = 600_000
 /** While it stands still it looks this often whether the worker is still there, ms. */
 const LOOK_MS = 100
 /** Why a thread is no more that could not say so. */
@@ -33,11 +32,20 @@ const ENDED_UNSAID =
 /** How long a worker may take to end by itself, ms. */
 const CLOSE_MS = 2000
 
+export interface ShardLimits {
+  /** The most of a batch. */
+  readonly rows: number
+  /** JavaScript heap of the worker, MB. */
+  readonly heapMegabytes: number
+  /** A worker that has turns to take and finishes none for so long is taken for hung, ms. */
+  readonly patienceMs: number
+}
+
 export interface ShardEvents {
   aside(word: Aside): void
   /** What a call brought that nobody waited for. */
   said(word: FromShard): void
-  /** The thread ended by itself: what it knew since the last checkpoint is lost with it. */
+  /** The thread ended by itself, or hangs: what it knew since the last checkpoint is lost with it. */
   lost(reason: string): void
 }
 
@@ -49,7 +57,10 @@ export class Shard {
   readonly #slots: readonly Slot[]
   readonly #data: Omit<ShardData, 'memory'>
   readonly #events: ShardEvents
-  readonly #heapMegabytes: number
+  readonly #limits: ShardLimits
+  readonly #patience: Patience
+  readonly #module: string
+  #looks: NodeJS.Timeout | undefined
   #worker: Worker | undefined
   #port: MessagePort | undefined
   #cutPort: MessagePort | undefined
@@ -61,20 +72,23 @@ export class Shard {
   #isClosed = false
   #isWatched = false
 
-  /** `rows`: the most of a batch; `heapMegabytes`: JavaScript heap of the worker. */
+  /** `module`: what the thread starts with, as `startThread` names it. */
   constructor(
     data: Omit<ShardData, 'memory'>,
-    { rows, heapMegabytes }: { readonly rows: number; readonly heapMegabytes: number },
+    limits: ShardLimits,
     bell: SharedArrayBuffer,
     events: ShardEvents,
+    module = '../shards/shard-worker',
   ) {
-    this.#memory = shardMemory(rows, bell)
+    this.#memory = shardMemory(limits.rows, bell)
     const { control, bell: word, slots } = openMemory(this.#memory)
     this.#control = control
     this.#bell = word
     this.#slots = slots
     this.#data = data
-    this.#heapMegabytes = heapMegabytes
+    this.#limits = limits
+    this.#patience = new Patience(limits.patienceMs)
+    this.#module = module
     this.#events = events
   }
 
@@ -121,11 +135,10 @@ export class Shard {
 
   /** Waits standing still. Throws what the call failed for. */
   answer(turn: number): FromShard {
-    const until = performance.now() + CALL_MS_MAX
     while (this.#turns(DONE) <= turn) {
       const seen = Atomics.load(this.#control, DONE)
       if (this.#hasEnded()) this.#lost(ENDED_UNSAID)
-      if (performance.now() > until) this.#lost(`it has not answered for ${CALL_MS_MAX} ms`)
+      this.#look()
       this.#check()
       if (this.#turns(DONE) <= turn) Atomics.wait(this.#control, DONE, seen, LOOK_MS)
     }
@@ -202,6 +215,7 @@ export class Shard {
     })
     if (this.#failure === undefined && this.#asked - this.#turns(DONE) < SLOTS) this.tell({ op: 'close' })
     this.#isClosed = true
+    clearInterval(this.#looks)
     await gone
     await worker.terminate()
     this.#port?.close()
@@ -221,6 +235,7 @@ export class Shard {
     const control = this.#control
     while (turn - this.#turns(DONE) >= SLOTS) {
       if (this.#hasEnded()) this.#lost(ENDED_UNSAID)
+      this.#look()
       this.#check()
       Atomics.wait(control, DONE, Atomics.load(control, DONE), LOOK_MS)
     }
@@ -269,10 +284,10 @@ export class Shard {
     this.#port = turns.port1
     this.#cutPort = cuts.port1
     const data: ShardData = { ...this.#data, memory: this.#memory }
-    const worker = startThread('../shards/shard-worker', {
+    const worker = startThread(this.#module, {
       workerData: { data, port: turns.port2, cutPort: cuts.port2 },
       transferList: [turns.port2, cuts.port2],
-      resourceLimits: { maxOldGenerationSizeMb: this.#heapMegabytes },
+      resourceLimits: { maxOldGenerationSizeMb: this.#limits.heapMegabytes },
     })
     this.#worker = worker
     worker.unref()
@@ -281,6 +296,7 @@ export class Shard {
       this.#lost(error instanceof Error ? (error.stack ?? error.message) : String(error)),
     )
     worker.on('exit', code => this.#lost(`its thread ended with ${code}`))
+    this.#looks = setInterval(() => this.#look(), this.#patience.lookMs).unref()
   }
 
   /**
@@ -300,8 +316,16 @@ export class Shard {
     return this.#worker !== undefined && this.#worker.performance.eventLoopUtilization().idle < 0
   }
 
+  /** Whether the worker goes on. */
+  #look(): void {
+    const done = this.#turns(JUDGED) + this.#turns(DONE)
+    if (this.#patience.isOver(this.waiting > 0, done, performance.now()))
+      this.#lost(`it hangs: nothing that it was asked for was done within ${this.#limits.patienceMs} ms`)
+  }
+
   #lost(reason: string): void {
     if (this.#isClosed || this.#failure !== undefined) return
+    clearInterval(this.#looks)
     this.#failure = reason
     // Whoever waits for it is to hear of it.
     Atomics.add(this.#bell, 0, 1)

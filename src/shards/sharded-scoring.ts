@@ -27,7 +27,7 @@ export interface ShardedOptions {
   readonly modelFolders?: readonly string[] | undefined
   readonly observe?: PairObserver | undefined
   readonly onWarning: (text: string) => void
-  /** A worker has ended by itself: nothing can be scored any more. */
+  /** A worker has ended by itself, or hangs: nothing can be scored any more. */
   readonly onLost: (error: Error) => void
   /** JavaScript heap of a worker, MB; as large as this thread's when left out. */
   readonly heapMegabytes?: number | undefined
@@ -60,7 +60,11 @@ export class ShardedScoring implements ScoringBeside {
 
   constructor(options: ShardedOptions, context: { readonly series: SeriesTable; readonly history: History }) {
     const { workers, config, modelFolders } = options
-    const heapMegabytes = options.heapMegabytes ?? getHeapStatistics().heap_size_limit / 1_048_576
+    const limits = {
+      rows: BATCH_ROWS,
+      heapMegabytes: options.heapMegabytes ?? getHeapStatistics().heap_size_limit / 1_048_576,
+      patienceMs: config.detection.workerPatience,
+    }
     this.#options = options
     this.#series = context.series
     this.#history = context.history
@@ -73,7 +77,7 @@ export class ShardedScoring implements ScoringBeside {
     })
     this.#shards = Array.from({ length: workers }, (_, shard) => {
       const data = { config, shard, shards: workers, modelFolders }
-      return new Shard(data, { rows: BATCH_ROWS, heapMegabytes }, this.#bell.buffer as SharedArrayBuffer, {
+      return new Shard(data, limits, this.#bell.buffer as SharedArrayBuffer, {
         aside: word => {
           if (word.kind === 'warning') options.onWarning(word.text)
           else
@@ -135,9 +139,9 @@ export class ShardedScoring implements ScoringBeside {
     }
   }
 
-  /** Whether everything looks at a series, where only some are looked at so. */
-  isRich(row: number): boolean {
-    return this.#heard.isRich(row)
+  /** The first place from `from` on of a series that everything looks at, where only some are looked at so; `length` where none is. */
+  nextRich(series: Uint32Array, from: number, length: number): number {
+    return this.#heard.nextRich(series, from, length)
   }
 
   forget(series: number): void {

@@ -2,7 +2,7 @@
 // and batches with holes are cut where their pages end.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { nextAbove, PAGE_ROWS, pageEnd, QuietPages } from '../../src/detectors/quiet-pages.ts'
+import { nextAbove, nextLive, PAGE_ROWS, pageEnd, QuietPages } from '../../src/detectors/quiet-pages.ts'
 
 const ROWS = 65_536
 
@@ -67,5 +67,25 @@ describe('quiet pages', () => {
     expect(nextAbove(point, incident, 3, 3, 5)).toBe(3)
     expect(nextAbove(point, incident, 3, 4, 5)).toBe(5)
     expect(nextAbove(point, incident, 10, 0, 5)).toBe(5)
+  })
+
+  it('are left row by row where anything goes on or either column is high', () => {
+    const row = fc.record({ live: fc.nat(9), value: fc.constantFrom(0, 1, 3, Number.NaN) })
+    fc.assert(
+      fc.property(fc.array(row, { maxLength: 50 }), fc.nat(PAGE_ROWS - 100), (rows, first) => {
+        const columns = { hot: new Uint8Array(ROWS), rest: new Uint16Array(ROWS), open: new Uint8Array(ROWS) }
+        const series = Uint32Array.from(rows, (_, i) => ROWS + first + i)
+        const [a, b] = [Float32Array.from(rows, r => r.value), new Float32Array(rows.length).fill(Number.NaN)]
+        const names = ['hot', 'rest', 'open'] as const
+        for (const [i, { live }] of rows.entries()) if (live < 3) columns[names[live]][first + i] = 1
+        const found: number[] = []
+        for (let i = 0; i < rows.length; i++) {
+          i = nextLive(series, columns, a, b, 2, i, rows.length)
+          if (i < rows.length) found.push(i)
+        }
+        const expected = [...rows.entries()].filter(([, { live, value }]) => live < 3 || value >= 2)
+        expect(found).toEqual(expected.map(([i]) => i))
+      }),
+    )
   })
 })

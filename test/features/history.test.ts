@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
 import { historyColumns } from '../../src/core/history.ts'
 import { SeriesTable } from '../../src/core/series.ts'
-import { WindowHistory } from '../../src/features/history.ts'
+import { nextWhere, WindowHistory } from '../../src/features/history.ts'
 import { intern } from './windowing.ts'
 
 const STEP = 1000
@@ -131,7 +131,7 @@ describe('WindowHistory', () => {
     const kept = new Set<number>()
     const keeps = (series: number) => kept.has(series)
     const series = new SeriesTable(400_000)
-    const history = new WindowHistory({ stepMs: STEP, depth: 8, keeps }, { series })
+    const history = new WindowHistory({ stepMs: STEP, depth: 8, nextKept: nextWhere(keeps) }, { series })
     const rows = Array.from({ length: 300_000 }, (_, row) => [row, row] as const)
     record(history, 100, rows)
     expect(history.size).toBe(0)
