@@ -53,6 +53,10 @@ export interface Sifted {
   full: number
 }
 
+export function nothingLost(): Sifted {
+  return { late: 0, firstLate: 0, future: 0, firstFuture: 0, infinite: 0, firstInfinite: 0, full: 0 }
+}
+
 /**
  * Appends the samples of a batch that belong to open windows. The clock advances sample by sample, so the
  * result does not depend on where batches were cut.

@@ -21,7 +21,7 @@ import {
   SEEN,
 } from './panes.ts'
 import { SampleLog, type WindowLog } from './sample-log.ts'
-import { closeUpTo, eventClock, passTime, type Sifted, setBack, sift } from './watermark.ts'
+import { closeUpTo, eventClock, nothingLost, passTime, setBack, sift } from './watermark.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
 import { cutSamples, openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
 
@@ -54,15 +54,7 @@ export class EventTimeWindows implements Windowing {
   readonly #groups = new PaneGroups()
   readonly #clock = eventClock()
   /** What the batch that was added last has lost. */
-  readonly #lost: Sifted = {
-    late: 0,
-    firstLate: 0,
-    future: 0,
-    firstFuture: 0,
-    infinite: 0,
-    firstInfinite: 0,
-    full: 0,
-  }
+  readonly #lost = nothingLost()
   readonly #progress: Progress = { nextMs: Number.NaN, emptyRun: 0, resumeMs: Number.NEGATIVE_INFINITY }
   readonly #derived: DerivedSeries
   readonly #extractor: FeatureExtractor | undefined

@@ -7,7 +7,8 @@ import { describe, expect, it } from 'vitest'
 import { TwinSegment } from '../../src/detectors/plain-segment.ts'
 import { PLAIN_PROFILE, phaseOf, slotRates, TINY_PROFILE } from '../../src/detectors/slot-profile.ts'
 import { TINY_ROWS } from '../../src/kernels/tiny.ts'
-import { gaussian, mulberry32 } from './contract.ts'
+import { mulberry32 } from '../../src/math/mulberry32.ts'
+import { gaussian } from './contract.ts'
 
 const STEP_MS = 900_000
 const DAY = 96

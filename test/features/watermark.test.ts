@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { sampleBatch } from '../../src/core/batch.ts'
 import { SampleLog, timeAt } from '../../src/features/sample-log.ts'
-import { eventClock, sift } from '../../src/features/watermark.ts'
+import { eventClock, nothingLost, sift } from '../../src/features/watermark.ts'
 
 const FROM_MS = 1_699_999_800_000
 
@@ -20,15 +20,7 @@ it.each([10_000, 65_536, 300_000])('holds every sample of a window of %i ms at i
     fc.property(fc.array(fc.array(offsets(stepMs), { maxLength: 40 }), { maxLength: 6 }), batches => {
       const log = new SampleLog(stepMs)
       const clock = eventClock()
-      const none = {
-        late: 0,
-        firstLate: 0,
-        future: 0,
-        firstFuture: 0,
-        infinite: 0,
-        firstInfinite: 0,
-        full: 0,
-      }
+      const lost = nothingLost()
       const put: [series: number, timeMs: number, value: number][] = []
       for (const times of batches) {
         const batch = sampleBatch(64)
@@ -46,7 +38,7 @@ it.each([10_000, 65_536, 300_000])('holds every sample of a window of %i ms at i
           futureLimitMs: 1e9,
           openSamplesMax: 1e6,
         }
-        sift(batch, FROM_MS + 4 * stepMs, log, clock, limits, none)
+        sift(batch, FROM_MS + 4 * stepMs, log, clock, limits, lost)
       }
       const held: typeof put = []
       for (const { startMs, chunks, length } of log.windows()) {
@@ -57,6 +49,7 @@ it.each([10_000, 65_536, 300_000])('holds every sample of a window of %i ms at i
       }
       expect(held.sort(([a], [b]) => a - b)).toEqual(put)
       expect(log.length).toBe(put.length)
+      expect(lost).toEqual(nothingLost())
     }),
   )
 })
