@@ -52,6 +52,8 @@ export class Saver {
   #saved = -1
   /** Times as long as usual that windows wait for the disk; longer after a checkpoint that was given up. */
   #patience = 1
+  /** What is being written. */
+  #writing: PacedCut | undefined
 
   constructor(parts: SaverParts) {
     this.#parts = parts
@@ -91,13 +93,16 @@ export class Saver {
       // What is found but not recorded would be lost with the journal before it.
       if (!effects.settled || processed === this.#saved) return undefined
       const started = performance.now()
+      // The next cut, which holds more, would copy all that is left of it.
+      this.#writing?.cut.giveUp('a newer checkpoint takes its place')
       const cut = new Cut(this.#parts.copiesBytesMax, series.capacity)
       const checkpoint = cutAt(processed, clock(), series, stateful, cut)
       // The envelope behind it may begin a window.
       const pace = new CutPace(cut, this.#parts.stepMs, this.#patience)
       pipeline.beforeBatch = batch => pace.wait(batch)
       telemetry.set('foreshock_checkpoint_pause_seconds', (performance.now() - started) / 1000)
-      return { checkpoint, cut, pace }
+      this.#writing = { checkpoint, cut, pace }
+      return this.#writing
     })
   }
 
@@ -112,6 +117,10 @@ export class Saver {
       await checkpoints.save({ ...checkpoint, ready: settle })
       await journal.commit(position)
     } catch (error) {
+      if (this.#writing !== paced) {
+        logger.info({ position }, 'a checkpoint was left for a newer one')
+        return false
+      }
       if (error instanceof ForeshockError && error.code === 'FS_OVERLOADED') {
         telemetry.count('foreshock_checkpoints_given_up_total', 1)
         this.#patience = Math.min(2 * this.#patience, LONGEST_PATIENCE)
@@ -122,7 +131,10 @@ export class Saver {
       )
       return false
     } finally {
-      pipeline.beforeBatch = undefined
+      if (this.#writing === paced) {
+        this.#writing = undefined
+        pipeline.beforeBatch = undefined
+      }
       telemetry.set('foreshock_checkpoint_waited_seconds', pace.waitedMs / 1000)
       telemetry.set('foreshock_checkpoint_copied_bytes', cut.copiedBytes)
       telemetry.set('foreshock_checkpoint_copies_peak_bytes', cut.heldBytesPeak)

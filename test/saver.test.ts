@@ -2,12 +2,13 @@
 // stays and the journal keeps everything since; the log names the folder and what is missing; the failure is counted; owners
 // copy nothing more; and the next attempt succeeds as soon as there is room. What has no room from the start is not begun,
 // so that the journal keeps the last bytes.
-import { rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { assemble } from '../src/assembly.ts'
 import { FileJournal } from '../src/bus/file-journal.ts'
 import { Inbox } from '../src/bus/inbox.ts'
@@ -97,6 +98,27 @@ async function service(disk: string) {
   }
   return { checkpoints, saver, send, metric, said, close, other }
 }
+
+it('leaves what is still being written for a newer one, which a stop may be in need of', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'foreshock-saver-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const { checkpoints, saver, send, metric, said, close } = await service(folder)
+  await send()
+  await send()
+  expect(await Promise.all([saver.save(), saver.save()])).toEqual([false, true])
+  expect((await checkpoints.load())?.position).toBe(2)
+  expect(await metric('checkpoint_position')).toBe(2)
+  expect(await metric('checkpoint_copied_bytes')).toBe(0)
+  expect(await metric('checkpoints_failed_total')).toBe(0)
+  expect(await metric('checkpoints_given_up_total')).toBe(0)
+  expect(said.join()).toContain('a checkpoint was left for a newer one')
+  expect(said.join()).not.toContain('no checkpoint could be saved')
+  // The next one is nobody's but its own.
+  await send()
+  expect(await saver.save()).toBe(true)
+  expect((await checkpoints.load())?.position).toBe(3)
+  await close()
+})
 
 it('keeps the last checkpoint, says why, and tries again', async context => {
   const ran = await withSmallDisk(DISK_BYTES, async disk => {

@@ -144,7 +144,8 @@ export class Cut {
   #heldBytes = 0
   #heldBytesPeak = 0
   #copiedBytes = 0
-  #isGivenUp = false
+  /** Why it cannot be written whole any more. */
+  #givenUp: string | undefined
   #isClosed = false
   #waiting: (() => void)[] = []
   #followers: { readonly rank: number; readonly done: () => void }[] = []
@@ -175,11 +176,7 @@ export class Cut {
 
   /** Up to `bytesMax` (at least 8) of what is not written yet; undefined when all is. Throws FS_OVERLOADED when given up. */
   next(bytesMax: number): CutBytes | undefined {
-    if (this.#isGivenUp)
-      throw new ForeshockError(
-        'FS_OVERLOADED',
-        `more than ${this.#heldBytesMax} bytes of a checkpoint waited to be written`,
-      )
+    if (this.#givenUp !== undefined) throw new ForeshockError('FS_OVERLOADED', this.#givenUp)
     for (let held = this.#held[0]; held; held = this.#held[0]) {
       const found = held.next(bytesMax)
       if (found) {
@@ -280,13 +277,17 @@ export class Cut {
     this.#tellFollowers()
   }
 
+  /** It is not to be written whole: who asks for what is left is told why. */
+  giveUp(why: string): void {
+    this.#givenUp = why
+    this.close()
+  }
+
   /** For stretches: whether that much more may wait. */
   makeRoom(bytes: number): boolean {
-    if (this.#heldBytes + bytes > this.#heldBytesMax) {
-      this.#isGivenUp = true
-      this.close()
-    }
-    return !this.#isGivenUp
+    if (this.#heldBytes + bytes > this.#heldBytesMax)
+      this.giveUp(`more than ${this.#heldBytesMax} bytes of a checkpoint waited to be written`)
+    return this.#givenUp === undefined
   }
 
   /** For stretches that have copied what is left of them. */
