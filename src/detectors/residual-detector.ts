@@ -12,7 +12,7 @@ const MAD_TO_SD = Math.sqrt(Math.PI / 2)
 /** Float32 holds no more; what is larger counts as this. */
 const VALUE_MAX = 1e37
 
-/** Rows [from, to) of a batch, which lie in one chunk of state. */
+/** Rows [from, to) of a batch, which lie in one chunk of state. Valid until the next. */
 export interface Run<S extends ColumnSpec> {
   readonly state: Chunk<S>
   /** Class of each row of the chunk; 0 where `traits` has not been asked yet. */
@@ -32,6 +32,7 @@ export abstract class ResidualDetector<S extends ColumnSpec> extends SeriesState
   readonly timeless = true
   readonly #classes: KindClasses
   readonly #scored = new ScoredRows()
+  #lent: { -readonly [K in keyof Run<S>]: Run<S>[K] } | undefined
 
   constructor(id: string, version: number, spec: S, { series, direction }: DetectorContext) {
     super(id, version, spec, series)
@@ -77,20 +78,25 @@ export abstract class ResidualDetector<S extends ColumnSpec> extends SeriesState
     this.#classes.ensure(rows)
   }
 
+  /** One for all runs, one after the other: a new one for each block of rows would be a good part of what a sample leaves behind. */
   #run(state: Chunk<S>, batch: FeatureBatch, offset: number, from: number): Run<S> {
     const { series, length } = batch
     const classes = this.#classes.chunks[series[from] >> CHUNK_SHIFT].of
     const residuals = this.#scored.values
-    return {
-      state,
-      classes,
-      traits: this.#classes,
-      batch,
-      residuals,
-      offset,
-      from,
-      to: runEnd(series, from, length),
+    const to = runEnd(series, from, length)
+    const run = this.#lent
+    if (run === undefined) {
+      this.#lent = { state, classes, traits: this.#classes, batch, residuals, offset, from, to }
+      return this.#lent
     }
+    run.state = state
+    run.classes = classes
+    run.batch = batch
+    run.residuals = residuals
+    run.offset = offset
+    run.from = from
+    run.to = to
+    return run
   }
 
   override forget(series: number): void {
