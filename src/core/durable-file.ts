@@ -101,20 +101,29 @@ export class DurableFile {
    * used where the file system cannot be written to directly. Throws FS_IO.
    */
   static async open(path: string, size: number, room?: Uint8Array): Promise<DurableFile> {
-    const flags = size === 0 ? CREATE : REOPEN
     try {
-      const direct = room && (await open(path, flags | DIRECT).catch(() => undefined))
-      const handle = direct ?? (await open(path, flags))
+      // Whatever goes wrong without the cache, such as a disk with other blocks, may go well with it.
+      const direct = room && (await DurableFile.#begin(path, size, room).catch(() => undefined))
+      return direct ?? (await DurableFile.#begin(path, size, undefined))
+    } catch (cause) {
+      throw ioError(path, cause)
+    }
+  }
+
+  static async #begin(path: string, size: number, room: Uint8Array | undefined): Promise<DurableFile> {
+    const handle = await open(path, (size === 0 ? CREATE : REOPEN) | (room === undefined ? 0 : DIRECT))
+    try {
       const { size: held } = await handle.stat()
       if (held > size) {
         await handle.truncate(size)
         await handle.datasync()
       }
-      const file = new DurableFile(path, handle, size, direct && room)
+      const file = new DurableFile(path, handle, size, room)
       await file.#readTail()
       return file
     } catch (cause) {
-      throw ioError(path, cause)
+      await handle.close()
+      throw cause
     }
   }
 

@@ -83,5 +83,10 @@ describe('a durable file with a room', () => {
     expect(file.size).toBe(75_000)
     await file.close()
     expect(readFileSync(at).equals(bytes(75_000, 0))).toBe(true)
+    // Nor can what stands in its last block be read into such a room.
+    const again = await DurableFile.open(at, 75_000, writeRoom()?.subarray(1))
+    await again.append([bytes(5000, 75_000)])
+    await again.close()
+    expect(readFileSync(at).equals(bytes(80_000, 0))).toBe(true)
   })
 })
