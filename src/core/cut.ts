@@ -89,7 +89,9 @@ export class Stretch {
     let bytes = 0
     for (const [i, { values }] of left.entries())
       bytes += values.byteLength - (i === 0 ? this.#done * values.BYTES_PER_ELEMENT : 0)
-    if (bytes === 0 || !cut.makeRoom(bytes)) return
+    // Written to its last byte, but not known to be at its end: what it lay in may be gone when it is asked.
+    if (bytes === 0) return this.drop()
+    if (!cut.makeRoom(bytes)) return
     const copies = left.map(({ column, at, values }, i) => {
       const from = i === 0 ? this.#done : 0
       return { column, at: at + from, values: values.slice(from) }
