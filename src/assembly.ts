@@ -31,6 +31,7 @@ import { Maintenance } from './disruptions/maintenance.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
 import { type HistoryOptions, WindowHistory } from './features/history.ts'
+import type { WindowOptions } from './features/window-options.ts'
 import { EventTimeWindows } from './features/windows.ts'
 import { IngestIntake } from './ingest/intake.ts'
 import type { IntakeOptions } from './ingest/options.ts'
@@ -228,23 +229,40 @@ function assembleAround(
     readonly digests: (names: Iterable<string>) => Readonly<Record<string, string>> | undefined
   },
 ): Assembled {
-  const { features } = config
-  const context = { series, rejects, stepMs: features.step }
+  const context = { series, rejects, stepMs: config.features.step }
   const intake = new IngestIntake(intakeOptions(config), context)
-  const windows = new EventTimeWindows(
+  const isWhole = () => seesWhole(config, scoring)
+  const windows = windowsOf(config, context, { isWhole })
+  const disruptions = disruptionsOf(config, { series, history }, scoring, digests)
+  return { series, intake, windows, scoring, disruptions, history }
+}
+
+/** Whether a row may be judged by others of its window, at the least in order: see `WHOLE_ROWS`. */
+function seesWhole({ detection }: Config, scoring: Pick<Scoring, 'models'>): boolean {
+  const { multivariate, budget, budgets, rules } = detection
+  const hasBudgets =
+    budget !== undefined || budgets.length > 0 || rules.some(rule => rule.budget !== undefined)
+  return multivariate.profile !== 'none' || hasBudgets || scoring.models().length > 0
+}
+
+export function windowsOf(
+  { features, ingest }: Config,
+  context: ConstructorParameters<typeof EventTimeWindows>[1],
+  batches: Pick<WindowOptions, 'batchRows' | 'wholeRows' | 'isWhole'>,
+): EventTimeWindows {
+  return new EventTimeWindows(
     {
       stepMs: features.step,
       latenessMs: features.lateness,
       idleMs: features.idle,
       retentionMs: features.retention,
-      futureLimitMs: config.ingest.future,
+      futureLimitMs: ingest.future,
       features: false,
       expressions: features.expressions.map(defined),
+      ...batches,
     },
     context,
   )
-  const disruptions = disruptionsOf(config, { series, history }, scoring, digests)
-  return { series, intake, windows, scoring, disruptions, history }
 }
 
 /**

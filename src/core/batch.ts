@@ -15,6 +15,19 @@ export interface SampleBatch {
   readonly value: Float64Array
 }
 
+/**
+ * Rows of a batch of a window. What is said and learned does not depend on it, so it is the one that costs least: what a batch
+ * works with stays in a core's second cache from stage to stage.
+ */
+export const BATCH_ROWS = 8192
+/**
+ * The same where rows are judged by each other: the largest batch that there is. Then it matters where a window of more series
+ * ends a batch: of an entity that lies in two, detectors that see entities whole (`multivariate`, learned models) judge the part
+ * that comes first and have no opinion of the rest; a budget is priced by the series that were seen up to a batch's end, and
+ * spent by rich and plain series a batch at a time.
+ */
+export const WHOLE_ROWS = 65_536
+
 /** At most one row per series per batch, in ascending series order; all rows of a batch end at one time. */
 export interface FeatureBatch {
   length: number

@@ -178,6 +178,7 @@ export class Ensemble implements Scoring {
   async score(batch: FeatureBatch, out: OpinionBatch, rest?: Rest): Promise<void> {
     this.#reserve(batch.length)
     this.#policy?.begin(batch)
+    if (batch.length > 0) this.#pool?.settle(batch.windowEndMs[0])
     out.length = batch.length
     if (this.#sole) return this.#ask(this.#sole, batch, out, rest)
     for (const [d, { out: whole }] of this.#wholes) await this.#scoreWhole(d, batch, whole)

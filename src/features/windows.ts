@@ -58,9 +58,12 @@ export class EventTimeWindows implements Windowing {
   readonly #progress: Progress = { nextMs: Number.NaN, emptyRun: 0, resumeMs: Number.NEGATIVE_INFINITY }
   readonly #derived: DerivedSeries
   readonly #extractor: FeatureExtractor | undefined
-  readonly #batch: FeatureBatch
+  /** Batches of windows whose rows are judged each for itself, and by each other; the one of the window that is given out. */
+  readonly #apart: FeatureBatch
+  readonly #whole: FeatureBatch
+  #batch: FeatureBatch
   readonly #spread: Float64Array
-  readonly #lent: { readonly batch: FeatureBatch; last: boolean; windowEndMs: number }
+  readonly #lent: { batch: FeatureBatch; last: boolean; windowEndMs: number }
   /** The window that is given out now. */
   #log: WindowLog | undefined
   /** Windows of `#ready` already given out. */
@@ -79,10 +82,13 @@ export class EventTimeWindows implements Windowing {
     this.#table = context.series
     this.#rejects = context.rejects
     this.#derived = new DerivedSeries(this.settings.expressions, context.series)
-    const { features, seasonMs, stepMs, batchRows } = this.settings
+    const { features, seasonMs, stepMs, batchRows, wholeRows } = this.settings
     this.#extractor = features ? new FeatureExtractor(seasonMs, stepMs) : undefined
-    this.#batch = featureBatch(batchRows, features ? FEATURES.length : 0)
-    this.#spread = new Float64Array(batchRows)
+    const width = features ? FEATURES.length : 0
+    this.#apart = featureBatch(batchRows, width)
+    this.#whole = featureBatch(wholeRows, width)
+    this.#batch = this.#apart
+    this.#spread = new Float64Array(Math.max(batchRows, wholeRows))
     this.#lent = { batch: this.#batch, last: false, windowEndMs: Number.NaN }
   }
 
@@ -133,6 +139,7 @@ export class EventTimeWindows implements Windowing {
     this.#isBegun = false
     this.#isFilled = false
     this.#extractor?.fill(this.#batch, this.#spread)
+    this.#lent.batch = this.#batch
     this.#lent.last = range.series >= range.end
     this.#lent.windowEndMs = range.windowEndMs
     if (this.#lent.last) this.#finishWindow()
@@ -298,7 +305,8 @@ export class EventTimeWindows implements Windowing {
     this.#log = log
     this.#groups.begin(log, this.#table.capacity)
     if (!this.#derived.empty) this.#evaluate()
-    const { stepMs, retentionMs } = this.settings
+    const { stepMs, retentionMs, isWhole } = this.settings
+    this.#batch = isWhole() ? this.#whole : this.#apart
     const progress = this.#progress
     progress.nextMs += stepMs
     const { nextMs: windowEndMs, resumeMs } = progress

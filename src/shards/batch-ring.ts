@@ -1,13 +1,16 @@
-import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from '../core/batch.ts'
+import {
+  type FeatureBatch,
+  featureBatch,
+  type OpinionBatch,
+  opinionBatch,
+  WHOLE_ROWS,
+} from '../core/batch.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { scatterOpinions } from '../core/scatter.ts'
 import { SLOTS } from './memory.ts'
 import type { Shard } from './shard.ts'
 import type { ShardMap } from './shard-map.ts'
 import type { FromShard, ToldSeries } from './words.ts'
-
-/** Rows of a batch of windows: see `WINDOW_DEFAULTS.batchRows`. */
-export const BATCH_ROWS = 65_536
 
 /** A batch on its way. */
 interface Given {
@@ -125,7 +128,7 @@ export class BatchRing {
 }
 
 function givenOf(shards: readonly Shard[]): Given {
-  const rows = shards.length === 1 ? 0 : BATCH_ROWS
+  const rows = shards.length === 1 ? 0 : WHOLE_ROWS
   return {
     batch: featureBatch(rows, 0),
     opinions: opinionBatch(rows),

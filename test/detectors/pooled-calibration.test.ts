@@ -25,7 +25,8 @@ function feed(
     for (let i = 0; i < ROWS; i++) raw[i] = draw(i)
     pool.surprise(raw, kinds, ROWS, bins, 0, 1, nameOf)
     pool.learn(ROWS, bins, 0, 1, weights)
-    pool.fold(HOUR_MS)
+    pool.begin(HOUR_MS)
+    pool.join()
   }
 }
 
@@ -57,7 +58,8 @@ describe('pooled calibration', () => {
       const bins = new Float32Array(1)
       pool.surprise(Float32Array.of(score), kinds, 1, bins, 0, 1, nameOf)
       pool.learn(1, bins, 0, 1, Float32Array.of(1))
-      pool.fold(HOUR_MS)
+      pool.begin(HOUR_MS)
+      pool.join()
     }
     for (let t = 0; t < 10; t++) {
       expect(ask(pool, 5)).toBeNaN()

@@ -105,9 +105,9 @@ function envelope(kind: Envelope['kind'], arrivalMs: number, text: string): Enve
   return { kind, encoding: 'identity', tenant: 'default', arrivalMs, bytes: new TextEncoder().encode(text) }
 }
 
-/** What one service sends in a minute. */
-function body(t: number, s: number, bad: boolean, seed: number): Envelope {
-  const time = T0 + t * MINUTE_MS
+/** What one service sends in a step, a minute when left out. */
+function body(t: number, s: number, bad: boolean, seed: number, stepMs: number): Envelope {
+  const time = T0 + t * stepMs
   const labels = { service: `s${s}` }
   const wave = Math.sin(t / 7 + s) + ((t * 7919 + s * 104_729 + seed) % 97) / 400
   const lines = [
@@ -122,11 +122,11 @@ function body(t: number, s: number, bad: boolean, seed: number): Envelope {
 }
 
 /**
- * Minutes of a fleet, a body a service: from time to time `strange` services are in trouble, one is silent, and with
+ * Steps of a fleet, minutes when left out, a body a service: from time to time `strange` services are in trouble, one is silent, and with
  * `churn` others come for a while. Deployments and maintenance windows stand between.
  */
 export function fleetEnvelopes(
-  { services = 8, strange = [2], churn = false, seed = 1 },
+  { services = 8, strange = [2], churn = false, seed = 1, stepMs = MINUTE_MS },
   from: number,
   to: number,
 ): Envelope[] {
@@ -135,10 +135,10 @@ export function fleetEnvelopes(
     const isBad = t % 24 >= 18
     for (let s = 0; s < services; s++) {
       if (t % 30 > 24 && s === services - 1) continue
-      all.push(body(t, s, isBad && strange.includes(s), seed))
+      all.push(body(t, s, isBad && strange.includes(s), seed, stepMs))
     }
-    if (churn) all.push(body(t, 100 + Math.floor(t / 7), false, seed))
-    const time = T0 + t * MINUTE_MS
+    if (churn) all.push(body(t, 100 + Math.floor(t / 7), false, seed, stepMs))
+    const time = T0 + t * stepMs
     if (t % 9 === 4)
       all.push(
         envelope(
