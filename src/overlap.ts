@@ -1,7 +1,7 @@
 import type { FeatureBatch } from './core/batch.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import type { Position } from './core/ports.ts'
-import type { AnomalyChange, ScoringBeside } from './core/stages.ts'
+import type { AnomalyChange, LentBatch, ScoringBeside } from './core/stages.ts'
 import { Underway } from './core/underway.ts'
 import { importanceOf } from './importance.ts'
 import type { HistoryWriter, PipelineParts } from './pipeline.ts'
@@ -28,8 +28,6 @@ export interface OverlapEvents {
   readonly room: (batch?: FeatureBatch) => Promise<unknown> | undefined
 }
 
-type Ready = ReturnType<PipelineParts['windows']['next']>
-
 /** A window on its way. */
 interface Work {
   readonly position: Position
@@ -37,7 +35,7 @@ interface Work {
   readonly anomalies: AnomalyChange[]
   readonly windowEndMs: number
   /** A batch that was lent and is not given yet. */
-  ready: Ready
+  ready: LentBatch | undefined
   given: number
   taken: number
   /** All of its batches were given. */
@@ -61,7 +59,7 @@ export class Overlap {
   /** All batches of the window on its way were given. */
   #whole: Promise<void> | undefined
   /** The first batch of the window after it, and who is gone before that. */
-  #ahead: Ready
+  #ahead: LentBatch | undefined
   #leaving: readonly number[] = []
   #held: Promise<unknown> | undefined
   #weight: Float32Array
@@ -162,6 +160,11 @@ export class Overlap {
     })
     if (this.#held !== undefined) return false
     const ready = work.ready ?? windows.next()
+    if (ready?.window !== undefined) {
+      scoring.begin(ready.window)
+      work.ready = { ...ready, window: undefined }
+      return true
+    }
     work.ready = undefined
     work.isWhole = ready === undefined || ready.last
     if (work.isWhole) work.whole()

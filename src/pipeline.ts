@@ -14,6 +14,7 @@ import type {
   AnomalyChange,
   DisruptionStage,
   Intake,
+  LentBatch,
   Scoring,
   ScoringBeside,
   Windowing,
@@ -62,7 +63,6 @@ export interface PipelineOptions {
 }
 
 const NO_CHANGES: readonly AnomalyChange[] = []
-type ReadyRows = NonNullable<ReturnType<Windowing['next']>>
 
 /** What one step of the pipeline did to the world; rare, so objects. */
 export interface Outcome {
@@ -216,15 +216,16 @@ export class Pipeline {
     return ready === undefined ? undefined : this.#complete(position, scoring, ready)
   }
 
-  async #complete(position: Position, scoring: Scoring, first: ReadyRows): Promise<void> {
+  async #complete(position: Position, scoring: Scoring, first: LentBatch): Promise<void> {
     const { windows, disruptions, history } = this.parts
     const outcome: Outcome = { anomalies: [], events: [], changes: [] }
     let isComplete = false
-    for (let ready: ReadyRows | undefined = first; ready; ready = windows.next()) {
-      const { batch, last, windowEndMs } = ready
+    for (let ready: LentBatch | undefined = first; ready; ready = windows.next()) {
+      const { batch, last, windowEndMs, window } = ready
       const room = this.beforeBatch?.(batch)
       if (room !== undefined) await room
       let changes = NO_CHANGES
+      if (window !== undefined) scoring.begin(window)
       if (batch.length > 0) {
         const started = performance.now()
         await scoring.score(batch, this.#opinions)

@@ -154,6 +154,7 @@ export class Slices {
       isLast = ready.last
       const room = this.#events.room(ready.batch)
       if (room !== undefined) await room
+      if (ready.window !== undefined) scoring.begin(ready.window)
       if (ready.batch.length === 0) continue
       const others = rest()
       if (others !== undefined) await others

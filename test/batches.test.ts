@@ -1,13 +1,17 @@
 // Shows that nothing depends on where the batches of a window end: every event, every anomaly and every byte of what is learned
 // of a series is the same in batches of any size (property), where all series are rich, where some and where all are plain, with
 // series that come and go and a day that was seen; and that where rows are judged by each other batches are as large as can be.
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../src/config.ts'
-import { fleetEnvelopes } from './shards/shard-world.ts'
-import { expectSame, World } from './window-world.ts'
+import { fleetEnvelopes, settings as fleetSettings, ShardWorld } from './shards/shard-world.ts'
+import { type Batches, expectSame, World } from './window-world.ts'
 
 const MINUTE_MS = 60_000
+/** All that looks at several rows: see `seesWhole` of src/assembly.ts. */
+const JUDGED_TOGETHER = fleetSettings('20m', 1000)
+const WITHOUT_BUDGETS = { richSeries: 30, budget: undefined, budgets: [] }
 const FLEET = { services: 12, strange: [2, 7], churn: true }
 
 /** `richSeries` of sixty or more; the pool for suspects and every size of profile are there. */
@@ -36,7 +40,7 @@ function config(richSeries: number, stepMinutes: number) {
 type Part = Awaited<ReturnType<World['state']>>[number]
 
 /** What was told; of the anomalies of one window rich series come first, batch by batch. */
-function toldOf({ told }: World): string[] {
+function toldOf({ told }: { readonly told: readonly string[] }): string[] {
   return told.map(line => {
     const [at, anomalies, events, changes] = JSON.parse(line)
     const inAnyOrder = anomalies.map((one: unknown) => JSON.stringify(one)).sort()
@@ -73,9 +77,9 @@ function bySeries(part: Part): unknown {
 async function run(
   settings: ReturnType<typeof config>,
   envelopes: ReturnType<typeof fleetEnvelopes>,
-  rows?: number,
+  batches?: Batches,
 ) {
-  const world = new World(settings, undefined, rows)
+  const world = new World(settings, undefined, batches)
   await world.take(envelopes)
   await world.finish()
   const state = await world.state()
@@ -96,7 +100,7 @@ describe('batches', () => {
       const sizes = fc.oneof(fc.constantFrom(1, 7, 64), fc.integer({ min: 2, max: 70 }))
       await fc.assert(
         fc.asyncProperty(sizes, async rows => {
-          const parts = await run(settings, envelopes, rows)
+          const parts = await run(settings, envelopes, { batchRows: rows })
           expectSame(parts.told, whole.told)
           for (const [i, part] of whole.state.entries()) expectSame(parts.state[i], part)
         }),
@@ -108,8 +112,43 @@ describe('batches', () => {
     const settings = config(30, 30)
     const envelopes = fleetEnvelopes({ ...FLEET, stepMs: 30 * MINUTE_MS }, 0, 200)
     const whole = await run(settings, envelopes)
-    const parts = await run(settings, envelopes, 7)
+    const parts = await run(settings, envelopes, { batchRows: 7 })
     expectSame(parts.told, whole.told)
     for (const [i, part] of whole.state.entries()) expectSame(parts.state[i], part)
   })
+
+  for (const [name, settings] of [
+    ['with budgets', JUDGED_TOGETHER],
+    ['with tiers', { ...JUDGED_TOGETHER, detection: { ...JUDGED_TOGETHER.detection, ...WITHOUT_BUDGETS } }],
+  ] as const)
+    it(`end anywhere where rows are judged by each other, ${name}`, async () => {
+      const envelopes = fleetEnvelopes(FLEET, 0, 90)
+      const whole = await run(settings, envelopes)
+      const apart = await run(settings, envelopes, { batchRows: 7 })
+      expect(isDeepStrictEqual(apart.state, whole.state)).toBe(false)
+      for (const wholeRows of [1, 7]) {
+        const parts = await run(settings, envelopes, { wholeRows, isWhole: () => true })
+        expectSame(parts.told, whole.told)
+        for (const [i, part] of whole.state.entries()) expectSame(parts.state[i], part)
+      }
+    })
+
+  it.each([
+    ['one worker', 1, 0, 80],
+    ['two workers', 2, 2, 44],
+  ])(
+    'end anywhere where rows are judged by each other, for %s',
+    async (_, workers, others, minutes) => {
+      const envelopes = fleetEnvelopes(FLEET, 0, minutes)
+      const toldBy = async (count: number, batches?: Batches) => {
+        const world = new ShardWorld(JUDGED_TOGETHER, count, batches ? { batches } : {})
+        await world.take(envelopes)
+        await world.pipeline.finish(envelopes.length + 1)
+        await world.close()
+        return toldOf(world)
+      }
+      expectSame(await toldBy(workers, { wholeRows: 7, isWhole: () => true }), await toldBy(others))
+    },
+    120_000,
+  )
 })

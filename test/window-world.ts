@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'vitest'
-import { assemble, windowsOf } from '../src/assembly.ts'
+import { type Assembled, assemble, windowsOf } from '../src/assembly.ts'
 import { capture, type Stateful } from '../src/checkpoint.ts'
 import type { Envelope } from '../src/core/envelope.ts'
 import { Rejects } from '../src/core/rejects.ts'
@@ -9,6 +9,19 @@ import { Telemetry } from '../src/core/telemetry.ts'
 import { Pipeline } from '../src/pipeline.ts'
 import type { SliceOptions } from '../src/slices.ts'
 import type { settings } from './shards/shard-world.ts'
+
+export type Batches = Parameters<typeof windowsOf>[2]
+
+/** The parts with windows that come in other batches than as shipped. */
+export function inBatches<P extends Pick<Assembled, 'series' | 'windows'>>(
+  parts: P,
+  config: ReturnType<typeof settings>,
+  rejects: Rejects,
+  batches: Batches | undefined,
+): P {
+  const context = { series: parts.series, rejects }
+  return batches === undefined ? parts : { ...parts, windows: windowsOf(config, context, batches) }
+}
 
 /** The pipeline as shipped, in this thread, and everything it told of, as JSON. */
 export class World {
@@ -18,12 +31,9 @@ export class World {
   failure: Error | undefined
   #position = 0
 
-  constructor(config: ReturnType<typeof settings>, slices?: SliceOptions, batchRows?: number) {
+  constructor(config: ReturnType<typeof settings>, slices?: SliceOptions, batches?: Batches) {
     const rejects = new Rejects()
-    const parts = assemble(config, rejects)
-    const context = { series: parts.series, rejects }
-    this.parts =
-      batchRows === undefined ? parts : { ...parts, windows: windowsOf(config, context, { batchRows }) }
+    this.parts = inBatches(assemble(config, rejects), config, rejects, batches)
     this.pipeline = new Pipeline(
       this.parts,
       async (at, { anomalies, events, changes }) => {
@@ -31,7 +41,7 @@ export class World {
         this.told.push(JSON.stringify([at, anomalies, events, changes]))
       },
       new Telemetry(),
-      { slices, ...(batchRows === undefined ? {} : { batchRows }) },
+      { slices },
     )
   }
 

@@ -21,10 +21,10 @@ export interface SampleBatch {
  */
 export const BATCH_ROWS = 8192
 /**
- * The same where rows are judged by each other: the largest batch that there is. Then it matters where a window of more series
- * ends a batch: of an entity that lies in two, detectors that see entities whole (`multivariate`, learned models) judge the part
- * that comes first and have no opinion of the rest; a budget is priced by the series that were seen up to a batch's end, and
- * spent by rich and plain series a batch at a time.
+ * The same where rows are judged by each other (`multivariate`, learned models, budgets): the largest batch that there is. A window
+ * that does not fit is made ready as a whole, so that who looks at entities sees them whole wherever a batch ends. What still
+ * depends on it in such a window: a budget that rich and plain series share is spent by them a batch at a time, and priced by
+ * the plain ones that were seen up to a batch's end.
  */
 export const WHOLE_ROWS = 65_536
 
@@ -142,27 +142,34 @@ export function opinionBatch(capacity: number): OpinionBatch {
   }
 }
 
-/** Rows from..to of a batch and what is said of them, as views. */
+/** Rows from..to of a batch, as views. */
+export function rowsOf(batch: FeatureBatch, from: number, to: number): FeatureBatch {
+  const { width } = batch
+  return {
+    length: to - from,
+    capacity: to - from,
+    width,
+    series: batch.series.subarray(from, to),
+    windowEndMs: batch.windowEndMs.subarray(from, to),
+    observed: batch.observed.subarray(from, to),
+    coverage: batch.coverage.subarray(from, to),
+    features: batch.features.subarray(from * width, to * width),
+  }
+}
+
+/** The same with what is said of them. */
 export function partOf(
   batch: FeatureBatch,
   opinions: OpinionBatch,
   from: number,
   to: number,
 ): { readonly batch: FeatureBatch; readonly opinions: OpinionBatch } {
-  const [length, { width }] = [to - from, batch]
-  const size = { length, capacity: length }
+  const length = to - from
   return {
-    batch: {
-      ...size,
-      width,
-      series: batch.series.subarray(from, to),
-      windowEndMs: batch.windowEndMs.subarray(from, to),
-      observed: batch.observed.subarray(from, to),
-      coverage: batch.coverage.subarray(from, to),
-      features: batch.features.subarray(from * width, to * width),
-    },
+    batch: rowsOf(batch, from, to),
     opinions: {
-      ...size,
+      length,
+      capacity: length,
       surprise: opinions.surprise.subarray(from, to),
       point: opinions.point.subarray(from, to),
       incident: opinions.incident.subarray(from, to),

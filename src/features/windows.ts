@@ -5,7 +5,7 @@ import { ForeshockError } from '../core/errors.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { Windowing } from '../core/stages.ts'
+import type { LentBatch, Windowing } from '../core/stages.ts'
 import { DerivedSeries } from './derived.ts'
 import { FEATURES, FeatureExtractor } from './extract.ts'
 import { dropForgotten } from './forgotten.ts'
@@ -22,6 +22,7 @@ import {
 } from './panes.ts'
 import { SampleLog, type WindowLog } from './sample-log.ts'
 import { closeUpTo, eventClock, nothingLost, passTime, setBack, sift } from './watermark.ts'
+import { WholeWindow } from './whole-window.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
 import { cutSamples, openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
 
@@ -60,10 +61,15 @@ export class EventTimeWindows implements Windowing {
   readonly #extractor: FeatureExtractor | undefined
   /** Batches of windows whose rows are judged each for itself, and by each other; the one of the window that is given out. */
   readonly #apart: FeatureBatch
-  readonly #whole: FeatureBatch
+  readonly #whole: WholeWindow
   #batch: FeatureBatch
-  readonly #spread: Float64Array
-  readonly #lent: { batch: FeatureBatch; last: boolean; windowEndMs: number }
+  #spread: Float64Array
+  readonly #lent: {
+    batch: FeatureBatch
+    last: boolean
+    windowEndMs: number
+    window: FeatureBatch | undefined
+  }
   /** The window that is given out now. */
   #log: WindowLog | undefined
   /** Windows of `#ready` already given out. */
@@ -86,10 +92,10 @@ export class EventTimeWindows implements Windowing {
     this.#extractor = features ? new FeatureExtractor(seasonMs, stepMs) : undefined
     const width = features ? FEATURES.length : 0
     this.#apart = featureBatch(batchRows, width)
-    this.#whole = featureBatch(wholeRows, width)
+    this.#whole = new WholeWindow(wholeRows, width)
     this.#batch = this.#apart
-    this.#spread = new Float64Array(Math.max(batchRows, wholeRows))
-    this.#lent = { batch: this.#batch, last: false, windowEndMs: Number.NaN }
+    this.#spread = new Float64Array(batchRows)
+    this.#lent = { batch: this.#batch, last: false, windowEndMs: Number.NaN, window: undefined }
   }
 
   get watermarkMs(): number {
@@ -132,18 +138,23 @@ export class EventTimeWindows implements Windowing {
     if (this.#clock.returnedMs > progress.resumeMs) progress.resumeMs = this.#clock.returnedMs
   }
 
-  next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined {
+  next(): LentBatch | undefined {
     while (this.prepare());
     const range = this.#range
     if (!range) return undefined
-    this.#isBegun = false
-    this.#isFilled = false
-    this.#extractor?.fill(this.#batch, this.#spread)
-    this.#lent.batch = this.#batch
-    this.#lent.last = range.series >= range.end
-    this.#lent.windowEndMs = range.windowEndMs
-    if (this.#lent.last) this.#finishWindow()
-    return this.#lent
+    const lent = this.#lent
+    const whole = this.#batch === this.#whole.rows ? this.#whole : undefined
+    const isNew = whole?.isNew !== false
+    if (isNew) this.#extractor?.fill(this.#batch, this.#spread)
+    lent.batch = whole?.next() ?? this.#batch
+    lent.last = whole?.isOver ?? range.series >= range.end
+    lent.window = isNew && !lent.last ? whole?.rows : undefined
+    lent.windowEndMs = range.windowEndMs
+    // Rows of a window that is given out in parts are all made ready before the first.
+    this.#isFilled = whole !== undefined && !lent.last
+    this.#isBegun = this.#isFilled
+    if (lent.last) this.#finishWindow()
+    return lent
   }
 
   prepare(): boolean | undefined {
@@ -201,7 +212,7 @@ export class EventTimeWindows implements Windowing {
   }
 
   bytes(): number {
-    const parts = [this.#panes, this.#open, this.#groups, this.#derived, this.#extractor]
+    const parts = [this.#panes, this.#open, this.#groups, this.#derived, this.#extractor, this.#whole]
     return parts.reduce((sum, part) => sum + (part?.bytes() ?? 0), 0)
   }
 
@@ -306,7 +317,8 @@ export class EventTimeWindows implements Windowing {
     this.#groups.begin(log, this.#table.capacity)
     if (!this.#derived.empty) this.#evaluate()
     const { stepMs, retentionMs, isWhole } = this.settings
-    this.#batch = isWhole() ? this.#whole : this.#apart
+    this.#batch = isWhole() ? this.#whole.begin(this.#table.capacity) : this.#apart
+    if (this.#spread.length < this.#batch.capacity) this.#spread = new Float64Array(this.#batch.capacity)
     const progress = this.#progress
     progress.nextMs += stepMs
     const { nextMs: windowEndMs, resumeMs } = progress

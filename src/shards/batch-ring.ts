@@ -12,14 +12,18 @@ import type { Shard } from './shard.ts'
 import type { ShardMap } from './shard-map.ts'
 import type { FromShard, ToldSeries } from './words.ts'
 
-/** A batch on its way. */
-interface Given {
-  readonly batch: FeatureBatch
-  readonly opinions: OpinionBatch
-  /** By worker: its turn, −1 where no row is its own, and the rows' places in the batch. */
-  readonly turns: number[]
+/** By worker, places of its rows in a batch. */
+interface Parts {
   readonly places: readonly Uint32Array[]
   readonly lengths: number[]
+}
+
+/** A batch on its way. */
+interface Given extends Parts {
+  readonly batch: FeatureBatch
+  readonly opinions: OpinionBatch
+  /** By worker: its turn, −1 where no row is its own. */
+  readonly turns: number[]
 }
 
 /** A batch that all of its workers have judged, lent until the next is taken, and what they said beside it. */
@@ -49,11 +53,35 @@ export class BatchRing {
   constructor(shards: readonly Shard[], routes: Routes) {
     this.#shards = shards
     this.#routes = routes
-    this.#ring = Array.from({ length: SLOTS }, () => givenOf(shards))
+    this.#ring = Array.from({ length: SLOTS }, () => givenOf(shards, shards.length === 1 ? 0 : WHOLE_ROWS))
   }
 
   get hasRoom(): boolean {
     return this.#given - this.#taken < SLOTS && this.#shards.every(shard => shard.hasRoom)
+  }
+
+  /** Workers are to know all rows of a window before its batches come; each is told of its own. */
+  begin(window: FeatureBatch): void {
+    const isOne = this.#shards.length === 1
+    const parts = partsOf(this.#shards, isOne ? 0 : window.length)
+    const told = isOne ? [this.#freshOf(window)] : this.#divide(window, parts)
+    for (const [s, shard] of this.#shards.entries()) {
+      const length = isOne ? window.length : parts.lengths[s]
+      const rows = featureBatch(length, 0)
+      if (isOne) copyBatch(window, rows)
+      else this.#routes.map.fillRows(window, parts.places[s], length, rows)
+      const columns = [rows.series, rows.windowEndMs, rows.observed, rows.coverage]
+      shard.ask(
+        { op: 'window', rows },
+        told[s],
+        columns.map(({ buffer }) => buffer as ArrayBuffer),
+      )
+    }
+  }
+
+  #freshOf(batch: FeatureBatch): ToldSeries | undefined {
+    const fresh = this.#routes.map.fresh(batch)
+    return fresh.length > 0 ? this.#routes.tell(fresh, fresh) : undefined
   }
 
   give(batch: FeatureBatch, weight: Float32Array): void {
@@ -77,15 +105,15 @@ export class BatchRing {
 
   #giveWhole(given: Given, batch: FeatureBatch, weight: Float32Array): void {
     const [shard] = this.#shards
-    const fresh = this.#routes.map.fresh(batch)
+    const told = this.#freshOf(batch)
     const { slot } = shard
     copyBatch(batch, slot.batch)
     slot.weight.set(weight.subarray(0, batch.length))
-    given.turns[0] = shard.give(batch.length, fresh.length > 0 ? this.#routes.tell(fresh, fresh) : undefined)
+    given.turns[0] = shard.give(batch.length, told)
   }
 
   /** Whose rows are whose, and what each worker is to be told of first. */
-  #divide(batch: FeatureBatch, { places, lengths }: Given): (ToldSeries | undefined)[] {
+  #divide(batch: FeatureBatch, { places, lengths }: Parts): (ToldSeries | undefined)[] {
     const { map } = this.#routes
     const fresh = map.fresh(batch)
     const told = this.#shards.map(() => [] as number[])
@@ -127,15 +155,17 @@ export class BatchRing {
   }
 }
 
-function givenOf(shards: readonly Shard[]): Given {
-  const rows = shards.length === 1 ? 0 : WHOLE_ROWS
+function givenOf(shards: readonly Shard[], rows: number): Given {
   return {
     batch: featureBatch(rows, 0),
     opinions: opinionBatch(rows),
     turns: shards.map(() => -1),
-    places: shards.map(() => new Uint32Array(rows)),
-    lengths: shards.map(() => 0),
+    ...partsOf(shards, rows),
   }
+}
+
+function partsOf(shards: readonly Shard[], rows: number): Parts {
+  return { places: shards.map(() => new Uint32Array(rows)), lengths: shards.map(() => 0) }
 }
 
 function copyBatch(from: FeatureBatch, to: FeatureBatch): void {

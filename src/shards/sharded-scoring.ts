@@ -101,6 +101,10 @@ export class ShardedScoring implements ScoringBeside {
     return this.#ring.hasRoom
   }
 
+  begin(window: FeatureBatch): void {
+    this.#ring.begin(window)
+  }
+
   give(batch: FeatureBatch, weight: Float32Array): void {
     this.#ring.give(batch, weight)
   }

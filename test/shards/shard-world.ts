@@ -8,6 +8,7 @@ import type { Checkpoint, CheckpointCut } from '../../src/core/ports.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
+import { type Batches, inBatches } from '../window-world.ts'
 
 export const MINUTE_MS = 60_000
 export const T0 = 1_700_006_400_000
@@ -46,16 +47,22 @@ export class ShardWorld {
   readonly lost: Error[] = []
   position = 0
 
-  constructor(config: ReturnType<typeof parseConfig>, workers: number, heapMegabytes?: number) {
-    this.parts =
+  constructor(
+    config: ReturnType<typeof parseConfig>,
+    workers: number,
+    { heapMegabytes, batches }: { readonly heapMegabytes?: number; readonly batches?: Batches } = {},
+  ) {
+    const rejects = new Rejects()
+    const parts: Assembled =
       workers === 0
-        ? assemble(config, new Rejects())
-        : assembleSharded(config, new Rejects(), {
+        ? assemble(config, rejects)
+        : assembleSharded(config, rejects, {
             workers,
             heapMegabytes,
             onWarning: text => this.warnings.push(text),
             onLost: error => this.lost.push(error),
           })
+    this.parts = inBatches(parts, config, rejects, batches)
     this.pipeline = new Pipeline(
       this.parts,
       async (at, { anomalies, events, changes }) => {

@@ -217,7 +217,7 @@ describe('state', () => {
 
 describe('a worker that dies', () => {
   it('is told of at once, and nothing is scored without it', async () => {
-    const beside = new ShardWorld(TIERED, 1, 4)
+    const beside = new ShardWorld(TIERED, 1, { heapMegabytes: 4 })
     open.push(beside)
     await expect(beside.take(fleetEnvelopes({}, 0, 40))).rejects.toThrow(/worker 0 has ended: .*memory/)
     expect(beside.lost.map(({ message }) => message)).toEqual([expect.stringContaining('worker 0 has ended')])
