@@ -68,6 +68,9 @@ export function statefulParts({
 /** What a disruption stage of a fleet holds: the scorers have scored. */
 export type StageParts = Pick<Assembled, 'series' | 'history' | 'disruptions'>
 
+/** How windows are divided into batches. */
+export type BatchOptions = Pick<WindowOptions, 'batchRows' | 'wholeRows' | 'isWhole'>
+
 /** How learned models are had, and who is told of windows that two of their versions scored. */
 export type ModelsPort = Pick<ModelMemberOptions, 'openModel' | 'observe' | 'cardOf'>
 
@@ -163,12 +166,14 @@ function disruptionsOf(
 /**
  * Builds the stages of the pipeline, the same for the live service and for replay. `onWarning` is told, once each, what
  * has to be done without. `models` opens the packages of learned models that are ordered to score; without it none can.
+ * `batches`: where other than usual.
  */
 export function assemble(
   config: Config,
   rejects: Rejects,
   onWarning: (text: string) => void = () => {},
   models?: ModelsPort,
+  batches: BatchOptions = {},
 ): AssembledInline {
   const series = new SeriesTable(config.ingest.maxSeries, seriesLimits(config.tenants))
   const context = { series, stepMs: config.features.step }
@@ -185,6 +190,7 @@ export function assemble(
     history,
     scoring,
     digests: names => learned?.digests(names),
+    batches,
   })
   return { ...beside, scoring }
 }
@@ -225,14 +231,16 @@ function assembleAround(
     history,
     scoring,
     digests,
+    batches,
   }: Pick<Assembled, 'series' | 'history' | 'scoring'> & {
+    readonly batches?: BatchOptions
     readonly digests: (names: Iterable<string>) => Readonly<Record<string, string>> | undefined
   },
 ): Assembled {
   const context = { series, rejects, stepMs: config.features.step }
   const intake = new IngestIntake(intakeOptions(config), context)
   const isWhole = () => seesWhole(config, scoring)
-  const windows = windowsOf(config, context, { isWhole })
+  const windows = windowsOf(config, context, { isWhole, ...batches })
   const disruptions = disruptionsOf(config, { series, history }, scoring, digests)
   return { series, intake, windows, scoring, disruptions, history }
 }
@@ -248,7 +256,7 @@ function seesWhole({ detection }: Config, scoring: Pick<Scoring, 'models'>): boo
 export function windowsOf(
   { features, ingest }: Config,
   context: ConstructorParameters<typeof EventTimeWindows>[1],
-  batches: Pick<WindowOptions, 'batchRows' | 'wholeRows' | 'isWhole'>,
+  batches: BatchOptions,
 ): EventTimeWindows {
   return new EventTimeWindows(
     {

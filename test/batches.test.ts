@@ -4,9 +4,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { BatchOptions } from '../src/assembly.ts'
 import { parseConfig } from '../src/config.ts'
 import { fleetEnvelopes, settings as fleetSettings, ShardWorld } from './shards/shard-world.ts'
-import { type Batches, expectSame, World } from './window-world.ts'
+import { expectSame, World } from './window-world.ts'
 
 const MINUTE_MS = 60_000
 /** All that looks at several rows: see `seesWhole` of src/assembly.ts. */
@@ -77,7 +78,7 @@ function bySeries(part: Part): unknown {
 async function run(
   settings: ReturnType<typeof config>,
   envelopes: ReturnType<typeof fleetEnvelopes>,
-  batches?: Batches,
+  batches?: BatchOptions,
 ) {
   const world = new World(settings, undefined, batches)
   await world.take(envelopes)
@@ -140,7 +141,7 @@ describe('batches', () => {
     'end anywhere where rows are judged by each other, for %s',
     async (_, workers, others, minutes) => {
       const envelopes = fleetEnvelopes(FLEET, 0, minutes)
-      const toldBy = async (count: number, batches?: Batches) => {
+      const toldBy = async (count: number, batches?: BatchOptions) => {
         const world = new ShardWorld(JUDGED_TOGETHER, count, batches ? { batches } : {})
         await world.take(envelopes)
         await world.pipeline.finish(envelopes.length + 1)

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'vitest'
-import { type Assembled, assemble, windowsOf } from '../src/assembly.ts'
+import { type Assembled, assemble, type BatchOptions, windowsOf } from '../src/assembly.ts'
 import { capture, type Stateful } from '../src/checkpoint.ts'
 import type { Envelope } from '../src/core/envelope.ts'
 import { Rejects } from '../src/core/rejects.ts'
@@ -10,14 +10,12 @@ import { Pipeline } from '../src/pipeline.ts'
 import type { SliceOptions } from '../src/slices.ts'
 import type { settings } from './shards/shard-world.ts'
 
-export type Batches = Parameters<typeof windowsOf>[2]
-
 /** The parts with windows that come in other batches than as shipped. */
 export function inBatches<P extends Pick<Assembled, 'series' | 'windows'>>(
   parts: P,
   config: ReturnType<typeof settings>,
   rejects: Rejects,
-  batches: Batches | undefined,
+  batches: BatchOptions | undefined,
 ): P {
   const context = { series: parts.series, rejects }
   return batches === undefined ? parts : { ...parts, windows: windowsOf(config, context, batches) }
@@ -31,7 +29,7 @@ export class World {
   failure: Error | undefined
   #position = 0
 
-  constructor(config: ReturnType<typeof settings>, slices?: SliceOptions, batches?: Batches) {
+  constructor(config: ReturnType<typeof settings>, slices?: SliceOptions, batches?: BatchOptions) {
     const rejects = new Rejects()
     this.parts = inBatches(assemble(config, rejects), config, rejects, batches)
     this.pipeline = new Pipeline(

@@ -22,11 +22,16 @@ export interface SampleBatch {
 export const BATCH_ROWS = 8192
 /**
  * The same where rows are judged by each other (`multivariate`, learned models, budgets): the largest batch that there is. A window
- * that does not fit is made ready as a whole, so that who looks at entities sees them whole wherever a batch ends. What still
- * depends on it in such a window: a budget that rich and plain series share is spent by them a batch at a time, and priced by
- * the plain ones that were seen up to a batch's end.
+ * that does not fit is made ready ahead of its batches, so that who looks at entities sees them whole wherever a batch ends. What
+ * still depends on it in such a window: a budget that rich and plain series share is spent by them a batch at a time, and priced
+ * by the plain ones that were seen up to a batch's end.
  */
 export const WHOLE_ROWS = 65_536
+/**
+ * Rows of such a window that are made ready at once: 100 MB of them, and 71 MB that a checkpoint may have to copy. Of an entity
+ * with rows before and after so many the part that comes first is judged, and there is no opinion of the rest.
+ */
+export const WINDOW_ROWS = 4_194_304
 
 /** At most one row per series per batch, in ascending series order; all rows of a batch end at one time. */
 export interface FeatureBatch {

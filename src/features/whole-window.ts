@@ -1,29 +1,38 @@
 import { type FeatureBatch, featureBatch, rowsOf } from '../core/batch.ts'
 
-/** All rows of a window, which are given out a part at a time. Grows with the series, never shrinks: 24 bytes a row. */
+/** Rows of a window, all or as many as may be, which are given out a part at a time. Grows with the series, never shrinks: 24 bytes a row. */
 export class WholeWindow {
   rows: FeatureBatch
   readonly #partRows: number
+  readonly #rowsMax: number
   /** Views of the rows, made once. */
   #parts: FeatureBatch[] = []
   /** Rows given out. */
   #given = 0
 
-  constructor(partRows: number, width: number) {
+  constructor(partRows: number, rowsMax: number, width: number) {
     this.#partRows = partRows
+    this.#rowsMax = Math.max(partRows, rowsMax)
     this.rows = featureBatch(0, width)
   }
 
-  /** Empties it; it then has room for so many rows. */
+  /** Empty, and with room for so many rows, if that may be. */
   begin(rows: number): FeatureBatch {
-    if (this.rows.capacity < rows) {
-      this.rows = featureBatch(Math.max(this.#partRows, rows + (rows >> 3)), this.rows.width)
+    if (this.rows.capacity < Math.min(rows, this.#rowsMax)) {
+      const room = Math.max(this.#partRows, Math.min(this.#rowsMax, rows + (rows >> 3)))
+      this.rows = featureBatch(room, this.rows.width)
       this.#parts = []
     }
-    this.#given = 0
+    this.empty()
     return this.rows
   }
 
+  empty(): void {
+    this.rows.length = 0
+    this.#given = 0
+  }
+
+  /** Nothing was given out yet. */
   get isNew(): boolean {
     return this.#given === 0
   }

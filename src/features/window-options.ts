@@ -1,4 +1,4 @@
-import { BATCH_ROWS, WHOLE_ROWS } from '../core/batch.ts'
+import { BATCH_ROWS, WHOLE_ROWS, WINDOW_ROWS } from '../core/batch.ts'
 import type { SliExpression } from './expression.ts'
 
 export interface WindowOptions {
@@ -20,6 +20,8 @@ export interface WindowOptions {
   readonly batchRows?: number | undefined
   /** The same in windows whose rows are judged by each other, and whether one that begins is. */
   readonly wholeRows?: number | undefined
+  /** Rows of such a window that are made ready at once. */
+  readonly windowRows?: number | undefined
   readonly isWhole?: (() => boolean) | undefined
   /** Fill the feature vectors (FEATURES); false leaves width 0, which tier 0 needs no more than. */
   readonly features?: boolean | undefined
@@ -45,6 +47,7 @@ export const WINDOW_DEFAULTS = {
   openSamplesMax: 33_554_432,
   batchRows: BATCH_ROWS,
   wholeRows: WHOLE_ROWS,
+  windowRows: WINDOW_ROWS,
   seasonMs: 86_400_000,
 } as const
 
@@ -65,6 +68,7 @@ export function windowSettings(options: WindowOptions): WindowSettings {
     openSamplesMax: options.openSamplesMax ?? WINDOW_DEFAULTS.openSamplesMax,
     batchRows: options.batchRows ?? WINDOW_DEFAULTS.batchRows,
     wholeRows: options.wholeRows ?? WINDOW_DEFAULTS.wholeRows,
+    windowRows: options.windowRows ?? WINDOW_DEFAULTS.windowRows,
     isWhole: options.isWhole ?? (() => false),
     features: options.features ?? false,
     seasonMs: options.seasonMs ?? WINDOW_DEFAULTS.seasonMs,

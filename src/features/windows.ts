@@ -88,11 +88,11 @@ export class EventTimeWindows implements Windowing {
     this.#table = context.series
     this.#rejects = context.rejects
     this.#derived = new DerivedSeries(this.settings.expressions, context.series)
-    const { features, seasonMs, stepMs, batchRows, wholeRows } = this.settings
+    const { features, seasonMs, stepMs, batchRows, wholeRows, windowRows } = this.settings
     this.#extractor = features ? new FeatureExtractor(seasonMs, stepMs) : undefined
     const width = features ? FEATURES.length : 0
     this.#apart = featureBatch(batchRows, width)
-    this.#whole = new WholeWindow(wholeRows, width)
+    this.#whole = new WholeWindow(wholeRows, windowRows, width)
     this.#batch = this.#apart
     this.#spread = new Float64Array(batchRows)
     this.#lent = { batch: this.#batch, last: false, windowEndMs: Number.NaN, window: undefined }
@@ -147,12 +147,13 @@ export class EventTimeWindows implements Windowing {
     const isNew = whole?.isNew !== false
     if (isNew) this.#extractor?.fill(this.#batch, this.#spread)
     lent.batch = whole?.next() ?? this.#batch
-    lent.last = whole?.isOver ?? range.series >= range.end
-    lent.window = isNew && !lent.last ? whole?.rows : undefined
+    const isOver = whole?.isOver !== false
+    lent.last = isOver && range.series >= range.end
+    lent.window = isNew && !isOver ? whole?.rows : undefined
     lent.windowEndMs = range.windowEndMs
-    // Rows of a window that is given out in parts are all made ready before the first.
-    this.#isFilled = whole !== undefined && !lent.last
-    this.#isBegun = this.#isFilled
+    // What is given out in parts was made ready before the first of them.
+    this.#isFilled = !isOver
+    this.#isBegun = !isOver
     if (lent.last) this.#finishWindow()
     return lent
   }
@@ -162,6 +163,7 @@ export class EventTimeWindows implements Windowing {
     const range = this.#range ?? this.#begin()
     if (!range) return undefined
     const batch = this.#batch
+    if (!this.#isBegun) this.#whole.empty()
     if (!this.#isBegun) batch.length = 0
     this.#isBegun = true
     emitStretch(this.#groups, this.#panes, range, this.#derived, batch, this.#spread, this.#expired)
@@ -228,10 +230,15 @@ export class EventTimeWindows implements Windowing {
   cut(cut: Cut): CutSnapshot[] {
     const meta = this.#settle()
     return [
-      this.#panes.cut(cut, 'windows', 1, this.#table, meta, CUT_LEAD_ROWS),
+      this.#panes.cut(cut, 'windows', 1, this.#table, meta, this.#cutLead()),
       cutSamples(cut, this.#open, this.#table),
       ...(this.#extractor?.cut(cut, this.#table) ?? []),
     ]
+  }
+
+  /** Of a window that is made ready ahead of its batches all rows come before the first of them waits. */
+  #cutLead(): number {
+    return this.settings.isWhole() ? this.#table.capacity : CUT_LEAD_ROWS
   }
 
   #settle(): unknown {

@@ -72,6 +72,26 @@ describe('pooled calibration', () => {
     expect(ask(pool, 0.1)).toBe(0)
   })
 
+  it('says the same of all rows of a window, whether others of it are learned already or not', () => {
+    const random = mulberry32(3)
+    const pool = new PooledCalibration()
+    const kinds = new Uint8Array(ROWS).fill(1)
+    feed(pool, 3, kinds, () => Math.abs(gaussian(random)))
+    const before = ask(pool, 4)
+    const usual = pool.usual(1)
+    const [bins, raw] = [new Float32Array(ROWS), new Float32Array(ROWS).fill(4)]
+    pool.surprise(raw, kinds, ROWS, bins, 0, 1, nameOf)
+    pool.learn(ROWS, bins, 0, 1, new Float32Array(ROWS).fill(1))
+    pool.begin(HOUR_MS)
+    expect(ask(pool, 4)).toBe(before)
+    expect(pool.usual(1)).toBe(usual)
+    pool.join()
+    expect(ask(pool, 4)).toBeLessThan(before)
+    const heard = ask(pool, 4)
+    pool.join()
+    expect(ask(pool, 4)).toBe(heard)
+  })
+
   it('rises with the score', () => {
     fc.assert(
       fc.property(fc.nat(), fc.double({ min: 0.2, max: 3, noNaN: true }), (seed, heavy) => {

@@ -1,5 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Assembled, assemble, assembleSharded, statefulParts } from '../../src/assembly.ts'
+import {
+  type Assembled,
+  assemble,
+  assembleSharded,
+  type BatchOptions,
+  statefulParts,
+} from '../../src/assembly.ts'
 import { capture, cutAt, restore, type Stateful } from '../../src/checkpoint.ts'
 import { parseConfig } from '../../src/config.ts'
 import { settled } from '../../src/core/cut.ts'
@@ -8,7 +14,7 @@ import type { Checkpoint, CheckpointCut } from '../../src/core/ports.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
-import { type Batches, inBatches } from '../window-world.ts'
+import { inBatches } from '../window-world.ts'
 
 export const MINUTE_MS = 60_000
 export const T0 = 1_700_006_400_000
@@ -50,7 +56,7 @@ export class ShardWorld {
   constructor(
     config: ReturnType<typeof parseConfig>,
     workers: number,
-    { heapMegabytes, batches }: { readonly heapMegabytes?: number; readonly batches?: Batches } = {},
+    { heapMegabytes, batches }: { readonly heapMegabytes?: number; readonly batches?: BatchOptions } = {},
   ) {
     const rejects = new Rejects()
     const parts: Assembled =
