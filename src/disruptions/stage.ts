@@ -122,7 +122,7 @@ export class Disruptions implements DisruptionStage {
   observe(batch: FeatureBatch, opinions: OpinionBatch, changes: readonly AnomalyChange[]): void {
     this.#fleet.observe(batch, opinions, this.#quiet)
     for (const { event, anomaly } of changes) {
-      const entity = this.#fleet.entityOf(anomaly.series)
+      const entity = anomaly.series < 0 ? -1 : this.#fleet.entityOf(anomaly.series)
       const family = entity < 0 ? 0 : this.#fleet.familyOf(anomaly.series)
       const open = { anomaly, entity, family }
       if (event === 'closed') {
