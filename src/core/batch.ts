@@ -128,38 +128,3 @@ export function opinionBatch(capacity: number): OpinionBatch {
     strongest: new Uint8Array(capacity),
   }
 }
-
-/** Rows from..to of a batch and what is said of them, as views. */
-export function partOf(
-  batch: FeatureBatch,
-  opinions: OpinionBatch,
-  from: number,
-  to: number,
-): { readonly batch: FeatureBatch; readonly opinions: OpinionBatch } {
-  const [length, { width }] = [to - from, batch]
-  const size = { length, capacity: length }
-  return {
-    batch: {
-      ...size,
-      width,
-      series: batch.series.subarray(from, to),
-      windowEndMs: batch.windowEndMs.subarray(from, to),
-      observed: batch.observed.subarray(from, to),
-      coverage: batch.coverage.subarray(from, to),
-      features: batch.features.subarray(from * width, to * width),
-    },
-    opinions: {
-      ...size,
-      surprise: opinions.surprise.subarray(from, to),
-      point: opinions.point.subarray(from, to),
-      incident: opinions.incident.subarray(from, to),
-      score: opinions.score.subarray(from, to),
-      expected: opinions.expected.subarray(from, to),
-      lower: opinions.lower.subarray(from, to),
-      upper: opinions.upper.subarray(from, to),
-      evidence: opinions.evidence.subarray(from, to),
-      direction: opinions.direction.subarray(from, to),
-      strongest: opinions.strongest.subarray(from, to),
-    },
-  }
-}
