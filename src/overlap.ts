@@ -59,9 +59,9 @@ export class Overlap {
   #isGoing = false
   /** All batches of that window were given. */
   #whole: Promise<void> | undefined
-  /** What of the scorers it waits for, where it does. */
+  /** What it waits for the scorers since, where it does. */
   #mark: number | undefined
-  /** Turns that it had when samples came last. */
+  /** Turns that windows had had when samples came last. */
   #turns = 0
   #weight: Float32Array
   /** What is due is history. */
@@ -81,11 +81,11 @@ export class Overlap {
    */
   follow(position: Position): Promise<void> | undefined {
     if (this.#parts.windows.hasComplete) return this.#beginAll(position)
-    return this.#isOverlooked ? new Promise(done => setImmediate(done)) : undefined
+    return this.#overlooked() ? new Promise(done => setImmediate(done)) : undefined
   }
 
-  /** Whether samples come and come, and the window that is on its way could go on if it had a turn of the event loop. */
-  get #isOverlooked(): boolean {
+  /** Whether samples came twice in one turn of the event loop, and the window that is on its way could go on if it had one. */
+  #overlooked(): boolean {
     if (!this.#isGoing) return false
     const { turns } = this.#rests
     const hadTurn = turns !== this.#turns

@@ -8,6 +8,7 @@ import type { Checkpoint, CheckpointCut } from '../../src/core/ports.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
+import type { SliceOptions } from '../../src/slices.ts'
 
 export const MINUTE_MS = 60_000
 export const T0 = 1_700_006_400_000
@@ -46,13 +47,17 @@ export class ShardWorld {
   readonly lost: Error[] = []
   position = 0
 
-  constructor(config: ReturnType<typeof parseConfig>, workers: number, heapMegabytes?: number) {
+  constructor(
+    config: ReturnType<typeof parseConfig>,
+    workers: number,
+    { heapMegabytes, slices }: { readonly heapMegabytes?: number; readonly slices?: SliceOptions } = {},
+  ) {
     this.parts =
       workers === 0
         ? assemble(config, new Rejects())
         : assembleSharded(config, new Rejects(), {
             workers,
-            heapMegabytes,
+            ...(heapMegabytes === undefined ? {} : { heapMegabytes }),
             onWarning: text => this.warnings.push(text),
             onLost: error => this.lost.push(error),
           })
@@ -62,6 +67,7 @@ export class ShardWorld {
         this.told.push(JSON.stringify([at, anomalies, events, changes]))
       },
       new Telemetry(),
+      { slices },
     )
   }
 
