@@ -10,6 +10,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 public class Forest {
+  /** Held here alone, so that what is live of it is no matter of the compiler. */
+  private static RandomCutForest forest;
+
   public static void main(String[] args) throws Exception {
     ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(Path.of(args[0]))).order(ByteOrder.LITTLE_ENDIAN);
     int dimensions = Integer.parseInt(args[1]);
@@ -21,11 +24,7 @@ public class Forest {
     for (float[] point : stream) for (int d = 0; d < dimensions; d++) point[d] = (float) bytes.getDouble();
     ThreadMXBean threads = ManagementFactory.getThreadMXBean();
     double[] scores = new double[points];
-    RandomCutForest forest = null;
-    long held = 0;
     for (int pass = 0; pass < passes; pass++) {
-      forest = null;
-      long before = used();
       forest = RandomCutForest.builder().dimensions(dimensions).numberOfTrees(trees).sampleSize(samples)
           .parallelExecutionEnabled(false).randomSeed(Long.parseLong(args[5])).build();
       long start = threads.getCurrentThreadCpuTime();
@@ -34,10 +33,12 @@ public class Forest {
         forest.update(stream[i]);
       }
       System.out.println("ns " + (threads.getCurrentThreadCpuTime() - start) / points);
-      held = used() - before;
     }
-    System.out.println("bytes " + held);
     if (forest.getTotalUpdates() != points) throw new IllegalStateException("points are missing");
+    // Whatever else comes and goes on the heap stands still between these two.
+    long with = used();
+    forest = null;
+    System.out.println("bytes " + (with - used()));
     StringBuilder out = new StringBuilder();
     for (double score : scores) out.append(score).append('\n');
     System.out.print(out);

@@ -67,14 +67,17 @@ const DESCRIBED = ['series', 'key', 'metric', 'labels', 'entity', 'tenant'] as c
 
 /** Bytes of a change, about. */
 export const CHANGE_BYTES = 600
+/** In place of a slot, where the series is gone: then the change describes it itself. No slot is as high. */
+export const NO_SLOT = 0x0100_0000
 
 export function writeChange(out: ByteWriter, { event, anomaly }: AnomalyChange): void {
-  out.varint(anomaly.series)
+  const isGone = anomaly.series < 0
+  out.varint(isGone ? NO_SLOT : anomaly.series)
   out.varint(EVENTS.indexOf(event))
   for (const name of NUMBERS) out.double(anomaly[name])
   const rest: Record<string, unknown> = { ...anomaly }
   for (const name of NUMBERS) delete rest[name]
-  for (const name of DESCRIBED) delete rest[name]
+  for (const name of DESCRIBED) if (!isGone || name === 'series') delete rest[name]
   const text = encoder.encode(JSON.stringify(rest))
   out.varint(text.length)
   out.bytes(text)
@@ -85,6 +88,8 @@ export interface ReadChange {
   readonly slot: number
   readonly event: AnomalyChange['event']
   readonly rest: Omit<Anomaly, (typeof DESCRIBED)[number]>
+  /** What a change without a slot says of its series. */
+  readonly gone: Pick<Anomaly, (typeof DESCRIBED)[number]> | undefined
 }
 
 /** The reason when it cannot be read. */
@@ -100,11 +105,28 @@ export function readChange(from: ByteCursor): ReadChange | string {
   const { id, why, detectors } = rest as Partial<Anomaly>
   if (typeof id !== 'string' || !Array.isArray(why) || !Array.isArray(detectors))
     return 'a change in a window report is of no anomaly'
-  return { slot, event, rest: { ...(rest as ReadChange['rest']), ...numbers } }
+  const gone = slot === NO_SLOT ? goneOf(event, rest) : undefined
+  if (typeof gone === 'string') return gone
+  return { slot, event, rest: { ...(rest as ReadChange['rest']), ...numbers }, gone }
+}
+
+function goneOf(event: AnomalyChange['event'], rest: Partial<Anomaly>): ReadChange['gone'] | string {
+  const { key, metric, labels, entity, tenant } = rest
+  const isWhole = [key, metric, entity, tenant].every(text => typeof text === 'string') && isLabels(labels)
+  if (event !== 'closed' || !isWhole) return 'a change in a window report is of no series'
+  return { series: -1, key, metric, labels, entity, tenant } as ReadChange['gone']
 }
 
 /** The anomaly as the reader's own table knows its series. */
 export function changeOfSeries(read: ReadChange, series: number, meta: SeriesMeta): AnomalyChange {
   const { key, metric, labels, entity, tenant } = meta
   return { event: read.event, anomaly: { ...read.rest, series, key, metric, labels, entity, tenant } }
+}
+
+/** The anomaly of a series that nobody's table holds any more. */
+export function changeOfGone(
+  { event, rest }: ReadChange,
+  gone: NonNullable<ReadChange['gone']>,
+): AnomalyChange {
+  return { event, anomaly: { ...rest, ...gone } }
 }

@@ -5,7 +5,14 @@ import type { AnomalyChange } from '../core/stages.ts'
 import { ByteCursor } from './byte-cursor.ts'
 import { PART_GONE, PART_ROWS, readHeader, type WindowHeader } from './window-report.ts'
 import { columnScratch, readBytes, readDoubles, readSingles } from './window-report-columns.ts'
-import { changeOfSeries, described, type ReadChange, readChange } from './window-report-entries.ts'
+import {
+  changeOfGone,
+  changeOfSeries,
+  described,
+  NO_SLOT,
+  type ReadChange,
+  readChange,
+} from './window-report-entries.ts'
 import { type Entry, holds, type Slots, WindowSlots } from './window-report-slots.ts'
 
 /** A part of a window, in rows of the reader's own table. Batch and opinions are lent until the next `read`. */
@@ -19,7 +26,7 @@ export interface WindowReport extends WindowHeader {
 }
 
 /** Slots beyond this are not believed: a scorer holds fewer series. */
-const SLOTS_MAX = 0x00ff_ffff
+const SLOTS_MAX = NO_SLOT - 1
 /** Samples partitions beyond this are not believed. */
 const PARTITIONS_MAX = 65_536
 
@@ -158,7 +165,8 @@ export class WindowReader {
     const changes: AnomalyChange[] = []
     for (const change of read) {
       const row = (slots.row[change.slot] ?? 0) - 1
-      if (row >= 0) changes.push(changeOfSeries(change, row, this.#series.meta(row)))
+      if (change.gone) changes.push(changeOfGone(change, change.gone))
+      else if (row >= 0) changes.push(changeOfSeries(change, row, this.#series.meta(row)))
     }
     const unknown = unknownRows + read.length - changes.length
     if (header.last) this.#slots.endWindow(slots)

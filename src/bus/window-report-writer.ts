@@ -33,6 +33,16 @@ interface Draft {
   bytes: number
 }
 
+/** What of a batch one anomalies partition is told. */
+interface Share {
+  /** Row numbers of the batch. */
+  readonly order: Uint32Array
+  /** Slots that have a change but no row. */
+  readonly orphans: number[]
+  /** What was open of series that are gone. */
+  readonly ends: AnomalyChange[]
+}
+
 const draft = (): Draft => ({ slots: [], entries: [], changes: [], gone: [], bytes: 64 })
 
 /**
@@ -91,9 +101,9 @@ export class WindowWriter {
     const rows = this.#bucket(batch, bySlot)
     const parts: WindowPart[] = []
     for (let q = 0; q < anomaliesPartitions; q++) {
-      const { order, orphans } = rows[q]
-      if (!last && order.length === 0 && orphans.length === 0) continue
-      this.#partsOf(q, batch, opinions, order, orphans, bySlot, windowEndMs, last, parts)
+      const { order, orphans, ends } = rows[q]
+      if (!last && order.length + orphans.length + ends.length === 0) continue
+      this.#partsOf(q, batch, opinions, rows[q], bySlot, windowEndMs, last, parts)
     }
     if (last) {
       this.#parts.fill(0)
@@ -158,7 +168,10 @@ export class WindowWriter {
   }
 
   #homeOf(slot: number): number {
-    const { tenant } = this.#series.meta(slot)
+    return this.#homeOfTenant(this.#series.meta(slot).tenant)
+  }
+
+  #homeOfTenant(tenant: string): number {
     let q = this.#homes.get(tenant)
     if (q === undefined) {
       // Tenants come and go; the table of them is a mere shortcut.
@@ -169,11 +182,8 @@ export class WindowWriter {
     return q
   }
 
-  /** Row numbers of the batch per anomalies partition, and slots that have a change but no row. */
-  #bucket(
-    batch: FeatureBatch,
-    bySlot: ReadonlyMap<number, readonly AnomalyChange[]>,
-  ): { order: Uint32Array; orphans: number[] }[] {
+  /** What of a batch goes where, by anomalies partition. */
+  #bucket(batch: FeatureBatch, bySlot: ReadonlyMap<number, readonly AnomalyChange[]>): Share[] {
     const { anomaliesPartitions } = this.#options
     const counts = new Uint32Array(anomaliesPartitions)
     const { series, length } = batch
@@ -184,10 +194,14 @@ export class WindowWriter {
       homes[i] = known > 0 ? known - 1 : this.#homeOf(series[i])
       counts[homes[i]]++
     }
-    const out = Array.from(counts, count => ({ order: new Uint32Array(count), orphans: [] as number[] }))
+    const out = Array.from(counts, (count): Share => {
+      return { order: new Uint32Array(count), orphans: [], ends: [] }
+    })
     counts.fill(0)
     for (let i = 0; i < length; i++) out[homes[i]].order[counts[homes[i]]++] = i
     if (bySlot.size === 0) return out
+    for (const change of bySlot.get(-1) ?? [])
+      out[this.#homeOfTenant(change.anomaly.tenant)].ends.push(change)
     const lone = new Set(bySlot.keys())
     for (let i = 0; i < length; i++) lone.delete(series[i])
     for (const slot of lone) if (this.#series.has(slot)) out[this.#homeOf(slot)].orphans.push(slot)
@@ -198,8 +212,7 @@ export class WindowWriter {
     q: number,
     batch: FeatureBatch,
     opinions: OpinionBatch,
-    order: Uint32Array,
-    orphans: readonly number[],
+    { order, orphans, ends }: Share,
     bySlot: ReadonlyMap<number, readonly AnomalyChange[]>,
     windowEndMs: number,
     last: boolean,
@@ -226,6 +239,10 @@ export class WindowWriter {
       if (now.bytes >= PART_BYTES) flush(order.length, false)
       this.#describe(now, q, slot)
       addChanges(now, bySlot.get(slot) ?? [])
+    }
+    for (const end of ends) {
+      if (now.bytes >= PART_BYTES) flush(order.length, false)
+      addChanges(now, [end])
     }
     const isHeld = from < order.length || now.changes.length > 0 || now.gone.length > 0
     if (last || isHeld) flush(order.length, last)

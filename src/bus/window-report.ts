@@ -10,7 +10,8 @@ import { ByteCursor } from './byte-cursor.ts'
  *   gone       count, slots
  *   dictionary count, entries of slot, fingerprint of the key (8 bytes), description as JSON
  *   rows       count, slots as differences in ascending order, columns (window-report-columns.ts)
- *   changes    count, entries of slot, kind u8, numbers f64, the rest as JSON
+ *   changes    count, entries of slot, kind u8, numbers f64, the rest as JSON; where the series is gone 2^24 for a slot,
+ *              and the description with the rest
  *
  * Numbers without a type are varints. A series is named by its slot, the scorer's own row; the dictionary says what a slot
  * holds when it is first told and again every `ROTATION` windows, so that a reader without memory learns it.

@@ -13,6 +13,7 @@ export interface DetectorShare {
 export interface Anomaly {
   /** Derived from series key and onset. */
   readonly id: string
+  /** Row of the series table; −1 once the series is there no more, when its row may be another's. */
   readonly series: number
   readonly key: string
   readonly metric: string

@@ -89,6 +89,8 @@ export class Stretch {
     let bytes = 0
     for (const [i, { values }] of left.entries())
       bytes += values.byteLength - (i === 0 ? this.#done * values.BYTES_PER_ELEMENT : 0)
+    // Written to its last byte, but not known to be at its end: what it lay in may be gone when it is asked.
+    if (bytes === 0) this.drop()
     if (bytes === 0 || !cut.makeRoom(bytes)) return
     const copies = left.map(({ column, at, values }, i) => {
       const from = i === 0 ? this.#done : 0

@@ -322,7 +322,7 @@ export class Hysteresis {
   forget(series: number): void {
     const open = this.#open.get(series)
     if (open) {
-      this.#orphans.push(open.anomaly)
+      this.#orphans.push(asOrphan(open.anomaly))
       this.#policy?.closed(open.anomaly)
     }
     this.#open.delete(series)
@@ -393,14 +393,14 @@ export class Hysteresis {
     this.#store.restore(from.version === 1 ? upgraded(from) : from, ID, VERSION, series)
     this.#pages.touchAll(this.#store.rows)
     const meta = from.meta as SavedMeta
-    this.#orphans = meta.orphans.map(revive)
+    this.#orphans = meta.orphans.map(anomaly => asOrphan(revive(anomaly)))
     for (const [key, from] of meta.rested ?? []) {
       const row = series.row(key)
       if (row >= 0) this.#rested.set(row, from)
     }
     for (const { told, anomaly } of meta.open) {
       const row = series.row(anomaly.key)
-      if (row < 0) this.#orphans.push(revive(anomaly))
+      if (row < 0) this.#orphans.push(asOrphan(revive(anomaly)))
       else this.#open.set(row, { told, anomaly: { ...revive(anomaly), series: row } })
     }
   }
@@ -429,6 +429,11 @@ function upgraded(from: Snapshot): Snapshot {
 function moveOf({ observed, expected }: Anomaly): number {
   const move = Math.abs(observed - expected)
   return Number.isFinite(move) ? move : Number.MAX_VALUE
+}
+
+/** By the time it is told as closed, its row may be another series'. */
+function asOrphan(anomaly: Anomaly): Anomaly {
+  return { ...anomaly, series: -1 }
 }
 
 /** JSON has no NaN: it comes back as null. */

@@ -8,7 +8,7 @@ const SUSPECT_SURPRISE = 3
 const CANDIDATES_MAX = 4096
 /** Of those, the most surprising are made rich. */
 const MOVES_MAX = 200
-/** Who was made rich stays so for this long after it was strange last. */
+/** Who was made rich stays so for this long after it was strange last, and for as long as it is an apprentice. */
 const QUIET_MS = 86_400_000
 /**
  * Windows that a series which is made rich goes on being heard from the plain tier: until then the calibrations of its own know less
@@ -36,6 +36,7 @@ interface Saved {
 export class SuspectQueue {
   readonly #series: SeriesRows
   readonly #apprenticeMs: number
+  readonly #quietMs: number
   /** Series that were made rich, by when they are heard from there. */
   readonly #apprentices = new Map<number, number>()
   /** Surprise of the suspects of the window that is being scored. */
@@ -51,6 +52,8 @@ export class SuspectQueue {
   constructor(series: SeriesRows, stepMs: number) {
     this.#series = series
     this.#apprenticeMs = APPRENTICE_WINDOWS * stepMs
+    // An apprentice has nothing of its own yet that it could go on with as a plain one.
+    this.#quietMs = Math.max(QUIET_MS, this.#apprenticeMs)
   }
 
   isApprentice(series: number): boolean {
@@ -72,6 +75,8 @@ export class SuspectQueue {
 
   /** A window is complete: who is to be rich, most surprising first, and who plain. `room`: places free before. */
   review(windowEndMs: number, room: number, isOpen: (series: number) => boolean): void {
+    // Windows without a row are reviewed, but not scored: first comes what is due.
+    if (this.#due !== undefined) return
     const wanted = Array.from(this.#candidates, ([series, surprise]) => ({ series, surprise })).filter(
       ({ series }) => !this.#promoted.has(series),
     )
@@ -85,7 +90,7 @@ export class SuspectQueue {
     const wantedMost = Math.min(wanted.length, MOVES_MAX)
     const down: number[] = []
     for (const [series, suspectMs] of this.#promoted) {
-      if (room + down.length >= wantedMost || windowEndMs - suspectMs < QUIET_MS) break
+      if (room + down.length >= wantedMost || windowEndMs - suspectMs < this.#quietMs) break
       this.#promoted.delete(series)
       // Still strange: to the end of the queue.
       if (isOpen(series)) this.#promoted.set(series, windowEndMs)

@@ -193,6 +193,7 @@ export class TieredScoring implements Scoring {
   }
 
   #global(anomaly: Anomaly): Anomaly {
+    if (anomaly.series < 0) return anomaly
     return { ...anomaly, series: this.#parts.rows.seriesAt(anomaly.series) }
   }
 

@@ -131,7 +131,7 @@ export class Disruptions implements DisruptionStage {
   ): Generator<void> {
     yield* this.#fleet.observing(batch, opinions, this.#quiet)
     for (const { event, anomaly } of changes) {
-      const entity = this.#fleet.entityOf(anomaly.series)
+      const entity = anomaly.series < 0 ? -1 : this.#fleet.entityOf(anomaly.series)
       const family = entity < 0 ? 0 : this.#fleet.familyOf(anomaly.series)
       const open = { anomaly, entity, family }
       if (event === 'closed') {

@@ -1,16 +1,16 @@
-import { ByteWriter } from '../core/byte-writer.ts'
 import type { Envelope, Receipt } from '../core/envelope.ts'
 import type { Rejects } from '../core/rejects.ts'
 import { seriesKey } from '../core/series.ts'
 import { hashText } from '../math/hash.ts'
 import { BodyReader } from './body-reader.ts'
-import { BIT, DECLARED } from './columns-layout.ts'
-import { ColumnsWriter, declarationsMessage, Scratch } from './columns-writer.ts'
-import { Families, TYPE } from './families.ts'
+import { BIT } from './columns-layout.ts'
+import type { ColumnsWriter } from './columns-writer.ts'
+import { TYPE } from './families.ts'
 import { entityOfWire } from './naming.ts'
 import { INTAKE_DEFAULTS, type IntakeOptions } from './options.ts'
 import type { PointSink, WireSpec } from './point-sink.ts'
 import type { HistogramPoint } from './points.ts'
+import { type Part, SplitMessages } from './split-messages.ts'
 import { Tally } from './tally.ts'
 import { PLAN } from './wire-records.ts'
 import { WireTable } from './wire-table.ts'
@@ -44,12 +44,6 @@ export interface SplitterContext {
   readonly rememberedMs?: number
 }
 
-/** A columnar message on its way. */
-export interface Part {
-  readonly partition: number
-  readonly bytes: Uint8Array
-}
-
 /** What one body was split into. */
 export interface Parcel {
   /** What was taken and what was refused here; a scorer may refuse more. */
@@ -76,16 +70,11 @@ export class Splitter implements PointSink {
   readonly io = new Float64Array(3)
   readonly #options: IntakeOptions
   readonly #context: SplitterContext
-  readonly #messageBytes: number
   readonly #defineMs: number
   readonly #tally = new Tally()
   readonly #body: BodyReader
-  readonly #families = new Families()
-  readonly #scratch = new Scratch()
-  readonly #definition = new ByteWriter(512)
-  readonly #declaration = new ByteWriter(512)
+  readonly #messages: SplitMessages
   readonly #hash = new Int32Array(2)
-  readonly #writers: (ColumnsWriter | undefined)[]
   /** Columns beside the table's: where a wire goes, in which message it stands and where, when it was last defined. */
   #partition = new Uint16Array(0)
   #serial = new Uint32Array(0)
@@ -93,16 +82,11 @@ export class Splitter implements PointSink {
   #definedAt = new Int32Array(0)
   #countedS = new Uint32Array(0)
   #bits = new Uint8Array(0)
-  #serials = 0
-  #declared: string[] = []
-  #declaredIn = 0
-  #declarations: Uint8Array[] = []
   /** Wires defined by the body at hand, those to be counted, and those that are new. */
   #defined: number[] = []
   #fresh: number[] = []
   #made: number[] = []
   #held: Held[] = []
-  #parts: Part[] = []
   #arrivalS = 0
   #latestMs = 0
   #sweptS = 0
@@ -111,10 +95,11 @@ export class Splitter implements PointSink {
   constructor(options: Partial<IntakeOptions>, context: SplitterContext) {
     this.#options = { ...INTAKE_DEFAULTS, ...options }
     this.#context = context
-    this.#messageBytes = context.messageBytes ?? MESSAGE_BYTES
     this.#defineMs = Math.min(DEFINE_MS, context.rememberedMs ?? DEFINE_MS)
     this.table = new WireTable(context.selfContained ? BODY_WIRES_MAX : this.#options.wiresMax)
-    this.#writers = new Array<ColumnsWriter | undefined>(context.partitions).fill(undefined)
+    this.#messages = new SplitMessages(context.partitions, context.messageBytes ?? MESSAGE_BYTES, () =>
+      this.#serial.fill(0),
+    )
     this.#body = new BodyReader(this.#options, this, this.#tally, {
       add: (...held) => this.#held.push(held),
     })
@@ -133,8 +118,8 @@ export class Splitter implements PointSink {
     this.#latestMs = envelope.arrivalMs + this.#options.futureMsMax
     this.#otlp = envelope.kind === 'otlp-protobuf' || envelope.kind === 'otlp-json'
     const failure = this.#body.read(envelope)
-    this.#finish()
-    return { receipt: this.#body.close(envelope, failure), parts: this.#parts, fresh: this.#fingerprints() }
+    const parts = this.#messages.finish()
+    return { receipt: this.#body.close(envelope, failure), parts, fresh: this.#fingerprints() }
   }
 
   /** Splits the last body anew without some of its fresh series, by index: they are refused for a while. */
@@ -155,6 +140,7 @@ export class Splitter implements PointSink {
   keep(): void {
     for (const held of this.#held) this.#context.rejects.add(...held)
     for (const wire of this.#fresh) this.#countedS[wire] = this.#arrivalS
+    this.#messages.settle(true)
     this.#clear()
   }
 
@@ -162,23 +148,21 @@ export class Splitter implements PointSink {
   undo(): void {
     for (const wire of this.#defined) this.#definedAt[wire] = 0
     for (const wire of this.#made) this.table.remove(wire)
-    for (const family of this.#declared) this.#families.declared.delete(family)
+    this.#messages.settle(false)
     this.#clear()
   }
 
   #clear(): void {
-    this.#parts = []
     this.#defined = []
     this.#fresh = []
     this.#made = []
-    this.#declared = []
     this.#held = []
   }
 
   /** What was sent may not have arrived: everything is told again. */
   forgetTold(): void {
     this.#definedAt.fill(0)
-    this.#families.declared.clear()
+    this.#messages.families.declared.clear()
   }
 
   define(a: number, b: number, check: number, spec: WireSpec): number {
@@ -248,20 +232,14 @@ export class Splitter implements PointSink {
   histogram(wire: number, point: HistogramPoint): boolean {
     if (!this.#inTime(wire, point.timeMs)) return false
     if (this.table.plan(wire) === PLAN.refused) return this.#refuseAgain(wire, point.timeMs)
-    const writer = this.#writerOf(wire)
+    const writer = this.#messages.writer(this.#partition[wire])
     writer.addHistogram(this.#place(wire, writer, point.timeMs), point)
     this.table.setSeenS(wire, this.#arrivalS)
     return true
   }
 
   declare(family: string, type: number, unit: string): void {
-    if (!this.#families.declare(family, type, unit)) return
-    this.#declared.push(family)
-    this.#declaredIn++
-    this.#declaration.string(family)
-    this.#declaration.varint(type)
-    this.#declaration.string(unit)
-    if (this.#declaration.length >= this.#messageBytes) this.#endDeclarations()
+    this.#messages.declare(family, type, unit)
   }
 
   /** Bytes of state held. */
@@ -275,7 +253,7 @@ export class Splitter implements PointSink {
     if (io[1] === Number.POSITIVE_INFINITY || io[1] === Number.NEGATIVE_INFINITY)
       return this.#refuse('not-finite', wire, io[1])
     if (table.plan(wire) === PLAN.refused) return this.#refuseAgain(wire, io[1])
-    const writer = this.#writerOf(wire)
+    const writer = this.#messages.writer(this.#partition[wire])
     writer.add(this.#place(wire, writer, io[0]), bits, io)
     table.setSeenS(wire, this.#arrivalS)
     return true
@@ -284,18 +262,6 @@ export class Splitter implements PointSink {
   #inTime(wire: number, timeMs: number): boolean {
     if (timeMs > 0 && timeMs <= this.#latestMs) return true
     return this.#refuse(timeMs > this.#latestMs ? 'future' : 'time', wire, timeMs)
-  }
-
-  /** The message that takes the next point of a wire. */
-  #writerOf(wire: number): ColumnsWriter {
-    const partition = this.#partition[wire]
-    let writer = this.#writers[partition]
-    if (!writer) {
-      writer = new ColumnsWriter()
-      this.#writers[partition] = writer
-      this.#renew(writer)
-    } else if (writer.bytesMax >= this.#messageBytes) this.#close(partition, writer)
-    return writer
   }
 
   /** Index of a wire in its message; when it is new there, its identity and perhaps its definition are written. */
@@ -312,66 +278,9 @@ export class Splitter implements PointSink {
       this.#definedAt[wire] = turn
       this.#defined.push(wire)
       if (this.#arrivalS - this.#countedS[wire] >= COUNT_AGAIN_S) this.#fresh.push(wire)
-      writer.define(index, this.#definitionOf(wire))
+      writer.define(index, this.#messages.definitionOf(table, wire))
     }
     return index
-  }
-
-  /** Lent until the next call. */
-  #definitionOf(wire: number): Uint8Array {
-    const { table } = this
-    const text = table.text(wire)
-    const brace = text.indexOf('{')
-    const metric = brace < 0 ? text : text.slice(0, brace)
-    const { declared } = this.#families
-    const own = declared.get(metric)
-    const known = own ?? declared.get(Families.base(metric))
-    const out = this.#definition
-    out.clear()
-    out.varint(table.type(wire))
-    out.varint(own ? DECLARED.metric : known ? DECLARED.base : DECLARED.none)
-    out.string(table.unit(wire))
-    out.string(text)
-    if (known) {
-      out.varint(known.type)
-      out.string(known.unit)
-    }
-    return out.lend()
-  }
-
-  #close(partition: number, writer: ColumnsWriter): void {
-    this.#parts.push({ partition, bytes: writer.take(this.#scratch) })
-    this.#renew(writer)
-  }
-
-  #renew(writer: ColumnsWriter): void {
-    if (this.#serials === 0xffff_ffff) {
-      this.#serials = 0
-      this.#serial.fill(0)
-    }
-    writer.serial = ++this.#serials
-  }
-
-  /** Closes what is open. What was declared goes to every partition, ahead of all points. */
-  #finish(): void {
-    for (const [partition, writer] of this.#writers.entries()) {
-      if (writer && !writer.empty) this.#close(partition, writer)
-    }
-    this.#endDeclarations()
-    if (this.#declarations.length === 0) return
-    const ahead: Part[] = []
-    for (let partition = 0; partition < this.#context.partitions; partition++) {
-      for (const bytes of this.#declarations) ahead.push({ partition, bytes })
-    }
-    this.#parts = [...ahead, ...this.#parts]
-    this.#declarations = []
-  }
-
-  #endDeclarations(): void {
-    if (this.#declaration.length === 0) return
-    this.#declarations.push(declarationsMessage(this.#declaredIn, this.#declaration.lend()))
-    this.#declaration.clear()
-    this.#declaredIn = 0
   }
 
   #fingerprints(): BigUint64Array {

@@ -53,7 +53,7 @@ export class Heard {
   }
 
   #global(anomaly: Anomaly): Anomaly {
-    if (this.#shards === 1) return anomaly
+    if (this.#shards === 1 || anomaly.series < 0) return anomaly
     return { ...anomaly, series: this.#around.series.row(anomaly.key) }
   }
 

@@ -111,6 +111,18 @@ describe('a cut of columns', () => {
     )
   })
 
+  it('asks nothing more of rows that were written to the last byte and are gone', () => {
+    const store = filled(1)
+    const cut = new Cut()
+    const taker = new Taker()
+    const { columns: expected } = store.snapshot('x', 1, table(1))
+    const made = store.cut(cut, 'x', 1, table(1))
+    for (const _ of Object.keys(SPEC)) expect(taker.take(cut, 8)).toBe(true)
+    store.shrink(0)
+    expect(taker.take(cut, 8)).toBe(false)
+    expect(taker.columns(made.columns)).toEqual(expected)
+  })
+
   it('is not disturbed by the next one, which is whole too', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), fc.array(step, { maxLength: 30 }), (before, after) => {

@@ -230,7 +230,10 @@ describe('state', () => {
     const [open] = f.ensemble.anomalies().filter(a => a.metric === 'cpu_utilization')
     f.ensemble.forget(open.series)
     const { changes } = await step(f, 70, calm)
-    expect(changes[0]).toMatchObject({ event: 'closed', anomaly: { id: open.id, status: 'closed' } })
+    expect(changes[0]).toMatchObject({
+      event: 'closed',
+      anomaly: { id: open.id, series: -1, status: 'closed' },
+    })
     expect(f.ensemble.bytes()).toBeGreaterThan(1e6)
   })
 })

@@ -130,6 +130,23 @@ describe('tiers of series', () => {
     expect(scoring.profileUse()).toMatchObject({ promotions: expect.any(Number), demotions: 0 })
   })
 
+  it('close what was open of a rich series that is gone, whoever has its own row by then', async () => {
+    for (const heard of [ALL.slice(0, 4), ALL]) {
+      const { rows, scoring } = tiersOf(tableOf(40), 20)
+      await new Run(scoring, ALL).windows(0, 156, 4, 150)
+      const [open] = scoring.anomalies()
+      expect(open).toMatchObject({ series: 4, status: 'open' })
+      const own = rows.of(4)
+      scoring.forget(4)
+      const after = new Run(scoring, heard)
+      await after.windows(156, 157)
+      expect(after.changes).toMatchObject([
+        { event: 'closed', anomaly: { id: open.id, key: open.key, series: -1, status: 'closed' } },
+      ])
+      expect(rows.has(own)).toBe(heard === ALL)
+    }
+  })
+
   it('go on after a restart at any window as if there had been none', async () => {
     const whole = tiersOf(tableOf(40), 20)
     const unbroken = new Run(whole.scoring, ALL)
