@@ -1,7 +1,10 @@
 import type { FeatureBatch } from './core/batch.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
+import { ForeshockError } from './core/errors.ts'
 import type { Position } from './core/ports.ts'
+import { Rests } from './core/rests.ts'
 import type { AnomalyChange, LentBatch, ScoringBeside } from './core/stages.ts'
+import { restingSteps, STEP_ROWS } from './core/steps.ts'
 import { Underway } from './core/underway.ts'
 import { importanceOf } from './importance.ts'
 import type { HistoryWriter, PipelineParts } from './pipeline.ts'
@@ -32,15 +35,7 @@ export interface OverlapEvents {
 interface Work {
   readonly position: Position
   readonly isPast: boolean
-  readonly anomalies: AnomalyChange[]
-  readonly windowEndMs: number
-  /** A batch that was lent and is not given yet. */
-  ready: LentBatch | undefined
-  given: number
-  taken: number
-  /** All of its batches were given. */
-  isWhole: boolean
-  /** Told when they were. */
+  /** Told when all of its batches were given. */
   readonly whole: () => void
 }
 
@@ -50,26 +45,32 @@ interface Work {
  * window that is complete, and all that is not samples. Of that next window the first batch is made ready meanwhile, since the
  * scorers have nothing to do until they are given one. Batches are given and taken by a fixed rule, as many ahead as may wait
  * and then by turns, so that nothing depends on how fast a worker is. Series that expire go when the next window begins.
+ * What this thread has to do with a window is done in slices too: bodies and questions have their turns between them.
  */
 export class Overlap {
   readonly #parts: Parts
   readonly #events: OverlapEvents
-  #work: Work | undefined
   readonly #underway = new Underway()
-  /** All batches of the window on its way were given. */
+  readonly #rests: Rests
+  readonly #rest = () => this.#rests.rest()
+  /** A window is on its way, and not all that is to be done with it is done. */
+  #isGoing = false
+  /** All batches of that window were given. */
   #whole: Promise<void> | undefined
-  /** The first batch of the window after it, and who is gone before that. */
-  #ahead: LentBatch | undefined
-  #leaving: readonly number[] = []
-  #held: Promise<unknown> | undefined
+  /** What it waits for the scorers since, where it does. */
+  #mark: number | undefined
+  /** Turns that windows had had when samples came last. */
+  #turns = 0
   #weight: Float32Array
   /** What is due is history. */
   isPast = false
 
-  constructor(parts: Parts, events: OverlapEvents, batchRows: number) {
+  /** `sliceMs`: what arrives waits for about as much work on a window, ms; Infinity where nobody waits. */
+  constructor(parts: Parts, events: OverlapEvents, batchRows: number, sliceMs: number) {
     this.#parts = parts
     this.#events = events
     this.#weight = new Float32Array(batchRows)
+    this.#rests = new Rests(sliceMs)
   }
 
   /**
@@ -77,31 +78,36 @@ export class Overlap {
    * where nothing is to be waited for, which is most often.
    */
   follow(position: Position): Promise<void> | undefined {
-    this.#proceed()
-    const isDue = this.#ahead !== undefined || this.#parts.windows.hasComplete
-    return isDue ? this.#beginAll(position) : undefined
+    if (this.#parts.windows.hasComplete) return this.#beginAll(position)
+    return this.#overlooked() ? new Promise(done => setImmediate(done)) : undefined
+  }
+
+  /** Whether samples came twice in one turn of the event loop, and the window that is on its way could go on if it had one. */
+  #overlooked(): boolean {
+    if (!this.#isGoing) return false
+    const { turns } = this.#rests
+    const hadTurn = turns !== this.#turns
+    this.#turns = turns
+    return !hadTurn && (this.#mark === undefined || this.#mark !== this.#parts.scoring.mark())
   }
 
   async #beginAll(position: Position): Promise<void> {
     const { windows } = this.#parts
-    while (this.#ahead !== undefined || windows.hasComplete) {
+    while (windows.hasComplete) {
       // A window's batches are lent one at a time.
       await Promise.race([this.#whole, this.#underway.working])
-      this.#lookAhead()
+      // Nothing of the window on its way says which samples are of the next, nor who is gone before that.
+      const leaving = windows.expired()
+      for (const row of leaving) this.#events.leave(row)
+      // Samples that come while it is on its way are of windows after it.
+      const isComplete = windows.prepare() !== undefined
+      if (this.#isGoing) this.#rests.begin()
+      while (this.#isGoing && windows.prepare()) await this.#rest()
       await this.settle()
-      if (!this.#begin(position)) return
+      for (const row of leaving) this.#events.evict(row)
+      if (!isComplete) return
+      this.#begin(position)
     }
-  }
-
-  /** Nothing of the window on its way says which samples are of the next. */
-  #lookAhead(): void {
-    if (this.#ahead !== undefined) return
-    const { windows } = this.#parts
-    const expired = windows.expired()
-    for (const row of expired) this.#events.leave(row)
-    this.#leaving = [...this.#leaving, ...expired]
-    // Samples that come while it is on its way are of windows after it.
-    this.#ahead = windows.next()
   }
 
   /** Waits until nothing is on its way. */
@@ -109,90 +115,95 @@ export class Overlap {
     return this.#underway.settle()
   }
 
-  #begin(position: Position): boolean {
-    for (const row of this.#leaving) this.#events.evict(row)
-    this.#leaving = []
-    const ready = this.#ahead
-    this.#ahead = undefined
-    if (ready === undefined) return false
+  #begin(position: Position): void {
     const { isPast } = this
-    const { windowEndMs } = ready
     let whole = () => {}
     this.#whole = new Promise(done => {
       whole = done
     })
-    const nothing = { anomalies: [], given: 0, taken: 0, isWhole: false }
-    this.#work = { position, isPast, windowEndMs, ready, ...nothing, whole }
-    this.#underway.begin(this.#run(this.#work))
-    return true
+    this.#isGoing = true
+    this.#underway.begin(this.#run({ position, isPast, whole }))
   }
 
-  async #run(work: Work): Promise<void> {
+  async #run({ position, isPast, whole }: Work): Promise<void> {
     const { scoring, disruptions } = this.#parts
-    for (;;) {
-      const mark = scoring.mark()
-      this.#proceed()
-      if (work.isWhole && work.taken === work.given) break
-      await (this.#held ?? scoring.waitFor(mark))
+    const anomalies: AnomalyChange[] = []
+    let windowEndMs = Number.NaN
+    let [given, taken, isWhole] = [0, 0, false]
+    this.#rests.begin()
+    while (!isWhole || taken < given) {
+      if (isWhole || given - taken >= scoring.depth) {
+        const changes = await this.#take()
+        if (!isPast) for (const change of changes) anomalies.push(change)
+        taken++
+        continue
+      }
+      const ready = await this.#ready()
+      windowEndMs = ready.windowEndMs
+      if (ready.window !== undefined) scoring.begin(ready.window)
+      if (ready.batch.length > 0) {
+        await this.#give(ready.batch)
+        given++
+      }
+      isWhole = ready.last
+      if (isWhole) whole()
     }
-    this.#work = undefined
-    const { windowEndMs, isPast, anomalies, position } = work
+    this.#isGoing = false
     const events = disruptions.advance(windowEndMs)
     scoring.review(windowEndMs, () => importanceOf(disruptions.board(), disruptions.frontDoors()))
     await this.#events.done(position, { anomalies, events }, isPast)
   }
 
-  /** Does what can be done now. */
-  #proceed(): void {
-    const work = this.#work
-    if (work === undefined) return
+  /** Waits for the scorers until there is what is asked for. */
+  async #until<T>(found: () => T | undefined): Promise<T> {
+    const { scoring } = this.#parts
     for (;;) {
-      const isAhead = work.given - work.taken < this.#parts.scoring.depth
-      if (!work.isWhole && isAhead ? !this.#give(work) : !this.#take(work)) return
+      const mark = scoring.mark()
+      const one = found()
+      if (one !== undefined) return one
+      this.#mark = mark
+      await scoring.waitFor(mark)
+      this.#mark = undefined
+      this.#rests.begin()
     }
   }
 
-  #give(work: Work): boolean {
-    const { windows, scoring, disruptions } = this.#parts
-    if (this.#held !== undefined || !scoring.hasRoom) return false
-    this.#held = this.#events.room()?.finally(() => {
-      this.#held = undefined
-    })
-    if (this.#held !== undefined) return false
-    const ready = work.ready ?? windows.next()
-    if (ready?.window !== undefined) {
-      scoring.begin(ready.window)
-      work.ready = { ...ready, window: undefined }
-      return true
+  /** The next batch, once there is room for it. */
+  async #ready(): Promise<LentBatch> {
+    const { windows, scoring } = this.#parts
+    await this.#until(() => scoring.hasRoom || undefined)
+    for (let room = this.#events.room(); room !== undefined; room = this.#events.room()) {
+      await room
+      this.#rests.begin()
     }
-    work.ready = undefined
-    work.isWhole = ready === undefined || ready.last
-    if (work.isWhole) work.whole()
-    if (ready === undefined) return true
-    const { batch } = ready
-    if (batch.length === 0) return true
-    const started = performance.now()
-    disruptions.place(batch)
+    while (windows.prepare()) await this.#rest()
+    const ready = windows.next()
+    if (ready === undefined) throw new ForeshockError('FS_ASSERTION', 'a window that was begun has no end')
+    return ready
+  }
+
+  async #give(batch: FeatureBatch): Promise<void> {
+    const { scoring, disruptions } = this.#parts
+    const beganMs = this.#rests.workedMs
+    await restingSteps(disruptions.placing(batch), this.#rest)
     if (this.#weight.length < batch.capacity) this.#weight = new Float32Array(batch.capacity)
     disruptions.weigh(batch, this.#weight)
-    scoring.give(batch, this.#weight)
-    work.given++
-    this.#events.batch(batch.length, (performance.now() - started) / 1000)
-    return true
+    await restingSteps(scoring.giving(batch, this.#weight), this.#rest)
+    this.#events.batch(batch.length, (this.#rests.workedMs - beganMs) / 1000)
   }
 
-  #take(work: Work): boolean {
-    if (work.taken === work.given) return false
+  async #take(): Promise<readonly AnomalyChange[]> {
     const { scoring, disruptions, history } = this.#parts
-    const found = scoring.take()
-    if (found === undefined) return false
-    const started = performance.now()
-    const { batch, opinions, changes } = found
-    disruptions.observe(batch, opinions, changes)
-    history.record(batch, opinions)
-    if (!work.isPast) for (const change of changes) work.anomalies.push(change)
-    work.taken++
-    this.#events.batch(0, (performance.now() - started) / 1000)
-    return true
+    const taking = await this.#until(() => scoring.taking())
+    const beganMs = this.#rests.workedMs
+    const { batch, opinions, changes } = await restingSteps(taking, this.#rest)
+    await restingSteps(disruptions.observing(batch, opinions, changes), this.#rest)
+    for (let from = 0; from < batch.length; from += STEP_ROWS) {
+      history.record(batch, opinions, from, Math.min(batch.length, from + STEP_ROWS))
+      const others = this.#rest()
+      if (others !== undefined) await others
+    }
+    this.#events.batch(0, (this.#rests.workedMs - beganMs) / 1000)
+    return changes
   }
 }

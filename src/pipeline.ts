@@ -26,7 +26,8 @@ import { type SliceOptions, Slices } from './slices.ts'
 
 /** The recent past, as the pipeline writes it. */
 export interface HistoryWriter {
-  record(batch: FeatureBatch, opinions: OpinionBatch): void
+  /** Rows from..to of a window, all where it is not said. */
+  record(batch: FeatureBatch, opinions: OpinionBatch, from?: number, to?: number): void
   forget(series: number): void
   bytes(): number
 }
@@ -110,7 +111,7 @@ export class Pipeline {
     this.#opinions = opinionBatch(batchRows)
     this.#weight = new Float32Array(batchRows)
     const { series, scoring, windows, disruptions, history } = parts
-    if (!('give' in scoring) && slices === undefined) return
+    if (!('giving' in scoring) && slices === undefined) return
     if (tap) throw new ForeshockError('FS_ASSERTION', 'windows that are lent to others are scored at once')
     const events = {
       leave: (row: number) => this.#leave(row),
@@ -120,8 +121,13 @@ export class Pipeline {
         this.#done(at, { ...found, changes: [] }, isPast),
       room: (batch?: FeatureBatch) => this.beforeBatch?.(batch),
     }
-    if ('give' in scoring)
-      this.#ahead = new Overlap({ scoring, windows, disruptions, history }, events, batchRows)
+    if ('giving' in scoring)
+      this.#ahead = new Overlap(
+        { scoring, windows, disruptions, history },
+        events,
+        batchRows,
+        slices?.ms ?? Number.POSITIVE_INFINITY,
+      )
     else if (slices !== undefined)
       this.#ahead = new Slices({ series, scoring, windows, disruptions, history }, events, batchRows, slices)
   }
@@ -211,7 +217,7 @@ export class Pipeline {
 
   #drain(position: Position): Promise<void> | undefined {
     const { windows, scoring } = this.parts
-    if (this.#ahead || 'give' in scoring) return this.#ahead?.follow(position)
+    if (this.#ahead || 'giving' in scoring) return this.#ahead?.follow(position)
     const ready = windows.next()
     return ready === undefined ? undefined : this.#complete(position, scoring, ready)
   }

@@ -1,9 +1,10 @@
 import type { FeatureBatch, OpinionBatch } from './core/batch.ts'
-import { opinionBatch, partOf } from './core/batch.ts'
+import { opinionBatch } from './core/batch.ts'
 import type { Position } from './core/ports.ts'
+import { Rests } from './core/rests.ts'
 import type { SeriesTable } from './core/series.ts'
 import type { AnomalyChange, Rest, Scoring } from './core/stages.ts'
-import { restingSteps } from './core/steps.ts'
+import { restingSteps, STEP_ROWS } from './core/steps.ts'
 import { Underway } from './core/underway.ts'
 import { importanceOf } from './importance.ts'
 import type { OverlapEvents } from './overlap.ts'
@@ -19,9 +20,6 @@ export interface SliceOptions {
 
 /** So many series take 2 ms; a turn of the event loop costs some microseconds. */
 export const SLICES: SliceOptions = { above: 4096, ms: 0.1 }
-/** Rows of a batch that others are told of in one go. */
-const TOLD_ROWS = 4096
-const NO_CHANGES: readonly AnomalyChange[] = []
 
 /** The parts that a window goes through where scoring is done in this thread. */
 type Parts = Pick<PipelineParts, 'windows' | 'disruptions'> & {
@@ -29,9 +27,6 @@ type Parts = Pick<PipelineParts, 'windows' | 'disruptions'> & {
   readonly scoring: Scoring
   readonly history: HistoryWriter
 }
-
-/** Some rows of a batch, with what is said of them and how much each may teach. */
-type Stretch = ReturnType<typeof partOf> & { readonly weight: Float32Array }
 
 /** A window on its way. */
 interface Work {
@@ -53,22 +48,7 @@ export class Slices {
   readonly #opinions: OpinionBatch
   readonly #weight: Float32Array
   readonly #underway = new Underway()
-  /** When this thread was given back, and ms worked since the batch began until it was let go last. */
-  #sinceMs = 0
-  /** Stretches of the batch that was told last, of TOLD_ROWS at most: eighteen views are made once, not in every window. */
-  #told: FeatureBatch | undefined
-  #stretches: Stretch[] = []
-  /** Goes on after a rest: one at a time, so that a rest makes a promise and nothing else. */
-  #wake: () => void = () => {}
-  readonly #pause = (wake: () => void): void => {
-    this.#wake = wake
-    setImmediate(this.#goOn)
-  }
-  readonly #goOn = (): void => {
-    this.#sinceMs = performance.now()
-    this.#wake()
-  }
-  #workedMs = 0
+  readonly #rests: Rests
   /** What is due is history. */
   isPast = false
 
@@ -76,6 +56,7 @@ export class Slices {
     this.#parts = parts
     this.#events = events
     this.#options = options
+    this.#rests = new Rests(options.ms)
     this.#opinions = opinionBatch(batchRows)
     this.#weight = new Float32Array(batchRows)
   }
@@ -110,33 +91,10 @@ export class Slices {
     }
     // Samples that come while it is on its way are of windows after it.
     if (windows.prepare() === undefined) return false
-    this.#sinceMs = performance.now()
-    const rest = series.size <= this.#options.above ? () => undefined : () => this.#rest()
+    this.#rests.begin()
+    const rest = series.size <= this.#options.above ? () => undefined : () => this.#rests.rest()
     this.#underway.begin(this.#run({ position, isPast: this.isPast, rest }))
     return true
-  }
-
-  #rest(): Promise<unknown> | undefined {
-    const workedMs = performance.now() - this.#sinceMs
-    if (workedMs < this.#options.ms) return undefined
-    this.#workedMs += workedMs
-    return new Promise<void>(this.#pause)
-  }
-
-  /** Rows of a batch from `from` on with what is said of them, TOLD_ROWS at most. Valid until the next batch. */
-  #stretch(batch: FeatureBatch, from: number): Stretch {
-    if (this.#told !== batch) this.#stretches = []
-    this.#told = batch
-    const at = from / TOLD_ROWS
-    const to = Math.min(batch.capacity, from + TOLD_ROWS)
-    this.#stretches[at] ??= {
-      ...partOf(batch, this.#opinions, from, to),
-      weight: this.#weight.subarray(from, to),
-    }
-    const part = this.#stretches[at]
-    part.batch.length = Math.min(TOLD_ROWS, batch.length - from)
-    part.opinions.length = part.batch.length
-    return part
   }
 
   async #run({ position, isPast, rest }: Work): Promise<void> {
@@ -153,7 +111,10 @@ export class Slices {
       windowEndMs = ready.windowEndMs
       isLast = ready.last
       const room = this.#events.room(ready.batch)
-      if (room !== undefined) await room
+      if (room !== undefined) {
+        await room
+        this.#rests.begin()
+      }
       if (ready.window !== undefined) scoring.begin(ready.window)
       if (ready.batch.length === 0) continue
       const others = rest()
@@ -168,21 +129,20 @@ export class Slices {
 
   async #through(batch: FeatureBatch, rest: Rest): Promise<readonly AnomalyChange[]> {
     const { scoring, disruptions, history } = this.#parts
-    const opinions = this.#opinions
-    this.#workedMs = this.#sinceMs - performance.now()
+    const [opinions, weight] = [this.#opinions, this.#weight]
+    const beganMs = this.#rests.workedMs
     await scoring.score(batch, opinions, rest)
     const changes = await restingSteps(scoring.judging(batch, opinions), rest)
-    for (let from = 0; from < batch.length; from += TOLD_ROWS) {
-      const part = this.#stretch(batch, from)
-      const isLast = from + part.batch.length === batch.length
-      disruptions.observe(part.batch, part.opinions, isLast ? changes : NO_CHANGES)
-      history.record(part.batch, part.opinions)
-      disruptions.weigh(part.batch, part.weight)
+    await restingSteps(disruptions.observing(batch, opinions, changes), rest)
+    for (let from = 0; from < batch.length; from += STEP_ROWS) {
+      const to = Math.min(batch.length, from + STEP_ROWS)
+      history.record(batch, opinions, from, to)
+      disruptions.weigh(batch, weight, from, to)
       const others = rest()
       if (others !== undefined) await others
     }
-    await restingSteps(scoring.learning(batch, opinions, this.#weight), rest)
-    this.#events.batch(batch.length, (this.#workedMs + performance.now() - this.#sinceMs) / 1000)
+    await restingSteps(scoring.learning(batch, opinions, weight), rest)
+    this.#events.batch(batch.length, (this.#rests.workedMs - beganMs) / 1000)
     return changes
   }
 }

@@ -43,11 +43,11 @@ export class WindowRecorder implements HistoryWriter {
     this.#wanted = wanted
   }
 
-  record(batch: FeatureBatch, opinions: OpinionBatch): void {
-    this.#parts.history.record(batch, opinions)
+  record(batch: FeatureBatch, opinions: OpinionBatch, from = 0, to = batch.length): void {
+    this.#parts.history.record(batch, opinions, from, to)
     const { fromMs, toMs } = this.#wanted
     const { series } = this.#parts
-    for (let i = 0; i < batch.length; i++) {
+    for (let i = from; i < to; i++) {
       const timeMs = batch.windowEndMs[i]
       if (timeMs <= fromMs || timeMs > toMs || !this.#wants(batch.series[i], series)) continue
       const rows = this.#room()

@@ -161,30 +161,3 @@ export function rowsOf(batch: FeatureBatch, from: number, to: number): FeatureBa
     features: batch.features.subarray(from * width, to * width),
   }
 }
-
-/** The same with what is said of them. */
-export function partOf(
-  batch: FeatureBatch,
-  opinions: OpinionBatch,
-  from: number,
-  to: number,
-): { readonly batch: FeatureBatch; readonly opinions: OpinionBatch } {
-  const length = to - from
-  return {
-    batch: rowsOf(batch, from, to),
-    opinions: {
-      length,
-      capacity: length,
-      surprise: opinions.surprise.subarray(from, to),
-      point: opinions.point.subarray(from, to),
-      incident: opinions.incident.subarray(from, to),
-      score: opinions.score.subarray(from, to),
-      expected: opinions.expected.subarray(from, to),
-      lower: opinions.lower.subarray(from, to),
-      upper: opinions.upper.subarray(from, to),
-      evidence: opinions.evidence.subarray(from, to),
-      direction: opinions.direction.subarray(from, to),
-      strongest: opinions.strongest.subarray(from, to),
-    },
-  }
-}

@@ -200,10 +200,16 @@ export interface ScoringBeside extends ScoringStage {
   readonly depth: number
   /** Whether a batch can be given now. */
   readonly hasRoom: boolean
-  /** Copies a batch and its weights, 0..1 a row. Throws when scoring has ended. */
-  give(batch: FeatureBatch, weight: Float32Array): void
-  /** The oldest batch that was given and not taken, once it is judged. Throws when scoring has ended. */
-  take(): ScoredBatch | undefined
+  /**
+   * Copies a batch and its weights, 0..1 a row, some rows at a time; it is given when all are. Nothing else is asked of this stage
+   * before that, and there is room. Throws when scoring has ended.
+   */
+  giving(batch: FeatureBatch, weight: Float32Array): Generator<void>
+  /**
+   * The oldest batch that was given and not taken, put together in such steps; undefined while it is not judged. Throws when
+   * scoring has ended.
+   */
+  taking(): Generator<void, ScoredBatch> | undefined
   /** What `waitFor` compares with. */
   mark(): number
   /** Resolves when anything was done since `mark`. */
@@ -233,10 +239,12 @@ export interface TenantEntity {
 export interface DisruptionStage extends Stage {
   /** Every row of every batch, after `judge`. */
   observe(batch: FeatureBatch, opinions: OpinionBatch, changes: readonly AnomalyChange[]): void
-  /** Finds out where rows belong ahead of `observe`, so that they can be weighed before they are scored. */
-  place(batch: FeatureBatch): void
-  /** How much each row may teach the baselines: small while its entity is part of an open disruption. */
-  weigh(batch: FeatureBatch, out: Float32Array): void
+  /** The same, some rows at a time; between them others may go on, though not with this stage. */
+  observing(batch: FeatureBatch, opinions: OpinionBatch, changes: readonly AnomalyChange[]): Generator<void>
+  /** Finds out where rows belong ahead of `observe`, so that they can be weighed before they are scored; in such steps too. */
+  placing(batch: FeatureBatch): Generator<void>
+  /** How much each row, or those from..to, may teach the baselines: small while its entity is part of an open disruption. */
+  weigh(batch: FeatureBatch, out: Float32Array, from?: number, to?: number): void
   change(change: Change): void
   /** Adds or removes a maintenance window; the reason when it cannot. */
   maintain(order: MaintenanceOrder, nowMs: number): string | undefined

@@ -1,5 +1,8 @@
 import type { Rest } from './stages.ts'
 
+/** Rows after which whoever goes through a batch in steps ends one: some tens of µs. */
+export const STEP_ROWS = 2048
+
 /** Does at once all of what can be done in steps, and says what came of it. */
 export function allSteps<T>(steps: Generator<void, T>): T {
   let step = steps.next()

@@ -1,10 +1,9 @@
 import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from '../core/batch.ts'
 import { scatterOpinions } from '../core/scatter.ts'
+import { STEP_ROWS } from '../core/steps.ts'
 
 /** Rows in a row from which on copying them at once is cheaper than one by one. */
 const RUN_LEAST = 32
-/** Rows after which whoever goes through a batch in steps ends one: some tens of µs. */
-export const STEP_ROWS = 4096
 
 /** Some rows of a batch as a batch of its own, with what is said of them: its columns are its own and reused. */
 export class BatchPart {

@@ -1,6 +1,6 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import type { SeriesRows } from '../core/series.ts'
-import { STEP_ROWS } from './split-batch.ts'
+import { STEP_ROWS } from '../core/steps.ts'
 
 /** From this surprise on a plain series is a suspect. */
 const SUSPECT_SURPRISE = 3

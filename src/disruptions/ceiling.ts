@@ -71,8 +71,8 @@ export class Ceilings {
   }
 
   /**
-   * Raises the evidence of entities whose shares left their limit. To be called once for every batch, after the
-   * evidence of the detectors was gathered, with the positions of rows that may be such; `disrupted` is 1 for entities
+   * Raises the evidence of entities whose shares left their limit. To be called once for all rows of a batch, after the
+   * evidence that the detectors gave them was gathered, with the positions of those that may be such; `disrupted` is 1 for entities
    * (by index) of which a disruption is told already.
    */
   raise(

@@ -51,22 +51,28 @@ export interface Gathering {
   /** By number of the edge. */
   readonly edgeSeenMs: Float64Array
   readonly forgetAfterMs: number
-  /** Positions in the batch of rows that `Ceilings` wants to see; as long as the batch. */
+  /** Positions in the batch of rows that `Ceilings` wants to see; as long as what is gathered at once. */
   readonly watched: Uint32Array
   watchedCount: number
 }
 
 /**
- * The hot loop: every row of every window once, from position `from` on. Stops at a row that is not placed yet; returns its
- * position, or the length. Ties between equally strong series of one family go to the larger ratio, so that the order of
+ * The hot loop: every row of every window once, from position `from` on up to `end`. Stops at a row that is not placed yet;
+ * returns its position, or `end`. Ties between equally strong series of one family go to the larger ratio, so that the order of
  * rows does not matter.
  */
-export function gather(batch: FeatureBatch, opinions: OpinionBatch, into: Gathering, from: number): number {
-  const { series, length } = batch
+export function gather(
+  batch: FeatureBatch,
+  opinions: OpinionBatch,
+  into: Gathering,
+  from: number,
+  end: number,
+): number {
+  const { series } = batch
   let at = from
-  while (at < length) {
+  while (at < end) {
     const chunk = series[at] >> CHUNK_SHIFT
-    const to = endOfChunk(series, at, length)
+    const to = endOfChunk(series, at, end)
     at = gatherChunk(batch, opinions, into, into.chunks[chunk], at, to)
     if (at < to) break
   }
@@ -184,19 +190,21 @@ function note(
   instances.absent[instance - 1] += gone
 }
 
-/** Weight of each row of a batch: `weight` of entities that `disrupted` is 1 of, by index, else 1. */
+/** Weight of each row from..to of a batch: `weight` of entities that `disrupted` is 1 of, by index, else 1. */
 export function weighRows(
   batch: FeatureBatch,
   chunks: readonly RowChunk[],
   disrupted: Uint8Array,
   weight: number,
   out: Float32Array,
+  from: number,
+  to: number,
 ): void {
-  const { series, length } = batch
+  const { series } = batch
   const [shift, mask] = [CHUNK_SHIFT, CHUNK_MASK]
   let chunk = -1
   let entity: Uint32Array | undefined
-  for (let i = 0; i < length; i++) {
+  for (let i = from; i < to; i++) {
     const row = series[i]
     if (row >> shift !== chunk) {
       chunk = row >> shift

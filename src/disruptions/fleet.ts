@@ -4,6 +4,7 @@ import { type Cut, CutColumn } from '../core/cut.ts'
 import { RowStretches } from '../core/row-stretches.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { SeriesPart } from '../core/series-records.ts'
+import { STEP_ROWS } from '../core/steps.ts'
 import { Ceilings } from './ceiling.ts'
 import { EntryRows } from './entry-rows.ts'
 import {
@@ -61,7 +62,7 @@ export class Fleet {
   readonly #own = new Map<string, number[]>()
   readonly #entries: EntryRows
   #edgeSeenMs = new Float64Array(64)
-  #watched = new Uint32Array(0)
+  readonly #watched = new Uint32Array(STEP_ROWS)
   /** What a cut that is being written still needs of the rows. */
   #cut: RowStretches | undefined
 
@@ -103,27 +104,46 @@ export class Fleet {
     return this.#own.keys()
   }
 
-  /** Finds out where the rows of a batch belong that are new, or whose place was taken from them. */
-  place(batch: FeatureBatch): void {
+  /** Finds out where the rows of a batch belong that are new, or whose place was taken from them; some rows at a time. */
+  *placing(batch: FeatureBatch): Generator<void> {
     this.ensure(this.#table.capacity)
     this.#placeEntryAnew()
-    const { length, series, windowEndMs } = batch
-    for (let i = 0; i < length; i++) if (this.entityOf(series[i]) < 0) this.#place(series[i], windowEndMs[i])
+    for (let from = 0; from < batch.length; from += STEP_ROWS) {
+      this.#placeRows(batch, from, Math.min(batch.length, from + STEP_ROWS))
+      yield
+    }
   }
 
-  /** `disrupted`: 1 for entities, by index, of which a disruption is told already. */
-  observe(batch: FeatureBatch, opinions: OpinionBatch, disrupted: Uint8Array): void {
+  #placeRows({ series, windowEndMs }: FeatureBatch, from: number, to: number): void {
+    for (let i = from; i < to; i++) if (this.entityOf(series[i]) < 0) this.#place(series[i], windowEndMs[i])
+  }
+
+  /** Some rows at a time. `disrupted`: 1 for entities, by index, of which a disruption is told already. */
+  *observing(batch: FeatureBatch, opinions: OpinionBatch, disrupted: Uint8Array): Generator<void> {
     this.ensure(this.#table.capacity)
     this.#placeEntryAnew()
     if (this.#cut?.isOpen) this.#cut.touchRows(batch.series, batch.length)
     else this.#cut = undefined
-    if (this.#watched.length < batch.length) this.#watched = new Uint32Array(grown(batch.length, 0))
+    for (let from = 0; from < batch.length; from += STEP_ROWS) {
+      this.#observeRows(batch, opinions, disrupted, from, Math.min(batch.length, from + STEP_ROWS))
+      yield
+    }
+  }
+
+  /** Rows from..to, STEP_ROWS at most. */
+  #observeRows(
+    batch: FeatureBatch,
+    opinions: OpinionBatch,
+    disrupted: Uint8Array,
+    from: number,
+    to: number,
+  ): void {
     let count = 0
-    for (let at = 0; at < batch.length; ) {
+    for (let at = from; at < to; ) {
       const into = this.#gathering(count)
-      at = gather(batch, opinions, into, at)
+      at = gather(batch, opinions, into, at, to)
       count = into.watchedCount
-      for (let i = at; i < batch.length && this.entityOf(batch.series[i]) < 0; i++)
+      for (let i = at; i < to && this.entityOf(batch.series[i]) < 0; i++)
         this.#place(batch.series[i], batch.windowEndMs[i])
     }
     this.ceilings.raise(batch, this.#watched, count, this.columns, disrupted)

@@ -8,6 +8,7 @@ import type { MaintenanceOrder, MaintenanceState } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, DisruptionStage, ExplainedSuspect, TenantEntity } from '../core/stages.ts'
+import { allSteps } from '../core/steps.ts'
 import type { CallEdge } from '../core/topology.ts'
 import { StoryBook } from './book.ts'
 import type { CauseRules } from './cause.ts'
@@ -120,7 +121,15 @@ export class Disruptions implements DisruptionStage {
   }
 
   observe(batch: FeatureBatch, opinions: OpinionBatch, changes: readonly AnomalyChange[]): void {
-    this.#fleet.observe(batch, opinions, this.#quiet)
+    allSteps(this.observing(batch, opinions, changes))
+  }
+
+  *observing(
+    batch: FeatureBatch,
+    opinions: OpinionBatch,
+    changes: readonly AnomalyChange[],
+  ): Generator<void> {
+    yield* this.#fleet.observing(batch, opinions, this.#quiet)
     for (const { event, anomaly } of changes) {
       const entity = anomaly.series < 0 ? -1 : this.#fleet.entityOf(anomaly.series)
       const family = entity < 0 ? 0 : this.#fleet.familyOf(anomaly.series)
@@ -134,13 +143,13 @@ export class Disruptions implements DisruptionStage {
     }
   }
 
-  place(batch: FeatureBatch): void {
-    this.#fleet.place(batch)
+  placing(batch: FeatureBatch): Generator<void> {
+    return this.#fleet.placing(batch)
   }
 
-  weigh(batch: FeatureBatch, out: Float32Array): void {
-    if (this.#isQuiet) out.fill(1, 0, batch.length)
-    else weighRows(batch, this.#fleet.rows.chunks, this.#quiet, this.#options.disruptedWeight, out)
+  weigh(batch: FeatureBatch, out: Float32Array, from = 0, to = batch.length): void {
+    if (this.#isQuiet) out.fill(1, from, to)
+    else weighRows(batch, this.#fleet.rows.chunks, this.#quiet, this.#options.disruptedWeight, out, from, to)
   }
 
   change(change: Change): void {

@@ -94,9 +94,9 @@ export class WindowHistory implements SeriesHistory {
     return this.#places.refused
   }
 
-  /** Takes the rows of one window; windows come in ascending order. */
-  record(batch: FeatureBatch, opinions: OpinionBatch): void {
-    if (batch.length === 0) return
+  /** Takes the rows from..to of one window; windows come in ascending order. */
+  record(batch: FeatureBatch, opinions: OpinionBatch, from = 0, to = batch.length): void {
+    if (from >= to) return
     if (this.#cut?.isOpen !== true) this.#cut = undefined
     const cut = this.#cut
     const window = Math.round(batch.windowEndMs[0] / this.stepMs)
@@ -107,9 +107,9 @@ export class WindowHistory implements SeriesHistory {
     const nextKept = this.#nextKept
     const place = modulo(window, depth)
     let { newest } = places
-    for (let i = 0; i < batch.length; i++) {
-      if (nextKept !== undefined) i = nextKept(batch.series, i, batch.length)
-      if (i === batch.length) return
+    for (let i = from; i < to; i++) {
+      if (nextKept !== undefined) i = nextKept(batch.series, i, to)
+      if (i === to) return
       let slot = places.at(batch.series[i])
       if (slot < 0) {
         if (slot === REFUSED && places.isSpent) continue

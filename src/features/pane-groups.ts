@@ -7,6 +7,8 @@ const EMPTY = new WindowLog(Number.NaN)
 /** Series that are grouped at once, as a power of two: what is done of a window in one go is short. */
 const STRETCH_SHIFT = 11
 const STRETCH_SERIES = 1 << STRETCH_SHIFT
+/** Runs that are put in order in one step: some tens of µs. */
+const STEP_RUNS = 4096
 
 /**
  * One window's samples by series, in the order they came within each: of a stretch of 2048 series at a time, so that it takes
@@ -34,25 +36,39 @@ export class PaneGroups {
   #order = new Uint32Array(0)
   #starts = new Uint32Array(1)
 
-  /** Takes up a window's samples; `capacity` is one past the highest series. */
-  begin(log: WindowLog | undefined, capacity: number): void {
+  /**
+   * Takes up a window's samples, in steps; `capacity` is one past the highest series. Then `whole` or `reach` group them, of which
+   * `whole` needs no steps.
+   */
+  begin(log: WindowLog | undefined, capacity: number): Generator<void> {
     this.#log = log ?? EMPTY
     this.#capacity = capacity
     this.base = 0
     this.#end = 0
-    const stretches = (capacity + STRETCH_SERIES - 1) >> STRETCH_SHIFT
+    return this.#finding()
+  }
+
+  /** Finds where the samples of each stretch lie, in the order in which they came: a chunk at a time, then some runs at a time. */
+  *#finding(): Generator<void> {
+    const { chunks } = this.#log
+    const stretches = (this.#capacity + STRETCH_SERIES - 1) >> STRETCH_SHIFT
     if (this.#starts.length < stretches + 1) this.#starts = new Uint32Array(stretches + 1)
     const starts = this.#starts
     starts.fill(0)
     let count = 0
-    for (const [c, chunk] of this.#log.chunks.entries()) {
+    for (const [c, chunk] of chunks.entries()) {
       if (this.#runs.length < count + chunk.length) this.#runs = longer(this.#runs, count + chunk.length)
       count = findRuns(chunk, c, this.#runs, count, starts)
+      yield
     }
     this.#runCount = count
     for (let k = 1; k < starts.length; k++) starts[k] += starts[k - 1]
     if (this.#order.length < count) this.#order = new Uint32Array(Math.ceil(count * 1.125))
-    orderRuns(this.#log.chunks, this.#runs, count, starts, this.#order)
+    const next = starts.slice()
+    for (let from = 0; from < count; from += STEP_RUNS) {
+      orderRuns(chunks, this.#runs, from, Math.min(count, from + STEP_RUNS), next, this.#order)
+      yield
+    }
   }
 
   /** Groups all series at once. */
@@ -206,15 +222,16 @@ function findRuns(
   return at
 }
 
+/** Puts the runs from..to at their stretches' next places in the order. */
 function orderRuns(
   chunks: readonly LogChunk[],
   runs: Uint32Array,
-  count: number,
-  starts: Uint32Array,
+  from: number,
+  to: number,
+  next: Uint32Array,
   order: Uint32Array,
 ): void {
-  const next = starts.slice()
-  for (let k = 0; k < count; k++) {
+  for (let k = from; k < to; k++) {
     const series = chunks[runs[k] >>> PLACE_BITS].series[runs[k] & PLACE_MASK]
     order[next[series >> STRETCH_SHIFT]++] = k
   }

@@ -53,6 +53,8 @@ export class EventTimeWindows implements Windowing {
   /** Complete windows, in ascending order. */
   #ready: WindowLog[] = []
   readonly #groups = new PaneGroups()
+  /** What is left of the work of finding where samples of the window lie. */
+  #finding: Generator<void> | undefined
   readonly #clock = eventClock()
   /** What the batch that was added last has lost. */
   readonly #lost = nothingLost()
@@ -162,6 +164,8 @@ export class EventTimeWindows implements Windowing {
     if (this.#isFilled) return false
     const range = this.#range ?? this.#begin()
     if (!range) return undefined
+    if (this.#finding?.next().done === false) return true
+    this.#finding = undefined
     const batch = this.#batch
     if (!this.#isBegun) this.#whole.empty()
     if (!this.#isBegun) batch.length = 0
@@ -321,7 +325,7 @@ export class EventTimeWindows implements Windowing {
     if (log && this.#forgotten.size > 0) dropForgotten(log, this.#panes.chunks, this.#forgotten)
     if (!this.#derived.empty) this.#register(log)
     this.#log = log
-    this.#groups.begin(log, this.#table.capacity)
+    this.#finding = this.#groups.begin(log, this.#table.capacity)
     if (!this.#derived.empty) this.#evaluate()
     const { stepMs, retentionMs, isWhole } = this.settings
     this.#batch = isWhole() ? this.#whole.begin(this.#table.capacity) : this.#apart
@@ -352,6 +356,7 @@ export class EventTimeWindows implements Windowing {
   #evaluate(): void {
     const groups = this.#groups
     const capacity = this.#table.capacity
+    this.#finding = undefined
     groups.whole()
     this.#derived.evaluate(
       row => (row < capacity ? meanOf(groups, row) : Number.NaN),

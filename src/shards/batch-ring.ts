@@ -7,6 +7,7 @@ import {
 } from '../core/batch.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { scatterOpinions } from '../core/scatter.ts'
+import { STEP_ROWS } from '../core/steps.ts'
 import { SLOTS } from './memory.ts'
 import type { Shard } from './shard.ts'
 import type { ShardMap } from './shard-map.ts'
@@ -62,83 +63,106 @@ export class BatchRing {
 
   /** Workers are to know all rows of a window before its batches come; each is told of its own. */
   begin(window: FeatureBatch): void {
+    const { map } = this.#routes
     const isOne = this.#shards.length === 1
     const parts = partsOf(this.#shards, isOne ? 0 : window.length)
-    const told = isOne ? [this.#freshOf(window)] : this.#divide(window, parts)
+    const told = this.#shards.map(() => [] as number[])
+    if (isOne) told[0] = map.fresh(window, 0, window.length)
+    else this.#divide(window, 0, window.length, parts, told)
     for (const [s, shard] of this.#shards.entries()) {
       const length = isOne ? window.length : parts.lengths[s]
       const rows = featureBatch(length, 0)
-      if (isOne) copyBatch(window, rows)
-      else this.#routes.map.fillRows(window, parts.places[s], length, rows)
+      if (isOne) copyRows(window, 0, length, rows)
+      else map.fillRows(window, parts.places[s], length, rows)
+      rows.length = length
       const columns = [rows.series, rows.windowEndMs, rows.observed, rows.coverage]
       shard.ask(
         { op: 'window', rows },
-        told[s],
+        this.#tellOf(told[s]),
         columns.map(({ buffer }) => buffer as ArrayBuffer),
       )
     }
   }
 
-  #freshOf(batch: FeatureBatch): ToldSeries | undefined {
-    const fresh = this.#routes.map.fresh(batch)
-    return fresh.length > 0 ? this.#routes.tell(fresh, fresh) : undefined
+  /** What a worker is to be told of series that are new to it. */
+  #tellOf(rows: readonly number[]): ToldSeries | undefined {
+    if (rows.length === 0) return undefined
+    return this.#routes.tell(
+      rows,
+      rows.map(row => this.#routes.map.ownRow(row)),
+    )
   }
 
-  give(batch: FeatureBatch, weight: Float32Array): void {
+  /** Some rows at a time; the batch is given when all are. */
+  *giving(batch: FeatureBatch, weight: Float32Array): Generator<void> {
     if (batch.width !== 0) throw new ForeshockError('FS_ASSERTION', 'workers score no feature vectors')
-    const given = this.#ring[this.#given++ & (SLOTS - 1)]
-    if (this.#shards.length === 1) {
-      this.#giveWhole(given, batch, weight)
-      return
+    const given = this.#ring[this.#given & (SLOTS - 1)]
+    if (this.#shards.length === 1) yield* this.#givingWhole(given, batch, weight)
+    else yield* this.#givingParts(given, batch, weight)
+    this.#given++
+  }
+
+  *#givingWhole(given: Given, batch: FeatureBatch, weight: Float32Array): Generator<void> {
+    const [shard] = this.#shards
+    const { slot } = shard
+    const told: number[] = []
+    for (const [from, to] of stepsOf(batch)) {
+      for (const row of this.#routes.map.fresh(batch, from, to)) told.push(row)
+      copyRows(batch, from, to, slot.batch)
+      slot.weight.set(weight.subarray(from, to), from)
+      yield
     }
-    copyBatch(batch, given.batch)
+    slot.batch.length = batch.length
+    given.turns[0] = shard.give(batch.length, this.#tellOf(told))
+  }
+
+  *#givingParts(given: Given, batch: FeatureBatch, weight: Float32Array): Generator<void> {
+    const { map } = this.#routes
+    const told = this.#shards.map(() => [] as number[])
     given.lengths.fill(0)
-    const told = this.#divide(batch, given)
+    for (const [from, to] of stepsOf(batch)) {
+      this.#divide(batch, from, to, given, told)
+      copyRows(batch, from, to, given.batch)
+      yield
+    }
+    given.batch.length = batch.length
     for (const [s, shard] of this.#shards.entries()) {
       given.turns[s] = -1
       const rows = given.lengths[s]
       if (rows === 0) continue
-      this.#routes.map.fill(batch, weight, given.places[s], rows, shard.slot)
-      given.turns[s] = shard.give(rows, told[s])
+      map.fill(batch, weight, given.places[s], rows, shard.slot)
+      given.turns[s] = shard.give(rows, this.#tellOf(told[s]))
+      yield
     }
   }
 
-  #giveWhole(given: Given, batch: FeatureBatch, weight: Float32Array): void {
-    const [shard] = this.#shards
-    const told = this.#freshOf(batch)
-    const { slot } = shard
-    copyBatch(batch, slot.batch)
-    slot.weight.set(weight.subarray(0, batch.length))
-    given.turns[0] = shard.give(batch.length, told)
-  }
-
-  /** Whose rows are whose, and what each worker is to be told of first. */
-  #divide(batch: FeatureBatch, { places, lengths }: Parts): (ToldSeries | undefined)[] {
-    const { map } = this.#routes
-    const fresh = map.fresh(batch)
-    const told = this.#shards.map(() => [] as number[])
-    for (const row of fresh) told[map.join(row, this.#routes.ownerOf(row))].push(row)
-    const { length, series } = batch
-    for (let i = 0; i < length; i++) {
+  /** Whose rows are whose, and which each worker is to be told of first. */
+  #divide(
+    batch: FeatureBatch,
+    from: number,
+    to: number,
+    { places, lengths }: Parts,
+    told: readonly number[][],
+  ): void {
+    const { map, ownerOf } = this.#routes
+    for (const row of map.fresh(batch, from, to)) told[map.join(row, ownerOf(row))].push(row)
+    const { series } = batch
+    for (let i = from; i < to; i++) {
       const s = map.shardOf(series[i])
       places[s][lengths[s]++] = i
     }
-    return told.map(rows =>
-      rows.length === 0
-        ? undefined
-        : this.#routes.tell(
-            rows,
-            rows.map(row => map.ownRow(row)),
-          ),
-    )
   }
 
-  take(): Taken | undefined {
+  /** The oldest batch, put together some rows at a time; undefined while any worker has not judged it. */
+  taking(): Generator<void, Taken> | undefined {
     if (this.#taken === this.#given) return undefined
     const given = this.#ring[this.#taken & (SLOTS - 1)]
-    const { turns } = given
     for (const [s, shard] of this.#shards.entries())
-      if (turns[s] >= 0 && !shard.isJudged(turns[s])) return undefined
+      if (given.turns[s] >= 0 && !shard.isJudged(given.turns[s])) return undefined
+    return this.#gathering(given)
+  }
+
+  *#gathering({ batch, opinions, turns, places, lengths }: Given): Generator<void, Taken> {
     this.#taken++
     const words = this.#shards.map((shard, s) => (turns[s] < 0 ? undefined : shard.take(turns[s])))
     if (this.#shards.length === 1) {
@@ -146,13 +170,22 @@ export class BatchRing {
       opinions.length = batch.length
       return { batch, opinions, words }
     }
-    const { batch, opinions, places, lengths } = given
     opinions.length = batch.length
-    for (const [s, shard] of this.#shards.entries())
-      if (turns[s] >= 0)
-        scatterOpinions(shard.slotOf(turns[s]).opinions, places[s], 0, lengths[s], opinions, 0)
+    for (const [s, shard] of this.#shards.entries()) {
+      if (turns[s] < 0) continue
+      const said = shard.slotOf(turns[s]).opinions
+      for (const [from, to] of stepsOf({ length: lengths[s] })) {
+        scatterOpinions(said, places[s], from, to, opinions, 0)
+        yield
+      }
+    }
     return { batch, opinions, words }
   }
+}
+
+/** Where each step through so many rows begins and ends. */
+function* stepsOf({ length }: { readonly length: number }): Generator<readonly [from: number, to: number]> {
+  for (let from = 0; from < length; from += STEP_ROWS) yield [from, Math.min(length, from + STEP_ROWS)]
 }
 
 function givenOf(shards: readonly Shard[], rows: number): Given {
@@ -168,11 +201,9 @@ function partsOf(shards: readonly Shard[], rows: number): Parts {
   return { places: shards.map(() => new Uint32Array(rows)), lengths: shards.map(() => 0) }
 }
 
-function copyBatch(from: FeatureBatch, to: FeatureBatch): void {
-  const { length } = from
-  to.length = length
-  to.series.set(from.series.subarray(0, length))
-  to.windowEndMs.set(from.windowEndMs.subarray(0, length))
-  to.observed.set(from.observed.subarray(0, length))
-  to.coverage.set(from.coverage.subarray(0, length))
+function copyRows(from: FeatureBatch, begin: number, end: number, to: FeatureBatch): void {
+  to.series.set(from.series.subarray(begin, end), begin)
+  to.windowEndMs.set(from.windowEndMs.subarray(begin, end), begin)
+  to.observed.set(from.observed.subarray(begin, end), begin)
+  to.coverage.set(from.coverage.subarray(begin, end), begin)
 }

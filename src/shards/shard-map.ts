@@ -22,13 +22,13 @@ export class ShardMap {
     this.#rows = Array.from({ length: shards }, () => 0)
   }
 
-  /** Rows of a batch that no worker was told of. With one worker it is told of them now. */
-  fresh({ length, series }: FeatureBatch): number[] {
+  /** Rows of a batch, of its places from..to, that no worker was told of. With one worker it is told of them now. */
+  fresh({ series }: FeatureBatch, from: number, to: number): number[] {
     const fresh: number[] = []
-    if (length === 0) return fresh
-    this.#ensure(series[length - 1] + 1)
+    if (from >= to) return fresh
+    this.#ensure(series[to - 1] + 1)
     const known = this.#shardOf
-    for (let i = 0; i < length; i++) if (known[series[i]] === 0) fresh.push(series[i])
+    for (let i = from; i < to; i++) if (known[series[i]] === 0) fresh.push(series[i])
     if (this.#shards === 1) for (const row of fresh) known[row] = 1
     return fresh
   }

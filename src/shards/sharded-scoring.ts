@@ -11,7 +11,7 @@ import { changed } from '../core/shared-word.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, ScoredBatch, Scoring, ScoringBeside, WorkerUse } from '../core/stages.ts'
 import { textHash } from '../core/text-dictionary.ts'
-import { BatchRing } from './batch-ring.ts'
+import { BatchRing, type Taken } from './batch-ring.ts'
 import { Heard } from './heard.ts'
 import { SLOTS } from './memory.ts'
 import { Shard } from './shard.ts'
@@ -105,8 +105,8 @@ export class ShardedScoring implements ScoringBeside {
     this.#ring.begin(window)
   }
 
-  give(batch: FeatureBatch, weight: Float32Array): void {
-    this.#ring.give(batch, weight)
+  giving(batch: FeatureBatch, weight: Float32Array): Generator<void> {
+    return this.#ring.giving(batch, weight)
   }
 
   #ownerOf({ tenant, entity }: SeriesMeta): number {
@@ -117,10 +117,13 @@ export class ShardedScoring implements ScoringBeside {
     return toldSeries(series, rows, row => this.#series.meta(row))
   }
 
-  take(): ScoredBatch | undefined {
-    const taken = this.#ring.take()
-    if (taken === undefined) return undefined
-    const { batch, opinions, words } = taken
+  taking(): Generator<void, ScoredBatch> | undefined {
+    const taking = this.#ring.taking()
+    return taking && this.#hearing(taking)
+  }
+
+  *#hearing(taking: Generator<void, Taken>): Generator<void, ScoredBatch> {
+    const { batch, opinions, words } = yield* taking
     const changes: AnomalyChange[] = []
     for (const [s, word] of words.entries())
       if (word) for (const change of this.#heard.hear(s, word)) changes.push(change)

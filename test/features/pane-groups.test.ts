@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../../src/core/columns.ts'
+import { allSteps } from '../../src/core/steps.ts'
 import { dropForgotten } from '../../src/features/forgotten.ts'
 import { PaneGroups } from '../../src/features/pane-groups.ts'
 import { FORGOTTEN, PANE_COLUMNS } from '../../src/features/panes.ts'
@@ -66,7 +67,7 @@ describe('samples that wait', () => {
           expect(ready.map(window => window.startMs)).toEqual(whole.map(([start]) => start))
           expect(log.length).toBe(0)
           for (const [i, window] of ready.entries()) {
-            groups.begin(window, CAPACITY)
+            allSteps(groups.begin(window, CAPACITY))
             expect(listsOf(groups, whole[i][1], false)).toEqual(whole[i][1])
             groups.begin(window, CAPACITY)
             groups.whole()

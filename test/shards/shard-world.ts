@@ -14,6 +14,7 @@ import type { Checkpoint, CheckpointCut } from '../../src/core/ports.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
+import type { SliceOptions } from '../../src/slices.ts'
 import { inBatches } from '../window-world.ts'
 
 export const MINUTE_MS = 60_000
@@ -56,7 +57,15 @@ export class ShardWorld {
   constructor(
     config: ReturnType<typeof parseConfig>,
     workers: number,
-    { heapMegabytes, batches }: { readonly heapMegabytes?: number; readonly batches?: BatchOptions } = {},
+    {
+      heapMegabytes,
+      batches,
+      slices,
+    }: {
+      readonly heapMegabytes?: number
+      readonly batches?: BatchOptions
+      readonly slices?: SliceOptions
+    } = {},
   ) {
     const rejects = new Rejects()
     const parts: Assembled =
@@ -64,7 +73,7 @@ export class ShardWorld {
         ? assemble(config, rejects)
         : assembleSharded(config, rejects, {
             workers,
-            heapMegabytes,
+            ...(heapMegabytes === undefined ? {} : { heapMegabytes }),
             onWarning: text => this.warnings.push(text),
             onLost: error => this.lost.push(error),
           })
@@ -75,6 +84,7 @@ export class ShardWorld {
         this.told.push(JSON.stringify([at, anomalies, events, changes]))
       },
       new Telemetry(),
+      { slices },
     )
   }
 

@@ -1,6 +1,6 @@
 // Shows that scoring in threads finds what scoring in the pipeline's own thread finds: with one worker every event, every
 // anomaly and every byte of what is learned, tiers, pools and budgets included; with several the same faults. Whatever the
-// threads' timing the same comes out, when series are evicted and rows used again too: property over seeds and pauses. State
+// threads' timing the same comes out, and however finely their work here is sliced, when series are evicted and rows used again too: property over seeds and pauses. State
 // goes from no worker to one, from one to several and back again or is learned anew with a word, and a worker that dies is
 // told of at once.
 import { isDeepStrictEqual } from 'node:util'
@@ -9,6 +9,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { cutAt } from '../../src/checkpoint.ts'
 import type { Checkpoint } from '../../src/core/ports.ts'
+import type { SliceOptions } from '../../src/slices.ts'
 import { CheckpointEncoder, decodeCheckpoint } from '../../src/store/checkpoint-format.ts'
 import { encoded } from '../store/encoded.ts'
 import { fleetEnvelopes, ShardWorld, settings } from './shard-world.ts'
@@ -16,10 +17,13 @@ import { fleetEnvelopes, ShardWorld, settings } from './shard-world.ts'
 const TIERED = settings('1d', 12)
 const RICH = settings('1d', 1_000_000)
 const CHURNING = settings('6m', 12)
+const MANY = { ...TIERED, ingest: { ...TIERED.ingest, maxSeries: 10_000 } }
+/** As finely as can be. */
+const FINE: SliceOptions = { above: 0, ms: 0 }
 
 const open: ShardWorld[] = []
-function world(config: typeof TIERED, workers: number): ShardWorld {
-  const made = new ShardWorld(config, workers)
+function world(config: typeof TIERED, workers: number, slices?: SliceOptions): ShardWorld {
+  const made = new ShardWorld(config, workers, slices && { slices })
   open.push(made)
   return made
 }
@@ -124,7 +128,7 @@ describe('timing', () => {
       fc.asyncProperty(fc.nat(1000), pauses, async (seed, pauses) => {
         const envelopes = fleetEnvelopes({ churn: true, seed }, 0, 60)
         const workers = 1 + (seed % 2)
-        const [quick, slow] = [world(CHURNING, workers), world(CHURNING, workers)]
+        const [quick, slow] = [world(CHURNING, workers), world(CHURNING, workers, FINE)]
         await quick.take(envelopes)
         await slow.take(envelopes, i => (i % 3 === 0 ? (pauses[i % pauses.length] ?? 0) : 0))
         expectSame(slow.told, quick.told)
@@ -134,6 +138,32 @@ describe('timing', () => {
       }),
       { numRuns: 2, seed: 5 },
     )
+  })
+})
+
+describe('slices', () => {
+  for (const workers of [1, 2])
+    it(`of what this thread does with a window change nothing, however fine, beside ${workers}`, async () => {
+      const envelopes = fleetEnvelopes({ services: 450 }, 0, 6)
+      // With one worker what comes out is what comes out of none.
+      const [whole, sliced] = [world(MANY, workers === 1 ? 0 : workers), world(MANY, workers, FINE)]
+      await whole.take(envelopes)
+      await sliced.take(envelopes, i => (i % 900 === 0 ? 2 : 0))
+      await whole.pipeline.finish(++whole.position)
+      await sliced.pipeline.finish(++sliced.position)
+      expect(whole.parts.series.size).toBeGreaterThan(2200)
+      expectSame(sliced.told, whole.told)
+      expectSame(bytesOf(await sliced.cut()), bytesOf(await whole.cut()))
+    })
+
+  it('have their turns while bodies come one after the other', async () => {
+    const sliced = world(MANY, 1, FINE)
+    await sliced.take(fleetEnvelopes({ services: 450 }, 0, 3))
+    let windows = 0
+    sliced.pipeline.afterWindow = () => windows++
+    // Nobody waits for a turn of the event loop, and no further window is complete.
+    await sliced.take(fleetEnvelopes({ services: 450 }, 3, 4))
+    expect(windows).toBeGreaterThan(0)
   })
 })
 
