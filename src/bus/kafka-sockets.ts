@@ -48,8 +48,18 @@ export function kafkaSocket({ host, port, ssl, onConnect }: Asked): Socket {
     ? connectTls({ host, port, ...named, ...secret, onread } as object, onConnect)
     : connect({ host, port, onread }, onConnect)
   socket.setKeepAlive(true, KEEP_ALIVE_MS)
+  releaseOnce(socket)
   sides.set(socket, side)
   return socket
+}
+
+/**
+ * kafkajs lets go of both sockets of a broker at each failure of either. One that is gone would take that for a wish about its next
+ * connection, which it never has: a listener more for each failure, for as long as the broker is away.
+ */
+function releaseOnce(socket: Socket): void {
+  const unref = socket.unref.bind(socket)
+  socket.unref = () => (socket.destroyed ? socket : unref())
 }
 
 /**
