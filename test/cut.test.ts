@@ -1,7 +1,7 @@
 // A checkpoint that is cut while the pipeline goes on is, byte for byte, the one that a copy of everything at the same
 // position is, whenever its pieces are written: over the assembled pipeline with everything that learns switched on,
 // random samples with outages, spikes, newcomers, series that are evicted and rows used again, changes and maintenance.
-// Restored, it goes on as a plain snapshot of the same moment does.
+// Restored, it goes on as a plain snapshot of the same moment does, and tells what one that never stopped tells.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { assemble, statefulParts } from '../src/assembly.ts'
@@ -12,7 +12,7 @@ import type { Envelope } from '../src/core/envelope.ts'
 import type { Checkpoint } from '../src/core/ports.ts'
 import { Rejects } from '../src/core/rejects.ts'
 import { Telemetry } from '../src/core/telemetry.ts'
-import { Pipeline } from '../src/pipeline.ts'
+import { type Outcome, Pipeline } from '../src/pipeline.ts'
 import { CheckpointEncoder, decodeCheckpoint } from '../src/store/checkpoint-format.ts'
 import { encoded } from './store/encoded.ts'
 
@@ -47,11 +47,16 @@ const TIERED = parseConfig({ ...SETTINGS, detection: { ...SETTINGS.detection, ri
 class World {
   readonly parts: ReturnType<typeof assemble>
   readonly #pipeline: Pipeline
+  /** What became of anomalies. */
+  readonly told: string[] = []
   position = 0
 
   constructor({ isTiered }: Pick<Scene, 'isTiered'>) {
     this.parts = assemble(isTiered ? TIERED : CONFIG, new Rejects())
-    this.#pipeline = new Pipeline(this.parts, async () => {}, new Telemetry())
+    const tell = async (_: number, { anomalies }: Outcome) => {
+      for (const { event, anomaly } of anomalies) this.told.push(`${event} ${anomaly.id} ${anomaly.surprise}`)
+    }
+    this.#pipeline = new Pipeline(this.parts, tell, new Telemetry())
   }
 
   get stateful(): Stateful[] {
@@ -221,13 +226,17 @@ describe('a cut', () => {
         const plain = capture(world.position, 0, world.parts.series, world.stateful)
         const byKey = await decoded(encoded(plain))
         const byRow = await decoded(encoded(cutOf(world)))
+        const before = world.told.length
+        const rest = envelopes(scene, scene.before, scene.before + scene.after)
+        for (const one of rest) await world.take(one)
         const ended = []
         for (const checkpoint of [byKey, byRow]) {
           const next = new World(scene)
           // One goes on with copies of what was saved, the other with the very columns.
           restore(checkpoint, next.parts.series, next.stateful, checkpoint === byRow)
-          next.position = world.position
-          for (const one of envelopes(scene, scene.before, scene.before + scene.after)) await next.take(one)
+          next.position = world.position - rest.length
+          for (const one of rest) await next.take(one)
+          expect(next.told).toEqual(world.told.slice(before))
           ended.push(
             bytesOf(await decoded(encoded(capture(next.position, 0, next.parts.series, next.stateful)))),
           )

@@ -1,5 +1,6 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import { rowsIn, rowsOf } from '../core/columns.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { SeriesRows } from '../core/series.ts'
@@ -302,17 +303,30 @@ export class TieredScoring implements Scoring {
 
   snapshot(): Snapshot[] {
     const { rows, rich, plain } = this.#parts
-    return [this.#own(), rows.snapshot(), ...rich.snapshot(), ...plain.snapshot().map(asPlain)]
+    const keys = Array.from(this.#unplaced(), row => this.#parts.series.key(row))
+    return [this.#own(keys), rows.snapshot(), ...rich.snapshot(), ...plain.snapshot().map(asPlain)]
   }
 
   cut(cut: Cut): CutSnapshot[] {
     const { rows, rich, plain } = this.#parts
-    return [this.#own(), rows.cut(), ...rich.cut(cut), ...plain.cut(cut).map(asPlain)]
+    const own = { ...this.#own([]), rows: this.#unplaced() }
+    return [own, rows.cut(), ...rich.cut(cut), ...plain.cut(cut).map(asPlain)]
   }
 
-  /** Who is in which tier: the rich are few. */
-  #own(): Snapshot {
-    return { id: ID, version: VERSION, keys: [], columns: {}, meta: this.#suspects.saved() }
+  /** Who is to change tier; its rows are those that have not been asked yet which is theirs. */
+  #own(keys: readonly string[]): Snapshot {
+    return { id: ID, version: VERSION, keys, columns: {}, meta: this.#suspects.saved() }
+  }
+
+  /** Series of which no window was scored so far: few but at the very beginning. */
+  #unplaced(): Uint32Array {
+    const { series } = this.#parts
+    const placed = this.#placed
+    const rows: number[] = []
+    for (let row = placed.indexOf(0); row >= 0 && row < series.capacity; row = placed.indexOf(0, row + 1))
+      if (series.has(row)) rows.push(row)
+    for (let row = placed.length; row < series.capacity; row++) if (series.has(row)) rows.push(row)
+    return Uint32Array.from(rows)
   }
 
   /** From a time without tiers: the series that came first are rich, as far as there is room; the others learn anew. */
@@ -330,10 +344,16 @@ export class TieredScoring implements Scoring {
       if (own) this.#placed[row] = 1
       else this.#admit(row)
     }
+    if (own) this.#restoreUnplaced(own)
     rich.restore(parts)
     plain.restore(
       parts.filter(({ id }) => id.startsWith(PLAIN)).map(part => renamed(part, part.id.slice(PLAIN.length))),
     )
+  }
+
+  #restoreUnplaced(own: Snapshot): void {
+    const rowOf = rowsIn(own, this.#parts.series)
+    for (let i = 0; i < rowsOf(own); i++) if (rowOf(i) >= 0) this.#placed[rowOf(i)] = 0
   }
 
   bytes(): number {

@@ -151,7 +151,7 @@ describe('tiers of series', () => {
     const whole = tiersOf(tableOf(40), 20)
     const unbroken = new Run(whole.scoring, ALL)
     await unbroken.windows(0, 90, 37, 60)
-    for (const at of [1, 30, 61, 65, 80]) {
+    for (const at of [0, 1, 30, 61, 65, 80]) {
       const first = tiersOf(tableOf(40), 20)
       const before = new Run(first.scoring, ALL)
       await before.windows(0, at, 37, 60)
