@@ -16,8 +16,8 @@ export interface SampleBatch {
 }
 
 /**
- * Rows of a batch of a window. What is said and learned does not depend on it, so it is the one that costs least: what a batch
- * works with stays in a core's second cache from stage to stage.
+ * Rows of a batch of a window. What is said and learned of a series does not depend on it, nor does CPU as far as it could be
+ * told (2,048 to 65,536); memory does: beside a worker 55 MiB less than with 65,536.
  */
 export const BATCH_ROWS = 8192
 /**
