@@ -1,10 +1,7 @@
-import { type FeatureBatch, featureBatch, type ScoreBatch } from '../core/batch.ts'
+import { type FeatureBatch, featureBatch, rowsOf, type ScoreBatch } from '../core/batch.ts'
 
-/**
- * Rows scored at a time: their outputs of all detectors stay in the second-level cache, and to score or learn so many plain ones takes
- * half as long as a slice. Twice as many cost as much.
- */
-export const BLOCK_ROWS = 512
+/** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
+export const BLOCK_ROWS = 1024
 
 /** Blocks of the batches seen, which are few and lent again and again. */
 export class Blocks {
@@ -16,7 +13,8 @@ export class Blocks {
     let blocks = this.#blocks.get(batch)
     if (blocks === undefined) {
       blocks = []
-      for (let at = 0; at < batch.capacity; at += BLOCK_ROWS) blocks.push(viewOf(batch, at))
+      for (let at = 0; at < batch.capacity; at += BLOCK_ROWS)
+        blocks.push(rowsOf(batch, at, Math.min(batch.capacity, at + BLOCK_ROWS)))
       this.#blocks.set(batch, blocks)
     }
     const block = blocks[from / BLOCK_ROWS]
@@ -65,19 +63,4 @@ export function pick(batch: FeatureBatch, rows: Uint32Array): FeatureBatch {
     out.features.set(batch.features.subarray(row * width, (row + 1) * width), at * width)
   }
   return out
-}
-
-/** The block of a batch from row `from`, as a view. */
-function viewOf(batch: FeatureBatch, from: number): FeatureBatch {
-  const to = Math.min(batch.capacity, from + BLOCK_ROWS)
-  return {
-    length: to - from,
-    capacity: to - from,
-    width: batch.width,
-    series: batch.series.subarray(from, to),
-    windowEndMs: batch.windowEndMs.subarray(from, to),
-    observed: batch.observed.subarray(from, to),
-    coverage: batch.coverage.subarray(from, to),
-    features: batch.features.subarray(from * batch.width, to * batch.width),
-  }
 }
