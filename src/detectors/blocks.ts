@@ -1,10 +1,7 @@
 import { type FeatureBatch, featureBatch, rowsOf, type ScoreBatch } from '../core/batch.ts'
 
-/**
- * Rows scored at a time: their outputs of all detectors stay in the second-level cache, and to score or learn so many plain ones takes
- * half as long as a slice. Twice as many cost as much.
- */
-export const BLOCK_ROWS = 512
+/** Rows scored at a time: their outputs of all detectors stay in the second-level cache. */
+export const BLOCK_ROWS = 1024
 
 /** Blocks of the batches seen, which are few and lent again and again. */
 export class Blocks {
