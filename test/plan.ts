@@ -68,6 +68,7 @@ export const LONG = [
   'test/bus/kafka-failures.test.ts',
   'test/cluster/models-memory.test.ts',
   'test/shards/sharded-scoring.test.ts',
+  'test/batches.test.ts',
   'test/e2e/warm-up.test.ts',
   'test/detectors/model-host.test.ts',
   'test/e2e/models.test.ts',
