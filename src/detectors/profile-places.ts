@@ -97,7 +97,7 @@ export class ProfilePlaces {
       const now = placeOf(row)
       let place = to
       // A chunk of rows may be more than what is left: the next smaller profile may still fit.
-      while (place > now && !this.#fits(place)) place--
+      while (place > now && !this.#fits(row, place)) place--
       if (place === now) continue
       this.#move(row, place)
       if (place > now) this.promotions++
@@ -105,8 +105,8 @@ export class ProfilePlaces {
     }
   }
 
-  #fits(place: number): boolean {
-    return this.stateBytes() + this.tiers[place - FIRST].nextBytes <= this.#promotion.budgetBytes
+  #fits(row: number, place: number): boolean {
+    return this.stateBytes() + this.tiers[place - FIRST].nextBytes(row) <= this.#promotion.budgetBytes
   }
 
   #move(row: number, to: number): void {

@@ -56,11 +56,11 @@ export class ProfileTier {
     return this.#inner.rowBytes
   }
 
-  /** Bytes that taking one more series in would add. */
-  get nextBytes(): number {
+  /** Bytes that taking a series in would add. */
+  nextBytes(series: number): number {
     const ring = this.#inner instanceof FullDetector ? this.#inner.ringBytes : 0
     const isFull = this.pool.capacity === this.#inner.rows
-    return ring + (isFull ? (this.rowBytes - ring) * 2 ** this.#shift : 0)
+    return this.pool.nextBytes(series) + ring + (isFull ? (this.rowBytes - ring) * 2 ** this.#shift : 0)
   }
 
   /** Windows from the first one learned of a series to `window`; NaN when none was. */

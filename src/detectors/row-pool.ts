@@ -76,6 +76,14 @@ export class RowPool implements RowTable {
     return own < 0 ? -1 : this.of(own)
   }
 
+  /** Bytes that taking a series in would add here. */
+  nextBytes(series: number): number {
+    if (this.of(series) >= 0) return 0
+    const [rowOf, seriesOf] = [this.#rowOf, this.#seriesOf]
+    const longer = grownLength(rowOf, series + 1) + grownLength(seriesOf, this.#count + 1)
+    return (longer - rowOf.length - seriesOf.length) * rowOf.BYTES_PER_ELEMENT
+  }
+
   bytes(): number {
     return this.#rowOf.byteLength + this.#seriesOf.byteLength
   }
@@ -84,7 +92,12 @@ export class RowPool implements RowTable {
 export function grown<T extends Uint32Array | Uint16Array | Uint8Array>(column: T, length: number): T {
   if (column.length >= length) return column
   const Column = column.constructor as new (length: number) => T
-  const longer = new Column(Math.max(length, 2 * column.length, 1024))
+  const longer = new Column(grownLength(column, length))
   longer.set(column as never)
   return longer
+}
+
+/** How long `grown` makes it. */
+function grownLength(column: { readonly length: number }, length: number): number {
+  return column.length >= length ? column.length : Math.max(length, 2 * column.length, 1024)
 }

@@ -214,6 +214,17 @@ describe('the budget', () => {
     )
   })
 
+  it('is not exceeded by the table of the rows that a profile has', async () => {
+    const world = new World(['latency', 'error'], 466_560)
+    const state = () => world.member.use().profiles.reduce((sum, one) => sum + one.bytes, 0)
+    for (let t = 0; t < 1.2 * DAY; t++) {
+      await world.next()
+      expect(state()).toBeLessThanOrEqual(466_560)
+    }
+    // What is left is enough for a series, but not for where it is to be found as well.
+    expect(world.held()).toEqual([2, 0, 0])
+  })
+
   it('goes to suspects first, then to golden signals of important entities, and does not flap', async () => {
     const world = new World(['latency', 'latency', 'other', 'other'], 0)
     // Room for one series with rings beside the rest.
