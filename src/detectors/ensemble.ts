@@ -8,18 +8,16 @@ import type { AlertingReport, AnomalyChange, ProfileUse, Rest, Scoring } from '.
 import { allSteps } from '../core/steps.ts'
 import type { AlertPolicy } from './alert-policy.ts'
 import { BLOCK_ROWS, Blocks, blocksOf, pick, scoreBlocksOf } from './blocks.ts'
-import { Calibration } from './calibration.ts'
 import { DayLens } from './day-lens.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
+import { EnsembleVoices } from './ensemble-voices.ts'
 import { explainRows } from './explanation.ts'
-import { fuse } from './fusion.ts'
 import { Hysteresis } from './hysteresis.ts'
 import type { ModelMember } from './model-member.ts'
 import { isOpinionSource, type OpinionSource } from './opinion-source.ts'
 import { ProfileMember } from './profile-member.ts'
 import { DONE } from './runs.ts'
-import { publicScores } from './severity.ts'
 import { type SilenceSource, SilentRows } from './silent-rows.ts'
 import type { SlotRow } from './slot-convert.ts'
 import type { SuspectPool } from './suspect-pool.ts'
@@ -29,18 +27,6 @@ import { WindowRows } from './window-rows.ts'
 const HOT_WEIGHT = 0.25
 const NOTHING = new Uint8Array(0)
 
-/** One voice: its calibration, and for the batch scored last its surprises. */
-interface Voice {
-  readonly detector: number
-  readonly column: 'score' | 'point' | 'incident'
-  readonly calibration: Calibration | undefined
-  readonly feeds: readonly string[]
-  surprise: Float32Array
-  /** The surprise and what the calibration counts, a view a block: making views costs garbage. */
-  surprises: Float32Array[]
-  bins: Uint8Array[]
-}
-
 /** What is learned, in one of the checkpoint's parts. */
 interface Part {
   readonly id: string
@@ -48,22 +34,6 @@ interface Part {
   cut?(cut: Cut): CutSnapshot
   restore(from: Snapshot): void
 }
-
-/** Who is heard for an opinion: surprises of the batch scored last, and whose they are. */
-interface Feed {
-  heard: Float32Array[]
-  /** With the voices of detectors that cover few rows behind them. */
-  all: Float32Array[]
-  by: Uint8Array
-}
-
-const FEEDS = ['point', 'incident', 'surprise'] as const
-
-const DEFAULT_VOICES = [
-  { column: 'score', feeds: ['surprise'] },
-  { column: 'point', feeds: ['point'] },
-  { column: 'incident', feeds: ['incident'] },
-] as const
 
 /** Who keeps what `tiny` learns, and hands a series over to another without forgetting it. */
 interface TinyHolder {
@@ -85,7 +55,7 @@ export interface EnsembleParts {
 export class Ensemble implements Scoring {
   readonly #detectors: readonly Detector[]
   readonly #options: EnsembleOptions
-  readonly #voices: Voice[] = []
+  readonly #voices: EnsembleVoices
   readonly #hysteresis: Hysteresis
   readonly #pool: SuspectPool | undefined
   readonly #models: ModelMember | undefined
@@ -106,7 +76,6 @@ export class Ensemble implements Scoring {
   #weights: Float32Array[] = []
   readonly #blocks = new Blocks()
   #capacity = 0
-  readonly #feeds: Record<(typeof FEEDS)[number], Feed>
   readonly #policy: AlertPolicy | undefined
   /** Detectors that are asked of rows with a value: the first. */
   readonly #speakers: number
@@ -131,23 +100,7 @@ export class Ensemble implements Scoring {
     this.#detectors = detectors
     this.#options = options
     this.#policy = policy
-    for (const [at, detector] of speakers.entries()) {
-      for (const voice of detector.voices ?? DEFAULT_VOICES) {
-        const calibrated = 'calibrated' in voice && voice.calibrated === true
-        const name = 'name' in voice && voice.name !== undefined ? voice.name : voice.column
-        this.#voices.push({
-          detector: at,
-          column: voice.column,
-          feeds: voice.feeds,
-          calibration: calibrated
-            ? undefined
-            : new Calibration(`calibration:${detector.id}:${name}`, context.series),
-          surprise: new Float32Array(0),
-          surprises: [],
-          bins: [],
-        })
-      }
-    }
+    this.#voices = new EnsembleVoices(speakers, context.series)
     this.#grader = detectors.find((d): d is Detector & EvidenceSource => 'evidence' in d)
     this.#profiles = detectors.find(d => d instanceof ProfileMember)
     this.#tiny = detectors.find((d): d is Detector & TinyHolder => 'exportRow' in d)
@@ -163,8 +116,6 @@ export class Ensemble implements Scoring {
       series => this.#grader?.learned(series),
       silence !== undefined,
     )
-    const feed = (): Feed => ({ heard: [], all: [], by: new Uint8Array(this.#voices.length + 1) })
-    this.#feeds = { point: feed(), incident: feed(), surprise: feed() }
     this.#reserve(1)
   }
 
@@ -205,8 +156,8 @@ export class Ensemble implements Scoring {
         const rested = rest?.()
         if (rested !== undefined) await rested
       }
-      this.#calibrate(block, from)
-      this.#opinions(out, from, block.length, hasCovered)
+      this.#voices.calibrate(block, this.#outputs, from)
+      this.#voices.opine(out, from, block.length, hasCovered)
       explainRows(block, this.#outputs, this.#grader?.evidence, out, from, this.#options.openAt)
       this.#silence?.speak(block, out, from)
       this.#policy?.soften(block, out, from)
@@ -246,32 +197,6 @@ export class Ensemble implements Scoring {
     return DONE
   }
 
-  /** Raw scores of a block into the voices, and their surprises. */
-  #calibrate(block: FeatureBatch, from: number): void {
-    const { length, series } = block
-    for (const voice of this.#voices) {
-      const at = from / BLOCK_ROWS
-      const surprise = voice.surprises[at]
-      const raw = this.#outputs[voice.detector][voice.column]
-      if (voice.calibration) voice.calibration.surprise(series, length, raw, surprise, voice.bins[at])
-      else surprise.set(raw)
-    }
-  }
-
-  #opinions(out: OpinionBatch, from: number, length: number, hasCovered: boolean): void {
-    const to = from + length
-    const { strongest } = out
-    for (const feed of FEEDS) {
-      const { heard, all, by } = this.#feeds[feed]
-      fuse(heard, from, to, out[feed], strongest)
-      if (hasCovered && all.length > heard.length)
-        fuseCovered(all, heard.length, from, to, out[feed], strongest)
-      // Last comes surprise: the strongest voice in it names the strongest detector.
-      if (feed === 'surprise') for (let i = from; i < to; i++) strongest[i] = by[strongest[i]]
-    }
-    publicScores(out.surprise, out.score, from, to)
-  }
-
   judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[] {
     return allSteps(this.judging(batch, opinions))
   }
@@ -279,7 +204,7 @@ export class Ensemble implements Scoring {
   judging(batch: FeatureBatch, opinions: OpinionBatch): Generator<void, AnomalyChange[]> {
     this.#policy?.begin(batch)
     this.#policy?.judged(batch)
-    const voices = this.#silence ? [...this.#voices, this.#silence.voice] : this.#voices
+    const voices = this.#silence ? [...this.#voices.all, this.#silence.voice] : this.#voices.all
     return this.#hysteresis.judging(batch, opinions, voices, this.#detectors)
   }
 
@@ -320,8 +245,7 @@ export class Ensemble implements Scoring {
       detector.learn(detector.timeless && this.#lens ? this.#lens.look(block) : block, weights)
     }
     this.#lens?.learn(block, weights)
-    for (const voice of this.#voices)
-      voice.calibration?.learn(block.series, block.length, voice.bins[at], voice.surprises[at], weights)
+    this.#voices.learn(block, at, weights)
   }
 
   async order(order: ModelOrder): Promise<string | undefined> {
@@ -358,11 +282,7 @@ export class Ensemble implements Scoring {
     }
     for (const detector of this.#detectors)
       if (!(detector.whole && this.#window.isOn)) detector.learn(detector.timeless ? without : some, weights)
-    for (const voice of this.#voices) {
-      const bins = Uint8Array.from(rows, row => voice.bins[Math.floor(row / BLOCK_ROWS)][row % BLOCK_ROWS])
-      const found = Float32Array.from(rows, row => voice.surprise[row])
-      voice.calibration?.learn(some.series, some.length, bins, found, weights)
-    }
+    this.#voices.learnSome(some, rows, weights)
   }
 
   alerting(): AlertingReport | undefined {
@@ -391,34 +311,20 @@ export class Ensemble implements Scoring {
     this.#capacity = BLOCK_ROWS * Math.ceil(Math.max(rows, 2 * this.#capacity) / BLOCK_ROWS)
     this.#weight = new Float32Array(this.#capacity)
     this.#weights = blocksOf(this.#weight)
-    for (const voice of this.#voices) {
-      voice.surprise = new Float32Array(this.#capacity)
-      voice.surprises = blocksOf(voice.surprise)
-      voice.bins = blocksOf(new Uint8Array(this.#capacity))
-    }
+    this.#heard = this.#voices.reserve(this.#capacity)
     this.#silence?.reserve(this.#capacity)
-    this.#heard = this.#voices.map(voice => voice.surprise)
     for (const whole of this.#wholes.values()) {
       whole.out = scoreBatch(this.#capacity)
       whole.blankRows = 0
       whole.blocks = scoreBlocksOf(whole.out)
     }
-    for (const name of FEEDS) {
-      const fed = this.#voices.filter(voice => voice.feeds.includes(name))
-      const heard = fed.filter(({ detector }) => !this.#wholes.has(detector))
-      const all = [...heard, ...fed.filter(({ detector }) => this.#wholes.has(detector))]
-      this.#feeds[name].heard = heard.map(voice => voice.surprise)
-      this.#feeds[name].all = all.map(voice => voice.surprise)
-      this.#feeds[name].by.set(all.map(voice => voice.detector))
-    }
   }
 
   #parts(): Part[] {
-    const calibrations = this.#voices.flatMap(voice => voice.calibration ?? [])
     // The pool says who is in it before its members put their state back.
     const pooled = this.#pool ? [this.#pool, ...this.#pool.calibrations] : []
     const lens = this.#lens ? [this.#lens] : []
-    return [...pooled, ...this.#detectors, ...lens, ...calibrations, this.#hysteresis]
+    return [...pooled, ...this.#detectors, ...lens, ...this.#voices.calibrations, this.#hysteresis]
   }
 
   snapshot(): Snapshot[] {
@@ -448,7 +354,7 @@ export class Ensemble implements Scoring {
 
   forget(series: number): void {
     for (const detector of this.#detectors) detector.forget(series)
-    for (const voice of this.#voices) voice.calibration?.forget(series)
+    this.#voices.forget(series)
     this.#lens?.forget(series)
     this.#hysteresis.forget(series)
     this.#pool?.forget(series)
@@ -460,9 +366,9 @@ export class Ensemble implements Scoring {
       this.#window.bytes() +
       (this.#pool?.bytes() ?? 0) +
       this.#hysteresis.bytes() +
-      this.#capacity * (5 * this.#voices.length + 4)
+      this.#voices.bytes() +
+      4 * this.#capacity
     for (const detector of this.#detectors) sum += detector.bytes()
-    for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
     return sum + (this.#lens?.bytes() ?? 0) + (this.#policy?.bytes() ?? 0)
   }
 }
@@ -483,26 +389,5 @@ function weigh(
     const share =
       open[i] === 1 ? anomalousWeight : point[i] >= openAt || incident[i] >= openAt ? HOT_WEIGHT : 1
     out[i] = weight[i] * share
-  }
-}
-
-/**
- * Fuses again, with all voices, the rows of which one from the `first` on has an opinion: the usual few voices stay the
- * fast case.
- */
-function fuseCovered(
-  all: readonly Float32Array[],
-  first: number,
-  from: number,
-  to: number,
-  out: Float32Array,
-  strongest: Uint8Array,
-): void {
-  for (let i = from; i < to; i++) {
-    for (let v = first; v < all.length; v++) {
-      if (Number.isNaN(all[v][i])) continue
-      fuse(all, i, i + 1, out, strongest)
-      break
-    }
   }
 }
