@@ -1,4 +1,5 @@
 import { instantiateKernel, pagesOf } from './load.ts'
+import { shapeNumbers } from './shape-numbers.ts'
 
 /** Series whose state one segment holds, rows of a block that it takes at once, and rows that `score` may leave for `learn`. */
 export const TINY_SHIFT = 20
@@ -153,9 +154,9 @@ export class TinySegment {
 
   #writeTables(buffer: ArrayBuffer, { log, envelopes, decoded }: TinyTables): void {
     const powers = Float64Array.from({ length: 64 }, (_, k) => 2 ** (k / 64))
-    const { words, scaleOf } = scaledShapes(decoded)
+    const { numbers, factors, error } = shapeNumbers(decoded)
     let at = this.#kernel.layoutTables()
-    for (const table of [log, envelopes, decoded, powers, words, scaleOf]) {
+    for (const table of [log, envelopes, decoded, powers, numbers, factors, error]) {
       new Uint8Array(buffer, at, table.byteLength).set(
         new Uint8Array(table.buffer, table.byteOffset, table.byteLength),
       )
@@ -175,30 +176,6 @@ export class TinySegment {
   learn(length: number, from: number, isScored: boolean, window: number, phase: number): number {
     return this.#kernel.learn(length, from, isScored, window, phase)
   }
-}
-
-/** Scales in which the shape search has its values as whole numbers, each twice the one before, and the largest number in each. */
-const SHAPE_SCALES = 6
-const SHAPE_UNITS = 256
-const SHAPE_LARGEST = 8191
-
-/**
- * Decoded shapes as i16, each twice in a word, a scale after the other; and by the largest code, which scale has room for it: eight squared
- * differences of numbers up to 8191 fit into 31 bits.
- */
-function scaledShapes(decoded: Float64Array): { readonly words: Uint32Array; readonly scaleOf: Uint8Array } {
-  const words = new Uint32Array(256 * SHAPE_SCALES)
-  const scaleOf = new Uint8Array(128)
-  for (let scale = 0; scale < SHAPE_SCALES; scale++) {
-    const units = SHAPE_UNITS * 2 ** scale
-    for (let i = 0; i < 256; i++) {
-      const value = Math.round(decoded[i] * units) & 0xffff
-      words[256 * scale + i] = value | (value << 16)
-    }
-    for (let code = 0; code < 128; code++)
-      if (decoded[128 + code] * units <= SHAPE_LARGEST) scaleOf[code] = scale
-  }
-  return { words, scaleOf }
 }
 
 /** Bytes of one series' state. */

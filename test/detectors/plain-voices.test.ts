@@ -50,6 +50,15 @@ function draw(random: () => number): number {
   return 0.4 * (1 - random()) ** (-1 / (1 + 3 * random()))
 }
 
+function sameSaid(both: readonly [PlainVoices, PlainVoices], rows: number, t: number): void {
+  for (const name of SAID) {
+    for (let i = 0; i < rows; i++) {
+      const [fast, plain] = [both[0].batch[name][i], both[1].batch[name][i]]
+      if (!Object.is(fast, plain)) expect.fail(`${name} of ${i} in ${t}: ${fast}, ${plain}`)
+    }
+  }
+}
+
 describe('voices of plain series', () => {
   it('are weighed, fused and counted by the kernel as by its twin', () => {
     const classes = classesOf(8)
@@ -78,13 +87,8 @@ describe('voices of plain series', () => {
           }
         }
         for (const voices of both) voices.opine(rows, 7 * t)
-        for (const name of SAID) {
-          for (let i = 0; i < rows; i++) {
-            const [fast, plain] = [both[0].batch[name][i], both[1].batch[name][i]]
-            if (!Object.is(fast, plain)) expect.fail(`${name} of ${i} in ${t}: ${fast}, ${plain}`)
-            if (name === 'surprise' && fast > 0) spoken++
-          }
-        }
+        sameSaid(both, rows, t)
+        for (let i = 0; i < rows; i++) if (both[0].batch.surprise[i] > 0) spoken++
         for (const voices of both) {
           voices.count(rows, 7 * t)
           voices.begin(3_600_000)
@@ -103,6 +107,48 @@ describe('voices of plain series', () => {
       { numRuns: 8 },
     )
     expect(spoken).toBeGreaterThan(5000)
+  })
+
+  it('are fused alike however far apart they are', () => {
+    const classes = classesOf(1)
+    const both = [new PlainVoices(classes, voicesKernel()), new PlainVoices(classes, undefined)] as const
+    const random = mulberry32(3)
+    const say = (t: number, second: (i: number) => number, third: (i: number) => number): void => {
+      for (const { batch } of both) {
+        batch.value.fill(1)
+        batch.expected.fill(1)
+        batch.weight.fill(1)
+        batch.first.fill(Number.NaN)
+        batch.kind.fill(1)
+        for (let i = 0; i < VOICES_BLOCK; i++) {
+          batch.second[i] = second(i)
+          batch.third[i] = third(i)
+        }
+      }
+      for (const voices of both) voices.opine(VOICES_BLOCK, 0)
+      sameSaid(both, VOICES_BLOCK, t)
+    }
+    const raw = Array.from({ length: VOICES_BLOCK }, () => 0.6 + Math.abs(gaussian(random)))
+    for (let t = 0; t < 40; t++) {
+      say(
+        t,
+        i => raw[i],
+        i => raw[VOICES_BLOCK - 1 - i],
+      )
+      for (const voices of both) {
+        voices.count(VOICES_BLOCK, 0)
+        voices.fold(3_600_000)
+      }
+    }
+    // One voice is silent, the other rises from there to the ceiling.
+    let highest = 0
+    for (let t = 0; t < 40; t++) {
+      const score = (i: number) => 0.5 * 2 ** ((t + i / VOICES_BLOCK) / 2)
+      const [second, third] = t % 2 === 0 ? [score, () => 0.1] : [() => 0.1, score]
+      say(100 + t, second, third)
+      highest = Math.max(highest, ...both[0].batch.surprise)
+    }
+    expect(highest).toBeGreaterThan(11)
   })
 
   it('are heard as an ensemble hears them, with kernels and without', async () => {

@@ -157,6 +157,59 @@ describe('the kernel tiny', () => {
     for (const { columns } of [fast, plain]) columns.n.fill(0, last, last + 2)
   })
 
+  it('finds the third nearest shape among whatever codes', () => {
+    const { fast, plain, rates } = pairs.get(300_000)!
+    const last = TINY_ROWS - 2 * TINY_BLOCK
+    const code = fc.integer({ min: -128, max: 127 })
+    const ring = fc.oneof(
+      fc.array(code, { minLength: 64, maxLength: 64 }),
+      // Of a few values, so that many are as near as each other, or the same.
+      fc.tuple(fc.array(code, { minLength: 1, maxLength: 3 }), fc.nat(1e9)).map(([values, seed]) => {
+        const random = mulberry32(seed)
+        return Array.from({ length: 64 }, () => values[Math.floor(random() ** 4 * values.length)])
+      }),
+      fc.tuple(code, fc.nat(1e9)).map(([near, seed]) => {
+        const random = mulberry32(seed)
+        return Array.from({ length: 64 }, () =>
+          Math.max(-128, Math.min(127, near + Math.round(2 * random()))),
+        )
+      }),
+    )
+    const value = fc.double({ min: -40, max: 40, noNaN: true })
+    fc.assert(
+      fc.property(ring, ring, value, value, fc.nat(200), (first, second, x, y, more) => {
+        for (const { columns, batch } of [fast, plain]) {
+          for (const [i, at] of [last, last + 1].entries()) {
+            columns.n[at] = 69 + more
+            columns.firstWindow[at] = 0
+            columns.lastAge[at] = 500
+            // The one that was found last is far, so that one is looked for.
+            columns.shape[at] = 10
+            columns.shapeUsual[at] = 1
+            columns.shapeMean[at] = 0
+            columns.shapeDev[at] = 1
+            columns.shapes.set(i === 0 ? first : second, 64 * at)
+            batch.row[i] = at
+            batch.value[i] = i === 0 ? x : y
+          }
+        }
+        for (const { batch } of [fast, plain]) batch.weight.fill(0, 0, 2)
+        for (const side of [fast, plain]) {
+          side.score(2, 0, 501, 501 % rates.day)
+          side.learn(2, 0, true, 501, 501 % rates.day)
+        }
+        expect(Array.from(fast.columns.shape.subarray(last, last + 2))).toEqual(
+          Array.from(plain.columns.shape.subarray(last, last + 2)),
+        )
+        expect(Array.from(fast.batch.incident.subarray(0, 2))).toEqual(
+          Array.from(plain.batch.incident.subarray(0, 2)),
+        )
+      }),
+      { numRuns: 3000 },
+    )
+    for (const { columns } of [fast, plain]) columns.n.fill(0, last, last + 2)
+  })
+
   it('takes the last row of a segment and a full block', () => {
     const { fast, plain, rates } = pairs.get(300_000)!
     for (const segment of [fast, plain]) {

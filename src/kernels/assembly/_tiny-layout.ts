@@ -5,14 +5,17 @@ export const LOG_TABLE: usize = 4096 // 257 f64
 export const ENVELOPES: usize = LOG_TABLE + 257 * 8 // 256 f64 by code
 export const DECODED: usize = ENVELOPES + 256 * 8 // 256 f64 by code + 128
 export const EXP2: usize = DECODED + 256 * 8 // 64 f64: 2^(k/64)
-// What is decoded as i16, twice in a word, in SHAPE_SCALES scales, by code + 128; which scale by the largest code, 128 u8.
-export const SHAPE_SCALES: usize = 6
-export const SCALED: usize = EXP2 + 64 * 8
-export const SCALE_OF: usize = SCALED + SHAPE_SCALES * 256 * 4
-export const PAST: usize = SCALE_OF + 128 + 16 // 65 words of two i16
-export const SUMS: usize = PAST + 65 * 4 + 12 // 52 i32
-export const CODES: usize = SUMS + 52 * 4 // 128 i8
-export const LEVELS_SEEN: usize = CODES + 128 // 48 f64
+// Shapes in whole numbers, in a scale by the upper half of the largest code: see kernels/shape-numbers.ts.
+export const SHAPE_SCALES: usize = 8
+export const SHAPE_NUMBERS: usize = EXP2 + 64 * 8 // by scale, by code + 128: i16
+export const SHAPE_FACTORS: usize = SHAPE_NUMBERS + SHAPE_SCALES * 256 * 2 // by lower half of a code, 2 × 16 u8; by scale by upper half, 2 × 16 u8, and 8 i16
+export const SHAPE_ERROR: usize = SHAPE_FACTORS + 32 + SHAPE_SCALES * 48 // f64
+// What is decoded of one row, and SECOND bytes on of another. Before PAST and CODES there is room for as much again, after them for a quarter.
+export const PAST: usize = ((SHAPE_ERROR + 8 + 63) & ~63) + 128 // 65 i16
+export const SUMS: usize = PAST + 192 // 52 u32
+export const CODES: usize = PAST + 512 // 65 i8
+export const SECOND: usize = 768
+export const LEVELS_SEEN: usize = PAST + 2 * SECOND // 48 f64
 export const SORTED: usize = LEVELS_SEEN + 48 * 8 // 28 u8
 const BATCH: usize = 24576
 export const BLOCK: usize = 1024
@@ -115,8 +118,6 @@ export const Z_CLIP: f64 = 30
 export const LOG_KNEE: f64 = 0.3
 export const SHAPE_GAIN: f64 = 27.0 * 0.6931471805599453
 export const SHAPE_WARM_UP: u32 = 69
-/** What a distance in i16 may differ by, twice and rounded up: eight differences of two values, each off by half: see _tiny-shapes.ts. */
-export const SCALED_ERROR: f64 = 5.67
 export const TAIL_LOWEST: f64 = 0.25
 export const USUAL_AT_FIRST: f64 = 1.5
 /** Windows before the level's scale means anything: see plain-detector.ts. */

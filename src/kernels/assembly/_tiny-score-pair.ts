@@ -1,8 +1,9 @@
 // Two rows of the kernel `tiny` scored, a lane each: see _tiny-lanes.ts.
 
-import { CODE_BASE, CODE_STEP, EMPTY, ENVELOPE, ENVELOPES, LAST_AGE, LEVEL, LEVELS, LOG_KNEE, LOUD_SCALES, LOUD_SHAPE, LOUD_SHIFT, N, NOISE_REACH, OFFSET, OUT_EXPECTED, OUT_INCIDENT, OUT_LOWER, OUT_POINT, OUT_UPPER, OUT_YOUNG, POINT_USUAL, QUIET_STRIDE, READY_WINDOWS, SCALE1, SCALE2, SCALE3, SCALE4, SCALE5, SCALES_MAX, SHAPE, SHAPE_DEV, SHAPE_GAIN, SHAPE_MEAN, SHAPE_USUAL, SHAPE_WARM_UP, SHIFT, S_CODE, S_CORRECTED, S_EXCESS, S_JOINT, S_OPENS, S_RATIO, S_RESIDUAL, S_ROW, S_SHAPE, S_SOFT, S_VALUE, USUAL_AT_FIRST, USUAL_MAX, YOUNG_WINDOWS, Z_CLIP } from './_tiny-layout'
+import { CODE_BASE, CODE_STEP, EMPTY, ENVELOPE, ENVELOPES, LAST_AGE, LEVEL, LEVELS, LOG_KNEE, LOUD_SCALES, LOUD_SHAPE, LOUD_SHIFT, N, NOISE_REACH, OFFSET, OUT_EXPECTED, OUT_INCIDENT, OUT_LOWER, OUT_POINT, OUT_UPPER, OUT_YOUNG, POINT_USUAL, QUIET_STRIDE, READY_WINDOWS, SECOND, SCALE1, SCALE2, SCALE3, SCALE4, SCALE5, SCALES_MAX, SHAPE, SHAPE_DEV, SHAPE_GAIN, SHAPE_MEAN, SHAPE_USUAL, SHAPE_WARM_UP, SHIFT, S_CODE, S_CORRECTED, S_EXCESS, S_JOINT, S_OPENS, S_RATIO, S_RESIDUAL, S_ROW, S_SHAPE, S_SOFT, S_VALUE, USUAL_AT_FIRST, USUAL_MAX, YOUNG_WINDOWS, Z_CLIP } from './_tiny-layout'
 import { all, counts, floorsOf, pair, put, two, valuesAt } from './_tiny-lanes'
-import { thirdNearest } from './_tiny-shapes'
+import { decodeShapes } from './_tiny-decode'
+import { thirdDecoded, thirdNearest } from './_tiny-shapes'
 import { day, fastLog2, partB, slotA, slotAt, slotB } from './_tiny-window'
 
 // @ts-ignore: decorator
@@ -62,26 +63,23 @@ export function scorePair(row: usize, q: usize, i: usize): void {
   const P5 = v128.and(f64x2.pmin(most, f64x2.div(soft, f64x2.add(two(p4, SCALE5), floor))), ready)
   const joint = f64x2.sqrt(f64x2.mul(f64x2.sqrt(f64x2.mul(Q, L)), P5))
   const codes = shapeCodes(row, x)
+  const n0 = load<u32>(p4 + N)
+  const n1 = load<u32>(p4 + N, 4)
   store<i8>(q + S_CODE, <i8>codes, 0)
   store<i8>(q + S_CODE, <i8>(codes >> 8), 1)
   const shapeUsual = f64x2.add(two(p4, SHAPE_USUAL), all(0.5))
   let shape = two(p4, SHAPE)
   let G = all(0)
-  let isLoud = 0
+  let looks = (n0 % QUIET_STRIDE == 0 ? 1 : 0) | (n1 % QUIET_STRIDE == 0 ? 2 : 0)
   const heard = f64x2.ge(f64x2.add(age, all(<f64>READY_WINDOWS)), all(<f64>day))
   if (v128.any_true(heard)) {
     const shift = two(p4, SHIFT)
     const g = f64x2.add(shift, f64x2.mul(all(2.0 / 61.0), f64x2.sub(r, shift)))
     G = v128.and(f64x2.pmin(most, f64x2.div(f64x2.abs(g), f64x2.add(two(p4, SCALE4), floor))), ready)
     const loud = v128.or(f64x2.ge(L, all(LOUD_SCALES)), f64x2.ge(G, all(LOUD_SHIFT)))
-    isLoud = i64x2.bitmask(v128.and(v128.or(loud, f64x2.ge(shape, f64x2.mul(all(LOUD_SHAPE), shapeUsual))), heard))
+    looks |= i64x2.bitmask(v128.and(v128.or(loud, f64x2.ge(shape, f64x2.mul(all(LOUD_SHAPE), shapeUsual))), heard))
   }
-  const n0 = load<u32>(p4 + N)
-  const n1 = load<u32>(p4 + N, 4)
-  if ((isLoud & 1) != 0 || n0 % QUIET_STRIDE == 0)
-    shape = f64x2.replace_lane(shape, 0, n0 < SHAPE_WARM_UP ? 0 : thirdNearest(row, n0, <i8>codes))
-  if ((isLoud & 2) != 0 || n1 % QUIET_STRIDE == 0)
-    shape = f64x2.replace_lane(shape, 1, n1 < SHAPE_WARM_UP ? 0 : thirdNearest(row + 1, n1, <i8>(codes >> 8)))
+  if (looks != 0) shape = shapesOf(row, n0, n1, codes, looks, shape)
 
   const i4 = i << 2
   const i8 = i << 3
@@ -120,6 +118,19 @@ export function scorePair(row: usize, q: usize, i: usize): void {
   v128.store(q8 + S_JOINT, joint)
   v128.store(q8 + S_SHAPE, shape)
   v128.store(q8 + S_RATIO, P)
+}
+
+/** The shape distances of the rows that look for them, bit 0 and 1 of `looks`; of others, what is known. `codes`: a byte a row. */
+function shapesOf(row: usize, n0: u32, n1: u32, codes: i32, looks: i32, known: v128): v128 {
+  if (looks == 3 && n0 >= SHAPE_WARM_UP && n1 >= SHAPE_WARM_UP) {
+    // What the second is decoded to is not read before the first is searched, and by then it has been written.
+    decodeShapes(row, n0, <i8>codes, 0)
+    decodeShapes(row + 1, n1, <i8>(codes >> 8), SECOND)
+    return pair(thirdDecoded(0), thirdDecoded(SECOND))
+  }
+  if (looks & 1) known = f64x2.replace_lane(known, 0, n0 < SHAPE_WARM_UP ? 0 : thirdNearest(row, n0, <i8>codes))
+  if (looks & 2) known = f64x2.replace_lane(known, 1, n1 < SHAPE_WARM_UP ? 0 : thirdNearest(row + 1, n1, <i8>(codes >> 8)))
+  return known
 }
 
 /** Codes of the normalised values of both rows, a byte each. */
