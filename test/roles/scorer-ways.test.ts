@@ -310,6 +310,8 @@ describe('messages', () => {
         expect(partitionOf(entityKey(tenant, entity), 3)).toBe(partition)
     }
     expect(scorer.partitions.reduce((sum, { parts }) => sum + parts.series.size, 0)).toBe(6)
+    // A scorer that is closed leaves the rest of its batch to the next: here it has passed on all of it.
+    await scored(world, scorer)
     // All of it was passed on by owners that did not know what their predecessors had done.
     await scorer.close()
     const telemetry = new Telemetry()
