@@ -1,4 +1,5 @@
-import { gunzipSync } from 'node:zlib'
+import { promisify } from 'node:util'
+import { gunzipSync, gzip } from 'node:zlib'
 import { init as initZstd, compress as zstdCompress, decompress as zstdDecompress } from '@bokuweb/zstd-wasm'
 import kafkajs from 'kafkajs'
 import snappy from 'snappyjs'
@@ -7,7 +8,7 @@ import { lz4Bound, lz4Compress, lz4Decompress } from '../math/lz4.ts'
 import { recordsKernel } from './records-kernel.ts'
 
 // A module of the older kind: its parts are not found by name.
-const { CompressionCodecs, CompressionTypes } = kafkajs
+const { CompressionTypes } = kafkajs
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 
@@ -88,12 +89,12 @@ export function lz4Frame(bytes: Uint8Array): Buffer {
   return out.subarray(0, end + 4)
 }
 
-/** The same by the kernel, where there is one. */
-export function fastLz4Frame(bytes: Uint8Array): Buffer {
+/** The same by the kernel, where there is one; lent until it is asked for something else. */
+function fastLz4Frame(bytes: Uint8Array): Uint8Array {
   const kernel = recordsKernel()
   if (kernel === undefined) return lz4Frame(bytes)
   kernel.load(bytes)
-  return Buffer.from(kernel.frameLz4(0))
+  return kernel.frameLz4(0)
 }
 
 /** Most bytes that blocks of 64 KiB from `start` on become. */
@@ -182,20 +183,33 @@ export function zstdUnframe(bytes: Uint8Array, limit = INFLATED_MAX): Buffer {
 const unreadable = (text: string): ForeshockError =>
   new ForeshockError('FS_INPUT_INVALID', `Kafka batch: ${text}`)
 
-const codec = (compress: (bytes: Uint8Array) => Uint8Array, decompress: (bytes: Buffer) => Buffer) => () => ({
-  compress: async (encoder: { readonly buffer: Buffer }) => Buffer.from(compress(encoder.buffer)),
-  decompress: async (bytes: Buffer) => decompress(bytes),
-})
+const gzipped = promisify(gzip)
 
-let registered: Promise<void> | undefined
+/**
+ * What records become in a batch. They, or what a kernel lends, may be given back as they are: who is not given a promise copies
+ * before anything else is packed. Throws where there is no compression of the number.
+ */
+export function packed(codec: number, records: Uint8Array): Uint8Array | Promise<Uint8Array> {
+  switch (codec) {
+    case COMPRESSION.none:
+      return records
+    case COMPRESSION.lz4:
+      return fastLz4Frame(records)
+    case COMPRESSION.gzip:
+      return gzipped(Buffer.from(records))
+    case COMPRESSION.snappy:
+      return snappyFrame(records)
+    case COMPRESSION.zstd:
+      return zstdCompress(records)
+    default:
+      throw new ForeshockError('FS_ASSERTION', `there is no compression ${codec}`)
+  }
+}
 
-/** Makes kafkajs read and write what Kafka's own clients do. Once is enough, more often does no harm. */
-export function registerCodecs(): Promise<void> {
-  registered ??= (async () => {
-    await initZstd()
-    CompressionCodecs[CompressionTypes.Snappy] = codec(snappyFrame, snappyUnframe)
-    CompressionCodecs[CompressionTypes.LZ4] = codec(fastLz4Frame, lz4Unframe)
-    CompressionCodecs[CompressionTypes.ZSTD] = codec(zstdCompress, zstdUnframe)
-  })()
-  return registered
+let ready: Promise<void> | undefined
+
+/** Before the first batch of zstd is written or read. Once is enough, more often does no harm. */
+export function codecsReady(): Promise<void> {
+  ready ??= initZstd()
+  return ready
 }

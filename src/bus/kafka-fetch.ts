@@ -1,14 +1,13 @@
 import type { Broker } from 'kafkajs/src/cluster/index.js'
-import { createErrorFromCode } from 'kafkajs/src/protocol/error.js'
 import fetchRequest from 'kafkajs/src/protocol/requests/fetch/v11/request.js'
 import type { Aborted } from './kafka-records.ts'
+import { asking, expectSpoken, refuse } from './kafka-requests.ts'
 import { takeAnswers } from './kafka-sockets.ts'
 import { int64 } from './record-batch.ts'
 
 /** Brokers since Kafka 2.3 speak it. */
 const VERSION = 11
 const FETCH_KEY = 1
-const UNSUPPORTED_VERSION = 35
 const ANY_REPLICA = -1
 /** Aborted transactions are told with what is read. */
 const READ_COMMITTED = 1
@@ -45,9 +44,7 @@ export interface FetchAnswer {
 
 /** Asks a broker once. kafkajs sends and receives; what comes is read here, since kafkajs makes an object or more of every field of every record. */
 export async function fetchBytes(broker: Broker, plan: FetchPlan): Promise<FetchAnswer> {
-  const spoken = broker.versions?.[FETCH_KEY]
-  if (spoken && (spoken.minVersion > VERSION || spoken.maxVersion < VERSION))
-    throw createErrorFromCode(UNSUPPORTED_VERSION)
+  expectSpoken(broker, FETCH_KEY, VERSION)
   const request = fetchRequest({
     replicaId: ANY_REPLICA,
     maxWaitTime: plan.waitMs,
@@ -67,8 +64,8 @@ export async function fetchBytes(broker: Broker, plan: FetchPlan): Promise<Fetch
   })
   const connection = broker.connectionPool.pool[FETCHES]
   takeAnswers(connection)
-  try {
-    const answer = await broker.connectionPool.send({
+  return asking(broker, () =>
+    broker.connectionPool.send({
       request,
       response: {
         decode: async (bytes: Buffer) => {
@@ -84,13 +81,8 @@ export async function fetchBytes(broker: Broker, plan: FetchPlan): Promise<Fetch
         },
         parse: async (one: Answer & FetchAnswer) => one,
       },
-    })
-    return answer
-  } catch (error) {
-    // As kafkajs does for its own requests: the next one opens a connection anew.
-    if ((error as Error).name === 'KafkaJSConnectionClosedError') await broker.disconnect()
-    throw error
-  }
+    }),
+  )
 }
 
 interface Answer {
@@ -130,8 +122,4 @@ export function readAnswer(bytes: Buffer): Answer {
     }
   }
   return { clientSideThrottleTime, partitions }
-}
-
-function refuse(code: number): void {
-  if (code !== 0) throw createErrorFromCode(code)
 }

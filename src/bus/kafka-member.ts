@@ -4,7 +4,7 @@ import { ForeshockError } from '../core/errors.ts'
 import type { GroupOptions, PartitionOwner, StreamGroup } from '../core/stream.ts'
 import { type Candidate, nextOwners } from './assignment.ts'
 import { HeldPartitions } from './held-partitions.ts'
-import { registerCodecs } from './kafka-codecs.ts'
+import { codecsReady } from './kafka-codecs.ts'
 import type { KafkaCluster } from './kafka-connection.ts'
 import { errorType, isHopeless, kafkaError } from './kafka-errors.ts'
 import { KafkaFetcher } from './kafka-fetcher.ts'
@@ -172,7 +172,7 @@ export class KafkaMember implements StreamGroup {
     let everJoined = false
     for (let failures = 0; !this.#left; ) {
       try {
-        await registerCodecs()
+        await codecsReady()
         await this.#cluster.open(this.#options.topic)
         const coordinator = await this.#cluster.groupCoordinator(this.#options.group)
         const returned = this.#member

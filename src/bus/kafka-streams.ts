@@ -6,13 +6,14 @@ import type {
   Streams,
   StreamTransactor,
 } from '../core/stream.ts'
-import { type Compression, registerCodecs } from './kafka-codecs.ts'
+import { type Compression, codecsReady } from './kafka-codecs.ts'
 import { KafkaCluster, type KafkaConnection } from './kafka-connection.ts'
 import { errorType, isHopeless, kafkaError } from './kafka-errors.ts'
 import { FETCH_LIMITS, type Fetched, fetchOnce, KafkaFetcher, type Wanted } from './kafka-fetcher.ts'
 import { KafkaMember } from './kafka-member.ts'
 import { KafkaProducer, KafkaTransactor } from './kafka-producer.ts'
 import { KafkaWriter } from './kafka-writer.ts'
+import { Slabs } from './slabs.ts'
 
 /** What happens inside, for logs and metrics. */
 export type StreamEvent =
@@ -55,6 +56,8 @@ const LEADERLESS: ReadonlySet<string> = new Set(['LEADER_NOT_AVAILABLE', 'NOT_LE
 export class KafkaStreams implements Streams {
   readonly #options: KafkaStreamsOptions
   readonly #open = new Set<{ close(): Promise<void> }>()
+  /** Of all that write. */
+  readonly #slabs = new Slabs()
   #shared: KafkaCluster | undefined
 
   constructor(options: KafkaStreamsOptions) {
@@ -133,7 +136,7 @@ export class KafkaStreams implements Streams {
       for (let failures = 0; next < end; ) {
         let fetched: Fetched[]
         try {
-          await registerCodecs()
+          await codecsReady()
           await cluster.open(source.topic)
           const leader = cluster.leaders(source.topic).get(partition) ?? -1
           const wanted: Wanted = { partition, from: next }
@@ -161,7 +164,7 @@ export class KafkaStreams implements Streams {
     take: (message: StoredMessage) => Promise<void> | void,
     from?: readonly number[],
   ): Promise<{ close(): Promise<void> }> {
-    await registerCodecs()
+    await codecsReady()
     const name = this.#name(topic)
     const cluster = new KafkaCluster(this.#options)
     const next: number[] = []
@@ -242,7 +245,7 @@ export class KafkaStreams implements Streams {
   }
 
   async #writer(name?: string): Promise<{ cluster: KafkaCluster; writer: KafkaWriter }> {
-    await registerCodecs()
+    await codecsReady()
     const cluster = new KafkaCluster(this.#options)
     const {
       prefix,
@@ -250,7 +253,8 @@ export class KafkaStreams implements Streams {
       maxMessageBytes = MESSAGE_BYTES_MAX,
       patienceMs = PATIENCE_MS,
     } = this.#options
-    const writer = new KafkaWriter(cluster, { prefix, compression, maxMessageBytes, patienceMs }, name)
+    const slabs = this.#slabs
+    const writer = new KafkaWriter(cluster, { prefix, compression, maxMessageBytes, patienceMs, slabs }, name)
     try {
       await cluster.open()
       await writer.open()

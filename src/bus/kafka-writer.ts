@@ -1,11 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Broker, ProducedRecord } from 'kafkajs/src/cluster/index.js'
 import { ForeshockError } from '../core/errors.ts'
 import type { StreamMessage } from '../core/stream.ts'
 import { COMPRESSION, type Compression } from './kafka-codecs.ts'
 import type { KafkaCluster } from './kafka-connection.ts'
 import { errorType, isHopeless, kafkaError } from './kafka-errors.ts'
+import { type ProducedBatch, produce } from './kafka-produce.ts'
 import { partitionFor, validated } from './messages.ts'
+import type { Slabs } from './slabs.ts'
 
 /** A message and where it goes. */
 export interface Send {
@@ -21,6 +22,8 @@ export interface WriterOptions {
   readonly patienceMs: number
   /** Largest message, bytes before compression: `max.message.bytes` of the topics. */
   readonly maxMessageBytes: number
+  /** What requests are put together in. */
+  readonly slabs: Slabs
 }
 
 /** What Kafka knows a producer by. Sequence numbers count from 0 in each partition. */
@@ -34,7 +37,9 @@ interface Identity {
 interface Batch {
   readonly topic: string
   readonly partition: number
-  readonly records: ProducedRecord[]
+  readonly messages: StreamMessage[]
+  /** About, before compression. */
+  bytes: number
 }
 
 /** A batch is closed at about this size, bytes before compression. */
@@ -82,15 +87,14 @@ export class KafkaWriter {
 
   /** Batches that messages make, in order. Rejects before anything is written when one of them cannot be. */
   async place(sends: readonly Send[]): Promise<Batch[]> {
-    const open = new Map<string, Batch & { bytes: number }>()
+    const open = new Map<string, Batch>()
     const batches: Batch[] = []
     const { prefix } = this.#options
     for (const name of new Set(sends.map(send => send.topic))) await this.#open(prefix + name)
     for (const { topic: name, message } of sends) {
       const topic = prefix + name
       const partition = partitionFor(topic, validated(message), this.#cluster.partitions(topic))
-      const record = recordOf(message)
-      const bytes = bytesOf(record)
+      const bytes = bytesOf(message)
       if (bytes > this.#options.maxMessageBytes) {
         throw new ForeshockError(
           'FS_INPUT_TOO_LARGE',
@@ -100,11 +104,11 @@ export class KafkaWriter {
       const place = `${topic}/${partition}`
       let batch = open.get(place)
       if (batch === undefined || batch.bytes + bytes > BATCH_BYTES) {
-        batch = { topic, partition, records: [], bytes: 0 }
+        batch = { topic, partition, messages: [], bytes: 0 }
         open.set(place, batch)
         batches.push(batch)
       }
-      batch.records.push(record)
+      batch.messages.push(message)
       batch.bytes += bytes
     }
     return batches
@@ -215,30 +219,31 @@ export class KafkaWriter {
 
   async #produce(leader: number, batches: readonly Batch[]): Promise<void> {
     const { producerId, producerEpoch, sequences } = this.#current()
-    const broker: Broker = await this.#cluster.broker(leader)
-    const topics = new Map<string, Batch[]>()
-    for (const batch of batches) topics.set(batch.topic, [...(topics.get(batch.topic) ?? []), batch])
-    const topicData = [...topics].map(([topic, list]) => ({
-      topic,
-      partitions: list.map(({ partition, records }) => ({
+    const topics = new Map<string, ProducedBatch[]>()
+    const codec = COMPRESSION[this.#options.compression]
+    const isTransactional = this.#name !== undefined
+    let bytes = 0
+    for (const batch of batches) {
+      const { topic, partition, messages } = batch
+      const list = topics.get(topic) ?? []
+      topics.set(topic, list)
+      list.push({
         partition,
-        messages: records,
+        messages,
+        codec,
+        isTransactional,
+        producerId: BigInt(producerId),
+        producerEpoch,
         firstSequence: sequences.get(`${topic}/${partition}`) ?? 0,
-      })),
-    }))
-    await broker.produce({
-      topicData,
-      ...(this.#name === undefined ? {} : { transactionalId: this.#name }),
-      producerId,
-      producerEpoch,
-      acks: -1,
-      timeout: ACK_MS,
-      compression: COMPRESSION[this.#options.compression],
-    })
-    for (const { topic, partition, records } of batches) {
+      })
+      bytes += batch.bytes
+    }
+    const plan = { transactionalId: this.#name, waitMs: ACK_MS, topics, bytes }
+    await produce(await this.#cluster.broker(leader), plan, this.#options.slabs)
+    for (const { topic, partition, messages } of batches) {
       const place = `${topic}/${partition}`
       // Kafka counts them in 31 bits and begins at 0 again.
-      sequences.set(place, ((sequences.get(place) ?? 0) + records.length) % 0x8000_0000)
+      sequences.set(place, ((sequences.get(place) ?? 0) + messages.length) % 0x8000_0000)
     }
   }
 
@@ -265,17 +270,8 @@ const isFenced = (error: unknown): boolean => error instanceof ForeshockError &&
 const fenced = (name: string): ForeshockError =>
   new ForeshockError('FS_FENCED', `transactor ${name} was opened by another process, or has failed`)
 
-function recordOf({ key, value, headers, timestampMs }: StreamMessage): ProducedRecord {
-  return {
-    key: key === null ? null : Buffer.from(key),
-    value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-    headers,
-    timestamp: String(Math.floor(timestampMs)),
-  }
-}
-
-function bytesOf({ key, value, headers }: ProducedRecord): number {
-  let bytes = RECORD_OVERHEAD_BYTES + value.length + (key?.length ?? 0)
+function bytesOf({ key, value, headers }: StreamMessage): number {
+  let bytes = RECORD_OVERHEAD_BYTES + value.length + (key === null ? 0 : Buffer.byteLength(key))
   for (const name in headers) bytes += 2 * (name.length + headers[name].length) + 4
   return bytes
 }

@@ -8,17 +8,15 @@ declare module 'kafkajs/src/cluster/index.js' {
     readonly host: string
     readonly port: number
   }
-  export interface ProducedRecord {
-    readonly key: Buffer | null
-    readonly value: Buffer
-    readonly headers: Readonly<Record<string, string>>
-    readonly timestamp: string
-  }
   export interface Connection {
     /** Undefined before the first attempt. */
     readonly socket?: Socket
+    readonly clientId: string
     connect(): Promise<unknown>
     isConnected(): boolean
+    /** Says who this is, where that is asked for and has not been done. */
+    authenticate(): Promise<void>
+    nextCorrelationId(): number
     /** Not null while the broker is told who this is. */
     readonly authHandlers: object | null
     /** Of an answer that is not whole yet. */
@@ -28,6 +26,21 @@ declare module 'kafkajs/src/cluster/index.js' {
       /** Requests that wait to be sent. */
       readonly pending: readonly unknown[]
       scheduleCheckPendingRequests(): void
+      /** Sends a request, later if brokers or limits want that. */
+      push(asked: {
+        readonly entry: {
+          readonly apiKey: number
+          readonly apiName: string
+          readonly apiVersion: number
+          readonly correlationId: number
+          resolve(answer: { readonly payload: Buffer }): void
+          reject(error: Error): void
+        }
+        readonly expectResponse: boolean
+        sendRequest(): void
+      }): void
+      /** Sends nothing more for so long. */
+      maybeThrottle(ms: number): void
       fulfillRequest(answer: { size: number; correlationId: number; payload: Buffer }): void
     }
     processData(bytes: Buffer): void
@@ -36,6 +49,8 @@ declare module 'kafkajs/src/cluster/index.js' {
     readonly nodeId: number
     readonly connectionPool: {
       readonly pool: readonly Connection[]
+      /** Connected. */
+      getConnection(index: number): Promise<Connection>
       /** The first connection but for fetches, which have the second to themselves. */
       send<Answer>(asked: {
         readonly request: object
@@ -48,18 +63,6 @@ declare module 'kafkajs/src/cluster/index.js' {
     /** What the broker speaks, by the number of the request. */
     readonly versions: Readonly<Record<number, { minVersion: number; maxVersion: number } | undefined>> | null
     disconnect(): Promise<void>
-    produce(request: {
-      topicData: {
-        topic: string
-        partitions: { partition: number; firstSequence: number; messages: ProducedRecord[] }[]
-      }[]
-      transactionalId?: string
-      producerId: string
-      producerEpoch: number
-      acks: number
-      timeout: number
-      compression: number
-    }): Promise<unknown>
     initProducerId(request: {
       transactionalId?: string
       transactionTimeout: number

@@ -6,23 +6,23 @@ import type { StoredMessage } from '../core/stream.ts'
  */
 
 /** Up to the length, which counts what follows it. */
-const LENGTH_AT = 8
-const COUNTED_AT = 12
-const MAGIC_AT = 16
-const CRC_AT = 17
+export const LENGTH_AT = 8
+export const COUNTED_AT = 12
+export const MAGIC_AT = 16
+export const CRC_AT = 17
 /** The checksum covers all from here on. */
 export const CHECKED_AT = 21
-const LAST_DELTA_AT = 23
-const FIRST_TIME_AT = 27
-const MAX_TIME_AT = 35
-const PRODUCER_AT = 43
-const COUNT_AT = 57
+export const LAST_DELTA_AT = 23
+export const FIRST_TIME_AT = 27
+export const MAX_TIME_AT = 35
+export const PRODUCER_AT = 43
+export const COUNT_AT = 57
 export const RECORDS_AT = 61
-const MAGIC = 2
+export const MAGIC = 2
 
 const CODEC_MASK = 0x07
 const APPEND_TIME = 0x08
-const TRANSACTIONAL = 0x10
+export const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
 /** A record is at least its length, attributes, two deltas, the lengths of key and value, and the number of headers. */
 const RECORD_BYTES_MIN = 7

@@ -4,12 +4,13 @@
 import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { COMPRESSION, registerCodecs } from '../../src/bus/kafka-codecs.ts'
+import { COMPRESSION } from '../../src/bus/kafka-codecs.ts'
 import { readAnswer } from '../../src/bus/kafka-fetch.ts'
 import { readRecordSet } from '../../src/bus/kafka-records.ts'
 import { RECORDS_AT } from '../../src/bus/record-batch.ts'
 import type { StoredMessage } from '../../src/core/stream.ts'
 import { crc32c } from '../../src/math/crc32c.ts'
+import { registerCodecs } from './kafkajs-codecs.ts'
 
 const require = createRequire(import.meta.url)
 const { RecordBatch } = require('kafkajs/src/protocol/recordBatch/v0') as {
