@@ -31,6 +31,7 @@ import { Maintenance } from './disruptions/maintenance.ts'
 import { DISRUPTION_DEFAULTS } from './disruptions/options.ts'
 import { Disruptions } from './disruptions/stage.ts'
 import { type HistoryOptions, WindowHistory } from './features/history.ts'
+import type { WindowOptions } from './features/window-options.ts'
 import { EventTimeWindows } from './features/windows.ts'
 import { IngestIntake } from './ingest/intake.ts'
 import type { IntakeOptions } from './ingest/options.ts'
@@ -66,6 +67,9 @@ export function statefulParts({
 
 /** What a disruption stage of a fleet holds: the scorers have scored. */
 export type StageParts = Pick<Assembled, 'series' | 'history' | 'disruptions'>
+
+/** How windows are divided into batches. */
+export type BatchOptions = Pick<WindowOptions, 'batchRows' | 'wholeRows' | 'isWhole'>
 
 /** How learned models are had, and who is told of windows that two of their versions scored. */
 export type ModelsPort = Pick<ModelMemberOptions, 'openModel' | 'observe' | 'cardOf'>
@@ -162,12 +166,14 @@ function disruptionsOf(
 /**
  * Builds the stages of the pipeline, the same for the live service and for replay. `onWarning` is told, once each, what
  * has to be done without. `models` opens the packages of learned models that are ordered to score; without it none can.
+ * `batches`: where other than usual.
  */
 export function assemble(
   config: Config,
   rejects: Rejects,
   onWarning: (text: string) => void = () => {},
   models?: ModelsPort,
+  batches: BatchOptions = {},
 ): AssembledInline {
   const series = new SeriesTable(config.ingest.maxSeries, seriesLimits(config.tenants))
   const context = { series, stepMs: config.features.step }
@@ -184,6 +190,7 @@ export function assemble(
     history,
     scoring,
     digests: names => learned?.digests(names),
+    batches,
   })
   return { ...beside, scoring }
 }
@@ -224,27 +231,46 @@ function assembleAround(
     history,
     scoring,
     digests,
+    batches,
   }: Pick<Assembled, 'series' | 'history' | 'scoring'> & {
+    readonly batches?: BatchOptions
     readonly digests: (names: Iterable<string>) => Readonly<Record<string, string>> | undefined
   },
 ): Assembled {
-  const { features } = config
-  const context = { series, rejects, stepMs: features.step }
+  const context = { series, rejects, stepMs: config.features.step }
   const intake = new IngestIntake(intakeOptions(config), context)
-  const windows = new EventTimeWindows(
+  const isWhole = () => seesWhole(config, scoring)
+  const windows = windowsOf(config, context, { isWhole, ...batches })
+  const disruptions = disruptionsOf(config, { series, history }, scoring, digests)
+  return { series, intake, windows, scoring, disruptions, history }
+}
+
+/** Whether a row may be judged by others of its window, at the least in order: see `WHOLE_ROWS`. */
+function seesWhole({ detection }: Config, scoring: Pick<Scoring, 'models'>): boolean {
+  const { multivariate, budget, budgets, rules } = detection
+  const hasBudgets =
+    budget !== undefined || budgets.length > 0 || rules.some(rule => rule.budget !== undefined)
+  return multivariate.profile !== 'none' || hasBudgets || scoring.models().length > 0
+}
+
+export function windowsOf(
+  { features, ingest }: Config,
+  context: ConstructorParameters<typeof EventTimeWindows>[1],
+  batches: BatchOptions,
+): EventTimeWindows {
+  return new EventTimeWindows(
     {
       stepMs: features.step,
       latenessMs: features.lateness,
       idleMs: features.idle,
       retentionMs: features.retention,
-      futureLimitMs: config.ingest.future,
+      futureLimitMs: ingest.future,
       features: false,
       expressions: features.expressions.map(defined),
+      ...batches,
     },
     context,
   )
-  const disruptions = disruptionsOf(config, { series, history }, scoring, digests)
-  return { series, intake, windows, scoring, disruptions, history }
 }
 
 /**

@@ -3,7 +3,7 @@ import type { DisruptionEvent } from './core/disruption.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Position } from './core/ports.ts'
 import { Rests } from './core/rests.ts'
-import type { AnomalyChange, ScoringBeside } from './core/stages.ts'
+import type { AnomalyChange, LentBatch, ScoringBeside } from './core/stages.ts'
 import { restingSteps, STEP_ROWS } from './core/steps.ts'
 import { Underway } from './core/underway.ts'
 import { importanceOf } from './importance.ts'
@@ -30,8 +30,6 @@ export interface OverlapEvents {
   /** What a batch is to wait for, such as a checkpoint that cannot be written as fast; less is known without its rows. */
   readonly room: (batch?: FeatureBatch) => Promise<unknown> | undefined
 }
-
-type Ready = NonNullable<ReturnType<PipelineParts['windows']['next']>>
 
 /** A window on its way. */
 interface Work {
@@ -142,6 +140,10 @@ export class Overlap {
       }
       const ready = await this.#ready()
       windowEndMs = ready.windowEndMs
+      if (ready.window !== undefined) {
+        scoring.begin(ready.window)
+        await this.#until(() => scoring.hasRoom || undefined)
+      }
       if (ready.batch.length > 0) {
         await this.#give(ready.batch)
         given++
@@ -170,7 +172,7 @@ export class Overlap {
   }
 
   /** The next batch, once there is room for it. */
-  async #ready(): Promise<Ready> {
+  async #ready(): Promise<LentBatch> {
     const { windows, scoring } = this.#parts
     await this.#until(() => scoring.hasRoom || undefined)
     for (let room = this.#events.room(); room !== undefined; room = this.#events.room()) {

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FeatureBatch, OpinionBatch, SampleBatch } from './core/batch.ts'
-import { opinionBatch } from './core/batch.ts'
+import { opinionBatch, WHOLE_ROWS } from './core/batch.ts'
 import { type Change, changeOf, ofTenant } from './core/change.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type EnvelopeKind, type Receipt } from './core/envelope.ts'
@@ -14,6 +14,7 @@ import type {
   AnomalyChange,
   DisruptionStage,
   Intake,
+  LentBatch,
   Scoring,
   ScoringBeside,
   Windowing,
@@ -63,7 +64,6 @@ export interface PipelineOptions {
 }
 
 const NO_CHANGES: readonly AnomalyChange[] = []
-type ReadyRows = NonNullable<ReturnType<Windowing['next']>>
 
 /** What one step of the pipeline did to the world; rare, so objects. */
 export interface Outcome {
@@ -102,7 +102,7 @@ export class Pipeline {
     parts: PipelineParts,
     effect: (position: Position, outcome: Outcome) => Promise<void>,
     telemetry: Telemetry,
-    { batchRows = 65_536, tap, slices }: PipelineOptions = {},
+    { batchRows = WHOLE_ROWS, tap, slices }: PipelineOptions = {},
   ) {
     this.parts = parts
     this.#tap = tap
@@ -222,15 +222,16 @@ export class Pipeline {
     return ready === undefined ? undefined : this.#complete(position, scoring, ready)
   }
 
-  async #complete(position: Position, scoring: Scoring, first: ReadyRows): Promise<void> {
+  async #complete(position: Position, scoring: Scoring, first: LentBatch): Promise<void> {
     const { windows, disruptions, history } = this.parts
     const outcome: Outcome = { anomalies: [], events: [], changes: [] }
     let isComplete = false
-    for (let ready: ReadyRows | undefined = first; ready; ready = windows.next()) {
-      const { batch, last, windowEndMs } = ready
+    for (let ready: LentBatch | undefined = first; ready; ready = windows.next()) {
+      const { batch, last, windowEndMs, window } = ready
       const room = this.beforeBatch?.(batch)
       if (room !== undefined) await room
       let changes = NO_CHANGES
+      if (window !== undefined) scoring.begin(window)
       if (batch.length > 0) {
         const started = performance.now()
         await scoring.score(batch, this.#opinions)

@@ -115,6 +115,7 @@ export class Slices {
         await room
         this.#rests.begin()
       }
+      if (ready.window !== undefined) scoring.begin(ready.window)
       if (ready.batch.length === 0) continue
       const others = rest()
       if (others !== undefined) await others

@@ -2,81 +2,14 @@
 // do: every event, every anomaly and every byte of what is learned, however the slices fall (property over pauses); that series
 // which expire and rows used again change nothing with the slices' timing; that what comes in between is answered before a
 // window is through; that small windows are through before their body is answered; and that a sink that fails is heard of.
-import { setImmediate } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assemble } from '../src/assembly.ts'
-import { capture, type Stateful } from '../src/checkpoint.ts'
-import type { Envelope } from '../src/core/envelope.ts'
-import { Rejects } from '../src/core/rejects.ts'
-import { Telemetry } from '../src/core/telemetry.ts'
-import { Pipeline } from '../src/pipeline.ts'
 import { SLICES, type SliceOptions } from '../src/slices.ts'
 import { fleetEnvelopes, settings } from './shards/shard-world.ts'
+import { expectSame, World } from './window-world.ts'
 
 /** Every window is sliced, as finely as can be. */
 const FINE: SliceOptions = { above: 0, ms: 0 }
-
-class World {
-  readonly parts
-  readonly pipeline: Pipeline
-  readonly told: string[] = []
-  failure: Error | undefined
-  #position = 0
-
-  constructor(config: ReturnType<typeof settings>, slices?: SliceOptions, batchRows?: number) {
-    this.parts = assemble(config, new Rejects())
-    this.pipeline = new Pipeline(
-      this.parts,
-      async (at, { anomalies, events, changes }) => {
-        if (this.failure) throw this.failure
-        this.told.push(JSON.stringify([at, anomalies, events, changes]))
-      },
-      new Telemetry(),
-      { slices, ...(batchRows === undefined ? {} : { batchRows }) },
-    )
-  }
-
-  /** `turns`: of the event loop, before each envelope. */
-  async take(envelopes: readonly Envelope[], turns: (i: number) => number = () => 0): Promise<void> {
-    for (const [i, one] of envelopes.entries()) {
-      for (let left = turns(i); left > 0; left--) await setImmediate()
-      await this.pipeline.process(++this.#position, one)
-    }
-  }
-
-  async finish(): Promise<void> {
-    await this.pipeline.finish(++this.#position)
-  }
-
-  /** All that is learned, in a form that compares NaN and −0 as bytes. */
-  async state() {
-    await this.pipeline.settle()
-    const { series, intake, windows, scoring, disruptions, history } = this.parts
-    const past: Stateful = {
-      snapshot: () => [history.snapshot()],
-      cut: cut => [history.cut(cut)],
-      restore: parts => history.restore(parts),
-    }
-    const { parts } = capture(this.#position, 0, series, [intake, windows, scoring, disruptions, past])
-    return parts.map(({ id, version, keys, columns, meta }) => [
-      id,
-      version,
-      [...keys],
-      meta,
-      Object.entries(columns).map(([name, { buffer, byteOffset, byteLength }]) => [
-        name,
-        Buffer.from(buffer, byteOffset, byteLength).toString('latin1'),
-      ]),
-    ])
-  }
-}
-
-/** Compared so that a difference does not print all of it. */
-function expectSame(a: unknown, b: unknown): void {
-  expect(isDeepStrictEqual(a, b)).toBe(true)
-}
 
 const TIERED = settings('1d', 12)
 const RICH = settings('1d', 1_000_000)

@@ -15,6 +15,24 @@ export interface SampleBatch {
   readonly value: Float64Array
 }
 
+/**
+ * Rows of a batch of a window. What is said and learned does not depend on it, so it is the one that costs least: what a batch
+ * works with stays in a core's second cache from stage to stage.
+ */
+export const BATCH_ROWS = 8192
+/**
+ * The same where rows are judged by each other (`multivariate`, learned models, budgets): the largest batch that there is. A window
+ * that does not fit is made ready ahead of its batches, so that who looks at entities sees them whole wherever a batch ends. What
+ * still depends on it in such a window: a budget that rich and plain series share is spent by them a batch at a time, and priced
+ * by the plain ones that were seen up to a batch's end.
+ */
+export const WHOLE_ROWS = 65_536
+/**
+ * Rows of such a window that are made ready at once: 100 MB of them, and 71 MB that a checkpoint may have to copy. Of an entity
+ * with rows before and after so many the part that comes first is judged, and there is no opinion of the rest.
+ */
+export const WINDOW_ROWS = 4_194_304
+
 /** At most one row per series per batch, in ascending series order; all rows of a batch end at one time. */
 export interface FeatureBatch {
   length: number
@@ -126,5 +144,20 @@ export function opinionBatch(capacity: number): OpinionBatch {
     evidence: new Float32Array(capacity),
     direction: new Int8Array(capacity),
     strongest: new Uint8Array(capacity),
+  }
+}
+
+/** Rows from..to of a batch, as views. */
+export function rowsOf(batch: FeatureBatch, from: number, to: number): FeatureBatch {
+  const { width } = batch
+  return {
+    length: to - from,
+    capacity: to - from,
+    width,
+    series: batch.series.subarray(from, to),
+    windowEndMs: batch.windowEndMs.subarray(from, to),
+    observed: batch.observed.subarray(from, to),
+    coverage: batch.coverage.subarray(from, to),
+    features: batch.features.subarray(from * width, to * width),
   }
 }

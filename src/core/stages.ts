@@ -40,9 +40,9 @@ export interface Windowing extends Stage {
   tick(arrivalMs: number): void
   /**
    * The next complete batch of rows, lent until the next call; undefined when none is complete. Batches of one
-   * window come one after the other; `last` marks the window's last (which may be empty).
+   * window come one after the other.
    */
-  next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined
+  next(): LentBatch | undefined
   /**
    * Does a part of what `next` would have to do, and what was lent before is lent no more: true while more of it is left,
    * undefined when no window is complete.
@@ -58,6 +58,16 @@ export interface Windowing extends Stage {
   letGo(): void
   /** Series silent for longer than the retention, to be evicted; each is named once. */
   expired(): readonly number[]
+}
+
+/** A batch of a window, lent until the next is asked for. */
+export interface LentBatch {
+  readonly batch: FeatureBatch
+  /** The window's last, which may be empty. */
+  readonly last: boolean
+  readonly windowEndMs: number
+  /** With the first of several batches where rows are judged by each other: all rows of the window, lent with all of its batches. */
+  readonly window?: FeatureBatch | undefined
 }
 
 export interface AnomalyChange {
@@ -108,6 +118,11 @@ export interface ProfileUse {
 
 /** Features → opinions → anomalies, wherever it is done. */
 interface ScoringStage extends Stage {
+  /**
+   * All rows of a window that is about to be given in several batches, lent until the last of them is learned: who looks at
+   * entities sees them whole. Not called where a window is one batch, or no row is judged by others.
+   */
+  begin(window: FeatureBatch): void
   anomalies(): readonly Anomaly[]
   /** Lets go of what is open without telling of it, and keeps what was learned. */
   letGo(): void

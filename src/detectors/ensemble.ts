@@ -23,6 +23,7 @@ import { publicScores } from './severity.ts'
 import { type SilenceSource, SilentRows } from './silent-rows.ts'
 import type { SlotRow } from './slot-convert.ts'
 import type { SuspectPool } from './suspect-pool.ts'
+import { WindowRows } from './window-rows.ts'
 
 /** A hot window of a series without an open anomaly teaches this much. */
 const HOT_WEIGHT = 0.25
@@ -99,6 +100,8 @@ export class Ensemble implements Scoring {
   readonly #outputs: ScoreBatch[]
   /** Outputs of detectors that are given whole batches, by detector, and their blocks as views. */
   readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[]; blankRows: number }>()
+  /** For those of them, the window that comes in several batches. */
+  readonly #window = new WindowRows()
   #weight = new Float32Array(0)
   #weights: Float32Array[] = []
   readonly #blocks = new Blocks()
@@ -175,9 +178,15 @@ export class Ensemble implements Scoring {
     }))
   }
 
+  begin(window: FeatureBatch): void {
+    this.#policy?.begin(window)
+    if (this.#wholes.size > 0) this.#window.begin(window)
+  }
+
   async score(batch: FeatureBatch, out: OpinionBatch, rest?: Rest): Promise<void> {
     this.#reserve(batch.length)
     this.#policy?.begin(batch)
+    if (batch.length > 0) this.#pool?.settle(batch.windowEndMs[0])
     out.length = batch.length
     if (this.#sole) return this.#ask(this.#sole, batch, out, rest)
     for (const [d, { out: whole }] of this.#wholes) await this.#scoreWhole(d, batch, whole)
@@ -227,7 +236,8 @@ export class Ensemble implements Scoring {
     const whole = this.#wholes.get(d) as { blankRows: number }
     if (!this.#detectors[d].silent) {
       whole.blankRows = 0
-      return this.#detectors[d].score(batch, out)
+      const detector = this.#detectors[d]
+      return this.#window.isOn ? this.#window.score(d, detector, batch, out) : detector.score(batch, out)
     }
     if (whole.blankRows >= batch.length) return DONE
     for (const column of [out.score, out.point, out.incident, out.expected, out.lower, out.upper])
@@ -287,7 +297,10 @@ export class Ensemble implements Scoring {
       yield
     }
     if (rows !== undefined) this.#learnSome(batch, rows)
-    else for (const d of this.#wholes.keys()) this.#detectors[d].learn(batch, this.#weight)
+    const wholes = [...this.#wholes.keys()].map(d => this.#detectors[d])
+    if (!this.#window.isOn) {
+      if (rows === undefined) for (const detector of wholes) detector.learn(batch, this.#weight)
+    } else if (this.#window.take(batch, this.#weight, rows)) this.#window.learn(wholes)
     this.#pool?.consider(batch, opinions, open)
   }
 
@@ -343,7 +356,8 @@ export class Ensemble implements Scoring {
       without = { ...some, observed: Float64Array.from(rows, row => lens.lookAt(...at(row))) }
       for (const [i, row] of rows.entries()) lens.learnRow(...at(row), weights[i])
     }
-    for (const detector of this.#detectors) detector.learn(detector.timeless ? without : some, weights)
+    for (const detector of this.#detectors)
+      if (!(detector.whole && this.#window.isOn)) detector.learn(detector.timeless ? without : some, weights)
     for (const voice of this.#voices) {
       const bins = Uint8Array.from(rows, row => voice.bins[Math.floor(row / BLOCK_ROWS)][row % BLOCK_ROWS])
       const found = Float32Array.from(rows, row => voice.surprise[row])
@@ -443,7 +457,10 @@ export class Ensemble implements Scoring {
 
   bytes(): number {
     let sum =
-      (this.#pool?.bytes() ?? 0) + this.#hysteresis.bytes() + this.#capacity * (5 * this.#voices.length + 4)
+      this.#window.bytes() +
+      (this.#pool?.bytes() ?? 0) +
+      this.#hysteresis.bytes() +
+      this.#capacity * (5 * this.#voices.length + 4)
     for (const detector of this.#detectors) sum += detector.bytes()
     for (const voice of this.#voices) sum += voice.calibration?.bytes() ?? 0
     return sum + (this.#lens?.bytes() ?? 0) + (this.#policy?.bytes() ?? 0)

@@ -171,7 +171,7 @@ export class PlainDetector implements OpinionSource, EvidenceSource {
       this.#spare = this.#spare && this.#spare.capacity >= length ? this.#spare : scoreBatch(batch.capacity)
       this.#scoreAt(batch, this.#spare, offset)
     } else this.#enter(batch)
-    this.#foldBefore(batch.windowEndMs[0])
+    this.#beginWindow(batch.windowEndMs[0])
     for (let from = 0, to = 0; from < length; from = to) {
       to = blockEnd(series, from, length)
       const place = offset + from
@@ -189,15 +189,19 @@ export class PlainDetector implements OpinionSource, EvidenceSource {
     if (!isScored) this.#scored.clear()
   }
 
-  #foldBefore(windowEndMs: number): void {
+  #beginWindow(windowEndMs: number): void {
     if (windowEndMs === this.#learnedMs) return
     const elapsedMs = Number.isNaN(this.#learnedMs) ? 0 : Math.max(0, windowEndMs - this.#learnedMs)
-    this.#voices.fold(elapsedMs)
+    this.#voices.begin(elapsedMs)
     this.#learnedMs = windowEndMs
   }
 
-  /** Number and phase of the batch's window. Profiles are given local times: see profile-member.ts. */
+  /**
+   * Number and phase of the batch's window. Profiles are given local times: see profile-member.ts. Pools hear of a window when
+   * one after it is looked at: until then some of its rows may have to be scored yet.
+   */
   #enter(batch: FeatureBatch): void {
+    if (batch.windowEndMs[0] !== this.#learnedMs) this.#voices.end()
     const { stepMs, localTime } = this.#context
     const utcMs = batch.windowEndMs[0] - stepMs
     const startMs = localTime === undefined || localTime.isUtc ? utcMs : utcMs + localTime.offsetMs(utcMs)

@@ -109,9 +109,14 @@ export class PlainVoices {
       this.#pools[name].learn(length, this.#bins, from * stride + v, stride, this.batch.weight)
   }
 
-  /** A window is over and the next is `elapsedMs` later. */
-  fold(elapsedMs: number): void {
-    for (const name of VOICES) this.#pools[name].fold(elapsedMs)
+  /** A window begins to be learned, `elapsedMs` after the one before, which joins the pools when this one is over. */
+  begin(elapsedMs: number): void {
+    for (const name of VOICES) this.#pools[name].begin(elapsedMs)
+  }
+
+  /** The window that is learned is over. */
+  end(): void {
+    for (const name of VOICES) this.#pools[name].join()
   }
 
   clear(): void {

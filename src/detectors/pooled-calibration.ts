@@ -9,8 +9,9 @@ import { priorTail, SURPRISE_MAX } from './calibration.ts'
  * generalised Pareto tail is fitted (math/tail-fit.ts), before it the share counted is itself the probability. A
  * heavy-tailed prior is mixed in as pseudo-windows, so that a pool of few series is cautious.
  *
- * Windows are counted apart while they are learned and join the rest when the next window begins: whole numbers until
- * then, so that the order of rows does not matter, and one fit a window.
+ * Windows are counted apart while they are learned and join the rest when the next window is learned: whole numbers until
+ * then, so that the order of rows does not matter, and one fit a window. Rows of that next window that are scored while others
+ * of it are learned already are to hear what the first of them heard, so the joining waits until all of it is scored.
  */
 
 /** 32 bins an octave over .5…128, the last open: finer than one series' calibration, since a pool sees far tails. */
@@ -65,8 +66,10 @@ export interface PoolPlace {
 
 /** What is known of one class. */
 interface Pool extends PoolPlace {
-  /** Windows counted, in UNITS, before this one. */
+  /** Windows counted, in UNITS, before those set aside and this one. */
   readonly counts: Float64Array
+  /** Those of the window before this one while it has not joined. */
+  readonly aside: Uint32Array
   readonly fit: TailFit
 }
 
@@ -79,7 +82,15 @@ function newPlace(): PoolPlace {
 }
 
 function newPool(counts: Float64Array, { known, edges, fresh }: PoolPlace): Pool {
-  return { counts, known, edges, fresh, fit: { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 } }
+  const aside = new Uint32Array(BINS)
+  return {
+    counts,
+    aside,
+    known,
+    edges,
+    fresh,
+    fit: { threshold: 0, surprise: 0, scale: 0, shape: 0, slope: 0 },
+  }
 }
 
 const TAIL = new Float64Array(3)
@@ -89,6 +100,9 @@ export class PooledCalibration {
   readonly #pools = new Map<string, Pool>()
   /** Pools by class number, as the caller numbers classes. */
   readonly #byClass: (Pool | undefined)[] = []
+
+  /** Share of older counts that is kept when what was set aside joins them; undefined while nothing is. */
+  #kept: number | undefined
 
   readonly #runWindows: number
   readonly #placeOf: ((kind: number) => PoolPlace) | undefined
@@ -154,7 +168,7 @@ export class PooledCalibration {
     }
   }
 
-  /** The score that 97 of 100 windows of a class lie below, as counted before this window; the lower edge of its bin. */
+  /** The score that 97 of 100 windows of a class lie below, as it is heard in this window; the lower edge of its bin. */
   usual(kind: number): number {
     return this.#byClass[kind]?.known[KNOWN.usual] ?? 0
   }
@@ -170,18 +184,32 @@ export class PooledCalibration {
     }
   }
 
-  /** A window is over and the next is `elapsedMs` later: what was counted in it joins the rest. */
-  fold(elapsedMs: number): void {
-    const kept = 2 ** (-elapsedMs / HALF_LIFE_MS)
+  /** A window begins to be learned, `elapsedMs` after the one before: what was counted of that is set aside until `join`. */
+  begin(elapsedMs: number): void {
+    this.join()
+    this.#kept = 2 ** (-elapsedMs / HALF_LIFE_MS)
+    for (const { aside, fresh } of this.#pools.values()) {
+      aside.set(fresh)
+      fresh.fill(0)
+    }
+  }
+
+  /** What was set aside joins the rest. */
+  join(): void {
+    const kept = this.#kept
+    if (kept === undefined) return
+    this.#kept = undefined
     for (const pool of this.#pools.values()) {
-      for (let b = 0; b < BINS; b++) pool.counts[b] = kept * pool.counts[b] + pool.fresh[b]
-      pool.fresh.fill(0)
+      const { counts, aside } = pool
+      for (let b = 0; b < BINS; b++) counts[b] = kept * counts[b] + aside[b]
+      aside.fill(0)
       refit(pool, this.#runWindows)
     }
   }
 
   /** Columns of a snapshot and the names of their classes, BINS places each. */
   snapshot(): { readonly names: readonly string[]; readonly columns: Record<string, ColumnData> } {
+    this.join()
     const pools = [...this.#pools.values()]
     const counts = new Float64Array(BINS * pools.length)
     const fresh = new Uint32Array(BINS * pools.length)
@@ -210,10 +238,11 @@ export class PooledCalibration {
   clear(): void {
     this.#pools.clear()
     this.#byClass.length = 0
+    this.#kept = undefined
   }
 
   bytes(): number {
-    return this.#pools.size * BINS * 20
+    return this.#pools.size * BINS * 24
   }
 }
 

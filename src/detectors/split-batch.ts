@@ -76,11 +76,10 @@ export class BatchPart {
     let isSorted = true
     for (let i = 1; i < length && isSorted; i++) isSorted = series[i - 1] < series[i]
     if (isSorted) return
-    const rows = Array.from({ length }, (_, i) => [series[i], this.places[i]] as const).sort(
-      (a, b) => a[0] - b[0],
-    )
+    const { capacity } = whole
+    const rows = Float64Array.from({ length }, (_, i) => series[i] * capacity + this.places[i]).sort()
     this.begin(whole)
-    for (const [row, at] of rows) this.add(whole, at, row)
+    for (const row of rows) this.add(whole, row % capacity, Math.floor(row / capacity))
   }
 
   /** What was said of the part's rows, into the opinions of the whole; `shift` is added to the strongest's place. */

@@ -13,6 +13,7 @@ import { FLATLINE } from './flatline.ts'
 import { HALF_SPACE } from './half-space.ts'
 import { type Kernel, stateBytes } from './kernel-detector.ts'
 import { leftProfile } from './left-profile.ts'
+import { type Candidate, PoolCandidates } from './pool-candidates.ts'
 import { PoolMember } from './pool-member.ts'
 import { type PoolBudget, type PoolPlaces, placesOf } from './pool-places.ts'
 import { SHAPE_NEIGHBOURS } from './shape-neighbours.ts'
@@ -48,7 +49,7 @@ const VERSION = 1
 const SUSPECT_AT = 2.5
 /** A suspect keeps its place for this many windows after it was one last. */
 const KEPT_WINDOWS = 60
-/** Series admitted in one batch: each is fed its past, which takes milliseconds. */
+/** Series admitted in one window: each is fed its past, which takes milliseconds. */
 const ADMITTED_MOST = 4
 /** Windows of that past at most: an hour at ten seconds; enough to warm every detector here. */
 const PAST_WINDOWS = 360
@@ -61,7 +62,7 @@ const GOLDEN: ReadonlySet<MetricKind> = new Set(['latency', 'error', 'availabili
 const NEVER_MS = 0
 /** Of the places, what golden signals of entities that matter may keep from suspects. */
 const KEPT_SHARE = 0.5
-/** Of those admitted in one batch, how many may come in for it: suspects need not wait until all of them are in. */
+/** Of those admitted in one window, how many may come in for it: suspects need not wait until all of them are in. */
 const GOLDEN_MOST = 2
 /** Windows between two times that it is asked who matters: a quarter of an hour at fifteen seconds. */
 const REVIEW_WINDOWS = 60
@@ -84,20 +85,12 @@ interface SavedMeta {
   readonly important?: readonly (readonly [entity: string, importance: number])[]
 }
 
-interface Candidate {
-  readonly series: number
-  readonly key: string
-  /** Of the entity when it is a golden signal, 0..1. */
-  readonly importance: number
-  /** −1 for a golden signal that is no suspect. */
-  readonly surprise: number
-}
-
 /**
  * The pool for suspects: a capped number of series that costly detectors look at as well. In come golden signals of entities
  * that matter, the most important first, on half of the places at most; then series with an open anomaly or a high surprise,
  * the most surprising first, and other golden signals while there is room. Out go those that were suspects longest ago. Who comes in is fed its recent history first, so that the detectors have an opinion at once.
- * Rows of the same windows decide, never a clock: a replay fills the pool alike.
+ * Rows of the same windows decide, never a clock: a replay fills the pool alike. Who comes in is settled when a window is over,
+ * among all of its rows, in however many batches they came.
  */
 export class SuspectPool {
   readonly id = ID
@@ -122,8 +115,10 @@ export class SuspectPool {
   readonly #past: Float64Array
   readonly #one = featureBatch(1, 0)
   readonly #places: PoolPlaces
-  /** Suspects that found no place in the window that ends at `#windowEndMs`. */
+  /** Suspects that found no place in the window that was settled last. */
   #without = 0
+  /** Of the window that ends at `#windowEndMs`, where it is not settled yet. */
+  readonly #candidates: PoolCandidates
   #windowEndMs = Number.NaN
   #counts: Counts = { admitted: 0, evicted: 0, refused: 0, cold: 0 }
 
@@ -142,6 +137,7 @@ export class SuspectPool {
     this.#suspectMs = new Float64Array(size)
     this.#importance = new Float64Array(size)
     this.#past = new Float64Array(Math.min(PAST_WINDOWS, history.depth))
+    this.#candidates = new PoolCandidates(GOLDEN_MOST, ADMITTED_MOST, series => context.series.key(series))
     const own = { series: this.#slots, stepMs: context.stepMs }
     this.members = kernels.map(
       name => new PoolMember(own, KERNELS[name]() as unknown as Kernel<ColumnSpec>, this, size),
@@ -167,13 +163,12 @@ export class SuspectPool {
     return series < this.#slotOf.length ? this.#slotOf[series] - 1 : -1
   }
 
-  /** After the rows were judged and learned: who is a suspect now. `open` is 1 where an anomaly is open. */
+  /** After the rows were judged and learned: who of them is a suspect now. `open` is 1 where an anomaly is open. */
   consider(batch: FeatureBatch, opinions: OpinionBatch, open: Uint8Array): void {
     if (batch.length === 0) return
     const nowMs = batch.windowEndMs[0]
-    if (nowMs !== this.#windowEndMs) this.#without = 0
+    this.settle(nowMs)
     this.#windowEndMs = nowMs
-    const candidates: Candidate[] = []
     const hasRoom = this.#slots.size < this.#slots.limit
     const head = this.#head
     for (let i = 0; i < batch.length; i++) {
@@ -191,17 +186,24 @@ export class SuspectPool {
       const importance = this.#importanceOf(head)
       const surprise = isSuspect ? Math.max(point || 0, incident || 0) : -1
       if (isSuspect || importance > 0 || (hasRoom && GOLDEN.has(head.kind)))
-        candidates.push({ series, key: this.#context.series.key(series), importance, surprise })
+        this.#candidates.add({ series, importance, surprise })
     }
-    if (candidates.length === 0) return
-    this.#admitBest(candidates, nowMs)
-    if (this.#slots.size < this.#slots.limit) return
-    for (const { series, surprise } of candidates)
-      if (surprise >= 0 && this.slotOf(series) < 0) this.#without++
+  }
+
+  /** Lets the best of a window in, once it is over: before anything of the one that ends at `nextMs` is looked at. */
+  settle(nextMs = Number.NaN): void {
+    const nowMs = this.#windowEndMs
+    if (Number.isNaN(nowMs) || nowMs === nextMs) return
+    this.#windowEndMs = Number.NaN
+    const candidates = this.#candidates
+    const suspects = candidates.suspectCount - this.#admitBest(nowMs)
+    this.#without = this.#slots.size < this.#slots.limit ? 0 : suspects
+    candidates.clear()
   }
 
   /** Called when a window is complete: now and then it is asked how much entities matter. */
   review(windowEndMs: number, importance: () => ReadonlyMap<string, number>): void {
+    this.settle()
     this.#isSeeking = this.#hasMore
     this.#hasMore = false
     if (windowEndMs - this.#reviewedMs < REVIEW_WINDOWS * this.#context.stepMs) return
@@ -216,27 +218,33 @@ export class SuspectPool {
     return GOLDEN.has(kind) ? (this.#important.get(entityKey(tenant, entity)) ?? 0) : 0
   }
 
-  #admitBest(candidates: Candidate[], nowMs: number): void {
-    const left = new Set(candidates)
-    const golden = candidates.filter(({ importance }) => importance > 0)
-    golden.sort((a, b) => b.importance - a.importance || (a.key < b.key ? -1 : 1))
-    for (const [at, one] of golden.entries()) {
-      if (at === GOLDEN_MOST) this.#hasMore = true
-      if (at === GOLDEN_MOST || !this.#makeRoomForGolden(one.importance)) break
+  /** Returns how many suspects came in. */
+  #admitBest(nowMs: number): number {
+    const { golden, goldenCount, all } = this.#candidates
+    const admitted = new Set<number>()
+    let suspects = 0
+    const admit = (one: Candidate) => {
       this.#admit(one, nowMs)
-      left.delete(one)
+      admitted.add(one.series)
+      if (one.surprise >= 0) suspects++
     }
+    for (const one of golden) {
+      if (!this.#makeRoomForGolden(one.importance)) break
+      admit(one)
+    }
+    if (admitted.size === GOLDEN_MOST && goldenCount > GOLDEN_MOST) this.#hasMore = true
     const keptMs = nowMs - KEPT_WINDOWS * this.#context.stepMs
-    const suspects = [...left].sort((a, b) => b.surprise - a.surprise || (a.key < b.key ? -1 : 1))
-    for (const one of suspects.slice(0, ADMITTED_MOST - (candidates.length - left.size))) {
+    const left = all.filter(({ series }) => !admitted.has(series))
+    for (const one of left.slice(0, ADMITTED_MOST - admitted.size)) {
       const isSuspect = one.surprise >= 0
       const isFull = this.#slots.size >= this.#slots.limit
       if (isFull && !(isSuspect && this.#makeRoom(keptMs))) {
         if (isSuspect) this.#counts.refused++
         continue
       }
-      this.#admit(one, nowMs)
+      admit(one)
     }
+    return suspects
   }
 
   /** Until golden signals have their share of the places a suspect makes room, then one of a less important entity. */
@@ -334,9 +342,11 @@ export class SuspectPool {
   forget(series: number): void {
     const slot = this.slotOf(series)
     if (slot >= 0) this.#release(slot)
+    this.#candidates.forget(series)
   }
 
   snapshot(): Snapshot {
+    this.settle()
     const held = [...this.#seriesOf.keys()].filter(slot => this.#seriesOf[slot] >= 0)
     return {
       id: ID,

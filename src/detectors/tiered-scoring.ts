@@ -44,6 +44,8 @@ export class TieredScoring implements Scoring {
   readonly #parts: TierParts
   readonly #richPart = new BatchPart()
   readonly #plainPart = new BatchPart()
+  /** Rich rows of a window that comes in several batches. */
+  readonly #richWindow = new BatchPart()
   /** What the plain ensemble said of the batch scored last, which was given to it as it is; none when rows of it are rich. */
   #plainView: OpinionBatch | undefined
   #strongest = new Uint8Array(0)
@@ -70,13 +72,18 @@ export class TieredScoring implements Scoring {
     return [...rich.detectors, { ...only, counts }, ...rest]
   }
 
+  begin(window: FeatureBatch): void {
+    this.#admitAll(window)
+    allSteps(this.#addingRich(window, this.#richWindow))
+    this.#richWindow.sort(window)
+    this.#parts.rich.begin(this.#richWindow.batch)
+  }
+
   async score(batch: FeatureBatch, out: OpinionBatch, rest?: Rest): Promise<void> {
     const { rich, plain } = this.#parts
-    const moves = this.#suspects.due()
-    if (moves) this.#move(moves)
-    this.#place(batch)
+    this.#admitAll(batch)
     const [richPart, plainPart] = [this.#richPart, this.#plainPart]
-    await restingSteps(this.#addingRich(batch), rest)
+    await restingSteps(this.#addingRich(batch, richPart), rest)
     out.length = batch.length
     if (richPart.length === 0) {
       if (this.#strongest.length < out.capacity) this.#strongest = new Uint8Array(out.capacity)
@@ -96,10 +103,16 @@ export class TieredScoring implements Scoring {
     await restingSteps(plainPart.scattering(out, this.#richDetectors), rest)
   }
 
-  *#addingRich(batch: FeatureBatch): Generator<void> {
+  /** Who was to change tier does, and series that are new find theirs. */
+  #admitAll(batch: FeatureBatch): void {
+    const moves = this.#suspects.due()
+    if (moves) this.#move(moves)
+    this.#place(batch)
+  }
+
+  *#addingRich(batch: FeatureBatch, richPart: BatchPart): Generator<void> {
     const { rows } = this.#parts
     const { length, series } = batch
-    const richPart = this.#richPart
     richPart.begin(batch)
     for (let i = rows.next(series, 0, length); i < length; i = rows.next(series, i + 1, length)) {
       richPart.add(batch, i, rows.of(series[i]))
@@ -325,7 +338,7 @@ export class TieredScoring implements Scoring {
 
   bytes(): number {
     const { rows, rich, plain } = this.#parts
-    const parts = this.#richPart.bytes() + this.#plainPart.bytes()
+    const parts = this.#richPart.bytes() + this.#plainPart.bytes() + this.#richWindow.bytes()
     return rows.bytes() + rich.bytes() + plain.bytes() + parts + this.#placed.byteLength
   }
 }

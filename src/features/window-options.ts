@@ -1,3 +1,4 @@
+import { BATCH_ROWS, WHOLE_ROWS, WINDOW_ROWS } from '../core/batch.ts'
 import type { SliExpression } from './expression.ts'
 
 export interface WindowOptions {
@@ -17,6 +18,11 @@ export interface WindowOptions {
   readonly openSamplesMax?: number | undefined
   /** Rows per lent FeatureBatch. */
   readonly batchRows?: number | undefined
+  /** The same in windows whose rows are judged by each other, and whether one that begins is. */
+  readonly wholeRows?: number | undefined
+  /** Rows of such a window that are made ready at once. */
+  readonly windowRows?: number | undefined
+  readonly isWhole?: (() => boolean) | undefined
   /** Fill the feature vectors (FEATURES); false leaves width 0, which tier 0 needs no more than. */
   readonly features?: boolean | undefined
   /** Period of the seasonal baseline, ms. */
@@ -39,8 +45,9 @@ export const WINDOW_DEFAULTS = {
   gapWindowsMax: 20,
   /** 32 M samples × 20 B = 640 MB: three open windows of 1 M series that send once a second. */
   openSamplesMax: 33_554_432,
-  /** One chunk of state; 1.6 MB a batch without features. */
-  batchRows: 65_536,
+  batchRows: BATCH_ROWS,
+  wholeRows: WHOLE_ROWS,
+  windowRows: WINDOW_ROWS,
   seasonMs: 86_400_000,
 } as const
 
@@ -60,6 +67,9 @@ export function windowSettings(options: WindowOptions): WindowSettings {
     gapWindowsMax: options.gapWindowsMax ?? WINDOW_DEFAULTS.gapWindowsMax,
     openSamplesMax: options.openSamplesMax ?? WINDOW_DEFAULTS.openSamplesMax,
     batchRows: options.batchRows ?? WINDOW_DEFAULTS.batchRows,
+    wholeRows: options.wholeRows ?? WINDOW_DEFAULTS.wholeRows,
+    windowRows: options.windowRows ?? WINDOW_DEFAULTS.windowRows,
+    isWhole: options.isWhole ?? (() => false),
     features: options.features ?? false,
     seasonMs: options.seasonMs ?? WINDOW_DEFAULTS.seasonMs,
     expressions: options.expressions ?? [],

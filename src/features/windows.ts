@@ -5,7 +5,7 @@ import { ForeshockError } from '../core/errors.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import type { Windowing } from '../core/stages.ts'
+import type { LentBatch, Windowing } from '../core/stages.ts'
 import { DerivedSeries } from './derived.ts'
 import { FEATURES, FeatureExtractor } from './extract.ts'
 import { dropForgotten } from './forgotten.ts'
@@ -22,6 +22,7 @@ import {
 } from './panes.ts'
 import { SampleLog, type WindowLog } from './sample-log.ts'
 import { closeUpTo, eventClock, nothingLost, passTime, setBack, sift } from './watermark.ts'
+import { WholeWindow } from './whole-window.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
 import { cutSamples, openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
 
@@ -60,9 +61,17 @@ export class EventTimeWindows implements Windowing {
   readonly #progress: Progress = { nextMs: Number.NaN, emptyRun: 0, resumeMs: Number.NEGATIVE_INFINITY }
   readonly #derived: DerivedSeries
   readonly #extractor: FeatureExtractor | undefined
-  readonly #batch: FeatureBatch
-  readonly #spread: Float64Array
-  readonly #lent: { readonly batch: FeatureBatch; last: boolean; windowEndMs: number }
+  /** Batches of windows whose rows are judged each for itself, and by each other; the one of the window that is given out. */
+  readonly #apart: FeatureBatch
+  readonly #whole: WholeWindow
+  #batch: FeatureBatch
+  #spread: Float64Array
+  readonly #lent: {
+    batch: FeatureBatch
+    last: boolean
+    windowEndMs: number
+    window: FeatureBatch | undefined
+  }
   /** The window that is given out now. */
   #log: WindowLog | undefined
   /** Windows of `#ready` already given out. */
@@ -81,11 +90,14 @@ export class EventTimeWindows implements Windowing {
     this.#table = context.series
     this.#rejects = context.rejects
     this.#derived = new DerivedSeries(this.settings.expressions, context.series)
-    const { features, seasonMs, stepMs, batchRows } = this.settings
+    const { features, seasonMs, stepMs, batchRows, wholeRows, windowRows } = this.settings
     this.#extractor = features ? new FeatureExtractor(seasonMs, stepMs) : undefined
-    this.#batch = featureBatch(batchRows, features ? FEATURES.length : 0)
+    const width = features ? FEATURES.length : 0
+    this.#apart = featureBatch(batchRows, width)
+    this.#whole = new WholeWindow(wholeRows, windowRows, width)
+    this.#batch = this.#apart
     this.#spread = new Float64Array(batchRows)
-    this.#lent = { batch: this.#batch, last: false, windowEndMs: Number.NaN }
+    this.#lent = { batch: this.#batch, last: false, windowEndMs: Number.NaN, window: undefined }
   }
 
   get watermarkMs(): number {
@@ -128,17 +140,24 @@ export class EventTimeWindows implements Windowing {
     if (this.#clock.returnedMs > progress.resumeMs) progress.resumeMs = this.#clock.returnedMs
   }
 
-  next(): { readonly batch: FeatureBatch; readonly last: boolean; readonly windowEndMs: number } | undefined {
+  next(): LentBatch | undefined {
     while (this.prepare());
     const range = this.#range
     if (!range) return undefined
-    this.#isBegun = false
-    this.#isFilled = false
-    this.#extractor?.fill(this.#batch, this.#spread)
-    this.#lent.last = range.series >= range.end
-    this.#lent.windowEndMs = range.windowEndMs
-    if (this.#lent.last) this.#finishWindow()
-    return this.#lent
+    const lent = this.#lent
+    const whole = this.#batch === this.#whole.rows ? this.#whole : undefined
+    const isNew = whole?.isNew !== false
+    if (isNew) this.#extractor?.fill(this.#batch, this.#spread)
+    lent.batch = whole?.next() ?? this.#batch
+    const isOver = whole?.isOver !== false
+    lent.last = isOver && range.series >= range.end
+    lent.window = isNew && !isOver ? whole?.rows : undefined
+    lent.windowEndMs = range.windowEndMs
+    // What is given out in parts was made ready before the first of them.
+    this.#isFilled = !isOver
+    this.#isBegun = !isOver
+    if (lent.last) this.#finishWindow()
+    return lent
   }
 
   prepare(): boolean | undefined {
@@ -148,6 +167,7 @@ export class EventTimeWindows implements Windowing {
     if (this.#finding?.next().done === false) return true
     this.#finding = undefined
     const batch = this.#batch
+    if (!this.#isBegun) this.#whole.empty()
     if (!this.#isBegun) batch.length = 0
     this.#isBegun = true
     emitStretch(this.#groups, this.#panes, range, this.#derived, batch, this.#spread, this.#expired)
@@ -198,7 +218,7 @@ export class EventTimeWindows implements Windowing {
   }
 
   bytes(): number {
-    const parts = [this.#panes, this.#open, this.#groups, this.#derived, this.#extractor]
+    const parts = [this.#panes, this.#open, this.#groups, this.#derived, this.#extractor, this.#whole]
     return parts.reduce((sum, part) => sum + (part?.bytes() ?? 0), 0)
   }
 
@@ -214,10 +234,15 @@ export class EventTimeWindows implements Windowing {
   cut(cut: Cut): CutSnapshot[] {
     const meta = this.#settle()
     return [
-      this.#panes.cut(cut, 'windows', 1, this.#table, meta, CUT_LEAD_ROWS),
+      this.#panes.cut(cut, 'windows', 1, this.#table, meta, this.#cutLead()),
       cutSamples(cut, this.#open, this.#table),
       ...(this.#extractor?.cut(cut, this.#table) ?? []),
     ]
+  }
+
+  /** Of a window that is made ready ahead of its batches all rows come before the first of them waits. */
+  #cutLead(): number {
+    return this.settings.isWhole() ? this.#table.capacity : CUT_LEAD_ROWS
   }
 
   #settle(): unknown {
@@ -302,7 +327,9 @@ export class EventTimeWindows implements Windowing {
     this.#log = log
     this.#finding = this.#groups.begin(log, this.#table.capacity)
     if (!this.#derived.empty) this.#evaluate()
-    const { stepMs, retentionMs } = this.settings
+    const { stepMs, retentionMs, isWhole } = this.settings
+    this.#batch = isWhole() ? this.#whole.begin(this.#table.capacity) : this.#apart
+    if (this.#spread.length < this.#batch.capacity) this.#spread = new Float64Array(this.#batch.capacity)
     const progress = this.#progress
     progress.nextMs += stepMs
     const { nextMs: windowEndMs, resumeMs } = progress

@@ -1,4 +1,10 @@
-import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from '../core/batch.ts'
+import {
+  type FeatureBatch,
+  featureBatch,
+  type OpinionBatch,
+  opinionBatch,
+  WHOLE_ROWS,
+} from '../core/batch.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { scatterOpinions } from '../core/scatter.ts'
 import { STEP_ROWS } from '../core/steps.ts'
@@ -7,17 +13,18 @@ import type { Shard } from './shard.ts'
 import type { ShardMap } from './shard-map.ts'
 import type { FromShard, ToldSeries } from './words.ts'
 
-/** Rows of a batch of windows: see `WINDOW_DEFAULTS.batchRows`. */
-export const BATCH_ROWS = 65_536
-
-/** A batch on its way. */
-interface Given {
-  readonly batch: FeatureBatch
-  readonly opinions: OpinionBatch
-  /** By worker: its turn, −1 where no row is its own, and the rows' places in the batch. */
-  readonly turns: number[]
+/** By worker, places of its rows in a batch. */
+interface Parts {
   readonly places: readonly Uint32Array[]
   readonly lengths: number[]
+}
+
+/** A batch on its way. */
+interface Given extends Parts {
+  readonly batch: FeatureBatch
+  readonly opinions: OpinionBatch
+  /** By worker: its turn, −1 where no row is its own. */
+  readonly turns: number[]
 }
 
 /** A batch that all of its workers have judged, lent until the next is taken, and what they said beside it. */
@@ -47,11 +54,43 @@ export class BatchRing {
   constructor(shards: readonly Shard[], routes: Routes) {
     this.#shards = shards
     this.#routes = routes
-    this.#ring = Array.from({ length: SLOTS }, () => givenOf(shards))
+    this.#ring = Array.from({ length: SLOTS }, () => givenOf(shards, shards.length === 1 ? 0 : WHOLE_ROWS))
   }
 
   get hasRoom(): boolean {
     return this.#given - this.#taken < SLOTS && this.#shards.every(shard => shard.hasRoom)
+  }
+
+  /** Workers are to know all rows of a window before its batches come; each is told of its own. */
+  begin(window: FeatureBatch): void {
+    const isOne = this.#shards.length === 1
+    const parts = partsOf(this.#shards, isOne ? 0 : window.length)
+    const told = this.#shards.map(() => [] as number[])
+    if (isOne) told[0] = this.#routes.map.fresh(window, 0, window.length)
+    else this.#divide(window, 0, window.length, parts, told)
+    for (const [s, shard] of this.#shards.entries()) {
+      const length = isOne ? window.length : parts.lengths[s]
+      const rows = featureBatch(length, 0)
+      rows.length = length
+      if (isOne) copyRows(window, 0, length, rows)
+      else this.#routes.map.fillRows(window, parts.places[s], length, rows)
+      const columns = [rows.series, rows.windowEndMs, rows.observed, rows.coverage]
+      shard.ask(
+        { op: 'window', rows },
+        this.#toldOf(told[s]),
+        columns.map(({ buffer }) => buffer as ArrayBuffer),
+      )
+    }
+  }
+
+  /** What a worker is told of series that are new to it. */
+  #toldOf(rows: readonly number[]): ToldSeries | undefined {
+    if (rows.length === 0) return undefined
+    const { map, tell } = this.#routes
+    return tell(
+      rows,
+      rows.map(row => map.ownRow(row)),
+    )
   }
 
   /** Some rows at a time; the batch is given when all are. */
@@ -74,7 +113,7 @@ export class BatchRing {
       yield
     }
     slot.batch.length = batch.length
-    given.turns[0] = shard.give(batch.length, told.length > 0 ? this.#routes.tell(told, told) : undefined)
+    given.turns[0] = shard.give(batch.length, this.#toldOf(told))
   }
 
   *#givingParts(given: Given, batch: FeatureBatch, weight: Float32Array): Generator<void> {
@@ -92,8 +131,7 @@ export class BatchRing {
       const rows = given.lengths[s]
       if (rows === 0) continue
       map.fill(batch, weight, given.places[s], rows, shard.slot)
-      const own = told[s].map(row => map.ownRow(row))
-      given.turns[s] = shard.give(rows, own.length > 0 ? this.#routes.tell(told[s], own) : undefined)
+      given.turns[s] = shard.give(rows, this.#toldOf(told[s]))
       yield
     }
   }
@@ -103,7 +141,7 @@ export class BatchRing {
     batch: FeatureBatch,
     from: number,
     to: number,
-    { places, lengths }: Given,
+    { places, lengths }: Parts,
     told: readonly number[][],
   ): void {
     const { map, ownerOf } = this.#routes
@@ -150,15 +188,17 @@ function* stepsOf({ length }: { readonly length: number }): Generator<readonly [
   for (let from = 0; from < length; from += STEP_ROWS) yield [from, Math.min(length, from + STEP_ROWS)]
 }
 
-function givenOf(shards: readonly Shard[]): Given {
-  const rows = shards.length === 1 ? 0 : BATCH_ROWS
+function givenOf(shards: readonly Shard[], rows: number): Given {
   return {
     batch: featureBatch(rows, 0),
     opinions: opinionBatch(rows),
     turns: shards.map(() => -1),
-    places: shards.map(() => new Uint32Array(rows)),
-    lengths: shards.map(() => 0),
+    ...partsOf(shards, rows),
   }
+}
+
+function partsOf(shards: readonly Shard[], rows: number): Parts {
+  return { places: shards.map(() => new Uint32Array(rows)), lengths: shards.map(() => 0) }
 }
 
 function copyRows(from: FeatureBatch, begin: number, end: number, to: FeatureBatch): void {

@@ -1,6 +1,8 @@
 import type { FeatureBatch } from '../core/batch.ts'
 import type { Slot } from './memory.ts'
 
+type Rows = Pick<FeatureBatch, 'series' | 'windowEndMs' | 'observed' | 'coverage'>
+
 /** Where each row of the series table is scored, and under which row there. One worker has the rows of the table. */
 export class ShardMap {
   readonly #shards: number
@@ -75,25 +77,34 @@ export class ShardMap {
 
   /** Some rows of a batch into a worker's slot, in ascending order of its own rows. */
   fill(
-    { series, windowEndMs, observed, coverage }: FeatureBatch,
+    { series, windowEndMs, observed, coverage }: Rows,
     weight: Float32Array,
     places: Uint32Array,
     rows: number,
     slot: Slot,
+  ): void {
+    this.fillRows({ series, windowEndMs, observed, coverage }, places, rows, slot.batch)
+    for (let i = 0; i < rows; i++) slot.weight[i] = weight[places[i]]
+  }
+
+  /** The same without weights. */
+  fillRows(
+    { series, windowEndMs, observed, coverage }: Rows,
+    places: Uint32Array,
+    rows: number,
+    batch: FeatureBatch,
   ): void {
     const own = this.#ownOf
     let isSorted = true
     for (let i = 1; i < rows && isSorted; i++) isSorted = own[series[places[i - 1]]] < own[series[places[i]]]
     // Rare: only where rows were given out anew.
     if (!isSorted) places.subarray(0, rows).sort((a, b) => own[series[a]] - own[series[b]])
-    const { batch } = slot
     for (let i = 0; i < rows; i++) {
       const at = places[i]
       batch.series[i] = own[series[at]]
       batch.windowEndMs[i] = windowEndMs[at]
       batch.observed[i] = observed[at]
       batch.coverage[i] = coverage[at]
-      slot.weight[i] = weight[at]
     }
     batch.length = rows
   }

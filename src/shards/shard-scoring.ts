@@ -121,6 +121,9 @@ export class ShardScoring {
         scoring.review(call.windowEndMs, () => new Map(call.importance))
         this.#policy?.hearOfBudgets(call.budgets)
         return { report: this.#report() }
+      case 'window':
+        scoring.begin(call.rows)
+        return {}
       case 'budgets':
         this.#policy?.hearOfBudgets(call.budgets)
         return {}

@@ -1,7 +1,7 @@
 import { getHeapStatistics } from 'node:v8'
 import type { Config } from '../config/schema.ts'
 import type { Anomaly } from '../core/anomaly.ts'
-import type { FeatureBatch } from '../core/batch.ts'
+import { type FeatureBatch, WHOLE_ROWS } from '../core/batch.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import { entityKey } from '../core/entity-key.ts'
 import { ForeshockError } from '../core/errors.ts'
@@ -11,7 +11,7 @@ import { changed } from '../core/shared-word.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange, ScoredBatch, Scoring, ScoringBeside, WorkerUse } from '../core/stages.ts'
 import { textHash } from '../core/text-dictionary.ts'
-import { BATCH_ROWS, BatchRing, type Taken } from './batch-ring.ts'
+import { BatchRing, type Taken } from './batch-ring.ts'
 import { Heard } from './heard.ts'
 import { SLOTS } from './memory.ts'
 import { Shard } from './shard.ts'
@@ -61,7 +61,7 @@ export class ShardedScoring implements ScoringBeside {
   constructor(options: ShardedOptions, context: { readonly series: SeriesTable; readonly history: History }) {
     const { workers, config, modelFolders } = options
     const limits = {
-      rows: BATCH_ROWS,
+      rows: WHOLE_ROWS,
       heapMegabytes: options.heapMegabytes ?? getHeapStatistics().heap_size_limit / 1_048_576,
       patienceMs: config.detection.workerPatience,
     }
@@ -99,6 +99,10 @@ export class ShardedScoring implements ScoringBeside {
 
   get hasRoom(): boolean {
     return this.#ring.hasRoom
+  }
+
+  begin(window: FeatureBatch): void {
+    this.#ring.begin(window)
   }
 
   giving(batch: FeatureBatch, weight: Float32Array): Generator<void> {

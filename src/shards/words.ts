@@ -1,5 +1,6 @@
 import type { Config } from '../config/schema.ts'
 import type { Anomaly } from '../core/anomaly.ts'
+import type { FeatureBatch } from '../core/batch.ts'
 import type { COLUMN_ARRAYS } from '../core/columns.ts'
 import type { ModelOrder, ModelState, PairedScores } from '../core/model.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
@@ -42,6 +43,8 @@ export type ShardCall =
       /** What became of shared budgets in all other workers. */
       readonly budgets: readonly BudgetWord[]
     }
+  /** All rows of a window that comes in several batches. */
+  | { readonly op: 'window'; readonly rows: FeatureBatch }
   | { readonly op: 'budgets'; readonly budgets: readonly BudgetWord[] }
   | { readonly op: 'order'; readonly order: ModelOrder; readonly history: SentPart | undefined }
   | { readonly op: 'snapshot' }

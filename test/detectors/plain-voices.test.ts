@@ -87,7 +87,8 @@ describe('voices of plain series', () => {
         }
         for (const voices of both) {
           voices.count(rows, 7 * t)
-          voices.fold(3_600_000)
+          voices.begin(3_600_000)
+          voices.end()
         }
         if (t % 12 === 7) expect(both[0].saved()).toEqual(both[1].saved())
         if (random() < 0.1) {

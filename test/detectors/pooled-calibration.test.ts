@@ -25,7 +25,8 @@ function feed(
     for (let i = 0; i < ROWS; i++) raw[i] = draw(i)
     pool.surprise(raw, kinds, ROWS, bins, 0, 1, nameOf)
     pool.learn(ROWS, bins, 0, 1, weights)
-    pool.fold(HOUR_MS)
+    pool.begin(HOUR_MS)
+    pool.join()
   }
 }
 
@@ -57,7 +58,8 @@ describe('pooled calibration', () => {
       const bins = new Float32Array(1)
       pool.surprise(Float32Array.of(score), kinds, 1, bins, 0, 1, nameOf)
       pool.learn(1, bins, 0, 1, Float32Array.of(1))
-      pool.fold(HOUR_MS)
+      pool.begin(HOUR_MS)
+      pool.join()
     }
     for (let t = 0; t < 10; t++) {
       expect(ask(pool, 5)).toBeNaN()
@@ -68,6 +70,26 @@ describe('pooled calibration', () => {
     expect(ask(pool, 5)).toBeLessThan(4)
     expect(ask(pool, 5, 2)).toBeNaN()
     expect(ask(pool, 0.1)).toBe(0)
+  })
+
+  it('says the same of all rows of a window, whether others of it are learned already or not', () => {
+    const random = mulberry32(3)
+    const pool = new PooledCalibration()
+    const kinds = new Uint8Array(ROWS).fill(1)
+    feed(pool, 3, kinds, () => Math.abs(gaussian(random)))
+    const before = ask(pool, 4)
+    const usual = pool.usual(1)
+    const [bins, raw] = [new Float32Array(ROWS), new Float32Array(ROWS).fill(4)]
+    pool.surprise(raw, kinds, ROWS, bins, 0, 1, nameOf)
+    pool.learn(ROWS, bins, 0, 1, new Float32Array(ROWS).fill(1))
+    pool.begin(HOUR_MS)
+    expect(ask(pool, 4)).toBe(before)
+    expect(pool.usual(1)).toBe(usual)
+    pool.join()
+    expect(ask(pool, 4)).toBeLessThan(before)
+    const heard = ask(pool, 4)
+    pool.join()
+    expect(ask(pool, 4)).toBe(heard)
   })
 
   it('rises with the score', () => {

@@ -40,8 +40,8 @@ function world(
   return { series, pool, ensemble, history }
 }
 
-/** One window through score, judge, record and learn, as the pipeline does it; returns the opinions. */
-async function step({ ensemble, history }: World, t: number, values: readonly number[]) {
+/** One window through score, judge, record and learn, as the pipeline does it, and the pool settled; returns the opinions. */
+async function step({ ensemble, history, pool }: World, t: number, values: readonly number[]) {
   const batch = featureBatch(values.length, 0)
   const opinions = opinionBatch(values.length)
   batch.length = values.length
@@ -55,6 +55,7 @@ async function step({ ensemble, history }: World, t: number, values: readonly nu
   const changes = ensemble.judge(batch, opinions)
   history.record(batch, opinions)
   ensemble.learn(batch, opinions, new Float32Array(values.length).fill(1))
+  pool.settle()
   return { opinions, changes, batch }
 }
 
@@ -181,6 +182,7 @@ describe('the pool for suspects', () => {
     const cold = world(2, ['rcf'], ['latency', 'other'])
     await cold.ensemble.score(batch, opinionBatch(2))
     cold.ensemble.learn(batch, opinionBatch(2), new Float32Array(2))
+    cold.pool.settle()
     expect(cold.pool.counts()).toMatchObject({ admitted: 1, cold: 1 })
     const out = scoreBatch(2)
     await cold.pool.members[0].score(batch, out)

@@ -1,5 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Assembled, assemble, assembleSharded, statefulParts } from '../../src/assembly.ts'
+import {
+  type Assembled,
+  assemble,
+  assembleSharded,
+  type BatchOptions,
+  statefulParts,
+} from '../../src/assembly.ts'
 import { capture, cutAt, restore, type Stateful } from '../../src/checkpoint.ts'
 import { parseConfig } from '../../src/config.ts'
 import { settled } from '../../src/core/cut.ts'
@@ -9,6 +15,7 @@ import { Rejects } from '../../src/core/rejects.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { Pipeline } from '../../src/pipeline.ts'
 import type { SliceOptions } from '../../src/slices.ts'
+import { inBatches } from '../window-world.ts'
 
 export const MINUTE_MS = 60_000
 export const T0 = 1_700_006_400_000
@@ -50,17 +57,27 @@ export class ShardWorld {
   constructor(
     config: ReturnType<typeof parseConfig>,
     workers: number,
-    { heapMegabytes, slices }: { readonly heapMegabytes?: number; readonly slices?: SliceOptions } = {},
+    {
+      heapMegabytes,
+      batches,
+      slices,
+    }: {
+      readonly heapMegabytes?: number
+      readonly batches?: BatchOptions
+      readonly slices?: SliceOptions
+    } = {},
   ) {
-    this.parts =
+    const rejects = new Rejects()
+    const parts: Assembled =
       workers === 0
-        ? assemble(config, new Rejects())
-        : assembleSharded(config, new Rejects(), {
+        ? assemble(config, rejects)
+        : assembleSharded(config, rejects, {
             workers,
             ...(heapMegabytes === undefined ? {} : { heapMegabytes }),
             onWarning: text => this.warnings.push(text),
             onLost: error => this.lost.push(error),
           })
+    this.parts = inBatches(parts, config, rejects, batches)
     this.pipeline = new Pipeline(
       this.parts,
       async (at, { anomalies, events, changes }) => {
@@ -111,9 +128,9 @@ function envelope(kind: Envelope['kind'], arrivalMs: number, text: string): Enve
   return { kind, encoding: 'identity', tenant: 'default', arrivalMs, bytes: new TextEncoder().encode(text) }
 }
 
-/** What one service sends in a minute. */
-function body(t: number, s: number, bad: boolean, seed: number): Envelope {
-  const time = T0 + t * MINUTE_MS
+/** What one service sends in a step, a minute when left out. */
+function body(t: number, s: number, bad: boolean, seed: number, stepMs: number): Envelope {
+  const time = T0 + t * stepMs
   const labels = { service: `s${s}` }
   const wave = Math.sin(t / 7 + s) + ((t * 7919 + s * 104_729 + seed) % 97) / 400
   const lines = [
@@ -128,11 +145,11 @@ function body(t: number, s: number, bad: boolean, seed: number): Envelope {
 }
 
 /**
- * Minutes of a fleet, a body a service: from time to time `strange` services are in trouble, one is silent, and with
+ * Steps of a fleet, minutes when left out, a body a service: from time to time `strange` services are in trouble, one is silent, and with
  * `churn` others come for a while. Deployments and maintenance windows stand between.
  */
 export function fleetEnvelopes(
-  { services = 8, strange = [2], churn = false, seed = 1 },
+  { services = 8, strange = [2], churn = false, seed = 1, stepMs = MINUTE_MS },
   from: number,
   to: number,
 ): Envelope[] {
@@ -141,10 +158,10 @@ export function fleetEnvelopes(
     const isBad = t % 24 >= 18
     for (let s = 0; s < services; s++) {
       if (t % 30 > 24 && s === services - 1) continue
-      all.push(body(t, s, isBad && strange.includes(s), seed))
+      all.push(body(t, s, isBad && strange.includes(s), seed, stepMs))
     }
-    if (churn) all.push(body(t, 100 + Math.floor(t / 7), false, seed))
-    const time = T0 + t * MINUTE_MS
+    if (churn) all.push(body(t, 100 + Math.floor(t / 7), false, seed, stepMs))
+    const time = T0 + t * stepMs
     if (t % 9 === 4)
       all.push(
         envelope(
