@@ -140,7 +140,10 @@ export class Overlap {
       }
       const ready = await this.#ready()
       windowEndMs = ready.windowEndMs
-      if (ready.window !== undefined) scoring.begin(ready.window)
+      if (ready.window !== undefined) {
+        scoring.begin(ready.window)
+        await this.#until(() => scoring.hasRoom || undefined)
+      }
       if (ready.batch.length > 0) {
         await this.#give(ready.batch)
         given++

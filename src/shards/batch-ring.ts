@@ -63,33 +63,33 @@ export class BatchRing {
 
   /** Workers are to know all rows of a window before its batches come; each is told of its own. */
   begin(window: FeatureBatch): void {
-    const { map } = this.#routes
     const isOne = this.#shards.length === 1
     const parts = partsOf(this.#shards, isOne ? 0 : window.length)
     const told = this.#shards.map(() => [] as number[])
-    if (isOne) told[0] = map.fresh(window, 0, window.length)
+    if (isOne) told[0] = this.#routes.map.fresh(window, 0, window.length)
     else this.#divide(window, 0, window.length, parts, told)
     for (const [s, shard] of this.#shards.entries()) {
       const length = isOne ? window.length : parts.lengths[s]
       const rows = featureBatch(length, 0)
-      if (isOne) copyRows(window, 0, length, rows)
-      else map.fillRows(window, parts.places[s], length, rows)
       rows.length = length
+      if (isOne) copyRows(window, 0, length, rows)
+      else this.#routes.map.fillRows(window, parts.places[s], length, rows)
       const columns = [rows.series, rows.windowEndMs, rows.observed, rows.coverage]
       shard.ask(
         { op: 'window', rows },
-        this.#tellOf(told[s]),
+        this.#toldOf(told[s]),
         columns.map(({ buffer }) => buffer as ArrayBuffer),
       )
     }
   }
 
-  /** What a worker is to be told of series that are new to it. */
-  #tellOf(rows: readonly number[]): ToldSeries | undefined {
+  /** What a worker is told of series that are new to it. */
+  #toldOf(rows: readonly number[]): ToldSeries | undefined {
     if (rows.length === 0) return undefined
-    return this.#routes.tell(
+    const { map, tell } = this.#routes
+    return tell(
       rows,
-      rows.map(row => this.#routes.map.ownRow(row)),
+      rows.map(row => map.ownRow(row)),
     )
   }
 
@@ -113,7 +113,7 @@ export class BatchRing {
       yield
     }
     slot.batch.length = batch.length
-    given.turns[0] = shard.give(batch.length, this.#tellOf(told))
+    given.turns[0] = shard.give(batch.length, this.#toldOf(told))
   }
 
   *#givingParts(given: Given, batch: FeatureBatch, weight: Float32Array): Generator<void> {
@@ -131,7 +131,7 @@ export class BatchRing {
       const rows = given.lengths[s]
       if (rows === 0) continue
       map.fill(batch, weight, given.places[s], rows, shard.slot)
-      given.turns[s] = shard.give(rows, this.#tellOf(told[s]))
+      given.turns[s] = shard.give(rows, this.#toldOf(told[s]))
       yield
     }
   }

@@ -137,7 +137,8 @@ describe('voices of plain series', () => {
       )
       for (const voices of both) {
         voices.count(VOICES_BLOCK, 0)
-        voices.fold(3_600_000)
+        voices.begin(3_600_000)
+        voices.end()
       }
     }
     // One voice is silent, the other rises from there to the ceiling.
