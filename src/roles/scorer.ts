@@ -68,8 +68,6 @@ interface Held {
   /** How much it had worked when a tick was last thought of, and whether one is on its way. */
   workedAtTick: number
   isTicking: boolean
-  /** It is to be let go: no further message is begun. */
-  isLeaving: boolean
   /** Another owner has taken over; nothing more is done for it here. */
   isFenced: boolean
 }
@@ -167,7 +165,6 @@ export class Scorer implements PartitionOwner {
       end,
       workedAtTick: 0,
       isTicking: false,
-      isLeaving: false,
       isFenced: false,
     })
     logger.info({ partition, position, end, series: scored.parts.series.size }, 'scoring a partition')
@@ -187,7 +184,7 @@ export class Scorer implements PartitionOwner {
           await setImmediate()
           held.yieldedAt = performance.now()
         }
-        if (held.isFenced || held.isLeaving) return
+        if (held.isFenced) return
         await held.scored.take(message, message.offset < held.replayEnd)
         await held.outbox.room()
         this.#saveWhenDue(partition, held)
@@ -196,12 +193,6 @@ export class Scorer implements PartitionOwner {
       held.isTaking = false
     }
     this.#show(partition, held)
-  }
-
-  /** A scorer that catches up has seconds of work in a batch, and in those of its other partitions: nobody waits for that. */
-  leaving(partition: number): void {
-    const held = this.#held.get(partition)
-    if (held) held.isLeaving = true
   }
 
   async revoked(partition: number, orderly: boolean): Promise<void> {
