@@ -1,6 +1,5 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
-import { rowsIn, rowsOf } from '../core/columns.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { SeriesRows } from '../core/series.ts'
@@ -8,7 +7,7 @@ import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Rest, Scoring } from '../core/stages.ts'
 import { allSteps, restingSteps, STEP_ROWS } from '../core/steps.ts'
 import type { Ensemble } from './ensemble.ts'
-import { GOLDEN_KINDS } from './promotion.ts'
+import { FirstCome } from './first-come.ts'
 import { BatchPart } from './split-batch.ts'
 import type { SubTable } from './sub-table.ts'
 import { type Moves, SuspectQueue } from './suspect-queue.ts'
@@ -17,10 +16,6 @@ import { type Moves, SuspectQueue } from './suspect-queue.ts'
 const PLAIN = 'plain:'
 const ID = 'tiers'
 const VERSION = 1
-/** Share of the rich places that is kept for suspects. */
-const SUSPECT_SHARE = 0.1
-/** Share of the other places that series of no golden kind may take. */
-const COMMON_SHARE = 0.7
 
 export interface TierParts {
   readonly series: SeriesRows
@@ -51,17 +46,12 @@ export class TieredScoring implements Scoring {
   #plainView: OpinionBatch | undefined
   #strongest = new Uint8Array(0)
   readonly #richDetectors: number
-  /** 1: had its chance of a rich place. */
-  #placed = new Uint8Array(0)
   readonly #suspects: SuspectQueue
-  readonly #firstCome: number
-  readonly #common: number
+  readonly #firstCome: FirstCome
 
   constructor(parts: TierParts) {
     this.#parts = parts
-    const { limit } = parts.rows
-    this.#firstCome = Math.floor(limit * (1 - SUSPECT_SHARE))
-    this.#common = Math.floor(this.#firstCome * COMMON_SHARE)
+    this.#firstCome = new FirstCome(parts.series, parts.rows)
     this.#suspects = new SuspectQueue(parts.series, parts.stepMs)
     this.#richDetectors = parts.rich.detectors.length
   }
@@ -108,7 +98,7 @@ export class TieredScoring implements Scoring {
   #admitAll(batch: FeatureBatch): void {
     const moves = this.#suspects.due()
     if (moves) this.#move(moves)
-    this.#place(batch)
+    this.#firstCome.admitAll(batch)
   }
 
   *#addingRich(batch: FeatureBatch, richPart: BatchPart): Generator<void> {
@@ -163,32 +153,6 @@ export class TieredScoring implements Scoring {
       opinions.point[i] = Number.NaN
       opinions.incident[i] = Number.NaN
     }
-  }
-
-  /** Series seen for the first time are rich while there is room. */
-  #place(batch: FeatureBatch): void {
-    const { length, series } = batch
-    if (length === 0) return
-    const needed = series[length - 1] + 1
-    if (this.#placed.length < needed) {
-      const longer = new Uint8Array(Math.max(needed, this.#placed.length + (this.#placed.length >> 3), 1024))
-      longer.set(this.#placed)
-      this.#placed = longer
-    }
-    const [first, last] = [series[0], series[length - 1]]
-    // Side by side, as most are: whether any is new is found at once.
-    if (last - first === length - 1) {
-      const placed = this.#placed.subarray(first, last + 1)
-      for (let at = placed.indexOf(0); at >= 0; at = placed.indexOf(0, at + 1)) this.#admit(first + at)
-    } else for (let i = 0; i < length; i++) if (this.#placed[series[i]] === 0) this.#admit(series[i])
-  }
-
-  #admit(series: number): void {
-    const { rows } = this.#parts
-    this.#placed[series] = 1
-    if (rows.size >= this.#firstCome) return
-    if (rows.size >= this.#common && !GOLDEN_KINDS.has(this.#parts.series.meta(series).kind)) return
-    rows.take(series)
   }
 
   judge(batch: FeatureBatch): AnomalyChange[] {
@@ -297,19 +261,19 @@ export class TieredScoring implements Scoring {
       rows.give(series)
       onPlain?.(series)
     }
-    if (series < this.#placed.length) this.#placed[series] = 0
+    this.#firstCome.forget(series)
     this.#suspects.forget(series)
   }
 
   snapshot(): Snapshot[] {
     const { rows, rich, plain } = this.#parts
-    const keys = Array.from(this.#unplaced(), row => this.#parts.series.key(row))
+    const keys = Array.from(this.#firstCome.waiting(), row => this.#parts.series.key(row))
     return [this.#own(keys), rows.snapshot(), ...rich.snapshot(), ...plain.snapshot().map(asPlain)]
   }
 
   cut(cut: Cut): CutSnapshot[] {
     const { rows, rich, plain } = this.#parts
-    const own = { ...this.#own([]), rows: this.#unplaced() }
+    const own = { ...this.#own([]), rows: this.#firstCome.waiting() }
     return [own, rows.cut(), ...rich.cut(cut), ...plain.cut(cut).map(asPlain)]
   }
 
@@ -318,48 +282,26 @@ export class TieredScoring implements Scoring {
     return { id: ID, version: VERSION, keys, columns: {}, meta: this.#suspects.saved() }
   }
 
-  /** Series of which no window was scored so far: few but at the very beginning. */
-  #unplaced(): Uint32Array {
-    const { series } = this.#parts
-    const placed = this.#placed
-    const rows: number[] = []
-    for (let row = placed.indexOf(0); row >= 0 && row < series.capacity; row = placed.indexOf(0, row + 1))
-      if (series.has(row)) rows.push(row)
-    for (let row = placed.length; row < series.capacity; row++) if (series.has(row)) rows.push(row)
-    return Uint32Array.from(rows)
-  }
-
   /** From a time without tiers: the series that came first are rich, as far as there is room; the others learn anew. */
   restore(parts: readonly Snapshot[]): void {
-    const { rows, rich, plain, series } = this.#parts
+    const { rows, rich, plain } = this.#parts
     const own = parts.find(({ id }) => id === ID)
     const held = parts.find(({ id }) => id === rows.id)
     if (own && held) {
       rows.restore(held)
       this.#suspects.restore(own.meta)
     }
-    this.#placed = new Uint8Array(series.capacity)
-    for (let row = 0; row < series.capacity; row++) {
-      if (!series.has(row)) continue
-      if (own) this.#placed[row] = 1
-      else this.#admit(row)
-    }
-    if (own) this.#restoreUnplaced(own)
+    this.#firstCome.restore(own)
     rich.restore(parts)
     plain.restore(
       parts.filter(({ id }) => id.startsWith(PLAIN)).map(part => renamed(part, part.id.slice(PLAIN.length))),
     )
   }
 
-  #restoreUnplaced(own: Snapshot): void {
-    const rowOf = rowsIn(own, this.#parts.series)
-    for (let i = 0; i < rowsOf(own); i++) if (rowOf(i) >= 0) this.#placed[rowOf(i)] = 0
-  }
-
   bytes(): number {
     const { rows, rich, plain } = this.#parts
     const parts = this.#richPart.bytes() + this.#plainPart.bytes() + this.#richWindow.bytes()
-    return rows.bytes() + rich.bytes() + plain.bytes() + parts + this.#placed.byteLength
+    return rows.bytes() + rich.bytes() + plain.bytes() + parts + this.#firstCome.bytes()
   }
 }
 

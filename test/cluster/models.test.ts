@@ -132,14 +132,14 @@ async function all(streams: KafkaStreams, topic: string, partition: number): Pro
   return messages
 }
 
-/** What the log says again: window reports of one scorer in peace, with packages of its own fetching. */
+/** What the log says again: window reports of one scorer in peace, by partition of anomalies, with packages of its own fetching. */
 async function again(
   here: Fleet,
   streams: KafkaStreams,
   name: string,
   samples: readonly (readonly StoredMessage[])[],
   withModels = true,
-): Promise<[string, string][]> {
+): Promise<[string, string][][]> {
   const logger = pino({ level: 'error' })
   const telemetry = new Telemetry()
   const clock = () => Date.now()
@@ -157,7 +157,6 @@ async function again(
   // Offsets have gaps; what is told does not depend on them but for its epoch, which is the first.
   for (const [partition, messages] of samples.entries())
     for (const message of messages) world.append({ ...message, partition })
-  const told: [string, string][] = []
   for (let p = 0; p < PARTITIONS; p++) {
     const news = new ModelNews(new MemoryChannel())
     const own = new ScorerModels({ member: name, models, book, news, telemetry, logger, clock })
@@ -167,7 +166,7 @@ async function again(
     await puppet.revoke(true, p)
     own.stop()
   }
-  for (let q = 0; q < 2; q++) told.push(...takenBy(world.messages(TOPICS.anomalies, q)))
+  const told = [0, 1].map(q => takenBy(world.messages(TOPICS.anomalies, q)))
   await models.close()
   await book.close()
   await packages.close()
@@ -307,20 +306,21 @@ it('models are pushed, ordered and swapped over any gateway, and survive whateve
   const next = await again(here, streams, 'next', samples)
   const unheard = await again(here, streams, 'unheard', samples, false)
   vi.useRealTimers()
-  expect(first.length).toBeGreaterThan(300)
+  const count = (reports: typeof first) => reports.flat().length
+  expect(count(first)).toBeGreaterThan(300)
   expect(next).toEqual(first)
   // Which would be no wonder if the models had no say in it.
-  expect(unheard.length).toBe(first.length)
+  expect(count(unheard)).toBe(count(first))
   expect(unheard).not.toEqual(first)
-  const toldLive = anomalies.flatMap(messages => takenBy(messages))
+  const toldLive = anomalies.map(messages => takenBy(messages))
   const byPartition = (reports: readonly [string, string][]) =>
     Array.from({ length: PARTITIONS }, (_, p) => reports.filter(([name]) => name.startsWith(`${p}/`)))
   // A partition without any service tells no more than that time passes.
-  const busy = byPartition(toldLive).filter(mine => mine.length > 200)
+  const busy = byPartition(toldLive.flat()).filter(mine => mine.length > 200)
   expect(busy.length).toBeGreaterThan(1)
-  for (const [p, mine] of byPartition(toldLive).entries()) {
-    expect(byPartition(first)[p].slice(0, mine.length)).toEqual(mine)
-  }
+  for (const [q, reports] of toldLive.entries())
+    for (const [p, mine] of byPartition(reports).entries())
+      expect(byPartition(first[q])[p].slice(0, mine.length)).toEqual(mine)
 
   // Redis is emptied; a scorer that starts now learns from the log, and knows the model.
   const client = new Redis(here.redisUrl)
