@@ -17,9 +17,10 @@ export interface SampleBatch {
 
 /**
  * Rows of a batch of a window. What is said and learned of a series does not depend on it, nor does CPU as far as it could be
- * told (2,048 to 65,536); memory does: beside a worker 55 MiB less than with 65,536.
+ * told (2,048 to 65,536). Garbage does, a few kB a batch: 1.4 B a sample of 50,000 series with 8,192 rows, .9 with these. Memory
+ * does too: beside a worker 55 MiB more than with 8,192.
  */
-export const BATCH_ROWS = 8192
+export const BATCH_ROWS = 65_536
 /**
  * The same where rows are judged by each other (`multivariate`, learned models, budgets): the largest batch that there is. A window
  * that does not fit is made ready ahead of its batches, so that who looks at entities sees them whole wherever a batch ends. What
