@@ -69,7 +69,7 @@ export function statefulParts({
 export type StageParts = Pick<Assembled, 'series' | 'history' | 'disruptions'>
 
 /** How windows are divided into batches. */
-export type BatchOptions = Pick<WindowOptions, 'batchRows' | 'wholeRows' | 'isWhole'>
+export type BatchOptions = Pick<WindowOptions, 'batchRows' | 'isWhole'>
 
 /** How learned models are had, and who is told of windows that two of their versions scored. */
 export type ModelsPort = Pick<ModelMemberOptions, 'openModel' | 'observe' | 'cardOf'>
@@ -245,7 +245,7 @@ function assembleAround(
   return { series, intake, windows, scoring, disruptions, history }
 }
 
-/** Whether a row may be judged by others of its window, at the least in order: see `WHOLE_ROWS`. */
+/** Whether a row may be judged by others of its window, at the least in order: see `WINDOW_ROWS`. */
 function seesWhole({ detection }: Config, scoring: Pick<Scoring, 'models'>): boolean {
   const { multivariate, budget, budgets, rules } = detection
   const hasBudgets =
@@ -253,6 +253,7 @@ function seesWhole({ detection }: Config, scoring: Pick<Scoring, 'models'>): boo
   return multivariate.profile !== 'none' || hasBudgets || scoring.models().length > 0
 }
 
+/** `batches`: where other than usual. */
 export function windowsOf(
   { features, ingest }: Config,
   context: ConstructorParameters<typeof EventTimeWindows>[1],

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FeatureBatch, OpinionBatch, SampleBatch } from './core/batch.ts'
-import { opinionBatch, WHOLE_ROWS } from './core/batch.ts'
+import { BATCH_ROWS, opinionBatch } from './core/batch.ts'
 import { type Change, changeOf, ofTenant } from './core/change.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type EnvelopeKind, type Receipt } from './core/envelope.ts'
@@ -102,7 +102,7 @@ export class Pipeline {
     parts: PipelineParts,
     effect: (position: Position, outcome: Outcome) => Promise<void>,
     telemetry: Telemetry,
-    { batchRows = WHOLE_ROWS, tap, slices }: PipelineOptions = {},
+    { batchRows = BATCH_ROWS, tap, slices }: PipelineOptions = {},
   ) {
     this.parts = parts
     this.#tap = tap

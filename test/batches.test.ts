@@ -127,8 +127,8 @@ describe('batches', () => {
       const whole = await run(settings, envelopes)
       const apart = await run(settings, envelopes, { batchRows: 7 })
       expect(isDeepStrictEqual(apart.state, whole.state)).toBe(false)
-      for (const wholeRows of [1, 7]) {
-        const parts = await run(settings, envelopes, { wholeRows, isWhole: () => true })
+      for (const batchRows of [1, 7]) {
+        const parts = await run(settings, envelopes, { batchRows, isWhole: () => true })
         expectSame(parts.told, whole.told)
         for (const [i, part] of whole.state.entries()) expectSame(parts.state[i], part)
       }
@@ -148,7 +148,7 @@ describe('batches', () => {
         await world.close()
         return toldOf(world)
       }
-      expectSame(await toldBy(workers, { wholeRows: 7, isWhole: () => true }), await toldBy(others))
+      expectSame(await toldBy(workers, { batchRows: 7, isWhole: () => true }), await toldBy(others))
     },
     120_000,
   )

@@ -18,18 +18,13 @@ export interface SampleBatch {
 /**
  * Rows of a batch of a window. What is said and learned of a series does not depend on it, nor does CPU as far as it could be
  * told (2,048 to 65,536). Garbage does, a few kB a batch: 1.4 B a sample of 50,000 series with 8,192 rows, .9 with these. Memory
- * does too: beside a worker 55 MiB more than with 8,192.
+ * does too: beside a worker 55 MiB more than with 8,192. What still depends on it: a budget that rich and plain series share is spent
+ * by them a batch at a time, and priced by the plain ones that were seen up to a batch's end.
  */
 export const BATCH_ROWS = 65_536
 /**
- * The same where rows are judged by each other (`multivariate`, learned models, budgets): the largest batch that there is. A window
- * that does not fit is made ready ahead of its batches, so that who looks at entities sees them whole wherever a batch ends. What
- * still depends on it in such a window: a budget that rich and plain series share is spent by them a batch at a time, and priced
- * by the plain ones that were seen up to a batch's end.
- */
-export const WHOLE_ROWS = 65_536
-/**
- * Rows of such a window that are made ready at once: 100 MB of them, and 71 MB that a checkpoint may have to copy. Of an entity
+ * Rows of a window that are made ready at once where rows are judged by each other (`multivariate`, learned models, budgets), ahead of
+ * its batches, so that who looks at entities sees them whole wherever a batch ends: 100 MB of them, and 71 MB that a checkpoint may have to copy. Of an entity
  * with rows before and after so many the part that comes first is judged, and there is no opinion of the rest.
  */
 export const WINDOW_ROWS = 4_194_304

@@ -3,7 +3,7 @@ import type { Detector } from '../core/detector.ts'
 import type { SeriesRows } from '../core/series.ts'
 import { BLOCK_ROWS, blocksOf } from './blocks.ts'
 import { Calibration } from './calibration.ts'
-import { fuse } from './fusion.ts'
+import { fuse, fuseCovered } from './fusion.ts'
 import { publicScores } from './severity.ts'
 
 /** One voice: its calibration, and for the batch scored last its surprises. */
@@ -136,26 +136,5 @@ export class EnsembleVoices {
       (sum, { calibration, surprise }) => sum + (calibration?.bytes() ?? 0) + 5 * surprise.length,
       0,
     )
-  }
-}
-
-/**
- * Fuses again, with all voices, the rows of which one from the `first` on has an opinion: the usual few voices stay the
- * fast case.
- */
-function fuseCovered(
-  all: readonly Float32Array[],
-  first: number,
-  from: number,
-  to: number,
-  out: Float32Array,
-  strongest: Uint8Array,
-): void {
-  for (let i = from; i < to; i++) {
-    for (let v = first; v < all.length; v++) {
-      if (Number.isNaN(all[v][i])) continue
-      fuse(all, i, i + 1, out, strongest)
-      break
-    }
   }
 }

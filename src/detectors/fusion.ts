@@ -56,6 +56,27 @@ export function fuse(
 }
 
 /**
+ * Fuses again, with all voices, the rows of which one from the `first` on has an opinion: the usual few voices stay the
+ * fast case.
+ */
+export function fuseCovered(
+  all: readonly Float32Array[],
+  first: number,
+  from: number,
+  to: number,
+  out: Float32Array,
+  strongest: Uint8Array,
+): void {
+  for (let i = from; i < to; i++) {
+    for (let v = first; v < all.length; v++) {
+      if (Number.isNaN(all[v][i])) continue
+      fuse(all, i, i + 1, out, strongest)
+      break
+    }
+  }
+}
+
+/**
  * The usual cases are written out: the loop over voices costs more than the arithmetic in it. So is `relative` in the two below:
  * a function is not always inlined, and then what it is given and returns is put on the heap.
  */

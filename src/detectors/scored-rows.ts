@@ -1,7 +1,7 @@
-import { type FeatureBatch, WHOLE_ROWS } from '../core/batch.ts'
+import { BATCH_ROWS, type FeatureBatch } from '../core/batch.ts'
 
 /** Rows remembered at most: the largest batch that windows hand out. */
-const ROWS_MAX = WHOLE_ROWS
+const ROWS_MAX = BATCH_ROWS
 const BLOCKS_MAX = 128
 
 /**

@@ -1,4 +1,4 @@
-import { BATCH_ROWS, WHOLE_ROWS, WINDOW_ROWS } from '../core/batch.ts'
+import { BATCH_ROWS, WINDOW_ROWS } from '../core/batch.ts'
 import type { SliExpression } from './expression.ts'
 
 export interface WindowOptions {
@@ -18,9 +18,7 @@ export interface WindowOptions {
   readonly openSamplesMax?: number | undefined
   /** Rows per lent FeatureBatch. */
   readonly batchRows?: number | undefined
-  /** The same in windows whose rows are judged by each other, and whether one that begins is. */
-  readonly wholeRows?: number | undefined
-  /** Rows of such a window that are made ready at once. */
+  /** Rows made ready at once of windows whose rows are judged by each other, and whether one that begins is such. */
   readonly windowRows?: number | undefined
   readonly isWhole?: (() => boolean) | undefined
   /** Fill the feature vectors (FEATURES); false leaves width 0, which tier 0 needs no more than. */
@@ -46,7 +44,6 @@ export const WINDOW_DEFAULTS = {
   /** 32 M samples × 20 B = 640 MB: three open windows of 1 M series that send once a second. */
   openSamplesMax: 33_554_432,
   batchRows: BATCH_ROWS,
-  wholeRows: WHOLE_ROWS,
   windowRows: WINDOW_ROWS,
   seasonMs: 86_400_000,
 } as const
@@ -67,7 +64,6 @@ export function windowSettings(options: WindowOptions): WindowSettings {
     gapWindowsMax: options.gapWindowsMax ?? WINDOW_DEFAULTS.gapWindowsMax,
     openSamplesMax: options.openSamplesMax ?? WINDOW_DEFAULTS.openSamplesMax,
     batchRows: options.batchRows ?? WINDOW_DEFAULTS.batchRows,
-    wholeRows: options.wholeRows ?? WINDOW_DEFAULTS.wholeRows,
     windowRows: options.windowRows ?? WINDOW_DEFAULTS.windowRows,
     isWhole: options.isWhole ?? (() => false),
     features: options.features ?? false,

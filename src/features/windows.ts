@@ -90,11 +90,11 @@ export class EventTimeWindows implements Windowing {
     this.#table = context.series
     this.#rejects = context.rejects
     this.#derived = new DerivedSeries(this.settings.expressions, context.series)
-    const { features, seasonMs, stepMs, batchRows, wholeRows, windowRows } = this.settings
+    const { features, seasonMs, stepMs, batchRows, windowRows } = this.settings
     this.#extractor = features ? new FeatureExtractor(seasonMs, stepMs) : undefined
     const width = features ? FEATURES.length : 0
     this.#apart = featureBatch(batchRows, width)
-    this.#whole = new WholeWindow(wholeRows, windowRows, width)
+    this.#whole = new WholeWindow(batchRows, windowRows, width)
     this.#batch = this.#apart
     this.#spread = new Float64Array(batchRows)
     this.#lent = { batch: this.#batch, last: false, windowEndMs: Number.NaN, window: undefined }

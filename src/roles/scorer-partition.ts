@@ -3,13 +3,7 @@ import { deadLetter } from '../bus/dead-letters.ts'
 import { WindowWriter } from '../bus/window-report-writer.ts'
 import { cutAt, resume, type Stateful } from '../checkpoint.ts'
 import type { Config } from '../config/schema.ts'
-import {
-  type FeatureBatch,
-  featureBatch,
-  type OpinionBatch,
-  opinionBatch,
-  WHOLE_ROWS,
-} from '../core/batch.ts'
+import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from '../core/batch.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Envelope } from '../core/envelope.ts'
 import type { Logger } from '../core/logger.ts'
@@ -121,8 +115,7 @@ export class ScorerPartition implements WindowTap {
     const { config, rejects, logger, models, anomaliesPartitions } = context
     const warn = (text: string) => logger.warn({ partition }, text)
     const build = (epoch: number): Parts => {
-      // Reports are cut where batches end: many small ones would be many small messages.
-      const parts = assemble(config, rejects, warn, models, { batchRows: WHOLE_ROWS })
+      const parts = assemble(config, rejects, warn, models)
       const options = {
         samplesPartition: partition,
         anomaliesPartitions,

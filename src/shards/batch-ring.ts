@@ -1,9 +1,9 @@
 import {
+  BATCH_ROWS,
   type FeatureBatch,
   featureBatch,
   type OpinionBatch,
   opinionBatch,
-  WHOLE_ROWS,
 } from '../core/batch.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { scatterOpinions } from '../core/scatter.ts'
@@ -54,7 +54,7 @@ export class BatchRing {
   constructor(shards: readonly Shard[], routes: Routes) {
     this.#shards = shards
     this.#routes = routes
-    this.#ring = Array.from({ length: SLOTS }, () => givenOf(shards, shards.length === 1 ? 0 : WHOLE_ROWS))
+    this.#ring = Array.from({ length: SLOTS }, () => givenOf(shards, shards.length === 1 ? 0 : BATCH_ROWS))
   }
 
   get hasRoom(): boolean {

@@ -1,7 +1,7 @@
 import { getHeapStatistics } from 'node:v8'
 import type { Config } from '../config/schema.ts'
 import type { Anomaly } from '../core/anomaly.ts'
-import { type FeatureBatch, WHOLE_ROWS } from '../core/batch.ts'
+import { BATCH_ROWS, type FeatureBatch } from '../core/batch.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import { entityKey } from '../core/entity-key.ts'
 import { ForeshockError } from '../core/errors.ts'
@@ -61,7 +61,7 @@ export class ShardedScoring implements ScoringBeside {
   constructor(options: ShardedOptions, context: { readonly series: SeriesTable; readonly history: History }) {
     const { workers, config, modelFolders } = options
     const limits = {
-      rows: WHOLE_ROWS,
+      rows: BATCH_ROWS,
       heapMegabytes: options.heapMegabytes ?? getHeapStatistics().heap_size_limit / 1_048_576,
       patienceMs: config.detection.workerPatience,
     }

@@ -26,9 +26,9 @@ const samples = fc.array(
 
 it('have the rows that they have otherwise', () => {
   fc.assert(
-    fc.property(samples, fc.integer({ min: 1, max: 9 }), fc.nat(20), (all, wholeRows, more) => {
-      const windowRows = wholeRows + more
-      const whole = filled({ wholeRows, windowRows, isWhole: () => true, features: true }, all)
+    fc.property(samples, fc.integer({ min: 1, max: 9 }), fc.nat(20), (all, batchRows, more) => {
+      const windowRows = batchRows + more
+      const whole = filled({ batchRows, windowRows, isWhole: () => true, features: true }, all)
       expect(drain(whole.windows)).toEqual(drain(filled({ features: true }, all).windows))
     }),
     { numRuns: 30 },
@@ -37,7 +37,7 @@ it('have the rows that they have otherwise', () => {
 
 it('are said with the first of their batches, as many rows as are made ready at once', () => {
   const all = Array.from({ length: 20 }, (_, i): Sample => [i, 500, i])
-  const { windows } = filled({ wholeRows: 4, windowRows: 12, isWhole: () => true }, all)
+  const { windows } = filled({ batchRows: 4, windowRows: 12, isWhole: () => true }, all)
   const seen: [rows: number, ahead: number | undefined, last: boolean][] = []
   for (let lent = windows.next(); lent; lent = windows.next())
     seen.push([lent.batch.length, lent.window?.length, lent.last])
@@ -53,11 +53,12 @@ it('are said with the first of their batches, as many rows as are made ready at 
 it('are those that are asked for when they begin', () => {
   let isWhole = false
   const all = Array.from({ length: 12 }, (_, i): Sample => [i % 6, i < 6 ? 500 : 1500, i])
-  const { windows } = filled({ wholeRows: 6, isWhole: () => isWhole }, all)
+  const { windows } = filled({ isWhole: () => isWhole }, all)
   expect(windows.next()?.batch.length).toBe(3)
   isWhole = true
   expect(windows.next()?.batch.length).toBe(3)
   // Whether a row comes behind the last that there is room for is found out later.
   expect(windows.next()).toMatchObject({ batch: { length: 0 }, last: true })
-  expect(windows.next()).toMatchObject({ batch: { length: 6 }, last: true, window: undefined })
+  expect(windows.next()).toMatchObject({ batch: { length: 3 }, last: false, window: { length: 6 } })
+  expect(windows.next()).toMatchObject({ batch: { length: 3 }, last: true, window: undefined })
 })
