@@ -1,5 +1,6 @@
 // Goals 2 and 4: the service as users run it against VictoriaMetrics, Prometheus and a server that throws bodies away, the same
-// bodies over HTTP by turns; CPU of each server's process as Linux counts it.
+// bodies over HTTP by turns; CPU of each server's process as Linux counts it. Then ours and the last of them with smaller bodies:
+// throwing away costs by the body, so that goal 4 says how large they are.
 // node --import tsx bench/measures/against-servers.ts [--quick] [--series N]
 import { fork } from 'node:child_process'
 import { Agent } from 'node:http'
@@ -9,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { FleetBodies } from '../headline/bodies.ts'
 import { post } from '../headline/post.ts'
 import { type Measured, QUICK, say } from '../measure.ts'
-import { openPrometheus, openVictoriaMetrics, stopped } from '../peers/stores.ts'
+import { openPrometheus, openVictoriaMetrics, type Peer, stopped } from '../peers/stores.ts'
 import { cpuSecondsOf } from '../process-stat.ts'
 import { startService } from '../service.ts'
 import { TIER_ZERO } from '../tier-zero.ts'
@@ -34,6 +35,8 @@ const TRIES_MAX = 600
 const AGAIN_MS = 50
 const startMs = Math.floor(Date.now() / STEP_MS) * STEP_MS - ((warm + repetitions) * steps + 2) * STEP_MS
 const bodies = new FleetBodies(series, Number(args.body), STEP_MS)
+/** Samples a body of senders that send less at once: half and a quarter of Prometheus' default. */
+const SMALLER = QUICK ? [500] : [1000, 500]
 const agent = new Agent({ keepAlive: true, maxSockets: 1 })
 
 async function deliver(target: URL, body: Uint8Array): Promise<void> {
@@ -47,7 +50,7 @@ async function deliver(target: URL, body: Uint8Array): Promise<void> {
 }
 
 /** A server that takes the bodies of its turn's steps. */
-function server(name: string, url: string, pid: number, close: () => Promise<void>): Side {
+function taking(name: string, { url, pid, close }: Peer, bodies: FleetBodies): Side {
   const target = new URL('/api/v1/write', url)
   return {
     name,
@@ -66,17 +69,17 @@ function server(name: string, url: string, pid: number, close: () => Promise<voi
   }
 }
 
-async function ours(): Promise<Side> {
+async function ours(): Promise<Peer> {
   const service = await startService({
     ...TIER_ZERO,
     features: { step: `${STEP_MS}ms`, idle: '10h' },
     checkpoint: { every: '1h' },
     log: { level: 'error' },
   })
-  return server('ours', service.url, service.pid, () => service.stop())
+  return { url: service.url, pid: service.pid, close: () => service.stop() }
 }
 
-async function discard(): Promise<Side> {
+async function discard(): Promise<Peer> {
   const child = fork(resolve(import.meta.dirname, '../sides/discard.ts'), {
     execArgv: ['--import', 'tsx'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -85,7 +88,7 @@ async function discard(): Promise<Side> {
     child.once('message', text => done(String(text)))
     child.once('exit', code => failed(new Error(`the server that discards ended with ${code}`)))
   })
-  return server('discard', url, child.pid ?? 0, () => stopped(child))
+  return { url, pid: child.pid ?? 0, close: () => stopped(child) }
 }
 
 const stores = [
@@ -93,15 +96,31 @@ const stores = [
   ['prometheus', 'Prometheus, a receiver of remote write', await openPrometheus()],
 ] as const
 const sides = [
-  await ours(),
-  await discard(),
-  ...stores.flatMap(([name, , store]) =>
-    typeof store === 'string' ? [] : [server(name, store.url, store.pid, () => store.close())],
-  ),
+  taking('ours', await ours(), bodies),
+  taking('discard', await discard(), bodies),
+  ...stores.flatMap(([name, , store]) => (typeof store === 'string' ? [] : [taking(name, store, bodies)])),
 ]
 const found = await takeTurns(sides, { warm, repetitions })
-agent.destroy()
 const unit = 'ns CPU/sample'
+
+async function withBodiesOf(size: number): Promise<Measured[]> {
+  const bodies = new FleetBodies(series, size, STEP_MS)
+  const sides = [taking('ours', await ours(), bodies), taking('discard', await discard(), bodies)]
+  const { ours: our, discard: thrown } = await takeTurns(sides, { warm, repetitions })
+  return [
+    {
+      id: `turns.${size}.ratio`,
+      what: `· the same with bodies of ${size}`,
+      unit: '×',
+      values: ratios(our, thrown),
+    },
+    { id: `turns.${size}.ns`, what: '·· ours', unit, values: our },
+    { id: `turns.${size}.discard.ns`, what: '·· thrown away', unit, values: thrown },
+  ]
+}
+const smaller: Measured[] = []
+for (const size of SMALLER) smaller.push(...(await withBodiesOf(size)))
+agent.destroy()
 /** Rows of a store that could not be had say why. */
 const against = ([name, what, store]: (typeof stores)[number]): Measured[] => {
   const missing = { values: [], why: String(store) }
@@ -131,4 +150,5 @@ say([
     unit: '×',
     values: ratios(found.ours, found.discard),
   },
+  ...smaller,
 ])

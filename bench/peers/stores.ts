@@ -9,7 +9,7 @@ import { lookForPeer } from '../../test/peers/peers.ts'
 const READY_MS = 60_000
 
 /** A real server that takes remote write and stores it. */
-export interface Store {
+export interface Peer {
   readonly url: string
   readonly pid: number
   close(): Promise<void>
@@ -24,7 +24,7 @@ export async function stopped(child: ChildProcess): Promise<void> {
 }
 
 /** VictoriaMetrics on a data folder of its own, or why there is none. */
-export function openVictoriaMetrics(): Promise<Store | string> {
+export function openVictoriaMetrics(): Promise<Peer | string> {
   return opened('victoriaMetrics', '/health', (folder, port) => [
     `-storageDataPath=${folder}`,
     `-httpListenAddr=127.0.0.1:${port}`,
@@ -34,7 +34,7 @@ export function openVictoriaMetrics(): Promise<Store | string> {
 }
 
 /** Prometheus as a receiver of remote write, that scrapes nothing; or why there is none. */
-export function openPrometheus(): Promise<Store | string> {
+export function openPrometheus(): Promise<Peer | string> {
   return opened('prometheus', '/-/ready', (folder, port) => {
     const config = join(folder, 'prometheus.yml')
     writeFileSync(config, 'global: {}\n')
@@ -52,7 +52,7 @@ async function opened(
   name: 'victoriaMetrics' | 'prometheus',
   ready: string,
   flags: (folder: string, port: number) => string[],
-): Promise<Store | string> {
+): Promise<Peer | string> {
   const peer = await lookForPeer(name)
   if ('missing' in peer) return peer.missing
   const folder = mkdtempSync(join(tmpdir(), `foreshock-bench-${name}-`))
