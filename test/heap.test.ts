@@ -60,6 +60,8 @@ async function usual(stepMs: number, warm: number, windows: number): Promise<num
     '--expose-gc',
     '--max-semi-space-size=64',
     '--min-semi-space-size=64',
+    // Beside a busy machine code would be compiled late, and not yet be when it is measured.
+    '--no-concurrent-recompilation',
     '--import',
     'tsx',
     '--input-type=module',
