@@ -80,6 +80,7 @@ const TOP = [
   'commands',
   'roles',
   'assembly',
+  'scoring-assembly',
   'shards',
   'alerting',
   'experimenting',
