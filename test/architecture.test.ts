@@ -47,7 +47,6 @@ const ALLOWED: Record<string, readonly string[]> = {
   publish: ['core'],
   serve: ['core'],
   experiments: ['core', 'math'],
-  labels: ['core', 'math'],
   evaluate: ['core', 'math'],
   lab: ['core'],
   checkpoint: ['core'],
@@ -63,7 +62,6 @@ const ALLOWED: Record<string, readonly string[]> = {
 const TYPES_OF_DOMAIN = [
   'serve',
   'experiments',
-  'labels',
   'evaluate',
   'lab',
   'pipeline',
@@ -89,7 +87,6 @@ const TOP = [
   'warm-up',
   'reconcile',
   'sample-quotas',
-  'roles',
   'fleet',
   'engines',
   'listening',

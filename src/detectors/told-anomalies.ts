@@ -164,9 +164,10 @@ export class ToldAnomalies {
     if (rested) this.#rested.set(series, rested)
   }
 
-  /** Nothing is open, without a word to anybody. */
+  /** Nothing is open or rested from, without a word to anybody. */
   letGo(): void {
     this.#open.clear()
+    this.#rested.clear()
     this.#orphans = []
   }
 
