@@ -103,7 +103,7 @@ export function section(report: Report): string {
     '',
     ...markdown([HEADER, ...report.results.map(cells)]),
     '',
-    ...Object.entries(report.failed ?? {}).map(([name, why]) => `Not measured: ${name}: ${why}.`),
+    ...Object.entries(report.failed ?? {}).flatMap(([name, why]) => [`Not measured: ${name}: ${why}.`, '']),
     '### Goals',
     '',
     'Of the same run; ratios are of repetitions that took turns, medians, CPU time but where it says wall or a second.',

@@ -1,11 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FeatureBatch, OpinionBatch, SampleBatch } from './core/batch.ts'
 import { BATCH_ROWS, opinionBatch } from './core/batch.ts'
-import { type Change, changeOf, ofTenant } from './core/change.ts'
+import { type Change, parseChanges } from './core/change.ts'
 import type { DisruptionEvent } from './core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type EnvelopeKind, type Receipt } from './core/envelope.ts'
 import { ForeshockError } from './core/errors.ts'
-import { contentId } from './core/identity.ts'
 import type { MaintenanceOrder } from './core/maintenance.ts'
 import { modelOrderOf } from './core/model-order.ts'
 import type { Position } from './core/ports.ts'
@@ -315,32 +314,5 @@ export class Pipeline {
     for (const part of [scoring, disruptions, history]) part.forget(row)
     this.#tap?.forget(row)
     series.evict(row)
-  }
-}
-
-/** A tenant's changes, of the body of an envelope of kind `change`, one a line, and what is wrong with the other lines. */
-export function parseChanges(
-  bytes: Uint8Array,
-  tenant: string,
-): {
-  readonly changes: readonly Change[]
-  readonly reasons: readonly string[]
-} {
-  const reasons: string[] = []
-  const changes: Change[] = []
-  for (const [index, line] of new TextDecoder().decode(bytes).split('\n').entries()) {
-    if (line.trim() === '') continue
-    const change = parseChange(line)
-    if (typeof change === 'string') reasons.push(`line ${index + 1}: ${change}`)
-    else changes.push(ofTenant(change, tenant))
-  }
-  return { changes, reasons }
-}
-
-function parseChange(line: string): Change | string {
-  try {
-    return changeOf(JSON.parse(line), parts => contentId('chg', ...parts))
-  } catch {
-    return 'not JSON'
   }
 }

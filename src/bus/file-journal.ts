@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DurableFile, GroupCommit, ioError, syncDirectory, writeRoom } from '../core/durable-file.ts'
+import { DurableFile, ioError, syncDirectory, writeRoom } from '../core/durable-file.ts'
 import type { Envelope } from '../core/envelope.ts'
 import { ForeshockError } from '../core/errors.ts'
+import { GroupCommit } from '../core/group-commit.ts'
 import type { Journal, Position } from '../core/ports.ts'
 import {
   decodeSegmentHeader,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { duration } from '../config/values.ts'
+import { defined } from '../core/defined.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { ExperimentReport } from '../core/experiment.ts'
 import { experimentLines, listLines } from './experiment-lines.ts'
@@ -190,8 +191,4 @@ function durationOf(flag: string, text: string | undefined): number | undefined 
   if (data === undefined)
     throw new ForeshockError('FS_INPUT_INVALID', `${flag} ${text}: ${error?.issues[0].message}`)
   return data
-}
-
-function defined(values: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 }

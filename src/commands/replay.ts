@@ -7,7 +7,6 @@ import type { SampleBatch } from '../core/batch.ts'
 import { type Change, changeLine, changeOf } from '../core/change.ts'
 import type { DisruptionEvent } from '../core/disruption.ts'
 import { ForeshockError } from '../core/errors.ts'
-import { contentId } from '../core/identity.ts'
 import { Telemetry } from '../core/telemetry.ts'
 import { replayRows } from '../ingest/csv-replay.ts'
 import { Pipeline } from '../pipeline.ts'
@@ -173,7 +172,7 @@ export function readChanges(file: string): Change[] {
     } catch {
       throw new ForeshockError('FS_INPUT_INVALID', `${file}: row ${index + 1}: not JSON`)
     }
-    const change = changeOf(value, parts => contentId('chg', ...parts))
+    const change = changeOf(value)
     if (typeof change === 'string')
       throw new ForeshockError('FS_INPUT_INVALID', `${file}: row ${index + 1}: ${change}`)
     changes.push(change)

@@ -35,12 +35,9 @@ const KIND = /^[a-z][a-z0-9_-]{0,31}$/
 
 /**
  * Reads one change from a plain object: `{time, entity, kind, ref}` and optionally `id` and `until`, times as ISO
- * 8601, Unix s or Unix ms. Returns the reason in words when it is not one.
+ * 8601, Unix s or Unix ms; without an id it is told by what it says. Returns the reason in words when it is not one.
  */
-export function changeOf(
-  value: unknown,
-  idOf: (parts: readonly (string | number)[]) => string,
-): Change | string {
+export function changeOf(value: unknown): Change | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'a change is a JSON object'
   const { id, time, entity, kind, ref, until } = value as Record<string, unknown>
   const timeMs = instantMs(time)
@@ -54,7 +51,8 @@ export function changeOf(
   if (untilMs !== undefined && !Number.isFinite(untilMs)) return '"until" must be ISO 8601, Unix s or Unix ms'
   if (id !== undefined && (typeof id !== 'string' || id === '' || id.length > 256))
     return '"id" must be a string'
-  const change = { id: id ?? idOf([entity, kind, ref ?? '', timeMs]), timeMs, entity, kind, ref: ref ?? '' }
+  const own = id ?? contentId('chg', entity, kind, ref ?? '', timeMs)
+  const change = { id: own, timeMs, entity, kind, ref: ref ?? '' }
   return untilMs === undefined ? change : { ...change, untilMs }
 }
 
@@ -64,6 +62,33 @@ const SECONDS_MAX = 1e11
 function instantMs(value: unknown): number {
   if (typeof value === 'number') return Math.abs(value) < SECONDS_MAX ? value * 1000 : value
   return typeof value === 'string' ? Date.parse(value) : Number.NaN
+}
+
+/** A tenant's changes, of the body of an envelope of kind `change`, one a line, and what is wrong with the other lines. */
+export function parseChanges(
+  bytes: Uint8Array,
+  tenant: string,
+): {
+  readonly changes: readonly Change[]
+  readonly reasons: readonly string[]
+} {
+  const reasons: string[] = []
+  const changes: Change[] = []
+  for (const [index, line] of new TextDecoder().decode(bytes).split('\n').entries()) {
+    if (line.trim() === '') continue
+    const change = parseChange(line)
+    if (typeof change === 'string') reasons.push(`line ${index + 1}: ${change}`)
+    else changes.push(ofTenant(change, tenant))
+  }
+  return { changes, reasons }
+}
+
+function parseChange(line: string): Change | string {
+  try {
+    return changeOf(JSON.parse(line))
+  } catch {
+    return 'not JSON'
+  }
 }
 
 /** The JSON that an envelope of kind `change` carries, one change a line; whose it is stands in the envelope. */

@@ -7,7 +7,7 @@ import type { Snapshot } from '../core/snapshot.ts'
 import type { AlertingReport, AnomalyChange, ProfileUse, Rest, Scoring } from '../core/stages.ts'
 import { allSteps } from '../core/steps.ts'
 import type { AlertPolicy } from './alert-policy.ts'
-import { BLOCK_ROWS, Blocks, blocksOf, pick, scoreBlocksOf } from './blocks.ts'
+import { BLOCK_ROWS, Blocks, blocksOf, pick } from './blocks.ts'
 import { DayLens } from './day-lens.ts'
 import type { EvidenceSource } from './deviation.ts'
 import type { EnsembleOptions } from './ensemble-options.ts'
@@ -21,7 +21,7 @@ import { DONE } from './runs.ts'
 import { type SilenceSource, SilentRows } from './silent-rows.ts'
 import type { SlotRow } from './slot-convert.ts'
 import type { SuspectPool } from './suspect-pool.ts'
-import { WindowRows } from './window-rows.ts'
+import { WholeBatches } from './whole-batches.ts'
 
 /** A hot window of a series without an open anomaly teaches this much. */
 const HOT_WEIGHT = 0.25
@@ -68,10 +68,7 @@ export class Ensemble implements Scoring {
   readonly #sole: OpinionSource | undefined
   #heard: readonly Float32Array[] = []
   readonly #outputs: ScoreBatch[]
-  /** Outputs of detectors that are given whole batches, by detector, and their blocks as views. */
-  readonly #wholes = new Map<number, { out: ScoreBatch; blocks: ScoreBatch[]; blankRows: number }>()
-  /** For those of them, the window that comes in several batches. */
-  readonly #window = new WindowRows()
+  readonly #wholes: WholeBatches
   #weight = new Float32Array(0)
   #weights: Float32Array[] = []
   readonly #blocks = new Blocks()
@@ -107,8 +104,7 @@ export class Ensemble implements Scoring {
     if (speakers.length === 1 && isOpinionSource(speakers[0])) this.#sole = speakers[0]
     if (this.#profiles) this.#lens = new DayLens(this.#profiles, context)
     this.#outputs = speakers.map(() => scoreBatch(BLOCK_ROWS))
-    for (const [at, { whole }] of detectors.entries())
-      if (whole) this.#wholes.set(at, { out: scoreBatch(0), blocks: [], blankRows: 0 })
+    this.#wholes = new WholeBatches(detectors)
     this.#hysteresis = new Hysteresis(
       options,
       context,
@@ -131,7 +127,7 @@ export class Ensemble implements Scoring {
 
   begin(window: FeatureBatch): void {
     this.#policy?.begin(window)
-    if (this.#wholes.size > 0) this.#window.begin(window)
+    this.#wholes.begin(window)
   }
 
   async score(batch: FeatureBatch, out: OpinionBatch, rest?: Rest): Promise<void> {
@@ -140,14 +136,14 @@ export class Ensemble implements Scoring {
     if (batch.length > 0) this.#pool?.settle(batch.windowEndMs[0])
     out.length = batch.length
     if (this.#sole) return this.#ask(this.#sole, batch, out, rest)
-    for (const [d, { out: whole }] of this.#wholes) await this.#scoreWhole(d, batch, whole)
-    const hasCovered = [...this.#wholes.keys()].some(d => !this.#detectors[d].silent)
+    await this.#wholes.score(batch)
+    const hasCovered = this.#wholes.isHeard
     for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
       const block = this.#blocks.of(batch, from)
-      for (const [d, { blocks }] of this.#wholes) this.#outputs[d] = blocks[from / BLOCK_ROWS]
+      this.#wholes.show(this.#outputs, from)
       for (let d = 0; d < this.#speakers; d++) {
-        if (this.#wholes.has(d)) continue
         const detector = this.#detectors[d]
+        if (detector.whole) continue
         const lens = detector.timeless && this.#lens
         const scored = detector.score(lens ? lens.look(block) : block, this.#outputs[d])
         if (scored !== DONE) await scored
@@ -182,21 +178,6 @@ export class Ensemble implements Scoring {
     }
   }
 
-  /** One that has nothing to say is not asked, once its output says so. */
-  #scoreWhole(d: number, batch: FeatureBatch, out: ScoreBatch): Promise<void> {
-    const whole = this.#wholes.get(d) as { blankRows: number }
-    if (!this.#detectors[d].silent) {
-      whole.blankRows = 0
-      const detector = this.#detectors[d]
-      return this.#window.isOn ? this.#window.score(d, detector, batch, out) : detector.score(batch, out)
-    }
-    if (whole.blankRows >= batch.length) return DONE
-    for (const column of [out.score, out.point, out.incident, out.expected, out.lower, out.upper])
-      column.fill(NaN)
-    whole.blankRows = out.capacity
-    return DONE
-  }
-
   judge(batch: FeatureBatch, opinions: OpinionBatch): AnomalyChange[] {
     return allSteps(this.judging(batch, opinions))
   }
@@ -222,10 +203,7 @@ export class Ensemble implements Scoring {
       yield
     }
     if (rows !== undefined) this.#learnSome(batch, rows)
-    const wholes = [...this.#wholes.keys()].map(d => this.#detectors[d])
-    if (!this.#window.isOn) {
-      if (rows === undefined) for (const detector of wholes) detector.learn(batch, this.#weight)
-    } else if (this.#window.take(batch, this.#weight, rows)) this.#window.learn(wholes)
+    this.#wholes.learn(batch, this.#weight, rows)
     this.#pool?.consider(batch, opinions, open)
   }
 
@@ -281,7 +259,7 @@ export class Ensemble implements Scoring {
       for (const [i, row] of rows.entries()) lens.learnRow(...at(row), weights[i])
     }
     for (const detector of this.#detectors)
-      if (!(detector.whole && this.#window.isOn)) detector.learn(detector.timeless ? without : some, weights)
+      if (!detector.whole) detector.learn(detector.timeless ? without : some, weights)
     this.#voices.learnSome(some, rows, weights)
   }
 
@@ -313,11 +291,7 @@ export class Ensemble implements Scoring {
     this.#weights = blocksOf(this.#weight)
     this.#heard = this.#voices.reserve(this.#capacity)
     this.#silence?.reserve(this.#capacity)
-    for (const whole of this.#wholes.values()) {
-      whole.out = scoreBatch(this.#capacity)
-      whole.blankRows = 0
-      whole.blocks = scoreBlocksOf(whole.out)
-    }
+    this.#wholes.reserve(this.#capacity)
   }
 
   #parts(): Part[] {
@@ -363,7 +337,7 @@ export class Ensemble implements Scoring {
 
   bytes(): number {
     let sum =
-      this.#window.bytes() +
+      this.#wholes.bytes() +
       (this.#pool?.bytes() ?? 0) +
       this.#hysteresis.bytes() +
       this.#voices.bytes() +

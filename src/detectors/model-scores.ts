@@ -11,7 +11,7 @@ import type { ModelPlan } from './model-plan.ts'
 const BAND_LEAST = 1e-3
 const RAW_MAX = 1e30
 
-/** Places in the four numbers that `readOutput` writes. */
+/** Places in the five numbers that `readOutput` writes. */
 export const RAW = { point: 0, incident: 1, expected: 2, lower: 3, upper: 4 } as const
 
 /**

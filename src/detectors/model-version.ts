@@ -2,15 +2,14 @@ import { ForeshockError } from '../core/errors.ts'
 import type { ModelUse, ModelVersion as Named } from '../core/model.ts'
 import type { SeriesRows } from '../core/series.ts'
 import { Calibration } from './calibration.ts'
+import { ModelAnswer, type Said } from './model-answer.ts'
 import { learnRunning, type RunningColumns, runningRate } from './model-input.ts'
 import type { ModelPlan } from './model-plan.ts'
-import { ModelQuestion, type OwnRows, strangeness } from './model-question.ts'
+import { ModelQuestion, type OwnRows } from './model-question.ts'
 import { grown, type ModelRings } from './model-rings.ts'
 import type { ModelSession } from './model-runtime.ts'
-import { learnRaw, RAW, type RawColumns, readOutput, standardised } from './model-scores.ts'
+import { learnRaw, type RawColumns, standardised } from './model-scores.ts'
 
-/** A move in the good direction is this much as strange, as in deviation@1. */
-const GOOD_SHARE = 0.25
 /** Windows in a row without an answer after which a version is not asked any more. */
 const STUCK_WINDOWS = 3
 /** Time constant of the usual size of raw scores, days. */
@@ -18,24 +17,6 @@ const RAW_DAYS = 1
 
 type Columns = { -readonly [K in keyof RunningColumns]: Float64Array<ArrayBuffer> }
 type Raw = { -readonly [K in keyof RawColumns]: Float64Array<ArrayBuffer> }
-
-/** What a version says of the own rows of a window. */
-export interface Said {
-  rawPoint: Float64Array
-  rawIncident: Float64Array
-  /** Against the usual size, which is what is calibrated. */
-  point: Float32Array
-  incident: Float32Array
-  pointSurprise: Float32Array
-  incidentSurprise: Float32Array
-  pointBins: Uint8Array
-  incidentBins: Uint8Array
-  /** How much of an entity's incident is this series' own, 0..1. */
-  part: Float32Array
-  expected: Float64Array
-  lower: Float64Array
-  upper: Float64Array
-}
 
 /** What all versions of a model share. */
 export interface Shared {
@@ -62,7 +43,6 @@ export class ScoringVersion {
   readonly rawIncident: Raw = { centre: NOTHING, size: NOTHING, count: NOTHING }
   readonly point: Calibration
   readonly incident: Calibration
-  said: Said = newSaid(0)
   rows = 0
   failed = 0
   /** Of the window scored last: time taken and rows without an answer. */
@@ -74,20 +54,26 @@ export class ScoringVersion {
   #stuck = 0
   #room = 0
   readonly #question: ModelQuestion
+  readonly #answer: ModelAnswer
   readonly #shared: Shared
   readonly #runningRate: number
   readonly #rawRate: number
-  readonly #numbers = new Float64Array(5)
 
   constructor(plan: ModelPlan, named: Named, size: number, shared: Shared) {
     this.plan = plan
     this.named = named
     this.#shared = shared
     this.#question = new ModelQuestion(plan)
+    this.#answer = new ModelAnswer(plan, this.#question, shared)
     this.#runningRate = runningRate(plan.days ?? 1, shared.stepMs)
     this.#rawRate = runningRate(RAW_DAYS, shared.stepMs)
     this.point = new Calibration(`calibration:${plan.name}:point`, shared.covered, size)
     this.incident = new Calibration(`calibration:${plan.name}:incident`, shared.covered, size)
+  }
+
+  /** What it says of the own rows of the window scored last. */
+  get said(): Said {
+    return this.#answer.said
   }
 
   use(): ModelUse {
@@ -119,7 +105,7 @@ export class ScoringVersion {
   async score(own: OwnRows, back: number, timeoutMs: number): Promise<void> {
     const { covered, rings, clock } = this.#shared
     this.ensure(covered.capacity)
-    this.#silence(own.length)
+    this.#answer.clear(own.length)
     this.#question.ask(own, back, rings, covered, this.running)
     const { rows } = this.#question
     this.lastMs = 0
@@ -152,7 +138,7 @@ export class ScoringVersion {
     }
     this.#stuck = 0
     this.rows += rows
-    this.#read(own, output)
+    this.#lose(this.#answer.read(own, output))
     this.#calibrate(own)
   }
 
@@ -181,88 +167,6 @@ export class ScoringVersion {
     const reason = error instanceof Error ? error.message : String(error)
     this.problem = `${this.plan.name} gave no answer in ${STUCK_WINDOWS} windows in a row and is switched off: ${reason}`
     this.close()
-  }
-
-  #silence(length: number): void {
-    if (this.said.point.length < length) this.said = newSaid(Math.max(64, 2 * length))
-    const { said } = this
-    for (const column of [said.rawPoint, said.rawIncident, said.expected, said.lower, said.upper])
-      column.fill(NaN, 0, length)
-    for (const column of [said.point, said.incident, said.pointSurprise, said.incidentSurprise])
-      column.fill(NaN, 0, length)
-    said.part.fill(1, 0, length)
-  }
-
-  /** Output rows → raw scores of the own rows. */
-  #read(own: OwnRows, output: Float32Array): void {
-    const question = this.#question
-    const { width } = question
-    for (let row = 0; row < question.rows; row++) {
-      if (!isUsable(output, row * this.plan.outputWidth, this.plan.outputWidth)) {
-        this.failed++
-        this.lastFailed++
-        continue
-      }
-      for (let slot = 0; slot < width; slot++) this.#readSlot(own, output, row, slot)
-      if (this.plan.of === 'entity') this.#shareOut(own, row)
-    }
-  }
-
-  #readSlot(own: OwnRows, output: Float32Array, row: number, slot: number): void {
-    const question = this.#question
-    const at = row * question.width + slot
-    const k = question.ownOf[at]
-    if (k < 0 || Number.isNaN(question.newest[at])) return
-    const numbers = this.#numbers
-    readOutput(this.plan, question.input, output, row, slot, question.newest[at], numbers)
-    const { said } = this
-    const [centre, scale] = [question.centre[at], question.scale[at]]
-    const expected = finite(centre + scale * numbers[RAW.expected])
-    // A move in the good direction is strange, but nobody's trouble.
-    const isGood = this.#shared.sideOf(own.covered[k]) * (own.observed[k] - expected) < 0
-    const weight = isGood ? GOOD_SHARE : 1
-    const point = weight * numbers[RAW.point]
-    const incident = weight * numbers[RAW.incident]
-    // A series may be several metrics of a card, such as the strangest of its kind and of all.
-    if (said.rawPoint[k] >= point) return
-    said.rawPoint[k] = point
-    said.rawIncident[k] = incident
-    said.expected[k] = expected
-    said.lower[k] = finite(centre + scale * numbers[RAW.lower])
-    said.upper[k] = finite(centre + scale * numbers[RAW.upper])
-  }
-
-  /**
-   * An entity's incident is that of all its metrics together, of which the loudest carries all and the others by how
-   * loud they are. Where the model has one number for the entity, its metrics are as loud as they are far from usual.
-   */
-  #shareOut(own: OwnRows, row: number): void {
-    const question = this.#question
-    const { said } = this
-    const isOne = this.plan.task === 'score' && this.plan.outputWidth === 1
-    const { rings } = this.#shared
-    const loudness = (k: number) =>
-      isOne ? Math.max(0, strangeness(rings, own.covered[k], own.observed[k])) : said.rawIncident[k]
-    let loudest = 0
-    let sum = 0
-    let count = 0
-    for (let slot = 0; slot < question.width; slot++) {
-      const k = question.ownOf[row * question.width + slot]
-      if (k < 0 || Number.isNaN(said.rawIncident[k])) continue
-      loudest = Math.max(loudest, loudness(k))
-      sum += said.rawIncident[k]
-      count++
-    }
-    if (count === 0) return
-    for (let slot = 0; slot < question.width; slot++) {
-      const k = question.ownOf[row * question.width + slot]
-      if (k < 0 || Number.isNaN(said.rawIncident[k])) continue
-      said.part[k] = loudest > 0 ? loudness(k) / loudest : 0
-    }
-    for (let slot = 0; slot < question.width; slot++) {
-      const k = question.ownOf[row * question.width + slot]
-      if (k >= 0 && !Number.isNaN(said.rawIncident[k])) said.rawIncident[k] = sum / count
-    }
   }
 
   #calibrate(own: OwnRows): void {
@@ -331,32 +235,6 @@ export class ScoringVersion {
 }
 
 const NOTHING = new Float64Array(0)
-
-function finite(value: number): number {
-  return Number.isFinite(value) ? value : NaN
-}
-
-function isUsable(output: Float32Array, from: number, length: number): boolean {
-  for (let i = from; i < from + length; i++) if (!Number.isFinite(output[i])) return false
-  return true
-}
-
-function newSaid(room: number): Said {
-  return {
-    rawPoint: new Float64Array(room),
-    rawIncident: new Float64Array(room),
-    point: new Float32Array(room),
-    incident: new Float32Array(room),
-    pointSurprise: new Float32Array(room),
-    incidentSurprise: new Float32Array(room),
-    pointBins: new Uint8Array(room),
-    incidentBins: new Uint8Array(room),
-    part: new Float32Array(room),
-    expected: new Float64Array(room),
-    lower: new Float64Array(room),
-    upper: new Float64Array(room),
-  }
-}
 
 interface Scratch {
   covered: Uint32Array

@@ -5,6 +5,7 @@ import type { Snapshot } from '../core/snapshot.ts'
 import { Calibration } from './calibration.ts'
 import { type Kernel, KernelDetector } from './kernel-detector.ts'
 import { KindClasses } from './kind-classes.ts'
+import type { PoolSlots } from './pool-slots.ts'
 import { DONE } from './runs.ts'
 
 /** A move in the good direction is this much as strange, as in deviation@1. */
@@ -19,12 +20,6 @@ interface Voice {
   readonly bins: Uint8Array
 }
 
-/** What a member is told of the pool. */
-export interface PoolSlots {
-  /** Slot of a series, or −1. */
-  slotOf(series: number): number
-}
-
 /**
  * A costly detector as a member of the ensemble that sees the series of the pool only. It lives in the pool's own small
  * table, a row a slot, and brings its calibration with it: both can then be fed the past at the moment of admission.
@@ -35,7 +30,7 @@ export class PoolMember implements Detector {
   readonly warmUpWindows: number
   readonly voices: readonly DetectorVoice[]
   readonly #inner: KernelDetector<ColumnSpec>
-  readonly #pool: PoolSlots
+  readonly #slots: PoolSlots
   readonly #classes: KindClasses
   readonly #voices: readonly Voice[]
   /** The rows of a batch that are in the pool, by slot; their places in the batch. */
@@ -46,11 +41,11 @@ export class PoolMember implements Detector {
   readonly #weight: Float32Array
 
   /** `context.series` is the pool's own table, `size` rows at most. */
-  constructor(context: DetectorContext, kernel: Kernel<ColumnSpec>, pool: PoolSlots, size: number) {
+  constructor(context: DetectorContext, kernel: Kernel<ColumnSpec>, slots: PoolSlots, size: number) {
     this.#inner = new KernelDetector(context, kernel)
     this.id = this.#inner.id
     this.warmUpWindows = this.#inner.warmUpWindows
-    this.#pool = pool
+    this.#slots = slots
     this.#classes = new KindClasses(context.series)
     this.#voices = COLUMNS.map(column => ({
       column,
@@ -138,7 +133,7 @@ export class PoolMember implements Detector {
     const own = this.#own
     const placeOf = this.#placeOf.fill(-1)
     for (let i = 0; i < batch.length; i++) {
-      const slot = this.#pool.slotOf(batch.series[i])
+      const slot = this.#slots.slotOf(batch.series[i])
       if (slot >= 0) placeOf[slot] = i
     }
     own.length = 0

@@ -1,6 +1,6 @@
 import { type FeatureBatch, type OpinionBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
 import type { Detector } from '../core/detector.ts'
-import type { HeardVoice } from './hysteresis.ts'
+import type { HeardVoice } from './hearing.ts'
 import { publicScore } from './severity.ts'
 
 /** Evidence of a series that is missed. */

@@ -5,7 +5,7 @@ import { entityKey } from '../core/entity-key.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { MetricKind } from '../core/metric-kind.ts'
-import { type SeriesHead, SeriesTable, seriesHead } from '../core/series.ts'
+import { type SeriesHead, seriesHead } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { Calibration } from './calibration.ts'
 import { CUT_FOREST } from './cut-forest.ts'
@@ -16,6 +16,7 @@ import { leftProfile } from './left-profile.ts'
 import { type Candidate, PoolCandidates } from './pool-candidates.ts'
 import { PoolMember } from './pool-member.ts'
 import { type PoolBudget, type PoolPlaces, placesOf } from './pool-places.ts'
+import { NEVER_MS, PoolSlots } from './pool-slots.ts'
 import { SHAPE_NEIGHBOURS } from './shape-neighbours.ts'
 import { SPECTRAL_RESIDUAL } from './spectral-residual.ts'
 
@@ -58,10 +59,6 @@ const HOT_WINDOWS = 6
 const HOT_WEIGHT = 0.25
 /** Kinds that users feel. Of entities that matter they come first, of others they are there while there is room. */
 const GOLDEN: ReadonlySet<MetricKind> = new Set(['latency', 'error', 'availability', 'traffic', 'saturation'])
-/** Has not been a suspect. */
-const NEVER_MS = 0
-/** Of the places, what golden signals of entities that matter may keep from suspects. */
-const KEPT_SHARE = 0.5
 /** Of those admitted in one window, how many may come in for it: suspects need not wait until all of them are in. */
 const GOLDEN_MOST = 2
 /** Windows between two times that it is asked who matters: a quarter of an hour at fifteen seconds. */
@@ -95,16 +92,9 @@ interface SavedMeta {
 export class SuspectPool {
   readonly id = ID
   readonly members: readonly PoolMember[]
+  readonly slots: PoolSlots
   readonly #context: DetectorContext
   readonly #history: SeriesHistory
-  /** The pool's own rows, which are its slots. */
-  readonly #slots: SeriesTable
-  /** Slot plus one by row of the ensemble's table; row and last time as a suspect by slot. */
-  #slotOf = new Uint16Array(0)
-  readonly #seriesOf: Int32Array
-  readonly #suspectMs: Float64Array
-  /** How much the entity of a golden signal matters, by slot; such a slot is not given to suspects. */
-  readonly #importance: Float64Array
   /** Entities that matter, by `entityKey`, as of the last review; series that have no place are looked for in the window after it. */
   #important: ReadonlyMap<string, number> = new Map()
   #reviewedMs = NEVER_MS
@@ -132,15 +122,12 @@ export class SuspectPool {
     const size = this.#places.places
     this.#context = context
     this.#history = history
-    this.#slots = new SeriesTable(size)
-    this.#seriesOf = new Int32Array(size).fill(-1)
-    this.#suspectMs = new Float64Array(size)
-    this.#importance = new Float64Array(size)
+    this.slots = new PoolSlots(size)
     this.#past = new Float64Array(Math.min(PAST_WINDOWS, history.depth))
     this.#candidates = new PoolCandidates(GOLDEN_MOST, ADMITTED_MOST, series => context.series.key(series))
-    const own = { series: this.#slots, stepMs: context.stepMs }
+    const own = { series: this.slots.rows, stepMs: context.stepMs }
     this.members = kernels.map(
-      name => new PoolMember(own, KERNELS[name]() as unknown as Kernel<ColumnSpec>, this, size),
+      name => new PoolMember(own, KERNELS[name]() as unknown as Kernel<ColumnSpec>, this.slots, size),
     )
     this.#one.length = 1
     this.#one.coverage[0] = 1
@@ -156,11 +143,7 @@ export class SuspectPool {
    */
   counts(): Readonly<Record<string, number>> {
     const { places, bound } = this.#places
-    return { held: this.#slots.size, places, [`without-${bound}`]: this.#without, ...this.#counts }
-  }
-
-  slotOf(series: number): number {
-    return series < this.#slotOf.length ? this.#slotOf[series] - 1 : -1
+    return { held: this.slots.size, places, [`without-${bound}`]: this.#without, ...this.#counts }
   }
 
   /** After the rows were judged and learned: who of them is a suspect now. `open` is 1 where an anomaly is open. */
@@ -169,7 +152,7 @@ export class SuspectPool {
     const nowMs = batch.windowEndMs[0]
     this.settle(nowMs)
     this.#windowEndMs = nowMs
-    const hasRoom = this.#slots.size < this.#slots.limit
+    const hasRoom = !this.slots.isFull
     const head = this.#head
     for (let i = 0; i < batch.length; i++) {
       const point = opinions.point[i]
@@ -177,9 +160,9 @@ export class SuspectPool {
       const isSuspect = open[i] === 1 || point >= SUSPECT_AT || incident >= SUSPECT_AT
       if (!isSuspect && !hasRoom && !this.#isSeeking) continue
       const series = batch.series[i]
-      const slot = this.slotOf(series)
+      const slot = this.slots.slotOf(series)
       if (slot >= 0) {
-        if (isSuspect) this.#suspectMs[slot] = nowMs
+        if (isSuspect) this.slots.suspect(slot, nowMs)
         continue
       }
       if (!this.#context.series.head(series, head)) continue
@@ -197,7 +180,7 @@ export class SuspectPool {
     this.#windowEndMs = Number.NaN
     const candidates = this.#candidates
     const suspects = candidates.suspectCount - this.#admitBest(nowMs)
-    this.#without = this.#slots.size < this.#slots.limit ? 0 : suspects
+    this.#without = this.slots.isFull ? suspects : 0
     candidates.clear()
   }
 
@@ -210,8 +193,7 @@ export class SuspectPool {
     this.#isSeeking = true
     this.#reviewedMs = windowEndMs
     this.#important = importance()
-    for (const [slot, series] of this.#seriesOf.entries())
-      this.#importance[slot] = series < 0 ? 0 : this.#importanceOf(this.#slots.meta(slot))
+    this.slots.weigh(series => this.#importanceOf(series))
   }
 
   #importanceOf({ kind, tenant, entity }: Pick<SeriesHead, 'kind' | 'tenant' | 'entity'>): number {
@@ -229,7 +211,7 @@ export class SuspectPool {
       if (one.surprise >= 0) suspects++
     }
     for (const one of golden) {
-      if (!this.#makeRoomForGolden(one.importance)) break
+      if (!this.#makeRoom(this.slots.victimOfGolden(one.importance))) break
       admit(one)
     }
     if (admitted.size === GOLDEN_MOST && goldenCount > GOLDEN_MOST) this.#hasMore = true
@@ -237,8 +219,8 @@ export class SuspectPool {
     const left = all.filter(({ series }) => !admitted.has(series))
     for (const one of left.slice(0, ADMITTED_MOST - admitted.size)) {
       const isSuspect = one.surprise >= 0
-      const isFull = this.#slots.size >= this.#slots.limit
-      if (isFull && !(isSuspect && this.#makeRoom(keptMs))) {
+      const hasRoom = !this.slots.isFull || (isSuspect && this.#makeRoom(this.slots.victimOfSuspect(keptMs)))
+      if (!hasRoom) {
         if (isSuspect) this.#counts.refused++
         continue
       }
@@ -247,54 +229,18 @@ export class SuspectPool {
     return suspects
   }
 
-  /** Until golden signals have their share of the places a suspect makes room, then one of a less important entity. */
-  #makeRoomForGolden(importance: number): boolean {
-    let kept = 0
-    let least = -1
-    for (let slot = 0; slot < this.#importance.length; slot++) {
-      if (this.#importance[slot] === 0) continue
-      kept++
-      const less = least < 0 ? -1 : this.#importance[slot] - this.#importance[least]
-      if (less < 0 || (less === 0 && this.#keyOf(slot) < this.#keyOf(least))) least = slot
-    }
-    if (kept < this.#keptMost) return this.#slots.size < this.#slots.limit || this.#makeRoom(Infinity)
-    if (least < 0 || this.#importance[least] >= importance) return false
-    this.#release(least)
-    this.#counts.evicted++
-    return true
-  }
-
-  get #keptMost(): number {
-    return Math.floor(KEPT_SHARE * this.#slots.limit)
-  }
-
-  /**
-   * Evicts who was a suspect longest ago, the first key among equals, except golden signals on their share of the places; false when
-   * all were since `beforeMs`.
-   */
-  #makeRoom(beforeMs: number): boolean {
-    const kept = this.#importance.reduce((sum, importance) => sum + (importance > 0 ? 1 : 0), 0)
-    const areSafe = kept <= this.#keptMost
-    let victim = -1
-    for (let slot = 0; slot < this.#seriesOf.length; slot++) {
-      if (this.#seriesOf[slot] < 0 || this.#suspectMs[slot] > beforeMs) continue
-      if (areSafe && this.#importance[slot] > 0) continue
-      const earlier = victim < 0 ? -1 : this.#suspectMs[slot] - this.#suspectMs[victim]
-      if (earlier < 0 || (earlier === 0 && this.#keyOf(slot) < this.#keyOf(victim))) victim = slot
-    }
+  /** Whether there is room: at once where nobody has to go, where somebody can once that one has gone. */
+  #makeRoom(victim: number | undefined): boolean {
+    if (victim === undefined) return true
     if (victim < 0) return false
     this.#release(victim)
     this.#counts.evicted++
     return true
   }
 
-  #keyOf(slot: number): string {
-    return this.#slots.meta(slot).key
-  }
-
   #admit({ series, surprise, importance }: Candidate, nowMs: number): void {
-    const slot = this.#take(series, surprise >= 0 ? nowMs : NEVER_MS)
-    this.#importance[slot] = importance
+    const suspectMs = surprise >= 0 ? nowMs : NEVER_MS
+    const slot = this.slots.take(series, this.#context.series, suspectMs, importance)
     this.#counts.admitted++
     const { stepMs } = this.#context
     const toMs = Math.min(nowMs, this.#history.newestEndMs)
@@ -316,46 +262,23 @@ export class SuspectPool {
     }
   }
 
-  #take(series: number, suspectMs: number): number {
-    const slot = this.#slots.intern(this.#context.series.meta(series))
-    if (series >= this.#slotOf.length) {
-      const longer = new Uint16Array(
-        Math.max(series + 1, 2 * this.#slotOf.length, this.#context.series.capacity),
-      )
-      longer.set(this.#slotOf)
-      this.#slotOf = longer
-    }
-    this.#slotOf[series] = slot + 1
-    this.#seriesOf[slot] = series
-    this.#suspectMs[slot] = suspectMs
-    return slot
-  }
-
   #release(slot: number): void {
-    this.#slotOf[this.#seriesOf[slot]] = 0
-    this.#seriesOf[slot] = -1
-    this.#importance[slot] = 0
     for (const member of this.members) member.release(slot)
-    this.#slots.evict(slot)
+    this.slots.release(slot)
   }
 
   forget(series: number): void {
-    const slot = this.slotOf(series)
+    const slot = this.slots.slotOf(series)
     if (slot >= 0) this.#release(slot)
     this.#candidates.forget(series)
   }
 
   snapshot(): Snapshot {
     this.settle()
-    const held = [...this.#seriesOf.keys()].filter(slot => this.#seriesOf[slot] >= 0)
     return {
       id: ID,
       version: VERSION,
-      keys: held.map(slot => this.#keyOf(slot)),
-      columns: {
-        suspectMs: Float64Array.from(held, slot => this.#suspectMs[slot]),
-        importance: Float64Array.from(held, slot => this.#importance[slot]),
-      },
+      ...this.slots.saved(),
       meta: {
         counts: { ...this.#counts },
         reviewedMs: this.#reviewedMs,
@@ -389,14 +312,13 @@ export class SuspectPool {
     for (const [i, key] of from.keys.entries()) {
       const series = this.#context.series.row(key)
       // A pool made smaller keeps the first ones.
-      if (series < 0 || this.#slots.size >= this.#slots.limit) continue
-      this.#importance[this.#take(series, suspectMs[i])] = importance?.[i] ?? 0
+      if (series >= 0 && !this.slots.isFull)
+        this.slots.take(series, this.#context.series, suspectMs[i], importance?.[i] ?? 0)
     }
   }
 
   /** Of the pool itself; its members are counted as detectors. */
   bytes(): number {
-    const columns = [this.#slotOf, this.#seriesOf, this.#suspectMs, this.#importance, this.#past]
-    return columns.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    return this.slots.bytes() + this.#past.byteLength
   }
 }

@@ -1,33 +1,57 @@
-import { CHUNK_MASK, CHUNK_SHIFT } from '../core/columns.ts'
-import { FORGOTTEN, type PaneChunk } from './panes.ts'
-import type { LogChunk, WindowLog } from './sample-log.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, type ColumnStore } from '../core/columns.ts'
+import { FORGOTTEN, type PANE_COLUMNS, type PaneChunk } from './panes.ts'
+import type { LogChunk, SampleLog, WindowLog } from './sample-log.ts'
 
-/**
- * Takes the samples out of a window that came before their row was given back: in the round that `forgotten` names for
- * the row, or before. Only rows that are marked so are looked up. Returns how many they were.
- */
-export function dropForgotten(
-  log: WindowLog,
-  panes: readonly PaneChunk[],
-  forgotten: ReadonlyMap<number, number>,
-): number {
-  let dropped = 0
-  for (const chunk of log.chunks) dropped += dropOf(chunk, panes, forgotten)
-  log.length -= dropped
-  return dropped
+/** Rows that were given back while samples of their series waited, whose flags say so: those samples are another series'. */
+export class Forgotten {
+  readonly #panes: ColumnStore<typeof PANE_COLUMNS>
+  /** The round of the log up to which samples are of the former series, by row. */
+  readonly #rounds = new Map<number, number>()
+
+  constructor(panes: ColumnStore<typeof PANE_COLUMNS>) {
+    this.#panes = panes
+  }
+
+  get isEmpty(): boolean {
+    return this.#rounds.size === 0
+  }
+
+  /** Samples of the row up to this round are not its series' any more. */
+  add(row: number, round: number): void {
+    this.#rounds.set(row, round)
+    this.#panes.touch(row)
+    this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] = FORGOTTEN
+  }
+
+  /** Takes such samples out of a window; returns how many they were. */
+  dropFrom(log: WindowLog): number {
+    if (this.isEmpty) return 0
+    let dropped = 0
+    for (const chunk of log.chunks) dropped += dropOf(chunk, this.#panes.chunks, this.#rounds)
+    log.length -= dropped
+    return dropped
+  }
+
+  /** Takes them out of all windows that wait, and forgets who they were: no others may be on their way. */
+  settle(log: SampleLog): void {
+    if (this.isEmpty) return
+    for (const window of [...log.windows()]) log.dropped(window, this.dropFrom(window))
+    for (const row of this.#rounds.keys()) {
+      this.#panes.touch(row)
+      this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] &= ~FORGOTTEN
+    }
+    this.#rounds.clear()
+  }
 }
 
-function dropOf(
-  chunk: LogChunk,
-  panes: readonly PaneChunk[],
-  forgotten: ReadonlyMap<number, number>,
-): number {
+/** Only rows that are marked are looked up. */
+function dropOf(chunk: LogChunk, panes: readonly PaneChunk[], rounds: ReadonlyMap<number, number>): number {
   const { series, offsetMs, value, exactMs, length, round } = chunk
   let kept = 0
   for (let i = 0; i < length; i++) {
     const row = series[i]
     const isMarked = ((panes[row >> CHUNK_SHIFT]?.flags[row & CHUNK_MASK] ?? 0) & FORGOTTEN) !== 0
-    if (isMarked && round <= (forgotten.get(row) ?? -1)) {
+    if (isMarked && round <= (rounds.get(row) ?? -1)) {
       chunk.stretch?.touch()
       continue
     }

@@ -3,9 +3,9 @@ import { type Cut, CutColumn, type CutPiece, type CutSnapshot } from '../core/cu
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
+import type { Progress } from './coming-windows.ts'
 import { type SampleLog, timeAt } from './sample-log.ts'
 import type { EventClock } from './watermark.ts'
-import type { Progress } from './windows.ts'
 
 const OPEN = 'windows-open'
 /** Samples with their times. */

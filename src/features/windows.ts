@@ -6,9 +6,10 @@ import type { Rejects } from '../core/rejects.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { LentBatch, Windowing } from '../core/stages.ts'
+import { ComingWindows } from './coming-windows.ts'
 import { DerivedSeries } from './derived.ts'
 import { FEATURES, FeatureExtractor } from './extract.ts'
-import { dropForgotten } from './forgotten.ts'
+import { Forgotten } from './forgotten.ts'
 import { PaneGroups } from './pane-groups.ts'
 import {
   DERIVED,
@@ -20,21 +21,10 @@ import {
   PANE_COLUMNS,
   SEEN,
 } from './panes.ts'
-import { SampleLog, type WindowLog } from './sample-log.ts'
-import { closeUpTo, eventClock, nothingLost, passTime, setBack, sift } from './watermark.ts'
+import type { WindowLog } from './sample-log.ts'
 import { WholeWindow } from './whole-window.ts'
 import { type WindowOptions, type WindowSettings, windowSettings } from './window-options.ts'
 import { cutSamples, openSamples, readMeta, restoreSamples, windowsMeta } from './windows-snapshot.ts'
-
-/** Where the output stands. */
-export interface Progress {
-  /** Start of the next window to complete, Unix ms; NaN before the first. */
-  nextMs: number
-  /** Windows without any sample emitted in a row. */
-  emptyRun: number
-  /** End of the last stretch that was jumped over. */
-  resumeMs: number
-}
 
 /** A batch is made ready before it waits for the writer of a cut: what that changes is written more than a batch ahead. */
 const CUT_LEAD_ROWS = 2 * CHUNK_ROWS
@@ -49,16 +39,11 @@ export class EventTimeWindows implements Windowing {
   readonly #table: SeriesTable
   readonly #rejects: Rejects
   readonly #panes = new ColumnStore(PANE_COLUMNS)
-  readonly #open: SampleLog
-  /** Complete windows, in ascending order. */
-  #ready: WindowLog[] = []
+  readonly #forgotten = new Forgotten(this.#panes)
+  readonly #coming: ComingWindows
   readonly #groups = new PaneGroups()
   /** What is left of the work of finding where samples of the window lie. */
   #finding: Generator<void> | undefined
-  readonly #clock = eventClock()
-  /** What the batch that was added last has lost. */
-  readonly #lost = nothingLost()
-  readonly #progress: Progress = { nextMs: Number.NaN, emptyRun: 0, resumeMs: Number.NEGATIVE_INFINITY }
   readonly #derived: DerivedSeries
   readonly #extractor: FeatureExtractor | undefined
   /** Batches of windows whose rows are judged each for itself, and by each other; the one of the window that is given out. */
@@ -74,19 +59,15 @@ export class EventTimeWindows implements Windowing {
   }
   /** The window that is given out now. */
   #log: WindowLog | undefined
-  /** Windows of `#ready` already given out. */
-  #readyAt = 0
   #range: EmitRange | undefined
   /** The batch was begun and not lent yet; it is as long as it will be. */
   #isBegun = false
   #isFilled = false
   #expired: number[] = []
-  /** Rows forgotten while samples wait, and the round of the log up to which they are of the former series. */
-  readonly #forgotten = new Map<number, number>()
 
   constructor(options: WindowOptions, context: { readonly series: SeriesTable; readonly rejects: Rejects }) {
     this.settings = windowSettings(options)
-    this.#open = new SampleLog(this.settings.stepMs)
+    this.#coming = new ComingWindows(this.settings, this.#forgotten)
     this.#table = context.series
     this.#rejects = context.rejects
     this.#derived = new DerivedSeries(this.settings.expressions, context.series)
@@ -101,43 +82,28 @@ export class EventTimeWindows implements Windowing {
   }
 
   get watermarkMs(): number {
-    const { watermarkMs } = this.#clock
+    const { watermarkMs } = this.#coming.clock
     return watermarkMs === Number.NEGATIVE_INFINITY ? Number.NaN : watermarkMs
   }
 
   add(batch: SampleBatch, arrivalMs: number): void {
-    this.#pass(arrivalMs)
-    if (this.#forgotten.size > 0) this.#open.round++
-    const lost = this.#lost
-    lost.late = 0
-    lost.future = 0
-    lost.infinite = 0
-    lost.full = 0
-    sift(batch, arrivalMs, this.#open, this.#clock, this.settings, lost)
+    const lost = this.#coming.add(batch, arrivalMs)
     const rejects = this.#rejects
     if (lost.late > 0) {
-      const detail = `${this.#name(batch, lost.firstLate)}, watermark ${this.#clock.watermarkMs}`
+      const detail = `${this.#name(batch, lost.firstLate)}, watermark ${this.#coming.clock.watermarkMs}`
       rejects.add('late', detail, arrivalMs, lost.late)
     }
     if (lost.future > 0) rejects.add('future', this.#name(batch, lost.firstFuture), arrivalMs, lost.future)
     if (lost.infinite > 0)
       rejects.add('not-finite', this.#name(batch, lost.firstInfinite), arrivalMs, lost.infinite)
-    if (lost.full > 0)
-      rejects.add('windows-full', `${this.#open.length} samples wait in open windows`, arrivalMs, lost.full)
+    if (lost.full > 0) {
+      const detail = `${this.#coming.log.length} samples wait in open windows`
+      rejects.add('windows-full', detail, arrivalMs, lost.full)
+    }
   }
 
   tick(arrivalMs: number): void {
-    // A return that lay ahead blames nobody for silence until then.
-    if (setBack(this.#clock, arrivalMs))
-      this.#progress.resumeMs = Math.min(this.#progress.resumeMs, arrivalMs)
-    this.#pass(arrivalMs)
-  }
-
-  /** Nobody is blamed for silence while this process was away: a pause counts from the return. */
-  #pass(arrivalMs: number): void {
-    passTime(this.#clock, arrivalMs, this.settings)
-    const progress = this.#progress
-    if (this.#clock.returnedMs > progress.resumeMs) progress.resumeMs = this.#clock.returnedMs
+    this.#coming.tick(arrivalMs)
   }
 
   next(): LentBatch | undefined {
@@ -176,27 +142,18 @@ export class EventTimeWindows implements Windowing {
   }
 
   get hasComplete(): boolean {
-    if (this.#readyAt < this.#ready.length) return true
-    const { nextMs, emptyRun } = this.#progress
-    const { closedMs } = this.#clock
-    if (closedMs <= nextMs) return false
-    if (closedMs > nextMs && emptyRun < this.settings.gapWindowsMax) return true
-    for (const { startMs } of this.#open.windows()) if (startMs < closedMs) return true
-    return false
+    return this.#coming.hasNext
   }
 
   finish(): void {
-    const { stepMs } = this.settings
-    let newestMs = Number.NEGATIVE_INFINITY
-    for (const { startMs } of this.#open.windows()) newestMs = Math.max(newestMs, startMs)
-    if (this.#open.length > 0) closeUpTo(this.#clock, newestMs + stepMs, stepMs)
+    this.#coming.finish()
   }
 
   letGo(): void {
-    // Pauses are learned anew, and none reaches back to before this moment.
+    // Pauses are learned anew.
     this.#panes.touchAll()
     for (const { pauseMs } of this.#panes.chunks) pauseMs.fill(0)
-    this.#progress.resumeMs = Math.max(this.#progress.resumeMs, this.#clock.eventMs + 1)
+    this.#coming.letGo()
   }
 
   expired(): readonly number[] {
@@ -210,15 +167,14 @@ export class EventTimeWindows implements Windowing {
     this.#panes.clear(series)
     this.#extractor?.forget(series)
     this.#derived.forget(series)
-    if (this.#open.length === 0 && this.#readyAt >= this.#ready.length) return
+    const { isReady, log } = this.#coming
+    if (log.length === 0 && !isReady) return
     this.#ensure()
-    this.#forgotten.set(series, this.#open.round)
-    this.#panes.touch(series)
-    this.#panes.chunks[series >> CHUNK_SHIFT].flags[series & CHUNK_MASK] = FORGOTTEN
+    this.#forgotten.add(series, log.round)
   }
 
   bytes(): number {
-    const parts = [this.#panes, this.#open, this.#groups, this.#derived, this.#extractor, this.#whole]
+    const parts = [this.#panes, this.#coming.log, this.#groups, this.#derived, this.#extractor, this.#whole]
     return parts.reduce((sum, part) => sum + (part?.bytes() ?? 0), 0)
   }
 
@@ -226,7 +182,7 @@ export class EventTimeWindows implements Windowing {
     const meta = this.#settle()
     return [
       this.#panes.snapshot('windows', 1, this.#table, meta),
-      openSamples(this.#open, this.#table),
+      openSamples(this.#coming.log, this.#table),
       ...(this.#extractor?.snapshot(this.#table) ?? []),
     ]
   }
@@ -235,7 +191,7 @@ export class EventTimeWindows implements Windowing {
     const meta = this.#settle()
     return [
       this.#panes.cut(cut, 'windows', 1, this.#table, meta, this.#cutLead()),
-      cutSamples(cut, this.#open, this.#table),
+      cutSamples(cut, this.#coming.log, this.#table),
       ...(this.#extractor?.cut(cut, this.#table) ?? []),
     ]
   }
@@ -246,19 +202,21 @@ export class EventTimeWindows implements Windowing {
   }
 
   #settle(): unknown {
-    if (this.#range || this.#readyAt < this.#ready.length)
+    const { isReady, log, clock, progress } = this.#coming
+    if (this.#range || isReady)
       throw new ForeshockError('FS_ASSERTION', 'windows are snapshotted only when next() has nothing more')
-    this.#dropForgotten()
-    return windowsMeta(this.settings.stepMs, this.#clock, this.#progress)
+    this.#forgotten.settle(log)
+    return windowsMeta(this.settings.stepMs, clock, progress)
   }
 
   restore(parts: readonly Snapshot[]): void {
     const main = parts.find(part => part.id === 'windows')
     if (!main) return
-    readMeta(main.meta, this.settings.stepMs, this.#clock, this.#progress)
+    const { log, clock, progress } = this.#coming
+    readMeta(main.meta, this.settings.stepMs, clock, progress)
     this.#panes.restore(main, 'windows', 1, this.#table)
     const open = parts.find(part => part.id === 'windows-open')
-    if (open) restoreSamples(open, this.#table, this.#open)
+    if (open) restoreSamples(open, this.#table, log)
     this.#extractor?.restore(parts, this.#table)
     this.#ensure()
     const derived: number[] = []
@@ -282,47 +240,13 @@ export class EventTimeWindows implements Windowing {
     return `${key} at ${batch.timeMs[at]}`
   }
 
-  /** Finds the next window to complete and puts its samples in order; undefined when none is complete. */
+  /** Groups the samples of the next complete window and evaluates the expressions; undefined when none is complete. */
   #begin(): EmitRange | undefined {
-    const { gapWindowsMax } = this.settings
-    const progress = this.#progress
-    const { closedMs } = this.#clock
-    if (this.#readyAt >= this.#ready.length) this.#take(closedMs)
-    const ready = this.#ready
-    const waiting = this.#readyAt < ready.length
-    const until = waiting ? ready[this.#readyAt].startMs : closedMs
-    if (Number.isNaN(progress.nextMs)) {
-      if (!waiting) return undefined
-      progress.nextMs = until
-    }
-    if (progress.nextMs < until) {
-      if (progress.emptyRun < gapWindowsMax) {
-        progress.emptyRun++
-        return this.#window(undefined)
-      }
-      progress.nextMs = until
-      progress.resumeMs = until
-    }
-    if (!waiting) return undefined
-    progress.emptyRun = 0
-    return this.#window(ready[this.#readyAt++])
-  }
-
-  #take(closedMs: number): void {
-    this.#readyAt = 0
-    this.#ready = []
-    this.#dropForgotten()
-    if (this.#open.length === 0) return
-    const { nextMs } = this.#progress
-    // Nothing has closed since the last time.
-    if (closedMs <= nextMs) return
-    this.#ready = this.#open.take(closedMs)
-  }
-
-  /** Groups a window's samples and evaluates the expressions: it is ready to emit. */
-  #window(log: WindowLog | undefined): EmitRange {
+    const window = this.#coming.next()
+    if (!window) return undefined
+    const { log, endMs: windowEndMs, resumeMs } = window
     this.#ensure()
-    if (log && this.#forgotten.size > 0) dropForgotten(log, this.#panes.chunks, this.#forgotten)
+    if (log) this.#forgotten.dropFrom(log)
     if (!this.#derived.empty) this.#register(log)
     this.#log = log
     this.#finding = this.#groups.begin(log, this.#table.capacity)
@@ -330,9 +254,6 @@ export class EventTimeWindows implements Windowing {
     const { stepMs, retentionMs, isWhole } = this.settings
     this.#batch = isWhole() ? this.#whole.begin(this.#table.capacity) : this.#apart
     if (this.#spread.length < this.#batch.capacity) this.#spread = new Float64Array(this.#batch.capacity)
-    const progress = this.#progress
-    progress.nextMs += stepMs
-    const { nextMs: windowEndMs, resumeMs } = progress
     this.#range = { series: 0, end: this.#table.capacity, windowEndMs, stepMs, retentionMs, resumeMs }
     return this.#range
   }
@@ -340,7 +261,7 @@ export class EventTimeWindows implements Windowing {
   #finishWindow(): void {
     this.#range = undefined
     this.#groups.clear()
-    if (this.#log) this.#open.recycle(this.#log)
+    if (this.#log) this.#coming.log.recycle(this.#log)
     this.#log = undefined
   }
 
@@ -374,19 +295,5 @@ export class EventTimeWindows implements Windowing {
   #ensure(): void {
     this.#panes.ensure(this.#table.capacity)
     this.#extractor?.ensure(this.#table.capacity)
-  }
-
-  /** Takes samples out of the open log whose series was forgotten after they came; nothing else waits. */
-  #dropForgotten(): void {
-    if (this.#forgotten.size === 0) return
-    for (const log of [...this.#open.windows()]) {
-      const dropped = dropForgotten(log, this.#panes.chunks, this.#forgotten)
-      this.#open.dropped(log, dropped)
-    }
-    for (const row of this.#forgotten.keys()) {
-      this.#panes.touch(row)
-      this.#panes.chunks[row >> CHUNK_SHIFT].flags[row & CHUNK_MASK] &= ~FORGOTTEN
-    }
-    this.#forgotten.clear()
   }
 }

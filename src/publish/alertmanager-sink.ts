@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.ts'
 import type { Disruption, DisruptionEvent } from '../core/disruption.ts'
-import { GroupCommit } from '../core/durable-file.ts'
+import { GroupCommit } from '../core/group-commit.ts'
 import type { DisruptionSink } from '../core/ports.ts'
 import type { Silence } from '../core/silence.ts'
 import type { Telemetry } from '../core/telemetry.ts'

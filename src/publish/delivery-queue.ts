@@ -1,8 +1,9 @@
 import { mkdir, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { DisruptionEvent } from '../core/disruption.ts'
-import { DurableFile, GroupCommit, ioError, syncDirectory } from '../core/durable-file.ts'
+import { DurableFile, ioError, syncDirectory } from '../core/durable-file.ts'
 import { ForeshockError } from '../core/errors.ts'
+import { GroupCommit } from '../core/group-commit.ts'
 import { SeenIds } from '../core/seen-ids.ts'
 
 export interface Delivery {

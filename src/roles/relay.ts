@@ -1,6 +1,6 @@
 import { deadLetter } from '../bus/dead-letters.ts'
 import { partitionOf } from '../bus/partition-of.ts'
-import type { Change } from '../core/change.ts'
+import { type Change, parseChanges } from '../core/change.ts'
 import type { Clock } from '../core/clock.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts'
@@ -16,7 +16,6 @@ import {
   TOPICS,
 } from '../core/stream.ts'
 import type { Telemetry } from '../core/telemetry.ts'
-import { parseChanges } from '../pipeline.ts'
 import { changesOf } from '../serve/change-body.ts'
 import { originText } from './origins.ts'
 import { changeMessage } from './stage-orders.ts'

@@ -1,9 +1,8 @@
-import { type Change, changeLine } from '../core/change.ts'
+import { type Change, changeLine, parseChanges } from '../core/change.ts'
 import { contentId } from '../core/identity.ts'
 import type { MaintenanceOrder } from '../core/maintenance.ts'
 import { CONTENT, HEADERS, type StoredMessage, type StreamMessage } from '../core/stream.ts'
 import type { Line } from '../effects.ts'
-import { parseChanges } from '../pipeline.ts'
 
 /**
  * What is said to a disruption stage besides window reports, each a message in its partition of the topic `anomalies`:

@@ -2,8 +2,8 @@
 // mistake is named.
 import { describe, expect, it } from 'vitest'
 import { changeLine, changeOf } from '../../src/core/change.ts'
+import { contentId } from '../../src/core/identity.ts'
 
-const idOf = (parts: readonly (string | number)[]) => parts.join('|')
 const AT = Date.parse('2026-11-20T12:00:00Z')
 
 describe('change', () => {
@@ -12,8 +12,8 @@ describe('change', () => {
     ['Unix s', AT / 1000],
     ['Unix ms', AT],
   ])('reads a time in %s', (_, time) => {
-    expect(changeOf({ time, entity: 'a', kind: 'deploy', ref: 'v2' }, idOf)).toEqual({
-      id: `a|deploy|v2|${AT}`,
+    expect(changeOf({ time, entity: 'a', kind: 'deploy', ref: 'v2' })).toEqual({
+      id: contentId('chg', 'a', 'deploy', 'v2', AT),
       timeMs: AT,
       entity: 'a',
       kind: 'deploy',
@@ -23,7 +23,7 @@ describe('change', () => {
 
   it('reads back what it wrote', () => {
     const change = { id: 'c', timeMs: AT, entity: 'a', kind: 'restart', ref: '', untilMs: AT + 60_000 }
-    expect(changeOf(JSON.parse(changeLine(change)), idOf)).toEqual(change)
+    expect(changeOf(JSON.parse(changeLine(change)))).toEqual(change)
   })
 
   it.each([
@@ -37,6 +37,6 @@ describe('change', () => {
     [{ time: 1, entity: 'a', kind: 'deploy', until: 'later' }, /"until"/],
     [{ time: 1, entity: 'a', kind: 'deploy', id: '' }, /"id"/],
   ])('names what is wrong in %j', (value, reason) => {
-    expect(changeOf(value, idOf)).toMatch(reason)
+    expect(changeOf(value)).toMatch(reason)
   })
 })

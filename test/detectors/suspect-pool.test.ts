@@ -72,15 +72,15 @@ describe('the pool for suspects', () => {
     const next = quiet(1, 6)
     for (let t = 0; t < 120; t++) await step(w, t, next())
     expect(w.pool.counts().held).toBe(3)
-    const golden = [0, 1, 3, 4].filter(series => w.pool.slotOf(series) >= 0)
-    expect(golden.length).toBe(3 - [2, 5].filter(series => w.pool.slotOf(series) >= 0).length)
+    const golden = [0, 1, 3, 4].filter(series => w.pool.slots.slotOf(series) >= 0)
+    expect(golden.length).toBe(3 - [2, 5].filter(series => w.pool.slots.slotOf(series) >= 0).length)
     // Series 2 jumps: a suspect takes the place of what was no suspect, or not lately.
     for (let t = 120; t < 124; t++) {
       const values = next()
       values[2] += 40
       await step(w, t, values)
     }
-    expect(w.pool.slotOf(2)).toBeGreaterThanOrEqual(0)
+    expect(w.pool.slots.slotOf(2)).toBeGreaterThanOrEqual(0)
     expect(w.pool.counts().held).toBe(3)
     expect(w.pool.counts().admitted).toBe(3 + w.pool.counts().evicted)
   })
@@ -99,7 +99,7 @@ describe('the pool for suspects', () => {
     const entities = ['a', 'a', 'a', 'a', 'door', 'door', 'cart', 'cart']
     const w = world(4, ['flatline'], kinds, entities)
     const next = quiet(7, 8)
-    const held = () => kinds.flatMap((_, series) => (w.pool.slotOf(series) >= 0 ? [series] : []))
+    const held = () => kinds.flatMap((_, series) => (w.pool.slots.slotOf(series) >= 0 ? [series] : []))
     const endMs = (t: number) => START_MS + (t + 1) * STEP_MS
     const strange = async (from: number, to: number, important: readonly (readonly [string, number])[]) => {
       for (let t = from; t < to; t++) {
@@ -147,10 +147,10 @@ describe('the pool for suspects', () => {
     expect(w.pool.counts().held).toBe(2)
     expect(w.pool.counts().refused).toBeGreaterThan(0)
     // The first five are alike in surprise only by chance; whoever is in stays while it is a suspect.
-    const held = [0, 1, 2, 3, 4, 5].filter(series => w.pool.slotOf(series) >= 0)
+    const held = [0, 1, 2, 3, 4, 5].filter(series => w.pool.slots.slotOf(series) >= 0)
     expect(held).toHaveLength(2)
     w.ensemble.forget(held[0])
-    expect(w.pool.slotOf(held[0])).toBe(-1)
+    expect(w.pool.slots.slotOf(held[0])).toBe(-1)
     expect(w.pool.counts().held).toBe(1)
   })
 
@@ -159,12 +159,12 @@ describe('the pool for suspects', () => {
     const w = world(2, detectors, ['other', 'other'])
     const next = quiet(3, 2)
     for (let t = 0; t < 180; t++) await step(w, t, next())
-    const before = w.pool.slotOf(1)
+    const before = w.pool.slots.slotOf(1)
     for (let t = 180; t < 184; t++) {
       const [a, b] = next()
       await step(w, t, [a, b + 30])
     }
-    const slot = w.pool.slotOf(1)
+    const slot = w.pool.slots.slotOf(1)
     expect(slot).toBeGreaterThanOrEqual(0)
     expect(w.pool.counts().cold).toBe(0)
     expect(before).toBe(-1)
@@ -204,7 +204,7 @@ describe('the pool for suspects', () => {
     let compared = 0
     for (let t = 0; t < 150; t++) {
       // Decided by the windows before: what comes in now is heard from the next window on.
-      const held = [0, 1, 2, 3, 4, 5].filter(series => w.pool.slotOf(series) >= 0)
+      const held = [0, 1, 2, 3, 4, 5].filter(series => w.pool.slots.slotOf(series) >= 0)
       const pooled = await step(w, t, a())
       const other = await step({ ...bare, ensemble: plain }, t, b())
       for (let i = 0; i < 6; i++) {

@@ -2,11 +2,11 @@
 // back meanwhile, each series' samples of a window come out as they came in, as from a plain map of lists.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore } from '../../src/core/columns.ts'
+import { ColumnStore } from '../../src/core/columns.ts'
 import { allSteps } from '../../src/core/steps.ts'
-import { dropForgotten } from '../../src/features/forgotten.ts'
+import { Forgotten } from '../../src/features/forgotten.ts'
 import { PaneGroups } from '../../src/features/pane-groups.ts'
-import { FORGOTTEN, PANE_COLUMNS } from '../../src/features/panes.ts'
+import { PANE_COLUMNS } from '../../src/features/panes.ts'
 import { SampleLog } from '../../src/features/sample-log.ts'
 
 const CAPACITY = 140_000
@@ -40,13 +40,12 @@ describe('samples that wait', () => {
       fc.assert(
         fc.property(long, fc.boolean(), (events, isSorted) => {
           const log = new SampleLog(stepMs)
-          const forgotten = new Map<number, number>()
+          const forgotten = new Forgotten(panes)
           const expected = new Map<number, Map<number, Held>>()
           const order = isSorted ? inOrder(events) : events
           for (const one of order) {
             if ('forget' in one) {
-              forgotten.set(one.forget, log.round++)
-              panes.chunks[one.forget >> CHUNK_SHIFT].flags[one.forget & CHUNK_MASK] = FORGOTTEN
+              forgotten.add(one.forget, log.round++)
               for (const lists of expected.values()) lists.delete(one.forget)
               continue
             }
@@ -57,9 +56,7 @@ describe('samples that wait', () => {
             expected.set(start, lists)
             lists.set(row, [...(lists.get(row) ?? []), [T0 + offset, value]])
           }
-          for (const window of [...log.windows()])
-            log.dropped(window, dropForgotten(window, panes.chunks, forgotten))
-          for (const row of forgotten.keys()) panes.clear(row)
+          forgotten.settle(log)
 
           const whole = [...expected].filter(([, lists]) => lists.size > 0).sort((a, b) => a[0] - b[0])
           const groups = new PaneGroups()

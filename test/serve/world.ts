@@ -152,7 +152,7 @@ export function world(): World {
       if (envelope.kind !== 'change') return state.receipt
       const lines = Buffer.from(envelope.bytes).toString('utf8').split('\n')
       for (const line of lines) {
-        const change = changeOf(JSON.parse(line), parts => parts.join())
+        const change = changeOf(JSON.parse(line))
         if (typeof change === 'string') throw new Error(change)
         state.changes.push(ofTenant(change, envelope.tenant))
       }
