@@ -1,5 +1,18 @@
 import type { Chunk, ColumnSpec } from '../core/columns.ts'
-import { mix32 } from '../math/hash.ts'
+import type { ColumnData, Snapshot } from '../core/snapshot.ts'
+import {
+  COMMON,
+  DEPTH,
+  DIMENSIONS,
+  fillDensities,
+  findPoint,
+  firstLeaf,
+  LEAVES,
+  leafIn,
+  NODES,
+  nodeOfLeaf,
+  TREES,
+} from './half-space-trees.ts'
 import type { Kernel } from './kernel-detector.ts'
 
 /**
@@ -7,13 +20,9 @@ import type { Kernel } from './kernel-detector.ts'
  * space without looking at data; what is strange falls where few points of the last full window fell.
  * Deviations: depth 9 instead of 15, since a point is the last two values; values are squashed into 0..1 by the centre
  * and spread of an earlier window, because no minimum and maximum are known in advance; all series share the trees,
- * which do not look at data, and keep only what was counted in them; the strangeness is one over the geometric mean of the
- * masses found, since in the arithmetic one a few trees that cut badly outvote all others.
+ * which do not look at data, and keep by leaf what was counted there and what a walk down would find; the strangeness is one
+ * over the geometric mean of the masses found, since in the arithmetic one a few trees that cut badly outvote all others.
  */
-const TREES = 25
-const DEPTH = 9
-const NODES = 2 ** (DEPTH + 1) - 1
-const DIMENSIONS = 2
 /** Values in a reference window (the paper's ψ), so that a count fits a byte. */
 const WINDOW = 200
 /** Values that the first centre and spread come from. */
@@ -25,12 +34,7 @@ const LEAST = Math.sqrt((WINDOW * DEPTH) / (1 + WINDOW * 2 ** DEPTH))
 /** Strangeness below this is that of a value in the thick of it. */
 const FLOOR = 0.05
 
-/** Seed of the trees. */
-const COMMON = 0x5eed_7ee5
-
 const COLUMNS = {
-  /** Of the trees that were counted in. */
-  seed: 'u32',
   /** Values of the window that fills. */
   seen: 'u32',
   isSettled: 'u8',
@@ -43,8 +47,9 @@ const COLUMNS = {
   nextCentre: 'f64',
   nextSpread: 'f64',
   recent: ['f64', DIMENSIONS],
-  reference: ['u8', TREES * NODES],
-  latest: ['u8', TREES * NODES],
+  /** By leaf: how dense the reference is there, and points of the window that fills. */
+  density: ['f32', LEAVES],
+  latest: ['u8', LEAVES],
 } as const satisfies ColumnSpec
 type State = Chunk<typeof COLUMNS>
 
@@ -60,72 +65,9 @@ function placePoint(s: State, x: number, centre: number, spread: number): void {
   }
 }
 
-/** Nodes that have children. */
-const INNER = 2 ** DEPTH - 1
-/** Which value a node of a tree halves space by, and where. */
-const halves = new Uint8Array(TREES * INNER)
-const middles = new Float64Array(TREES * INNER)
-
-/** A number in [0, 1) that is the tree's own. */
-function drawn(place: number): number {
-  return (mix32(COMMON ^ Math.imul(place + 1, 0x9e3779b1)) >>> 0) / 4_294_967_296
-}
-
-/** A tree's work range: a random centre in 0..1, twice as wide as to reach both ends; each node halves that of its parent. */
-function grow(tree: number, node: number, low: readonly number[], high: readonly number[]): void {
-  if (node >= INNER) return
-  const place = tree * INNER + node
-  const d = Math.floor(drawn(TREES * DIMENSIONS + place) * DIMENSIONS)
-  const middle = (low[d] + high[d]) / 2
-  halves[place] = d
-  middles[place] = middle
-  grow(tree, 2 * node + 1, low, high.with(d, middle))
-  grow(tree, 2 * node + 2, low.with(d, middle), high)
-}
-
-for (let tree = 0; tree < TREES; tree++) {
-  const centres = Array.from({ length: DIMENSIONS }, (_, d) => drawn(tree * DIMENSIONS + d))
-  const reach = centres.map(centre => 2 * Math.max(centre, 1 - centre))
-  grow(
-    tree,
-    0,
-    centres.map((centre, d) => centre - reach[d]),
-    centres.map((centre, d) => centre + reach[d]),
-  )
-}
-
-/** Mass × 2^depth where the walk ends: what the whole window would hold if all of space were as dense. */
-function density(reference: Uint8Array, tree: number): number {
-  const masses = tree * NODES
-  const cuts = tree * INNER
-  let node = 0
-  let scale = 1
-  let mass = reference[masses]
-  while (mass > LIGHT && node < INNER) {
-    node = 2 * node + (point[halves[cuts + node]] < middles[cuts + node] ? 1 : 2)
-    mass = reference[masses + node]
-    scale *= 2
-  }
-  return mass * scale
-}
-
-/** Counts the point in every tree. */
-function count({ latest }: State): void {
-  for (let tree = 0; tree < TREES; tree++) {
-    const masses = tree * NODES
-    const cuts = tree * INNER
-    let node = 0
-    latest[masses]++
-    for (let depth = 0; depth < DEPTH; depth++) {
-      node = 2 * node + (point[halves[cuts + node]] < middles[cuts + node] ? 1 : 2)
-      latest[masses + node]++
-    }
-  }
-}
-
 /** The window that is full becomes the reference; the next is placed by the centre and spread this one had. */
 function turn(s: State): void {
-  s.reference.set(s.latest)
+  fillDensities(s.latest, LIGHT, s.density)
   s.latest.fill(0)
   s.centre[0] = s.latestCentre[0]
   s.spread[0] = s.latestSpread[0]
@@ -133,37 +75,33 @@ function turn(s: State): void {
 
 export const HALF_SPACE: Kernel<typeof COLUMNS> = {
   id: 'hst@1',
-  version: 1,
+  version: 2,
   warmUp: SETTLING + WINDOW,
   columns: COLUMNS,
   floor: FLOOR,
+  upgraded,
   start(s, _seed, x) {
-    s.seed[0] = COMMON
     s.recent.fill(x)
   },
   strangeness(s, x) {
     placePoint(s, x, s.centre[0], s.spread[0])
+    findPoint(point)
     // At most 25 factors of a hundred thousand each: far from overflow.
     let product = 1
-    for (let tree = 0; tree < TREES; tree++) product *= 1 + density(s.reference, tree)
+    const { density } = s
+    for (let tree = 0; tree < TREES; tree++) product *= 1 + density[leafIn(tree)]
     // The square root tames it: an empty corner is thousands of times less dense than the middle.
     return Math.max(0, Math.sqrt((WINDOW * DEPTH) / product ** (1 / TREES)) - LEAST)
   },
   learn(s, x, weight) {
-    // Counted in trees of its own, as an earlier release did: it begins anew.
-    if (s.seed[0] !== COMMON) {
-      s.seed[0] = COMMON
-      s.seen[0] = 0
-      s.isSettled[0] = 0
-      s.reference.fill(0)
-      s.latest.fill(0)
-    }
     const isSettled = s.isSettled[0] === 1
     // An anomaly is not counted, but the shingle goes on.
     if (weight > 0.5 || !isSettled) {
       if (isSettled) {
         placePoint(s, x, s.latestCentre[0], s.latestSpread[0])
-        count(s)
+        findPoint(point)
+        const { latest } = s
+        for (let tree = 0; tree < TREES; tree++) latest[leafIn(tree)]++
       }
       const n = ++s.seen[0]
       if (n === 1) {
@@ -181,7 +119,44 @@ export const HALF_SPACE: Kernel<typeof COLUMNS> = {
         s.seen[0] = 0
       }
     }
-    s.recent.copyWithin(0, 1)
+    for (let d = 1; d < DIMENSIONS; d++) s.recent[d - 1] = s.recent[d]
     s.recent[DIMENSIONS - 1] = x
   },
+}
+
+/** Version 1 kept what was counted in every node of the trees, and first in trees of the series' own: such a series begins anew. */
+function upgraded(from: Snapshot): Snapshot {
+  const { seed, seen, isSettled, reference, latest, ...kept } = from.columns
+  const length = from.keys.length
+  const areCounts = [reference, latest].every(
+    column => column instanceof Uint8Array && column.length === length * TREES * NODES,
+  )
+  if (from.version !== 1 || !areCounts || !seed || !seen || !isSettled) return from
+  const columns = {
+    ...kept,
+    seen: seen.slice(),
+    isSettled: isSettled.slice(),
+    density: new Float32Array(length * LEAVES),
+    latest: new Uint8Array(length * LEAVES),
+  }
+  for (let row = 0; row < length; row++) {
+    if (seed[row] !== COMMON) {
+      columns.seen[row] = 0
+      columns.isSettled[row] = 0
+      continue
+    }
+    const at = row * LEAVES
+    const counts = columns.latest.subarray(at, at + LEAVES)
+    copyCounts(reference, row, counts)
+    fillDensities(counts, LIGHT, columns.density.subarray(at, at + LEAVES))
+    copyCounts(latest, row, counts)
+  }
+  return { ...from, version: 2, columns }
+}
+
+/** From every node of the trees of a row to the leaves. */
+function copyCounts(nodes: ColumnData, row: number, counts: Uint8Array): void {
+  for (let tree = 0; tree < TREES; tree++)
+    for (let leaf = firstLeaf(tree); leaf < firstLeaf(tree + 1); leaf++)
+      counts[leaf] = nodes[(row * TREES + tree) * NODES + nodeOfLeaf(leaf)]
 }

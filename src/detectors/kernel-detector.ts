@@ -28,6 +28,8 @@ export interface Kernel<S extends ColumnSpec> {
   readonly isSurprise?: boolean
   /** Where its columns lie, when not in arrays of their own. */
   readonly home?: RowHome
+  /** A snapshot of an earlier version as one of this; any other as it is. */
+  upgraded?(from: Snapshot): Snapshot
   /** Before the first value is learned; `seed` derives from the series key. */
   start(state: Chunk<S>, seed: number, x: number): void
   /** ≥ 0, higher is stranger; changes nothing. */
@@ -163,7 +165,8 @@ export class KernelDetector<S extends ColumnSpec> implements Detector {
 
   restore(from: Snapshot): void {
     this.#scratch.fill(-1)
-    this.#rows.restore(from, this.id, this.#kernel.version, this.#context.series)
+    const known = this.#kernel.upgraded?.(from) ?? from
+    this.#rows.restore(known, this.id, this.#kernel.version, this.#context.series)
   }
 
   /** Bytes of one series. */

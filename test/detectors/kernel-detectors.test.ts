@@ -129,7 +129,7 @@ describe('flatline@1', () => {
 describe('memory and seeds', () => {
   it.each([
     ['rcf@1', CUT_FOREST, 900_000],
-    ['hst@1', HALF_SPACE, 52_000],
+    ['hst@1', HALF_SPACE, 11_500],
     ['sr@1', SPECTRAL_RESIDUAL, 1300],
     ['shapes@1', SHAPE_NEIGHBOURS, 2300],
     ['left-profile@1', leftProfile(), 72_500],
