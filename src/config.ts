@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { parse as parseYaml } from 'yaml'
 import type { z } from 'zod'
+import { readYaml, type WrittenYaml } from './config/lines.ts'
 import { type Config, configSchema } from './config/schema.ts'
 import { ForeshockError } from './core/errors.ts'
 
@@ -19,6 +20,9 @@ interface Place {
   readonly flags?: Readonly<Record<string, string | undefined>>
 }
 
+/** Where a key is written: mistakes name the line. */
+type LineOf = WrittenYaml['lineOf']
+
 /**
  * Reads `file`, or `foreshock.yaml` in the working folder when there is one, and the environment. Throws
  * FS_CONFIG_INVALID with one line a mistake.
@@ -26,13 +30,21 @@ interface Place {
 export function loadConfig({ file, environment = process.env, flags }: Place = {}): Config {
   const path =
     file ?? environment.FORESHOCK_CONFIG ?? (existsSync('foreshock.yaml') ? 'foreshock.yaml' : undefined)
-  const written = path === undefined ? {} : readYaml(path)
-  return parseConfig(written, { file: path, environment: { ...environment, ...flags } })
+  const { value, lineOf } = path === undefined ? { value: {}, lineOf: undefined } : readFile(path)
+  return parseConfig(value, { file: path, environment: { ...environment, ...flags } }, lineOf)
 }
 
 /** Checks a plain object, with the environment laid over it. */
-export function parseConfig(written: unknown, { file, environment = {} }: Place = {}): Config {
+export function parseConfig(
+  written: unknown,
+  { file, environment = {} }: Place = {},
+  lineOf: LineOf = () => undefined,
+): Config {
   const names = new Map<string, string>()
+  if (!isObject(written ?? {})) {
+    const text = `${file ?? 'configuration'}: top level: write keys and values, such as features: { step: 10s }`
+    throw new ForeshockError('FS_CONFIG_INVALID', text)
+  }
   const merged = structuredClone(written ?? {}) as Record<string, unknown>
   for (const path of scalarPaths(configSchema)) {
     const name = variableName(path)
@@ -47,7 +59,7 @@ export function parseConfig(written: unknown, { file, environment = {} }: Place 
     const folder = config.data.folder
     return isAbsolute(folder) ? config : { ...config, data: { ...config.data, folder: resolve(folder) } }
   }
-  const lines = result.error.issues.flatMap(issue => describe(issue, names, file))
+  const lines = result.error.issues.flatMap(issue => describe(issue, names, file, lineOf))
   throw new ForeshockError('FS_CONFIG_INVALID', lines.join('\n'))
 }
 
@@ -96,16 +108,23 @@ function describe(
   issue: z.core.$ZodIssue,
   names: ReadonlyMap<string, string>,
   file: string | undefined,
+  lineOf: LineOf,
 ): string[] {
   const path = issue.path.join('.')
-  const where = names.get(path) ?? `${file ?? 'configuration'}: ${path === '' ? 'top level' : path}`
+  const name = names.get(path)
+  const where = name ?? `${file ?? 'configuration'}: ${path === '' ? 'top level' : path}`
+  const at = (keys: readonly PropertyKey[]): string => {
+    const line = name === undefined ? lineOf(keys) : undefined
+    return line === undefined ? '' : ` (line ${line})`
+  }
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(issue.path)
     return issue.keys.map(
-      key => `${where}: unknown key "${key}"${known.length > 0 ? `; known here: ${known.join(', ')}` : ''}`,
+      key =>
+        `${where}: unknown key "${key}"${known.length > 0 ? `; known here: ${known.join(', ')}` : ''}${at([...issue.path, key])}`,
     )
   }
-  return [`${where}: ${issue.message}`]
+  return [`${where}: ${issue.message}${at(issue.path)}`]
 }
 
 /** A document of somebody else's as plain values; undefined when it cannot be read. */
@@ -117,7 +136,11 @@ export function plainYaml(text: string): unknown {
   }
 }
 
-function readYaml(path: string): unknown {
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function readFile(path: string): WrittenYaml {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -125,7 +148,7 @@ function readYaml(path: string): unknown {
     throw new ForeshockError('FS_CONFIG_INVALID', `${path}: cannot be read (${(error as Error).message})`)
   }
   try {
-    return parseYaml(text) ?? {}
+    return readYaml(text)
   } catch (error) {
     throw new ForeshockError(
       'FS_CONFIG_INVALID',

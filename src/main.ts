@@ -108,6 +108,7 @@ export async function startService(
 
   const checkpoints = new FileCheckpoints({
     dir: folder('checkpoints'),
+    kept: config.data.keepCheckpoints,
     onWarning: text => logger.warn(text),
   })
   const warn = (text: string) => logger.warn(text)

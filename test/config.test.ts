@@ -73,6 +73,83 @@ describe('config', () => {
     expect(text.split('\n').length).toBe(3)
   })
 
+  it('names the line of each mistake, or of what is nearest around what is missing', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'foreshock-config-'))
+    const file = join(folder, 'f.yaml')
+    const lines = [
+      'server:',
+      '  port: 70000',
+      'features:',
+      '  stap: 3s',
+      '  expressions:',
+      '    - { metric: a, expression: b }',
+      '    - metric: c',
+      'log: { level: loud }',
+    ]
+    writeFileSync(file, lines.join('\n'))
+    const found = complaint(() => loadConfig({ file, environment: {} })).split('\n')
+    const places = found.map(text => /: (\S+): .* \(line (\d+)\)$/.exec(text)?.slice(1).join(' '))
+    expect(places.sort()).toEqual([
+      'features 4',
+      'features.expressions.1.expression 7',
+      'log.level 8',
+      'server.port 2',
+    ])
+    // What comes from the environment stands in no line.
+    const text = complaint(() => loadConfig({ file, environment: { FORESHOCK_SERVER_PORT: 'x' } }))
+    expect(text).toMatch(/^FORESHOCK_SERVER_PORT: .*received NaN$/m)
+  })
+
+  it.each([null, true, [], [8080], '', ' '])('makes no number of %j', value => {
+    const text = complaint(() =>
+      parseConfig({ server: { port: value, grpcPort: value }, ingest: { maxSeries: value } }),
+    )
+    expect(text.split('\n').map(line => line.split(': ')[1])).toEqual([
+      'server.port',
+      'server.grpcPort',
+      'ingest.maxSeries',
+    ])
+    expect(text).toContain('server.grpcPort: write off, or a whole number from 0 to 65535')
+  })
+
+  it('says what belongs where something else stands', () => {
+    const wrong = { data: { indexRetention: null }, ingest: { maxQueuedBytes: true }, kernels: 7 }
+    const text = complaint(() => parseConfig({ ...wrong, sources: { host: { enabled: 'yes' } } }))
+    expect(text).toContain('data.indexRetention: write a duration such as')
+    expect(text).toContain('ingest.maxQueuedBytes: write a size such as')
+    expect(text).toContain('sources.host.enabled: write true or false')
+  })
+
+  // A timer of Node that is told to wait longer than 2^31 ms ends at once: checkpoints were saved without a pause.
+  it('refuses times that no timer waits for', () => {
+    const long = { every: '5w' }
+    const text = complaint(() =>
+      parseConfig({
+        checkpoint: long,
+        sources: { host: long },
+        features: { step: '25d' },
+        warmup: { limit: '50d' },
+      }),
+    )
+    expect(text.match(/must be at most 24d/g)).toHaveLength(4)
+    expect(parseConfig({ checkpoint: { every: '24d' }, features: { retention: '52w' } })).toMatchObject({
+      checkpoint: { every: 24 * 86_400_000 },
+    })
+    expect(complaint(() => parseConfig({ features: { retention: '100000d' } }))).toContain('century')
+  })
+
+  it('takes durations as whole milliseconds', () => {
+    expect(parseConfig({ features: { step: '1000.4ms' } }).features.step).toBe(1000)
+    expect(complaint(() => parseConfig({ features: { step: '0.4ms' } }))).toContain('longer than nothing')
+  })
+
+  it.each(['hello', 7, [1]])('refuses a file that is only %j, whatever the environment says', written => {
+    const environment = { FORESHOCK_SERVER_PORT: '1' }
+    expect(complaint(() => parseConfig(written, { file: 'f.yaml', environment }))).toMatch(
+      /f\.yaml: top level: write keys and values/,
+    )
+  })
+
   it('refuses a file that is missing or not YAML, by name', () => {
     const folder = mkdtempSync(join(tmpdir(), 'foreshock-config-'))
     const file = join(folder, 'bad.yaml')

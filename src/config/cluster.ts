@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, duration, listOf, section, switchable } from './values.ts'
+import { count, duration, listOf, section, switchable, timer } from './values.ts'
 
 /** What a process of the fleet does. One process may do all of it. */
 export const ROLES = ['gateway', 'scorer', 'disruptions', 'indexer', 'publisher'] as const
@@ -34,7 +34,7 @@ const kafkaSchema = z.strictObject({
     })
     .optional(),
   /** A member that is silent for longer loses its partitions. */
-  sessionTimeout: duration.default(30_000),
+  sessionTimeout: timer.default(30_000),
 })
 
 const redisSchema = z

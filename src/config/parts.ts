@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { METRIC_KINDS } from '../core/metric-kind.ts'
-import { count, duration } from './values.ts'
+import { duration, numeric, timer } from './values.ts'
 
 /** The parts of the configuration that are lists or stand for themselves. */
 
@@ -76,13 +76,13 @@ export const warmUpSchema = z
         headers: z.record(z.string(), z.string()).default({}),
         /** Environment variable that holds a bearer token. */
         tokenEnv: z.string().min(1).optional(),
-        concurrency: count.max(32).default(4),
+        concurrency: numeric(z.number().int().min(1).max(32)).default(4),
       })
       .optional(),
     /** A recording or a folder of them, in the shapes that `replay` reads. */
     files: z.string().min(1).optional(),
     /** Learning from history ends after this long, wherever it stands. */
-    limit: duration.default(30 * 60_000),
+    limit: timer.default(30 * 60_000),
   })
   .refine(({ prometheus, files }) => prometheus === undefined || files === undefined, {
     message: 'write either prometheus or files: history has one source',
@@ -96,7 +96,7 @@ export const matchShape = {
   metric: word.optional(),
   group: z.union([word, z.record(word, word)]).optional(),
 }
-export const alertsPerWeek = z.coerce.number().positive('must be more than no alert a week').max(1e6)
+export const alertsPerWeek = numeric(z.number().positive('must be more than no alert a week').max(1e6))
 const leastMoveSchema = z.strictObject({
   absolute: z.number().min(0).optional(),
   relative: z.number().min(0).optional(),

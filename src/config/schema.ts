@@ -17,16 +17,16 @@ import {
   warmUpSchema,
   word,
 } from './parts.ts'
-import { count, duration, section, size, switchable } from './values.ts'
+import { count, duration, numeric, section, size, switchable, timer, wordOrNumber } from './values.ts'
 
 /** Every key of `foreshock.yaml`, with its default. */
 export const configSchema = z.strictObject({
   server: section({
     host: z.string().default('127.0.0.1'),
     /** 4318 is OTLP/HTTP's own port: a stock OpenTelemetry exporter finds it without a setting. */
-    port: z.coerce.number().int().min(0).max(65_535).default(4318),
+    port: numeric(z.number().int().min(0).max(65_535)).default(4318),
     /** OTLP/gRPC; 4317, its own port, unless `port` is 0 (any free one). An `off` turns it off. */
-    grpcPort: z.union([z.literal('off'), z.coerce.number().int().min(0).max(65_535)]).optional(),
+    grpcPort: wordOrNumber('off', 0, 65_535).optional(),
     maxBodyBytes: size.default(16 * 1_048_576),
     publicUrl: z.url().optional(),
   }),
@@ -51,7 +51,7 @@ export const configSchema = z.strictObject({
     overrides: z.array(overrideSchema).default([]),
   }),
   features: section({
-    step: duration.default(10_000),
+    step: timer.default(10_000),
     lateness: duration.optional(),
     idle: duration.optional(),
     retention: duration.default(86_400_000),
@@ -60,8 +60,8 @@ export const configSchema = z.strictObject({
     expressions: z.array(expressionSchema).default([]),
   }),
   detection: section({
-    openSurprise: z.coerce.number().positive().optional(),
-    closeSurprise: z.coerce.number().positive().optional(),
+    openSurprise: numeric(z.number().positive()).optional(),
+    closeSurprise: numeric(z.number().positive()).optional(),
     /** Memory for the daily shape of a series: 390 bytes, 1.4 kB, or 176 kB at one minute. */
     profile: profileSchema.default('tiny'),
     /** Series before metric before entity; within each the first that matches. */
@@ -75,14 +75,14 @@ export const configSchema = z.strictObject({
      * Threads that score beside the one that takes samples in; 0: that one scores too. `auto`: none below a million series a
      * second, and above a thread for every other core.
      */
-    workers: z.union([z.literal('auto'), z.coerce.number().int().min(0).max(64)]).default('auto'),
+    workers: wordOrNumber('auto', 0, 64).default('auto'),
     /** A thread that has work and finishes none of it for so long is taken for hung, and the service ends. */
-    workerPatience: duration.pipe(z.number().min(1000)).default(300_000),
+    workerPatience: timer.pipe(z.number().min(1000)).default(300_000),
     /** The learned combiner weighs the point evidence of every profile; needs onnxruntime-node on this platform. */
     combiner: switchable.default(false),
     /** Costly detectors for suspects and golden signals: so many series at most, none by default. */
     pool: section({
-      size: z.coerce.number().int().min(0).max(10_000).default(0),
+      size: numeric(z.number().int().min(0).max(10_000)).default(0),
       detectors: z
         .array(z.enum(['rcf', 'hst', 'sr', 'shapes', 'left-profile', 'flatline']))
         .min(1)
@@ -94,18 +94,18 @@ export const configSchema = z.strictObject({
     /** All metrics of an entity judged together, as far as bytes of state and a share of one core go. */
     multivariate: section({
       profile: z.enum(['auto', 'none']).default('none'),
-      maxMetrics: z.coerce.number().int().min(2).max(1000).default(120),
+      maxMetrics: numeric(z.number().int().min(2).max(1000)).default(120),
       budget: size.default(256 * 1_048_576),
       /** Windows before an entity's first opinion, a day of them where that is fewer. */
-      warmUp: z.coerce.number().int().min(60).default(1440),
-      cpuShare: z.coerce.number().positive().max(1).default(0.1),
+      warmUp: numeric(z.number().int().min(60)).default(1440),
+      cpuShare: numeric(z.number().positive().max(1)).default(0.1),
     }),
     /** Learned models that were promoted or shadowed: see docs/models.md. */
     models: section({
       /** Series that each of them looks at, at most; 0: none can score. */
-      size: z.coerce.number().int().min(0).max(65_536).default(1000),
+      size: numeric(z.number().int().min(0).max(65_536)).default(1000),
       /** What all rows of one window may take; then they go without its opinion. */
-      timeout: duration.default(200),
+      timeout: timer.default(200),
     }),
     /** What is said of single series, groups or metrics: see docs/alerting.md. */
     rules: z.array(alertRuleSchema).max(1000).default([]),
@@ -139,14 +139,14 @@ export const configSchema = z.strictObject({
     .max(1000)
     .default([]),
   disruptions: section({
-    openEvidence: z.coerce.number().positive().optional(),
+    openEvidence: numeric(z.number().positive()).optional(),
     topology: z.array(edgeSchema).default([]),
     maxOpen: count.default(200),
   }),
   sources: section({
     host: section({
       enabled: switchable.default(false),
-      every: duration.default(1000),
+      every: timer.default(1000),
       entity: z.string().default(hostname()),
     }),
   }),
@@ -170,7 +170,7 @@ export const configSchema = z.strictObject({
         quota: z
           .strictObject({
             /** Beyond it bodies are answered 429. */
-            samplesPerSecond: z.coerce.number().positive().optional(),
+            samplesPerSecond: numeric(z.number().positive()).optional(),
             /**
              * Samples of further series are refused. A fleet counts series as senders send them, in the last hour or two;
              * one process those that it scores.
@@ -189,7 +189,7 @@ export const configSchema = z.strictObject({
   kernels: z.enum(['auto', 'plain']).default('auto'),
   warmup: warmUpSchema,
   checkpoint: section({
-    every: duration.default(60_000),
+    every: timer.default(60_000),
     /** Memory for what changes before it is written; windows keep to the pace of the disk, so that little does. */
     copies: size.default(134_217_728),
   }),

@@ -16,11 +16,12 @@ import { columnBytes, needRoom } from './disk-room.ts'
 
 export interface FileCheckpointsOptions {
   readonly dir: string
+  /** How many are kept: the newest, and by default the one before in case the newest is damaged. */
+  readonly kept?: number
   /** Told of a checkpoint that cannot be read and is passed over. */
   readonly onWarning?: (text: string) => void
 }
 
-/** Checkpoints kept: the newest, and the one before in case the newest is damaged. */
 const KEPT = 2
 /** The file is read in pieces of this size. */
 const BLOCK_BYTES = 1_048_576
@@ -34,11 +35,13 @@ const TEMPORARY = 'checkpoint.tmp'
  */
 export class FileCheckpoints implements CheckpointStore {
   readonly #dir: string
+  readonly #kept: number
   readonly #onWarning: (text: string) => void
   #saving: Promise<void> = Promise.resolve()
 
   constructor(options: FileCheckpointsOptions) {
     this.#dir = options.dir
+    this.#kept = options.kept ?? KEPT
     this.#onWarning = options.onWarning ?? (() => {})
   }
 
@@ -72,7 +75,7 @@ export class FileCheckpoints implements CheckpointStore {
       const number = names.length === 0 ? 1 : numberOf(names[names.length - 1]) + 1
       await rename(temporary, join(this.#dir, `checkpoint-${String(number).padStart(10, '0')}.bin`))
       await syncDirectory(this.#dir)
-      for (const old of names.slice(0, Math.max(0, names.length + 1 - KEPT))) await rm(join(this.#dir, old))
+      for (const old of names.slice(0, Math.max(0, names.length + 1 - this.#kept))) await rm(join(this.#dir, old))
     } catch (cause) {
       await rm(temporary, { force: true }).catch(() => {}) // overwritten by the next save
       throw cause instanceof ForeshockError ? cause : ioError(this.#dir, cause)

@@ -33,6 +33,14 @@ describe('file checkpoints', () => {
     expect(readdirSync(dir).sort()).toEqual(['checkpoint-0000000003.bin', 'checkpoint-0000000004.bin'])
   })
 
+  it.each([1, 3])('keeps %d where it is told to', async kept => {
+    const dir = folder()
+    const store = new FileCheckpoints({ dir, kept })
+    for (let position = 1; position <= 4; position++) await store.save(checkpointOf(3, position))
+    expect(readdirSync(dir)).toHaveLength(kept)
+    expect((await store.load())?.position).toBe(4)
+  })
+
   it('falls back to the one before when the newest is damaged or cut anywhere', async () => {
     const dir = folder()
     const warnings: string[] = []
