@@ -1,28 +1,27 @@
 import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
-import { KIND_TRAITS } from '../core/metric-kind.ts'
-import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import type { SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
-import { type Finding, NO_CALL } from './cause.ts'
-import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
-import { badOf, F, floorOf } from './families.ts'
+import { type ChangeScratch, changeScratch, measureChange, SCORE } from './change-score.ts'
+import { F, FRONT_DOOR } from './families.ts'
+import { FINDING_WIDTH, type Finding, Findings, NO_CALL, ONSET_MS } from './findings.ts'
 import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import { HeldRows } from './held-rows.ts'
 import type { DisruptionOptions } from './options.ts'
 import {
   countKnown,
-  firstKnown,
+  HEARD_WINDOWS,
   hear,
   type Interval,
-  isKnown,
-  NormalPlaces,
-  pick,
+  NormalPast,
+  stretchOf,
   unitSeen,
-  type Voices,
+  Voices,
+  Windows,
 } from './past.ts'
 import { atCeiling } from './saturation.ts'
-import { SeriesFacts } from './series-facts.ts'
+import { SeriesFacts, yardstickOf } from './series-facts.ts'
 
 export interface Question {
   readonly tenant: string
@@ -57,9 +56,16 @@ const HALF_KNOWN_WINDOWS = 10
 /** A silent entity is as strange as a series can be. */
 const SILENT_SCORE = 30
 
-interface Placed {
-  readonly row: number
-  readonly meta: SeriesMeta
+/** What every series is asked in a question. */
+interface Look {
+  readonly past: NormalPast
+  /** Where there is hardly a past, even the window next to the onset is needed. */
+  readonly youngPast: NormalPast
+  /** The last windows of the past. */
+  readonly recent: Windows
+  readonly after: Windows
+  /** End of the last window of `after`. */
+  readonly lastMs: number
 }
 
 /** Reads the past of series and scores what each did after an onset. */
@@ -72,10 +78,13 @@ export class Ranker {
   readonly #options: DisruptionOptions
   readonly #held: HeldRows
   readonly #facts: SeriesFacts
-  /** Windows since the series looked at last was first heard. */
-  #age = 0
+  readonly #found = new Findings()
+  /** Windows since the series of each finding was first heard. */
+  readonly #ages: number[] = []
+  /** Of all series that were scored. */
+  #oldest = 0
   #before = new Float64Array(0)
-  #past = new Float64Array(0)
+  #recent = new Float64Array(HEARD_WINDOWS)
   #after = new Float64Array(0)
   #scratch: ChangeScratch = changeScratch(0)
 
@@ -93,120 +102,102 @@ export class Ranker {
     this.#held.renew()
   }
 
-  findings(question: Question): Finding[] {
-    const metas = this.#metasOf(question)
-    const windows = Math.ceil(question.baselineMs / this.#options.stepMs)
-    const stride = Math.max(1, Math.ceil((metas.length * windows) / BASELINE_VALUES_MAX))
-    const normal = new NormalPlaces(this.#options.stepMs, stride, question.disrupted)
-    const found: Finding[] = []
-    const ages: number[] = []
-    const voices = new Map<string, Voices>()
+  /** In no order that matters; good until the next question. */
+  findings(question: Question): Findings {
+    const found = this.#found
+    found.clear()
+    this.#ages.length = 0
+    this.#oldest = 0
+    const rows = this.#rowsOf(question)
+    const voices = new Voices()
     const canaries = new Canaries()
-    for (const one of metas) {
-      const finding = this.#finding(one, question, normal, voices, canaries)
-      if (!finding) continue
-      found.push(finding)
-      ages.push(this.#age)
-    }
-    discountYoung(found, ages)
-    found.push(...canaries.findings(this.#history, question.changes, question))
-    const silent = new Set(question.silent)
-    for (const [entity, { live, lost }] of voices) if (live === 0 && lost > 0) silent.add(entity)
-    for (const entity of [...silent].sort(compare)) {
-      if (question.scope && !question.scope.has(entity)) continue
+    const look = this.#lookOf(question, rows.length)
+    for (let i = 0; i < rows.length; i++) this.#look(rows[i], look, voices, canaries)
+    discountYoung(found, this.#ages, this.#oldest)
+    for (const finding of canaries.findings(this.#history, question.changes, question))
+      if (finding.entity !== FRONT_DOOR) found.push(finding)
+    for (const entity of new Set([...question.silent, ...voices.lost()])) {
+      if (entity === FRONT_DOOR || (question.scope && !question.scope.has(entity))) continue
       found.push(silentFinding(entity, question.onsetMs))
     }
     return found
   }
 
-  /** Those that have a past, in order of keys, so that neither rows nor their order matter. */
-  #metasOf({ tenant, scope }: Question): Placed[] {
-    const table = this.#table
-    let rows = [...this.#held.of(tenant, scope)]
+  /** Those that have a past; of too many, the first in the order of keys, so that neither rows nor their order matter. */
+  #rowsOf({ tenant, scope }: Question): Uint32Array {
+    const rows = this.#held.of(tenant, scope)
     const { maxRanked } = this.#options
-    if (rows.length > maxRanked) {
-      this.dropped += rows.length - maxRanked
-      const keyed = rows.map(row => ({ row, key: table.key(row) }))
-      keyed.sort((a, b) => compare(a.key, b.key))
-      rows = keyed.slice(0, maxRanked).map(({ row }) => row)
-    }
-    const placed = rows.map(row => ({ row, meta: table.meta(row) }))
-    placed.sort((a, b) => compare(a.meta.key, b.meta.key))
-    return placed
+    if (rows.length <= maxRanked) return rows
+    this.dropped += rows.length - maxRanked
+    const keyed = Array.from(rows, row => ({ row, key: this.#table.key(row) }))
+    keyed.sort((a, b) => compare(a.key, b.key))
+    return Uint32Array.from(keyed.slice(0, maxRanked), ({ row }) => row)
   }
 
-  #finding(
-    { row, meta }: Placed,
-    question: Question,
-    normal: NormalPlaces,
-    voices: Map<string, Voices>,
-    canaries: Canaries,
-  ): Finding | undefined {
-    const { onsetMs, untilMs, baselineMs } = question
-    const step = this.#options.stepMs
-    const endMs = onsetMs - GAP_WINDOWS * step
-    const windows = Math.max(1, Math.ceil(baselineMs / step))
-    const early = EARLIER_WINDOWS * step
-    this.#ensure(windows + 8, Math.ceil((untilMs - onsetMs + early) / step) + 8)
-    let past = this.#history.observed(row, endMs - baselineMs, endMs, this.#past)
-    // Where there is hardly a past, even the window next to the onset is needed.
-    let pastEndMs = endMs
-    if (!isKnown(this.#past, past)) {
-      past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
-      pastEndMs = onsetMs
-    }
-    this.#age = past - firstKnown(this.#past, past)
-    let n = pick(this.#past, normal.of(past, pastEndMs, false), this.#before)
-    // Where trouble never ends, a troubled past is better than none.
-    if (countKnown(this.#before, n) < FEWEST_NORMAL)
-      n = pick(this.#past, normal.of(past, pastEndMs, true), this.#before)
-    const all = this.#history.observed(row, onsetMs - early, untilMs, this.#after)
-    if (all === 0) return undefined
-    const lastMs = Math.min(untilMs, this.#history.newestEndMs)
-    const m = Math.min(all, Math.max(0, Math.round((lastMs - onsetMs) / step)))
-    const facts = this.#facts.of(row, meta)
-    const { place } = facts
-    const after = this.#after.subarray(all - m, all)
-    canaries.add(row, meta, place)
-    const entity = this.#fleet.entities[this.#fleet.entityOf(row)].name
-    if (place.caller === undefined) hear(voices, entity, this.#past, past, after)
-    const unit = unitSeen(place.kind, meta.unit, this.#before, n, after, m)
-    const shift = scoreChange(
-      this.#before,
-      n,
-      after,
-      m,
-      badOf(meta, place),
-      KIND_TRAITS[place.kind].relativeFloor,
-      floorOf(place.kind, unit, meta.metric),
-      place.family === F.err,
-      this.#scratch,
-    )
-    if (!shift) return undefined
-    const change = atCeiling(shift, place.kind, unit, this.#before, n, after, m)
+  #lookOf({ onsetMs, untilMs, baselineMs, disrupted }: Question, series: number): Look {
+    const history = this.#history
+    const { stepMs } = this.#options
+    const windows = Math.ceil(baselineMs / stepMs)
+    const stride = Math.max(1, Math.ceil((series * windows) / BASELINE_VALUES_MAX))
+    const endMs = onsetMs - GAP_WINDOWS * stepMs
+    const fromMs = endMs - baselineMs
+    const lately = stretchOf(history, Math.max(fromMs, endMs - HEARD_WINDOWS * stepMs), endMs)
+    const since = stretchOf(history, onsetMs - EARLIER_WINDOWS * stepMs, untilMs)
+    const lastMs = Math.min(untilMs, history.newestEndMs)
+    const told = Math.max(0, Math.round((lastMs - onsetMs) / stepMs))
+    const after = { first: Math.max(since.first, since.last - told + 1), last: since.last }
+    this.#ensure(windows + 8, told)
     return {
-      key: meta.key,
-      metric: meta.metric,
-      unit: place.kind === 'latency' && meta.unit === '' ? 's' : meta.unit,
-      entity,
-      family: place.family,
-      onsetMs: change.onset < 0 ? Number.NaN : lastMs - (m - change.onset) * step,
-      change,
-      onEdge: place.caller !== undefined,
-      caller: place.caller ?? '',
-      point: facts.point,
-      callee: '',
-      copyOf: facts.copyOf,
-      labels: meta.labels,
-      absent: false,
+      past: new NormalPast(history, fromMs, endMs, { stride, disrupted }),
+      youngPast: new NormalPast(history, fromMs, onsetMs, { stride, disrupted }),
+      recent: new Windows(history, lately),
+      after: new Windows(history, after),
+      lastMs,
     }
+  }
+
+  #look(row: number, look: Look, voices: Voices, canaries: Canaries): void {
+    const { after, recent } = look
+    const [before, later] = [this.#before, this.#after]
+    if (!after.read(row, later)) return
+    const m = after.count
+    let { past } = look
+    let age = this.#history.knownFor(row, past.fromMs, past.toMs)
+    if (age === 0) {
+      past = look.youngPast
+      age = this.#history.knownFor(row, past.fromMs, past.toMs)
+    }
+    let n = past.read(row, before)
+    // Where trouble never ends, a troubled past is better than none.
+    if (countKnown(before, n) < FEWEST_NORMAL) n = past.readAll(row, before)
+    const meta = this.#table.meta(row)
+    const entity = this.#fleet.entities[this.#fleet.entityOf(row)].name
+    const facts = this.#facts.of(row, meta, entity)
+    const { place, subject } = facts
+    canaries.add(row, facts)
+    if (place.caller === undefined) {
+      recent.read(row, this.#recent)
+      hear(voices.of(entity), this.#recent, recent.count, later, m)
+    }
+    const unit = facts.unit ?? unitSeen(before, n, later, m)
+    const yardstick = unit === meta.unit ? facts.yardstick : yardstickOf(meta, place, unit)
+    const found = this.#found
+    found.ensure()
+    const { numbers } = found
+    const at = FINDING_WIDTH * found.length
+    if (!measureChange(before, n, later, m, yardstick, this.#scratch, numbers, at)) return
+    this.#oldest = Math.max(this.#oldest, age)
+    // What is measured at the entry accuses nobody.
+    if (entity === FRONT_DOOR) return
+    atCeiling(numbers, at, place.kind, unit, before, n, later, m)
+    const onset = numbers[at + SCORE.onset]
+    numbers[at + ONSET_MS] = onset < 0 ? Number.NaN : look.lastMs - (m - onset) * this.#options.stepMs
+    found.subjects.push(subject)
+    this.#ages.push(age)
   }
 
   #ensure(before: number, after: number): void {
-    if (this.#before.length < before) {
-      this.#before = new Float64Array(before)
-      this.#past = new Float64Array(before)
-    }
+    if (this.#before.length < before) this.#before = new Float64Array(before)
     if (this.#after.length < after) this.#after = new Float64Array(after)
     const longest = Math.max(this.#before.length, this.#after.length)
     if (this.#scratch.values.length < longest) this.#scratch = changeScratch(longest)
@@ -217,15 +208,17 @@ export class Ranker {
  * Lowers the scores of series that are younger than the oldest: where nobody is known for long all are as they are.
  * A series without a past is left alone: only errors are scored without one, and what never failed before is telling.
  */
-function discountYoung(found: Finding[], ages: readonly number[]): void {
-  const oldest = ages.reduce((most, age) => Math.max(most, age), 0)
-  const known = (age: number): number => age / (age + HALF_KNOWN_WINDOWS)
-  for (const [i, age] of ages.entries()) {
-    if (age === 0 || age === oldest) continue
-    const { change } = found[i]
-    const share = known(age) / known(oldest)
-    found[i] = { ...found[i], change: { ...change, tail: change.tail * share, sigma: change.sigma * share } }
+function discountYoung({ numbers }: Findings, ages: readonly number[], oldest: number): void {
+  for (let i = 0; i < ages.length; i++) {
+    if (ages[i] === 0 || ages[i] === oldest) continue
+    const share = knownShare(ages[i]) / knownShare(oldest)
+    numbers[FINDING_WIDTH * i + SCORE.tail] *= share
+    numbers[FINDING_WIDTH * i + SCORE.sigma] *= share
   }
+}
+
+function knownShare(age: number): number {
+  return age / (age + HALF_KNOWN_WINDOWS)
 }
 
 function silentFinding(entity: string, onsetMs: number): Finding {
