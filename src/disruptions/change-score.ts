@@ -63,11 +63,22 @@ export interface Yardstick {
   readonly emptyIsZero: boolean
 }
 
+/** What a series is usually like, by place; in its unit. */
+const PAST = {
+  median: 0,
+  /** By quartiles and by the median of the distances from the median, whichever is wider. */
+  robust: 1,
+  sd: 2,
+  meanSize: 3,
+  /** 97 % point of its own deviations in the bad direction. */
+  tail: 4,
+} as const
+export const PAST_WIDTH = 5
+
 /** Buffers for one series; as long as the longest baseline. */
 export interface ChangeScratch {
   readonly values: Float64Array
   readonly deviations: Float64Array
-  /** By PAST. */
   readonly past: Float64Array
 }
 
@@ -78,17 +89,6 @@ export function changeScratch(windows: number): ChangeScratch {
     past: new Float64Array(PAST_WIDTH),
   }
 }
-
-/** What a series is usually like, by place; in its unit. */
-const PAST = {
-  median: 0,
-  robust: 1,
-  sd: 2,
-  meanSize: 3,
-  /** 97 % point of its own deviations in the bad direction. */
-  tail: 4,
-} as const
-const PAST_WIDTH = 5
 
 /**
  * Floored robust shift of `after[0..m)` against `before[0..n)` (gaps are NaN), in the bad direction.
@@ -102,43 +102,46 @@ export function scoreChange(
   after: Float64Array,
   m: number,
   yardstick: Yardstick,
-  scratch: ChangeScratch,
+  { values, deviations, past }: ChangeScratch,
 ): ChangeScore | undefined {
+  const known = finiteOf(before, n, values, 0, 1)
+  if (known > 0) readPast(values, known, yardstick.bad, deviations, past, 0)
   const out = new Float64Array(SCORE_WIDTH)
-  return measureChange(before, n, after, m, yardstick, scratch, out, 0) ? changeAt(out, 0) : undefined
+  const isScored = measureChange(past, 0, known, after, m, yardstick, deviations, out, 0)
+  return isScored ? changeAt(out, 0) : undefined
 }
 
-/** The same, its numbers into `out` from `at` on; false where there is no score. */
+/**
+ * The same of a past that was read: of `known` values, what they are like from `pastAt` on; the numbers of the score go to `out` from
+ * `at` on. False where there is no score.
+ */
 export function measureChange(
-  before: Float64Array,
-  n: number,
+  past: Float64Array,
+  pastAt: number,
+  known: number,
   after: Float64Array,
   m: number,
   yardstick: Yardstick,
-  scratch: ChangeScratch,
+  deviations: Float64Array,
   out: Float64Array,
   at: number,
 ): boolean {
-  const { values, deviations, past } = scratch
   const { bad, relativeFloor, unitFloor, emptyIsZero } = yardstick
-  let known = finiteOf(before, n, values)
   if (known < FEWEST_BEFORE) {
     if (!emptyIsZero || known > 0) return false
-    values.fill(0, 0, FEWEST_BEFORE)
-    known = FEWEST_BEFORE
+    past.fill(0, pastAt, pastAt + PAST_WIDTH)
   }
-  readPast(values, known, bad, deviations, past)
-  const median = past[PAST.median]
-  const tailOfPast = past[PAST.tail]
-  const size = Math.max(Math.abs(median), past[PAST.meanSize])
+  const median = past[pastAt + PAST.median]
+  const tailOfPast = past[pastAt + PAST.tail]
+  const size = Math.max(Math.abs(median), past[pastAt + PAST.meanSize])
 
   const seen = badDeviations(after, m, median, bad, deviations)
   if (seen === 0) return false
   sortAscending(deviations, seen)
   const top = deviations[seen - topOf(seen)]
-  const floor = Math.max(past[PAST.robust], relativeFloor * size, unitFloor)
+  const floor = Math.max(past[pastAt + PAST.robust], relativeFloor * size, unitFloor)
   const tail = top / (floor + tailOfPast || Number.MIN_VALUE)
-  const halfFloor = Math.max(past[PAST.sd], 0.5 * relativeFloor * size, 0.5 * unitFloor)
+  const halfFloor = Math.max(past[pastAt + PAST.sd], 0.5 * relativeFloor * size, 0.5 * unitFloor)
   const sigma = top / (halfFloor || Number.MIN_VALUE)
 
   const bar = Math.max(floor + tailOfPast, top / 2)
@@ -187,13 +190,14 @@ function badDeviations(
 /** Up to so many values are sorted, which is quicker than to select five quantiles one after the other. */
 const SORTED_MAX = 96
 
-/** Reads a past of n ≥ 1 values. 1.349 and 1.4826 turn IQR and MAD into standard deviations of a normal distribution. */
-function readPast(
+/** What n ≥ 1 values are like, into `out` from `at` on; reorders them. 1.349 and 1.4826 turn IQR and MAD into standard deviations of a normal distribution. */
+export function readPast(
   values: Float64Array,
   n: number,
   bad: BadDirection,
   distances: Float64Array,
   out: Float64Array,
+  at: number,
 ): void {
   let sum = 0
   let size = 0
@@ -204,17 +208,24 @@ function readPast(
   const mean = sum / n
   let squares = 0
   for (let i = 0; i < n; i++) squares += (values[i] - mean) ** 2
-  out[PAST.sd] = Math.sqrt(squares / n)
-  out[PAST.meanSize] = size / n
-  if (n <= SORTED_MAX) sortedPast(values, n, bad, distances, out)
-  else selectedPast(values, n, bad, distances, out)
+  out[at + PAST.sd] = Math.sqrt(squares / n)
+  out[at + PAST.meanSize] = size / n
+  if (n <= SORTED_MAX) sortedPast(values, n, bad, distances, out, at)
+  else selectedPast(values, n, bad, distances, out, at)
 }
 
 /** What is said of quantiles: the distance between the quartiles and the median of the distances from the median say how wide it is. */
-function sayQuantiles(median: number, spread: number, mad: number, tail: number, out: Float64Array): void {
-  out[PAST.median] = median
-  out[PAST.robust] = Math.max(spread / 1.349, 1.4826 * mad)
-  out[PAST.tail] = tail
+function sayQuantiles(
+  median: number,
+  spread: number,
+  mad: number,
+  tail: number,
+  out: Float64Array,
+  at: number,
+): void {
+  out[at + PAST.median] = median
+  out[at + PAST.robust] = Math.max(spread / 1.349, 1.4826 * mad)
+  out[at + PAST.tail] = tail
 }
 
 /** By sorting; distances from the median are merged from both of its sides. The same numbers as by selection. */
@@ -224,6 +235,7 @@ function sortedPast(
   bad: BadDirection,
   distances: Float64Array,
   out: Float64Array,
+  at: number,
 ): void {
   sortFew(values, n)
   const median = quantileOf(values, n, 0.5)
@@ -250,7 +262,7 @@ function sortedPast(
         ? Math.max(0, median - quantileOf(values, n, 1 - TAIL_QUANTILE))
         : quantileOf(distances, n, TAIL_QUANTILE)
   const spread = quantileOf(values, n, 0.75) - quantileOf(values, n, 0.25)
-  sayQuantiles(median, spread, quantileOf(distances, n, 0.5), tail, out)
+  sayQuantiles(median, spread, quantileOf(distances, n, 0.5), tail, out, at)
 }
 
 /** Steps of the sort (Shell's): the first leaves little to move for the last. */
@@ -282,6 +294,7 @@ function selectedPast(
   bad: BadDirection,
   distances: Float64Array,
   out: Float64Array,
+  at: number,
 ): void {
   const last = n - 1
   const middle = Math.floor(last / 2)
@@ -298,11 +311,23 @@ function selectedPast(
       : bad === 'down'
         ? Math.max(0, median - selectQuantile(values, n, 1 - TAIL_QUANTILE, 0, three))
         : selectQuantile(distances, n, TAIL_QUANTILE, middle, last)
-  sayQuantiles(median, upper - lower, mad, tail, out)
+  sayQuantiles(median, upper - lower, mad, tail, out, at)
 }
 
-function finiteOf(from: Float64Array, length: number, out: Float64Array): number {
-  let n = 0
-  for (let i = 0; i < length; i++) if (Number.isFinite(from[i])) out[n++] = from[i]
-  return n
+/** Finite values of `from[0..length)` into `out` from place `at` on, `apart` places from one to the next; returns how many. */
+export function finiteOf(
+  from: Float64Array,
+  length: number,
+  out: Float64Array,
+  at: number,
+  apart: number,
+): number {
+  let place = at
+  for (let i = 0; i < length; i++) {
+    if (!Number.isFinite(from[i])) continue
+    // Zeros lose their sign, so that of equal values it is no matter which comes first.
+    out[place] = from[i] + 0
+    place += apart
+  }
+  return (place - at) / apart
 }

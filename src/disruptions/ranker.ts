@@ -2,7 +2,7 @@ import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
-import { type ChangeScratch, changeScratch, measureChange, SCORE } from './change-score.ts'
+import { measureChange, PAST_WIDTH, SCORE, type Yardstick } from './change-score.ts'
 import { F, FRONT_DOOR } from './families.ts'
 import { FINDING_WIDTH, type Finding, Findings, NO_CALL, ONSET_MS } from './findings.ts'
 import type { Fleet } from './fleet.ts'
@@ -20,8 +20,9 @@ import {
   Voices,
   Windows,
 } from './past.ts'
+import { PASTS_AT_ONCE, Pasts } from './pasts.ts'
 import { atCeiling } from './saturation.ts'
-import { SeriesFacts, yardstickOf } from './series-facts.ts'
+import { type Facts, SeriesFacts, yardstickOf } from './series-facts.ts'
 
 export interface Question {
   readonly tenant: string
@@ -68,6 +69,17 @@ interface Look {
   readonly lastMs: number
 }
 
+/** A series of a block: what is read before it is scored. */
+interface Place {
+  readonly before: Float64Array
+  readonly after: Float64Array
+  n: number
+  known: number
+  /** Windows since it was first heard. */
+  age: number
+  unit: string
+}
+
 /** Reads the past of series and scores what each did after an onset. */
 export class Ranker {
   /** Series not looked at because there were more than the limit. */
@@ -83,10 +95,12 @@ export class Ranker {
   readonly #ages: number[] = []
   /** Of all series that were scored. */
   #oldest = 0
-  #before = new Float64Array(0)
-  #recent = new Float64Array(HEARD_WINDOWS)
-  #after = new Float64Array(0)
-  #scratch: ChangeScratch = changeScratch(0)
+  readonly #pasts = new Pasts()
+  readonly #recent = new Float64Array(HEARD_WINDOWS)
+  #places: Place[] = []
+  readonly #factsOf: Facts[] = []
+  readonly #yardsticks: Yardstick[] = []
+  #deviations = new Float64Array(0)
 
   constructor(table: SeriesTable, history: SeriesHistory, fleet: Fleet, options: DisruptionOptions) {
     this.#table = table
@@ -112,7 +126,13 @@ export class Ranker {
     const voices = new Voices()
     const canaries = new Canaries()
     const look = this.#lookOf(question, rows.length)
-    for (let i = 0; i < rows.length; i++) this.#look(rows[i], look, voices, canaries)
+    for (let at = 0; at < rows.length; ) {
+      let count = 0
+      for (; at < rows.length && count < PASTS_AT_ONCE; at++)
+        if (this.#read(rows[at], look, count, voices, canaries)) count++
+      this.#pasts.settle(count)
+      for (let i = 0; i < count; i++) this.#score(i, look)
+    }
     discountYoung(found, this.#ages, this.#oldest)
     for (const finding of canaries.findings(this.#history, question.changes, question))
       if (finding.entity !== FRONT_DOOR) found.push(finding)
@@ -156,11 +176,12 @@ export class Ranker {
     }
   }
 
-  #look(row: number, look: Look, voices: Voices, canaries: Canaries): void {
-    const { after, recent } = look
-    const [before, later] = [this.#before, this.#after]
-    if (!after.read(row, later)) return
-    const m = after.count
+  /** Reads a series into place i of the block; false where nothing is known of it. */
+  #read(row: number, look: Look, i: number, voices: Voices, canaries: Canaries): boolean {
+    const place = this.#places[i]
+    const { before, after } = place
+    if (!look.after.read(row, after)) return false
+    const m = look.after.count
     let { past } = look
     let age = this.#history.knownFor(row, past.fromMs, past.toMs)
     if (age === 0) {
@@ -173,34 +194,65 @@ export class Ranker {
     const meta = this.#table.meta(row)
     const entity = this.#fleet.entities[this.#fleet.entityOf(row)].name
     const facts = this.#facts.of(row, meta, entity)
-    const { place, subject } = facts
     canaries.add(row, facts)
-    if (place.caller === undefined) {
-      recent.read(row, this.#recent)
-      hear(voices.of(entity), this.#recent, recent.count, later, m)
+    if (facts.place.caller === undefined) {
+      look.recent.read(row, this.#recent)
+      hear(voices.of(entity), this.#recent, look.recent.count, after, m)
     }
-    const unit = facts.unit ?? unitSeen(before, n, later, m)
-    const yardstick = unit === meta.unit ? facts.yardstick : yardstickOf(meta, place, unit)
+    const unit = facts.unit ?? unitSeen(before, n, after, m)
+    const yardstick = unit === meta.unit ? facts.yardstick : yardstickOf(meta, facts.place, unit)
+    place.known = this.#pasts.take(i, before, n, yardstick.bad)
+    place.n = n
+    place.age = age
+    place.unit = unit
+    this.#factsOf[i] = facts
+    this.#yardsticks[i] = yardstick
+    return true
+  }
+
+  #score(i: number, { after, lastMs }: Look): void {
+    const place = this.#places[i]
+    const facts = this.#factsOf[i]
     const found = this.#found
     found.ensure()
     const { numbers } = found
     const at = FINDING_WIDTH * found.length
-    if (!measureChange(before, n, later, m, yardstick, this.#scratch, numbers, at)) return
-    this.#oldest = Math.max(this.#oldest, age)
+    const m = after.count
+    const { past } = this.#pasts
+    const isScored = measureChange(
+      past,
+      PAST_WIDTH * i,
+      place.known,
+      place.after,
+      m,
+      this.#yardsticks[i],
+      this.#deviations,
+      numbers,
+      at,
+    )
+    if (!isScored) return
+    this.#oldest = Math.max(this.#oldest, place.age)
     // What is measured at the entry accuses nobody.
-    if (entity === FRONT_DOOR) return
-    atCeiling(numbers, at, place.kind, unit, before, n, later, m)
+    if (facts.subject.entity === FRONT_DOOR) return
+    atCeiling(numbers, at, facts.place.kind, place.unit, place.before, place.n, place.after, m)
     const onset = numbers[at + SCORE.onset]
-    numbers[at + ONSET_MS] = onset < 0 ? Number.NaN : look.lastMs - (m - onset) * this.#options.stepMs
-    found.subjects.push(subject)
-    this.#ages.push(age)
+    numbers[at + ONSET_MS] = onset < 0 ? Number.NaN : lastMs - (m - onset) * this.#options.stepMs
+    found.subjects.push(facts.subject)
+    this.#ages.push(place.age)
   }
 
   #ensure(before: number, after: number): void {
-    if (this.#before.length < before) this.#before = new Float64Array(before)
-    if (this.#after.length < after) this.#after = new Float64Array(after)
-    const longest = Math.max(this.#before.length, this.#after.length)
-    if (this.#scratch.values.length < longest) this.#scratch = changeScratch(longest)
+    const [have] = this.#places
+    if (have && have.before.length >= before && have.after.length >= after) return
+    this.#places = Array.from({ length: PASTS_AT_ONCE }, () => ({
+      before: new Float64Array(before),
+      after: new Float64Array(after),
+      n: 0,
+      known: 0,
+      age: 0,
+      unit: '',
+    }))
+    this.#deviations = new Float64Array(after)
   }
 }
 
