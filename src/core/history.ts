@@ -15,6 +15,16 @@ export interface SeriesHistory {
   held?(): Iterable<number>
   /** Observed only, the windows that end in (fromMs, toMs], into `out` from index 0; returns how many. */
   observed(series: number, fromMs: number, toMs: number, out: Float64Array): number
+  /** Windows of (fromMs, toMs] from the first on of which a finite value is known; 0 where there is none. */
+  knownFor(series: number, fromMs: number, toMs: number): number
+  /** Prepares to read the same windows of many series: those that end at `endsMs`, ascending, Unix ms. Good until the next is recorded. */
+  windowsAt(endsMs: Float64Array): WindowsAt
+}
+
+/** The same windows of one series after the other. */
+export interface WindowsAt {
+  /** Observed only, into `out` from index 0, NaN where nothing is known; false, and nothing written, for a series without history. */
+  read(series: number, out: Float64Array): boolean
 }
 
 export interface HistoryColumns {

@@ -1,4 +1,4 @@
-import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
+import type { HistoryColumns, SeriesHistory, WindowsAt } from '../core/history.ts'
 import type { SubTable } from './sub-table.ts'
 
 /** The history of some series, asked for by their rows in a sub-table. */
@@ -29,5 +29,14 @@ export class SubHistory implements SeriesHistory {
 
   observed(row: number, fromMs: number, toMs: number, out: Float64Array): number {
     return this.#history.observed(this.#rows.seriesAt(row), fromMs, toMs, out)
+  }
+
+  knownFor(row: number, fromMs: number, toMs: number): number {
+    return this.#history.knownFor(this.#rows.seriesAt(row), fromMs, toMs)
+  }
+
+  windowsAt(endsMs: Float64Array): WindowsAt {
+    const windows = this.#history.windowsAt(endsMs)
+    return { read: (row, out) => windows.read(this.#rows.seriesAt(row), out) }
   }
 }

@@ -1,5 +1,6 @@
-import type { Finding } from './cause.ts'
+import { SCORE } from './change-score.ts'
 import { F, FELT } from './families.ts'
+import { FINDING_WIDTH, type Findings, type Subject } from './findings.ts'
 
 /**
  * A measured call is evidence of the callee, whoever measured it. The exception: one caller, or one copy of it, to
@@ -16,36 +17,40 @@ const STRANGE = 1.5
 const SCORE_CAP = 30
 
 /** Findings with those that speak against their caller handed over to it. */
-export function blameCallers(findings: readonly Finding[]): readonly Finding[] {
+export function blameCallers(findings: Findings): Findings {
   const guilty = guiltyPoints(findings)
   if (guilty.size === 0) return findings
   const others = saidByOthers(findings, guilty)
-  return findings.map(finding => {
-    const seemsWell = (others.get(finding.entity) ?? Number.POSITIVE_INFINITY) < STRANGE
-    if (!isFelt(finding) || !guilty.has(finding.point) || !seemsWell) return finding
-    const family = finding.family === F.edgeSource ? F.edgeTarget : finding.family
-    return { ...finding, entity: finding.caller, family, onEdge: false, callee: finding.entity }
-  })
+  return findings.about(
+    findings.subjects.map(subject => {
+      const seemsWell = (others.get(subject.entity) ?? Number.POSITIVE_INFINITY) < STRANGE
+      if (!isFelt(subject) || !guilty.has(subject.point) || !seemsWell) return subject
+      const family = subject.family === F.edgeSource ? F.edgeTarget : subject.family
+      return { ...subject, entity: subject.caller, family, onEdge: false, callee: subject.entity }
+    }),
+  )
 }
 
-function isFelt({ point, family }: Finding): boolean {
+function isFelt({ point, family }: Subject): boolean {
   return point !== '' && FELT[family] && family !== F.client
 }
 
-function strengthOf({ change }: Finding): number {
-  const tail = Math.log(1 + Math.min(change.tail, SCORE_CAP))
-  const sigma = Math.log(1 + Math.min(change.sigma, SCORE_CAP))
+function strengthOf({ numbers }: Findings, i: number): number {
+  const at = FINDING_WIDTH * i
+  const tail = Math.log(1 + Math.min(numbers[at + SCORE.tail], SCORE_CAP))
+  const sigma = Math.log(1 + Math.min(numbers[at + SCORE.sigma], SCORE_CAP))
   return (tail + sigma) / 2
 }
 
 /** Where calls are measured that are nearly all strange: copies of callers, by their names. */
-function guiltyPoints(findings: readonly Finding[]): ReadonlySet<string> {
+function guiltyPoints(findings: Findings): ReadonlySet<string> {
   const points = new Map<string, Map<string, number>>()
-  for (const finding of findings) {
-    if (!isFelt(finding)) continue
-    const seen = points.get(finding.point) ?? new Map<string, number>()
-    seen.set(finding.entity, Math.max(seen.get(finding.entity) ?? 0, strengthOf(finding)))
-    points.set(finding.point, seen)
+  for (let i = 0; i < findings.length; i++) {
+    const subject = findings.subjects[i]
+    if (!isFelt(subject)) continue
+    const seen = points.get(subject.point) ?? new Map<string, number>()
+    seen.set(subject.entity, Math.max(seen.get(subject.entity) ?? 0, strengthOf(findings, i)))
+    points.set(subject.point, seen)
   }
   const guilty = new Set<string>()
   for (const [point, seen] of points) {
@@ -57,13 +62,14 @@ function guiltyPoints(findings: readonly Finding[]): ReadonlySet<string> {
 }
 
 /** How strange an entity seems to itself and to callers that are not guilty: the mean of the stranger half. */
-function saidByOthers(findings: readonly Finding[], guilty: ReadonlySet<string>): Map<string, number> {
+function saidByOthers(findings: Findings, guilty: ReadonlySet<string>): Map<string, number> {
   const said = new Map<string, number[]>()
-  for (const finding of findings) {
-    if (!FELT[finding.family] || finding.family === F.client || guilty.has(finding.point)) continue
-    const list = said.get(finding.entity)
-    if (list) list.push(strengthOf(finding))
-    else said.set(finding.entity, [strengthOf(finding)])
+  for (let i = 0; i < findings.length; i++) {
+    const { family, point, entity } = findings.subjects[i]
+    if (!FELT[family] || family === F.client || guilty.has(point)) continue
+    const list = said.get(entity)
+    if (list) list.push(strengthOf(findings, i))
+    else said.set(entity, [strengthOf(findings, i)])
   }
   const out = new Map<string, number>()
   for (const [entity, strengths] of said) {

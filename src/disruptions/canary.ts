@@ -1,15 +1,11 @@
 import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
-import { INSTANCE_LABELS } from '../core/instance.ts'
-import { KIND_TRAITS } from '../core/metric-kind.ts'
-import type { SeriesMeta } from '../core/series.ts'
-import { type Finding, NO_CALL } from './cause.ts'
 import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
-import { badOf, F, FELT, floorOf, type Place } from './families.ts'
+import { F, FELT } from './families.ts'
+import { type Finding, NO_CALL } from './findings.ts'
 import { compare } from './graph.ts'
+import { type Facts, type Release, yardstickOf } from './series-facts.ts'
 
-/** Labels that tell which release of a service a series is of, in order of preference. */
-const VERSION_LABELS = ['version', 'service_version', 'service.version', 'app_version', 'release']
 /** A version is new when it is heard this much later than another of its entity, windows. */
 const LATER_WINDOWS = 3
 /** And when it has not been there longer than this before the onset, windows. */
@@ -29,12 +25,8 @@ const MISSING_SCORE = 8
 export const NEVER_HEARD = 'series of the new version'
 
 /** One series of a versioned entity. */
-interface Versioned {
+interface Versioned extends Release, Pick<Facts, 'meta' | 'place'> {
   readonly row: number
-  readonly meta: SeriesMeta
-  readonly place: Place
-  readonly version: string
-  readonly group: string
 }
 
 export interface CanaryQuestion {
@@ -51,19 +43,14 @@ export class Canaries {
   readonly #series: Versioned[] = []
 
   /** Notes a series when its labels name a version. */
-  add(row: number, meta: SeriesMeta, place: Place): void {
-    const label = VERSION_LABELS.find(name => meta.labels[name])
-    if (label === undefined || meta.entity === '') return
-    const rest = Object.keys(meta.labels)
-      .filter(name => name !== label && !INSTANCE_LABELS.includes(name))
-      .sort()
-      .map(name => [name, meta.labels[name]])
-    const group = JSON.stringify([meta.entity, meta.metric, rest])
-    this.#series.push({ row, meta, place, version: meta.labels[label], group })
+  add(row: number, { meta, place, release }: Facts): void {
+    if (release !== undefined) this.#series.push({ row, meta, place, ...release })
   }
 
   findings(history: SeriesHistory, changes: readonly Change[], question: CanaryQuestion): Finding[] {
     if (this.#series.length === 0) return []
+    // Neither rows nor their order matter.
+    this.#series.sort((a, b) => compare(a.meta.key, b.meta.key))
     const read = new Reader(history, question)
     const first = this.#firstHeard(read)
     const groups = new Map<string, Versioned[]>()
@@ -195,10 +182,7 @@ class Reader {
       n,
       this.#canary,
       m,
-      badOf(meta, place),
-      KIND_TRAITS[place.kind].relativeFloor,
-      floorOf(place.kind, meta.unit, meta.metric),
-      false,
+      { ...yardstickOf(meta, place, meta.unit), emptyIsZero: false },
       this.#scratch,
     )
     if (!change || !(change.tail > 0)) return undefined

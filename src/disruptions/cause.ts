@@ -1,35 +1,9 @@
 import type { Change } from '../core/change.ts'
-import type { Labels } from '../core/series.ts'
 import { blameCallers } from './blame.ts'
-import type { ChangeScore } from './change-score.ts'
+import { SCORE } from './change-score.ts'
 import { CAUSE_WEIGHT, F, FAMILY_SLOTS } from './families.ts'
+import { FINDING_WIDTH, type Finding, type Findings } from './findings.ts'
 import { type CallGraph, compare } from './graph.ts'
-
-/** One scored series of an entity; the finding of the scorers, before entities are compared. */
-export interface Finding {
-  readonly key: string
-  readonly metric: string
-  readonly unit: string
-  readonly entity: string
-  readonly family: number
-  /** Unix ms, NaN when it never crossed. */
-  readonly onsetMs: number
-  readonly change: ChangeScore
-  /** Whether it measures a call, and whose. */
-  readonly onEdge: boolean
-  readonly caller: string
-  /** Which copy of the caller measured the call, '' when nobody did or the callee itself. */
-  readonly point: string
-  /** Whom the call went to, where it speaks against its caller; '' otherwise. */
-  readonly callee: string
-  /** Names the measure that several copies of the entity take, without the copy; '' when there is one. */
-  readonly copyOf: string
-  readonly labels: Labels
-  readonly absent: boolean
-}
-
-/** Of a finding that measures no call, and is not one of several copies of a measure. */
-export const NO_CALL = { onEdge: false, caller: '', point: '', callee: '', copyOf: '' } as const
 
 export interface Cause {
   readonly entity: string
@@ -114,47 +88,47 @@ function strengthOf(score: number, family: number, alert: Alert | undefined): nu
   return Math.log(1 + Math.min(score, SCORE_CAP)) * CAUSE_WEIGHT[family] * (other ? OTHER_TYPE : 1)
 }
 
+/** What is gathered of one entity; by family where it is an array. */
 interface Entry {
   /** Families whose evidence comes from several copies of the entity, by measure. */
-  copies: Map<string, Copies>
-  tails: Float64Array
-  sigmas: Float64Array
-  best: (Finding | undefined)[]
-  strengths: Float64Array
+  readonly copies: Map<string, Copies>
+  readonly tails: Float64Array
+  readonly sigmas: Float64Array
+  /** Place of the strongest finding, −1 without any. */
+  readonly best: Int32Array
+  readonly strengths: Float64Array
   inferred: boolean
 }
 
 /** Orders entities by how likely they started it: strongest first, ties by name. */
-export function rankCauses(findings: readonly Finding[], context: CauseContext): Cause[] {
+export function rankCauses(all: Findings, context: CauseContext): Cause[] {
   const rules = context.rules ?? ALL_RULES
-  const entries = collect(rules.topology ? blameCallers(findings) : findings, context.alert)
+  const findings = rules.topology ? blameCallers(all) : all
+  const entries = collect(findings, context.alert)
   const base = new Map<string, number>()
   for (const [entity, entry] of entries) base.set(entity, strengthOfEntry(entry, rules))
   const causes: Cause[] = []
-  for (const [entity, entry] of entries) causes.push(judge(entity, entry, base, context))
+  for (const [entity, entry] of entries) causes.push(judge(entity, entry, findings, base, context))
   return causes.sort((a, b) => b.score - a.score || compare(a.entity, b.entity))
 }
 
-function collect(findings: readonly Finding[], alert: Alert | undefined): Map<string, Entry> {
+function collect(findings: Findings, alert: Alert | undefined): Map<string, Entry> {
   const entries = new Map<string, Entry>()
-  for (const finding of findings) {
-    let entry = entries.get(finding.entity)
-    if (!entry) {
-      entry = {
-        copies: new Map(),
-        tails: new Float64Array(FAMILY_SLOTS),
-        sigmas: new Float64Array(FAMILY_SLOTS),
-        strengths: new Float64Array(FAMILY_SLOTS),
-        best: new Array(FAMILY_SLOTS).fill(undefined),
-        inferred: true,
-      }
-      entries.set(finding.entity, entry)
+  const { subjects, numbers } = findings
+  // Series of an entity come one after the other, most of them.
+  let name: string | undefined
+  let entry = NO_ENTRY
+  for (let i = 0, at = 0; i < subjects.length; i++, at += FINDING_WIDTH) {
+    const { entity, family: f, onEdge, copyOf, key } = subjects[i]
+    if (entity !== name) {
+      entry = entries.get(entity) ?? newEntry()
+      entries.set(entity, entry)
+      name = entity
     }
-    if (!finding.onEdge) entry.inferred = false
-    const f = finding.family
-    const tail = strengthOf(finding.change.tail, f, alert)
-    const sigma = strengthOf(finding.change.sigma, f, alert)
-    if (finding.copyOf !== '') keepCopy(entry, finding.copyOf, f, tail, sigma)
+    if (!onEdge) entry.inferred = false
+    const tail = strengthOf(numbers[at + SCORE.tail], f, alert)
+    const sigma = strengthOf(numbers[at + SCORE.sigma], f, alert)
+    if (copyOf !== '') keepCopy(entry, copyOf, f, tail, sigma)
     else {
       if (tail > entry.tails[f]) entry.tails[f] = tail
       if (sigma > entry.sigmas[f]) entry.sigmas[f] = sigma
@@ -162,8 +136,8 @@ function collect(findings: readonly Finding[], alert: Alert | undefined): Map<st
     const mean = (tail + sigma) / 2
     const best = entry.best[f]
     const better = mean > entry.strengths[f]
-    if (!best || better || (mean === entry.strengths[f] && compare(finding.key, best.key) < 0)) {
-      entry.best[f] = finding
+    if (best < 0 || better || (mean === entry.strengths[f] && compare(key, subjects[best].key) < 0)) {
+      entry.best[f] = i
       entry.strengths[f] = mean
     }
   }
@@ -175,6 +149,20 @@ function collect(findings: readonly Finding[], alert: Alert | undefined): Map<st
   }
   return entries
 }
+
+function newEntry(): Entry {
+  return {
+    copies: new Map(),
+    tails: new Float64Array(FAMILY_SLOTS),
+    sigmas: new Float64Array(FAMILY_SLOTS),
+    strengths: new Float64Array(FAMILY_SLOTS),
+    best: new Int32Array(FAMILY_SLOTS).fill(-1),
+    inferred: true,
+  }
+}
+
+/** Of nobody yet. */
+const NO_ENTRY = newEntry()
 
 /** One measure of an entity, taken by several of its copies. */
 interface Copies {
@@ -221,6 +209,7 @@ function twoLargest(values: Float64Array, share: number): number {
 function judge(
   entity: string,
   entry: Entry,
+  all: Findings,
   base: ReadonlyMap<string, number>,
   { graph, changes, onsetMs, changeDecayMs, alert, rules = ALL_RULES }: CauseContext,
 ): Cause {
@@ -252,10 +241,10 @@ function judge(
   }
   if (alert?.entity === entity && own > 0) score += ALERTING_BONUS * Math.max(0, 1 - callee / own)
   if (rules.inferred && (entry.inferred || INFERRED_NAME.test(entity))) score -= INFERRED_PENALTY
-  const order = [...entry.best.keys()]
-    .filter(f => entry.best[f] !== undefined)
-    .sort((a, b) => entry.strengths[b] - entry.strengths[a] || first(a) - first(b))
-  const findings = order.map(f => entry.best[f] as Finding)
+  const order: number[] = []
+  for (let f = 0; f < FAMILY_SLOTS; f++) if (entry.best[f] >= 0) order.push(f)
+  order.sort((a, b) => entry.strengths[b] - entry.strengths[a] || first(a) - first(b))
+  const findings = order.map(f => all.at(entry.best[f]))
   return {
     entity,
     score,

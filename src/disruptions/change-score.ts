@@ -1,4 +1,4 @@
-import type { KindTraits } from '../core/metric-kind.ts'
+import type { BadDirection } from '../core/series.ts'
 import { sortAscending } from '../math/order-statistics.ts'
 import { selectQuantile } from '../math/select.ts'
 
@@ -28,14 +28,66 @@ const TAIL_QUANTILE = 0.97
 /** Fewest past samples that can be called normal: the floors carry what so few cannot tell. */
 const FEWEST_BEFORE = 1
 
+/** Places of the numbers of a score: objects would cost garbage a series. */
+export const SCORE = {
+  tail: 0,
+  sigma: 1,
+  observed: 2,
+  expected: 3,
+  /** 1 for a spike, 0 for a drop. */
+  isSpike: 4,
+  onset: 5,
+} as const
+export const SCORE_WIDTH = 6
+
+/** The score whose numbers stand from `at` on. */
+export function changeAt(numbers: Float64Array, at: number): ChangeScore {
+  return {
+    tail: numbers[at + SCORE.tail],
+    sigma: numbers[at + SCORE.sigma],
+    observed: numbers[at + SCORE.observed],
+    expected: numbers[at + SCORE.expected],
+    direction: numbers[at + SCORE.isSpike] === 1 ? 'spike' : 'drop',
+    onset: numbers[at + SCORE.onset],
+  }
+}
+
+/** How the change of a series is measured. */
+export interface Yardstick {
+  readonly bad: BadDirection
+  /** Relative change below which nobody cares. */
+  readonly relativeFloor: number
+  /** And the absolute one, the series' unit. */
+  readonly unitFloor: number
+  /** A series that was never heard was nothing so far: errors. */
+  readonly emptyIsZero: boolean
+}
+
+/** What a series is usually like, by place; in its unit. */
+const PAST = {
+  median: 0,
+  /** By quartiles and by the median of the distances from the median, whichever is wider. */
+  robust: 1,
+  sd: 2,
+  meanSize: 3,
+  /** 97 % point of its own deviations in the bad direction. */
+  tail: 4,
+} as const
+export const PAST_WIDTH = 5
+
 /** Buffers for one series; as long as the longest baseline. */
 export interface ChangeScratch {
   readonly values: Float64Array
   readonly deviations: Float64Array
+  readonly past: Float64Array
 }
 
 export function changeScratch(windows: number): ChangeScratch {
-  return { values: new Float64Array(windows), deviations: new Float64Array(windows) }
+  return {
+    values: new Float64Array(windows),
+    deviations: new Float64Array(windows),
+    past: new Float64Array(PAST_WIDTH),
+  }
 }
 
 /**
@@ -49,30 +101,47 @@ export function scoreChange(
   n: number,
   after: Float64Array,
   m: number,
-  bad: 'up' | 'down' | 'both',
-  relativeFloor: KindTraits['relativeFloor'],
-  unitFloor: number,
-  emptyIsZero: boolean,
-  scratch: ChangeScratch,
+  yardstick: Yardstick,
+  { values, deviations, past }: ChangeScratch,
 ): ChangeScore | undefined {
-  const { values, deviations } = scratch
-  let known = finiteOf(before, n, values)
+  const known = finiteOf(before, n, values, 0, 1)
+  if (known > 0) readPast(values, known, yardstick.bad, deviations, past, 0)
+  const out = new Float64Array(SCORE_WIDTH)
+  const isScored = measureChange(past, 0, known, after, m, yardstick, deviations, out, 0)
+  return isScored ? changeAt(out, 0) : undefined
+}
+
+/**
+ * The same of a past that was read: of `known` values, what they are like from `pastAt` on; the numbers of the score go to `out` from
+ * `at` on. False where there is no score.
+ */
+export function measureChange(
+  past: Float64Array,
+  pastAt: number,
+  known: number,
+  after: Float64Array,
+  m: number,
+  yardstick: Yardstick,
+  deviations: Float64Array,
+  out: Float64Array,
+  at: number,
+): boolean {
+  const { bad, relativeFloor, unitFloor, emptyIsZero } = yardstick
   if (known < FEWEST_BEFORE) {
-    if (!emptyIsZero || known > 0) return undefined
-    values.fill(0, 0, FEWEST_BEFORE)
-    known = FEWEST_BEFORE
+    if (!emptyIsZero || known > 0) return false
+    past.fill(0, pastAt, pastAt + PAST_WIDTH)
   }
-  const past = pastOf(values, known, bad, deviations)
-  const { median, tail: tailOfPast } = past
-  const size = Math.max(Math.abs(median), past.meanSize)
+  const median = past[pastAt + PAST.median]
+  const tailOfPast = past[pastAt + PAST.tail]
+  const size = Math.max(Math.abs(median), past[pastAt + PAST.meanSize])
 
   const seen = badDeviations(after, m, median, bad, deviations)
-  if (seen === 0) return undefined
+  if (seen === 0) return false
   sortAscending(deviations, seen)
   const top = deviations[seen - topOf(seen)]
-  const floor = Math.max(past.robust, relativeFloor * size, unitFloor)
+  const floor = Math.max(past[pastAt + PAST.robust], relativeFloor * size, unitFloor)
   const tail = top / (floor + tailOfPast || Number.MIN_VALUE)
-  const halfFloor = Math.max(past.sd, 0.5 * relativeFloor * size, 0.5 * unitFloor)
+  const halfFloor = Math.max(past[pastAt + PAST.sd], 0.5 * relativeFloor * size, 0.5 * unitFloor)
   const sigma = top / (halfFloor || Number.MIN_VALUE)
 
   const bar = Math.max(floor + tailOfPast, top / 2)
@@ -83,16 +152,14 @@ export function scoreChange(
     if (d >= bar && onset < 0) onset = i
     if (d >= top / 2 && after[i] !== median) up += after[i] > median ? 1 : -1
   }
-  const direction = bad === 'up' || (bad === 'both' && up >= 0) ? 'spike' : 'drop'
-  const observed = direction === 'spike' ? median + top : median - top
-  return {
-    tail: top > 0 ? tail : 0,
-    sigma: top > 0 ? sigma : 0,
-    observed,
-    expected: median,
-    direction,
-    onset,
-  }
+  const isSpike = bad === 'up' || (bad === 'both' && up >= 0)
+  out[at + SCORE.tail] = top > 0 ? tail : 0
+  out[at + SCORE.sigma] = top > 0 ? sigma : 0
+  out[at + SCORE.observed] = isSpike ? median + top : median - top
+  out[at + SCORE.expected] = median
+  out[at + SCORE.isSpike] = isSpike ? 1 : 0
+  out[at + SCORE.onset] = onset
+  return true
 }
 
 /** How many of `m` windows must reach the level; one of one or two. */
@@ -100,7 +167,7 @@ function topOf(m: number): number {
   return m <= FEWEST_TOP ? 1 : Math.max(FEWEST_TOP, Math.ceil(TOP_SHARE * m))
 }
 
-function deviation(value: number, median: number, bad: 'up' | 'down' | 'both'): number {
+function deviation(value: number, median: number, bad: BadDirection): number {
   const r = value - median
   return bad === 'up' ? r : bad === 'down' ? -r : Math.abs(r)
 }
@@ -109,7 +176,7 @@ function badDeviations(
   values: Float64Array,
   length: number,
   median: number,
-  bad: 'up' | 'down' | 'both',
+  bad: BadDirection,
   out: Float64Array,
 ): number {
   let n = 0
@@ -120,21 +187,18 @@ function badDeviations(
   return n
 }
 
-/** What a series is usually like. */
-interface Past {
-  readonly median: number
-  readonly robust: number
-  readonly sd: number
-  readonly meanSize: number
-  /** 97 % point of its own deviations in the bad direction. */
-  readonly tail: number
-}
-
 /** Up to so many values are sorted, which is quicker than to select five quantiles one after the other. */
 const SORTED_MAX = 96
 
-/** Reads a past of n ≥ 1 values. 1.349 and 1.4826 turn IQR and MAD into standard deviations of a normal distribution. */
-function pastOf(values: Float64Array, n: number, bad: 'up' | 'down' | 'both', distances: Float64Array): Past {
+/** What n ≥ 1 values are like, into `out` from `at` on; reorders them. 1.349 and 1.4826 turn IQR and MAD into standard deviations of a normal distribution. */
+export function readPast(
+  values: Float64Array,
+  n: number,
+  bad: BadDirection,
+  distances: Float64Array,
+  out: Float64Array,
+  at: number,
+): void {
   let sum = 0
   let size = 0
   for (let i = 0; i < n; i++) {
@@ -144,32 +208,35 @@ function pastOf(values: Float64Array, n: number, bad: 'up' | 'down' | 'both', di
   const mean = sum / n
   let squares = 0
   for (let i = 0; i < n; i++) squares += (values[i] - mean) ** 2
-  const { median, spread, mad, tail } =
-    n <= SORTED_MAX ? sortedPast(values, n, bad, distances) : selectedPast(values, n, bad, distances)
-  return {
-    median,
-    robust: Math.max(spread / 1.349, 1.4826 * mad),
-    sd: Math.sqrt(squares / n),
-    meanSize: size / n,
-    tail,
-  }
+  out[at + PAST.sd] = Math.sqrt(squares / n)
+  out[at + PAST.meanSize] = size / n
+  if (n <= SORTED_MAX) sortedPast(values, n, bad, distances, out, at)
+  else selectedPast(values, n, bad, distances, out, at)
 }
 
-interface Quantiles {
-  readonly median: number
-  /** Distance between the quartiles. */
-  readonly spread: number
-  readonly mad: number
-  readonly tail: number
+/** What is said of quantiles: the distance between the quartiles and the median of the distances from the median say how wide it is. */
+function sayQuantiles(
+  median: number,
+  spread: number,
+  mad: number,
+  tail: number,
+  out: Float64Array,
+  at: number,
+): void {
+  out[at + PAST.median] = median
+  out[at + PAST.robust] = Math.max(spread / 1.349, 1.4826 * mad)
+  out[at + PAST.tail] = tail
 }
 
 /** By sorting; distances from the median are merged from both of its sides. The same numbers as by selection. */
 function sortedPast(
   values: Float64Array,
   n: number,
-  bad: 'up' | 'down' | 'both',
+  bad: BadDirection,
   distances: Float64Array,
-): Quantiles {
+  out: Float64Array,
+  at: number,
+): void {
   sortFew(values, n)
   const median = quantileOf(values, n, 0.5)
   const last = n - 1
@@ -195,7 +262,7 @@ function sortedPast(
         ? Math.max(0, median - quantileOf(values, n, 1 - TAIL_QUANTILE))
         : quantileOf(distances, n, TAIL_QUANTILE)
   const spread = quantileOf(values, n, 0.75) - quantileOf(values, n, 0.25)
-  return { median, spread, mad: quantileOf(distances, n, 0.5), tail }
+  sayQuantiles(median, spread, quantileOf(distances, n, 0.5), tail, out, at)
 }
 
 /** Steps of the sort (Shell's): the first leaves little to move for the last. */
@@ -224,9 +291,11 @@ function quantileOf(a: Float64Array, n: number, p: number): number {
 function selectedPast(
   values: Float64Array,
   n: number,
-  bad: 'up' | 'down' | 'both',
+  bad: BadDirection,
   distances: Float64Array,
-): Quantiles {
+  out: Float64Array,
+  at: number,
+): void {
   const last = n - 1
   const middle = Math.floor(last / 2)
   const median = selectQuantile(values, n, 0.5, 0, last)
@@ -242,11 +311,23 @@ function selectedPast(
       : bad === 'down'
         ? Math.max(0, median - selectQuantile(values, n, 1 - TAIL_QUANTILE, 0, three))
         : selectQuantile(distances, n, TAIL_QUANTILE, middle, last)
-  return { median, spread: upper - lower, mad, tail }
+  sayQuantiles(median, upper - lower, mad, tail, out, at)
 }
 
-function finiteOf(from: Float64Array, length: number, out: Float64Array): number {
-  let n = 0
-  for (let i = 0; i < length; i++) if (Number.isFinite(from[i])) out[n++] = from[i]
-  return n
+/** Finite values of `from[0..length)` into `out` from place `at` on, `apart` places from one to the next; returns how many. */
+export function finiteOf(
+  from: Float64Array,
+  length: number,
+  out: Float64Array,
+  at: number,
+  apart: number,
+): number {
+  let place = at
+  for (let i = 0; i < length; i++) {
+    if (!Number.isFinite(from[i])) continue
+    // Zeros lose their sign, so that of equal values it is no matter which comes first.
+    out[place] = from[i] + 0
+    place += apart
+  }
+  return (place - at) / apart
 }

@@ -7,7 +7,12 @@ export class HeldRows {
   readonly #table: SeriesTable
   readonly #history: SeriesHistory
   readonly #fleet: Fleet
-  #byEntity: Map<number, number[]> | undefined
+  #isKnown = false
+  /** Grouped by entity. */
+  #rows = new Uint32Array(0)
+  /** Where the rows of each entity begin; one more place than entities. */
+  #from = new Uint32Array(1)
+  #asked = new Uint32Array(0)
 
   constructor(table: SeriesTable, history: SeriesHistory, fleet: Fleet) {
     this.#table = table
@@ -17,33 +22,45 @@ export class HeldRows {
 
   /** What was gathered is of another window. */
   renew(): void {
-    this.#byEntity = undefined
+    this.#isKnown = false
   }
 
-  /** Rows of a tenant's entities, of all of them or of those in `scope`; in no order. */
-  *of(tenant: string, scope: ReadonlySet<string> | undefined): IterableIterator<number> {
-    this.#byEntity ??= this.#gathered()
+  /** Rows of a tenant's entities, of all of them or of those in `scope`, an entity after the other; good until asked again. */
+  of(tenant: string, scope: ReadonlySet<string> | undefined): Uint32Array {
+    if (!this.#isKnown) this.#gather()
     const { entities } = this.#fleet
+    let length = 0
     for (const entity of scope === undefined ? this.#fleet.ownedBy(tenant) : this.#ids(tenant, scope)) {
-      const rows = this.#byEntity.get(entity)
-      if (rows && entities[entity].tenant === tenant) yield* rows
+      if (entity < 0 || entity >= this.#from.length - 1 || entities[entity].tenant !== tenant) continue
+      const end = this.#from[entity + 1]
+      for (let i = this.#from[entity]; i < end; i++) this.#asked[length++] = this.#rows[i]
     }
+    return this.#asked.subarray(0, length)
   }
 
   *#ids(tenant: string, names: ReadonlySet<string>): IterableIterator<number> {
     for (const name of names) yield this.#fleet.id(tenant, name)
   }
 
-  #gathered(): Map<number, number[]> {
-    const out = new Map<number, number[]>()
+  #gather(): void {
+    const fleet = this.#fleet
+    const from = new Uint32Array(fleet.entities.length + 1)
+    const held: number[] = []
     for (const row of rowsWithPast(this.#table, this.#history)) {
-      const entity = this.#fleet.entityOf(row)
+      const entity = fleet.entityOf(row)
       if (entity < 0) continue
-      const rows = out.get(entity)
-      if (rows) rows.push(row)
-      else out.set(entity, [row])
+      held.push(row)
+      from[entity + 1]++
     }
-    return out
+    for (let e = 1; e < from.length; e++) from[e] += from[e - 1]
+    if (this.#rows.length < held.length) {
+      this.#rows = new Uint32Array(held.length)
+      this.#asked = new Uint32Array(held.length)
+    }
+    const next = from.slice()
+    for (const row of held) this.#rows[next[fleet.entityOf(row)]++] = row
+    this.#from = from
+    this.#isKnown = true
   }
 }
 

@@ -142,10 +142,7 @@ export class Investigator {
     const members = question.silentOf ? Object.entries(question.silentOf.members) : []
     const silent = new Set(members.filter(([, m]) => m.silence !== 'none').map(([name]) => name))
     const changes = this.#changesOf(question.tenant)
-    const findings = this.#parts.ranker
-      .findings({ ...question, changes, silent })
-      .filter(finding => finding.entity !== FRONT_DOOR)
-    return rankCauses(findings, {
+    return rankCauses(this.#parts.ranker.findings({ ...question, changes, silent }), {
       graph: this.#parts.graphs.of(question.tenant),
       changes,
       onsetMs: question.onsetMs,

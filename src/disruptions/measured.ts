@@ -1,7 +1,8 @@
 import type { Evidence } from '../core/disruption.ts'
 import { contentId } from '../core/identity.ts'
 import { formatValue } from '../core/units.ts'
-import type { Cause, Finding } from './cause.ts'
+import type { Cause } from './cause.ts'
+import type { Finding } from './findings.ts'
 import { findingText } from './words.ts'
 
 /** What the scorers of change measured, as evidence: every disruption has numbers, also where no anomaly is open. */

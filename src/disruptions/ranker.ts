@@ -1,28 +1,28 @@
 import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
-import { KIND_TRAITS } from '../core/metric-kind.ts'
-import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import type { SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
-import { type Finding, NO_CALL } from './cause.ts'
-import { type ChangeScratch, changeScratch, scoreChange } from './change-score.ts'
-import { badOf, F, floorOf } from './families.ts'
+import { measureChange, PAST_WIDTH, SCORE, type Yardstick } from './change-score.ts'
+import { F, FRONT_DOOR } from './families.ts'
+import { FINDING_WIDTH, type Finding, Findings, NO_CALL, ONSET_MS } from './findings.ts'
 import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import { HeldRows } from './held-rows.ts'
 import type { DisruptionOptions } from './options.ts'
 import {
   countKnown,
-  firstKnown,
+  HEARD_WINDOWS,
   hear,
   type Interval,
-  isKnown,
-  NormalPlaces,
-  pick,
+  NormalPast,
+  stretchOf,
   unitSeen,
-  type Voices,
+  Voices,
+  Windows,
 } from './past.ts'
+import { PASTS_AT_ONCE, Pasts } from './pasts.ts'
 import { atCeiling } from './saturation.ts'
-import { SeriesFacts } from './series-facts.ts'
+import { type Facts, SeriesFacts, yardstickOf } from './series-facts.ts'
 
 export interface Question {
   readonly tenant: string
@@ -57,9 +57,27 @@ const HALF_KNOWN_WINDOWS = 10
 /** A silent entity is as strange as a series can be. */
 const SILENT_SCORE = 30
 
-interface Placed {
-  readonly row: number
-  readonly meta: SeriesMeta
+/** What every series is asked in a question. */
+interface Look {
+  readonly past: NormalPast
+  /** Where there is hardly a past, even the window next to the onset is needed. */
+  readonly youngPast: NormalPast
+  /** The last windows of the past. */
+  readonly recent: Windows
+  readonly after: Windows
+  /** End of the last window of `after`. */
+  readonly lastMs: number
+}
+
+/** A series of a block: what is read before it is scored. */
+interface Place {
+  readonly before: Float64Array
+  readonly after: Float64Array
+  n: number
+  known: number
+  /** Windows since it was first heard. */
+  age: number
+  unit: string
 }
 
 /** Reads the past of series and scores what each did after an onset. */
@@ -72,12 +90,17 @@ export class Ranker {
   readonly #options: DisruptionOptions
   readonly #held: HeldRows
   readonly #facts: SeriesFacts
-  /** Windows since the series looked at last was first heard. */
-  #age = 0
-  #before = new Float64Array(0)
-  #past = new Float64Array(0)
-  #after = new Float64Array(0)
-  #scratch: ChangeScratch = changeScratch(0)
+  readonly #found = new Findings()
+  /** Windows since the series of each finding was first heard. */
+  readonly #ages: number[] = []
+  /** Of all series that were scored. */
+  #oldest = 0
+  readonly #pasts = new Pasts()
+  readonly #recent = new Float64Array(HEARD_WINDOWS)
+  #places: Place[] = []
+  readonly #factsOf: Facts[] = []
+  readonly #yardsticks: Yardstick[] = []
+  #deviations = new Float64Array(0)
 
   constructor(table: SeriesTable, history: SeriesHistory, fleet: Fleet, options: DisruptionOptions) {
     this.#table = table
@@ -93,123 +116,143 @@ export class Ranker {
     this.#held.renew()
   }
 
-  findings(question: Question): Finding[] {
-    const metas = this.#metasOf(question)
-    const windows = Math.ceil(question.baselineMs / this.#options.stepMs)
-    const stride = Math.max(1, Math.ceil((metas.length * windows) / BASELINE_VALUES_MAX))
-    const normal = new NormalPlaces(this.#options.stepMs, stride, question.disrupted)
-    const found: Finding[] = []
-    const ages: number[] = []
-    const voices = new Map<string, Voices>()
+  /** In no order that matters; good until the next question. */
+  findings(question: Question): Findings {
+    const found = this.#found
+    found.clear()
+    this.#ages.length = 0
+    this.#oldest = 0
+    const rows = this.#rowsOf(question)
+    const voices = new Voices()
     const canaries = new Canaries()
-    for (const one of metas) {
-      const finding = this.#finding(one, question, normal, voices, canaries)
-      if (!finding) continue
-      found.push(finding)
-      ages.push(this.#age)
+    const look = this.#lookOf(question, rows.length)
+    for (let at = 0; at < rows.length; ) {
+      let count = 0
+      for (; at < rows.length && count < PASTS_AT_ONCE; at++)
+        if (this.#read(rows[at], look, count, voices, canaries)) count++
+      this.#pasts.settle(count)
+      for (let i = 0; i < count; i++) this.#score(i, look)
     }
-    discountYoung(found, ages)
-    found.push(...canaries.findings(this.#history, question.changes, question))
-    const silent = new Set(question.silent)
-    for (const [entity, { live, lost }] of voices) if (live === 0 && lost > 0) silent.add(entity)
-    for (const entity of [...silent].sort(compare)) {
-      if (question.scope && !question.scope.has(entity)) continue
+    discountYoung(found, this.#ages, this.#oldest)
+    for (const finding of canaries.findings(this.#history, question.changes, question))
+      if (finding.entity !== FRONT_DOOR) found.push(finding)
+    for (const entity of new Set([...question.silent, ...voices.lost()])) {
+      if (entity === FRONT_DOOR || (question.scope && !question.scope.has(entity))) continue
       found.push(silentFinding(entity, question.onsetMs))
     }
     return found
   }
 
-  /** Those that have a past, in order of keys, so that neither rows nor their order matter. */
-  #metasOf({ tenant, scope }: Question): Placed[] {
-    const table = this.#table
-    let rows = [...this.#held.of(tenant, scope)]
+  /** Those that have a past; of too many, the first in the order of keys, so that neither rows nor their order matter. */
+  #rowsOf({ tenant, scope }: Question): Uint32Array {
+    const rows = this.#held.of(tenant, scope)
     const { maxRanked } = this.#options
-    if (rows.length > maxRanked) {
-      this.dropped += rows.length - maxRanked
-      const keyed = rows.map(row => ({ row, key: table.key(row) }))
-      keyed.sort((a, b) => compare(a.key, b.key))
-      rows = keyed.slice(0, maxRanked).map(({ row }) => row)
-    }
-    const placed = rows.map(row => ({ row, meta: table.meta(row) }))
-    placed.sort((a, b) => compare(a.meta.key, b.meta.key))
-    return placed
+    if (rows.length <= maxRanked) return rows
+    this.dropped += rows.length - maxRanked
+    const keyed = Array.from(rows, row => ({ row, key: this.#table.key(row) }))
+    keyed.sort((a, b) => compare(a.key, b.key))
+    return Uint32Array.from(keyed.slice(0, maxRanked), ({ row }) => row)
   }
 
-  #finding(
-    { row, meta }: Placed,
-    question: Question,
-    normal: NormalPlaces,
-    voices: Map<string, Voices>,
-    canaries: Canaries,
-  ): Finding | undefined {
-    const { onsetMs, untilMs, baselineMs } = question
-    const step = this.#options.stepMs
-    const endMs = onsetMs - GAP_WINDOWS * step
-    const windows = Math.max(1, Math.ceil(baselineMs / step))
-    const early = EARLIER_WINDOWS * step
-    this.#ensure(windows + 8, Math.ceil((untilMs - onsetMs + early) / step) + 8)
-    let past = this.#history.observed(row, endMs - baselineMs, endMs, this.#past)
-    // Where there is hardly a past, even the window next to the onset is needed.
-    let pastEndMs = endMs
-    if (!isKnown(this.#past, past)) {
-      past = this.#history.observed(row, endMs - baselineMs, onsetMs, this.#past)
-      pastEndMs = onsetMs
-    }
-    this.#age = past - firstKnown(this.#past, past)
-    let n = pick(this.#past, normal.of(past, pastEndMs, false), this.#before)
-    // Where trouble never ends, a troubled past is better than none.
-    if (countKnown(this.#before, n) < FEWEST_NORMAL)
-      n = pick(this.#past, normal.of(past, pastEndMs, true), this.#before)
-    const all = this.#history.observed(row, onsetMs - early, untilMs, this.#after)
-    if (all === 0) return undefined
-    const lastMs = Math.min(untilMs, this.#history.newestEndMs)
-    const m = Math.min(all, Math.max(0, Math.round((lastMs - onsetMs) / step)))
-    const facts = this.#facts.of(row, meta)
-    const { place } = facts
-    const after = this.#after.subarray(all - m, all)
-    canaries.add(row, meta, place)
-    const entity = this.#fleet.entities[this.#fleet.entityOf(row)].name
-    if (place.caller === undefined) hear(voices, entity, this.#past, past, after)
-    const unit = unitSeen(place.kind, meta.unit, this.#before, n, after, m)
-    const shift = scoreChange(
-      this.#before,
-      n,
-      after,
-      m,
-      badOf(meta, place),
-      KIND_TRAITS[place.kind].relativeFloor,
-      floorOf(place.kind, unit, meta.metric),
-      place.family === F.err,
-      this.#scratch,
-    )
-    if (!shift) return undefined
-    const change = atCeiling(shift, place.kind, unit, this.#before, n, after, m)
+  #lookOf({ onsetMs, untilMs, baselineMs, disrupted }: Question, series: number): Look {
+    const history = this.#history
+    const { stepMs } = this.#options
+    const windows = Math.ceil(baselineMs / stepMs)
+    const stride = Math.max(1, Math.ceil((series * windows) / BASELINE_VALUES_MAX))
+    const endMs = onsetMs - GAP_WINDOWS * stepMs
+    const fromMs = endMs - baselineMs
+    const lately = stretchOf(history, Math.max(fromMs, endMs - HEARD_WINDOWS * stepMs), endMs)
+    const since = stretchOf(history, onsetMs - EARLIER_WINDOWS * stepMs, untilMs)
+    const lastMs = Math.min(untilMs, history.newestEndMs)
+    const told = Math.max(0, Math.round((lastMs - onsetMs) / stepMs))
+    const after = { first: Math.max(since.first, since.last - told + 1), last: since.last }
+    this.#ensure(windows + 8, told)
     return {
-      key: meta.key,
-      metric: meta.metric,
-      unit: place.kind === 'latency' && meta.unit === '' ? 's' : meta.unit,
-      entity,
-      family: place.family,
-      onsetMs: change.onset < 0 ? Number.NaN : lastMs - (m - change.onset) * step,
-      change,
-      onEdge: place.caller !== undefined,
-      caller: place.caller ?? '',
-      point: facts.point,
-      callee: '',
-      copyOf: facts.copyOf,
-      labels: meta.labels,
-      absent: false,
+      past: new NormalPast(history, fromMs, endMs, { stride, disrupted }),
+      youngPast: new NormalPast(history, fromMs, onsetMs, { stride, disrupted }),
+      recent: new Windows(history, lately),
+      after: new Windows(history, after),
+      lastMs,
     }
+  }
+
+  /** Reads a series into place i of the block; false where nothing is known of it. */
+  #read(row: number, look: Look, i: number, voices: Voices, canaries: Canaries): boolean {
+    const place = this.#places[i]
+    const { before, after } = place
+    if (!look.after.read(row, after)) return false
+    const m = look.after.count
+    let { past } = look
+    let age = this.#history.knownFor(row, past.fromMs, past.toMs)
+    if (age === 0) {
+      past = look.youngPast
+      age = this.#history.knownFor(row, past.fromMs, past.toMs)
+    }
+    let n = past.read(row, before)
+    // Where trouble never ends, a troubled past is better than none.
+    if (countKnown(before, n) < FEWEST_NORMAL) n = past.readAll(row, before)
+    const meta = this.#table.meta(row)
+    const entity = this.#fleet.entities[this.#fleet.entityOf(row)].name
+    const facts = this.#facts.of(row, meta, entity)
+    canaries.add(row, facts)
+    if (facts.place.caller === undefined) {
+      look.recent.read(row, this.#recent)
+      hear(voices.of(entity), this.#recent, look.recent.count, after, m)
+    }
+    const unit = facts.unit ?? unitSeen(before, n, after, m)
+    const yardstick = unit === meta.unit ? facts.yardstick : yardstickOf(meta, facts.place, unit)
+    place.known = this.#pasts.take(i, before, n, yardstick.bad)
+    place.n = n
+    place.age = age
+    place.unit = unit
+    this.#factsOf[i] = facts
+    this.#yardsticks[i] = yardstick
+    return true
+  }
+
+  #score(i: number, { after, lastMs }: Look): void {
+    const place = this.#places[i]
+    const facts = this.#factsOf[i]
+    const found = this.#found
+    found.ensure()
+    const { numbers } = found
+    const at = FINDING_WIDTH * found.length
+    const m = after.count
+    const { past } = this.#pasts
+    const isScored = measureChange(
+      past,
+      PAST_WIDTH * i,
+      place.known,
+      place.after,
+      m,
+      this.#yardsticks[i],
+      this.#deviations,
+      numbers,
+      at,
+    )
+    if (!isScored) return
+    this.#oldest = Math.max(this.#oldest, place.age)
+    // What is measured at the entry accuses nobody.
+    if (facts.subject.entity === FRONT_DOOR) return
+    atCeiling(numbers, at, facts.place.kind, place.unit, place.before, place.n, place.after, m)
+    const onset = numbers[at + SCORE.onset]
+    numbers[at + ONSET_MS] = onset < 0 ? Number.NaN : lastMs - (m - onset) * this.#options.stepMs
+    found.subjects.push(facts.subject)
+    this.#ages.push(place.age)
   }
 
   #ensure(before: number, after: number): void {
-    if (this.#before.length < before) {
-      this.#before = new Float64Array(before)
-      this.#past = new Float64Array(before)
-    }
-    if (this.#after.length < after) this.#after = new Float64Array(after)
-    const longest = Math.max(this.#before.length, this.#after.length)
-    if (this.#scratch.values.length < longest) this.#scratch = changeScratch(longest)
+    const [have] = this.#places
+    if (have && have.before.length >= before && have.after.length >= after) return
+    this.#places = Array.from({ length: PASTS_AT_ONCE }, () => ({
+      before: new Float64Array(before),
+      after: new Float64Array(after),
+      n: 0,
+      known: 0,
+      age: 0,
+      unit: '',
+    }))
+    this.#deviations = new Float64Array(after)
   }
 }
 
@@ -217,15 +260,17 @@ export class Ranker {
  * Lowers the scores of series that are younger than the oldest: where nobody is known for long all are as they are.
  * A series without a past is left alone: only errors are scored without one, and what never failed before is telling.
  */
-function discountYoung(found: Finding[], ages: readonly number[]): void {
-  const oldest = ages.reduce((most, age) => Math.max(most, age), 0)
-  const known = (age: number): number => age / (age + HALF_KNOWN_WINDOWS)
-  for (const [i, age] of ages.entries()) {
-    if (age === 0 || age === oldest) continue
-    const { change } = found[i]
-    const share = known(age) / known(oldest)
-    found[i] = { ...found[i], change: { ...change, tail: change.tail * share, sigma: change.sigma * share } }
+function discountYoung({ numbers }: Findings, ages: readonly number[], oldest: number): void {
+  for (let i = 0; i < ages.length; i++) {
+    if (ages[i] === 0 || ages[i] === oldest) continue
+    const share = knownShare(ages[i]) / knownShare(oldest)
+    numbers[FINDING_WIDTH * i + SCORE.tail] *= share
+    numbers[FINDING_WIDTH * i + SCORE.sigma] *= share
   }
+}
+
+function knownShare(age: number): number {
+  return age / (age + HALF_KNOWN_WINDOWS)
 }
 
 function silentFinding(entity: string, onsetMs: number): Finding {

@@ -1,5 +1,5 @@
 import type { MetricKind } from '../core/metric-kind.ts'
-import type { ChangeScore } from './change-score.ts'
+import { SCORE } from './change-score.ts'
 
 /**
  * A resource that ran into its ceiling is evidence, however often it came near before: beyond the ceiling the series
@@ -16,28 +16,24 @@ const BOUNDED: ReadonlySet<MetricKind> = new Set(['cpu', 'memory', 'io', 'satura
 /** What rounding and averaging may put above the ceiling. */
 const SLACK = 1.05
 
-/** The change, stronger where it ended at the ceiling. `before` and `after` tell percent from shares. */
+/** Makes the score whose numbers stand from `at` on stronger where the change ended at the ceiling. `before` and `after` tell percent from shares. */
 export function atCeiling(
-  change: ChangeScore,
+  score: Float64Array,
+  at: number,
   kind: MetricKind,
   unit: string,
   before: Float64Array,
   n: number,
   after: Float64Array,
   m: number,
-): ChangeScore {
-  if (change.direction !== 'spike' || !BOUNDED.has(kind) || (unit !== 'percent' && unit !== 'ratio'))
-    return change
+): void {
+  if (score[at + SCORE.isSpike] !== 1 || !BOUNDED.has(kind) || (unit !== 'percent' && unit !== 'ratio')) return
   const largest = Math.max(largestOf(before, n), largestOf(after, m))
   // What is called percent and never exceeds one is a share.
   const ceiling = unit === 'ratio' || largest <= SLACK ? 1 : 100
-  if (largest > SLACK * ceiling) return change
-  if (!(change.observed >= FULL * ceiling) || !(change.expected <= ROOM * ceiling)) return change
-  return {
-    ...change,
-    tail: Math.max(change.tail, FULL_SCORE),
-    sigma: Math.max(change.sigma, FULL_SCORE),
-  }
+  if (largest > SLACK * ceiling) return
+  if (!(score[at + SCORE.observed] >= FULL * ceiling) || !(score[at + SCORE.expected] <= ROOM * ceiling)) return
+  for (const place of [at + SCORE.tail, at + SCORE.sigma]) score[place] = Math.max(score[place], FULL_SCORE)
 }
 
 function largestOf(values: Float64Array, n: number): number {

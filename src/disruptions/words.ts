@@ -2,8 +2,9 @@ import type { Anomaly } from '../core/anomaly.ts'
 import type { Suspect } from '../core/disruption.ts'
 import { formatValue } from '../core/units.ts'
 import { NEVER_HEARD } from './canary.ts'
-import type { Cause, Finding } from './cause.ts'
+import type { Cause } from './cause.ts'
 import { F, FAMILIES, FELT, familyOfMetric } from './families.ts'
+import type { Finding } from './findings.ts'
 import type { Story } from './story.ts'
 
 /** Sentences people read. Made from numbers only, so the same state always says the same. */

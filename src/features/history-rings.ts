@@ -70,6 +70,33 @@ export class HistoryRings {
     out.fill(Number.NaN, to, count)
   }
 
+  /** The first of windows first..last of one field that is finite, all of which the slot has; `last + 1` where none is. */
+  firstFinite(slot: number, field: number, first: number, last: number): number {
+    const slab = this.slabs[Math.floor(slot / SLAB_SLOTS)]
+    const base = (slot % SLAB_SLOTS) * this.width + field
+    for (let window = first; window <= last; window++)
+      if (Number.isFinite(slab[base + modulo(window, this.depth) * FIELDS])) return window
+    return last + 1
+  }
+
+  /** Where windows, by number and ascending, lie in a slot as numbers of one field. */
+  places(windows: Float64Array, field: number): RingPlaces {
+    return { windows, places: Uint32Array.from(windows, w => modulo(w, this.depth) * FIELDS + field) }
+  }
+
+  /** Copies windows of one field that are after `oldest` and not after `newest`, the last that the slot has; NaN for others. */
+  pick(slot: number, { windows, places }: RingPlaces, oldest: number, newest: number, out: Float64Array): void {
+    const { width } = this
+    const slab = this.slabs[Math.floor(slot / SLAB_SLOTS)]
+    const base = (slot % SLAB_SLOTS) * width
+    const { length } = places
+    let from = 0
+    while (from < length && windows[from] <= oldest) out[from++] = Number.NaN
+    let to = length
+    while (to > from && windows[to - 1] > newest) out[--to] = Number.NaN
+    for (let i = from; i < to; i++) out[i] = slab[base + places[i]]
+  }
+
   bytes(): number {
     return this.slabs.length * SLAB_SLOTS * this.width * 4
   }
@@ -88,6 +115,12 @@ export function writeWindow(
   slab[at + 2] = opinions.lower[i]
   slab[at + 3] = opinions.upper[i]
   slab[at + 4] = opinions.surprise[i]
+}
+
+/** Which windows of a slot are read: their numbers, ascending, and where they lie in every slot. */
+export interface RingPlaces {
+  readonly windows: Float64Array
+  readonly places: Uint32Array
 }
 
 export function modulo(window: number, depth: number): number {

@@ -2,7 +2,7 @@ import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import { rowsIn, rowsOf } from '../core/columns.ts'
 import { type Cut, CutColumn, type CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
-import type { HistoryColumns, SeriesHistory } from '../core/history.ts'
+import type { HistoryColumns, SeriesHistory, WindowsAt } from '../core/history.ts'
 import { RowStretches, ranksBy } from '../core/row-stretches.ts'
 import type { SeriesRows } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
@@ -164,6 +164,34 @@ export class WindowHistory implements SeriesHistory {
     const count = Math.min(Math.max(last - first + 1, 0), out.length)
     this.#rings.copy(slot, 0, this.#places.newest[slot], first, count, out)
     return count
+  }
+
+  knownFor(series: number, fromMs: number, toMs: number): number {
+    const slot = this.#places.at(series)
+    if (slot < 0) return 0
+    const newest = this.#places.newest[slot]
+    const last = Math.min(Math.floor(toMs / this.stepMs), this.#window)
+    const oldest = Math.max(this.#places.first[slot], this.#window - this.depth + 1)
+    const first = Math.max(Math.floor(fromMs / this.stepMs) + 1, oldest)
+    const written = Math.min(last, newest)
+    const known = this.#rings.firstFinite(slot, 0, first, written)
+    return known > written ? 0 : last - known + 1
+  }
+
+  windowsAt(endsMs: Float64Array): WindowsAt {
+    const at = this.#rings.places(
+      endsMs.map(end => Math.floor(end / this.stepMs)),
+      0,
+    )
+    const oldest = this.#window - this.depth
+    return {
+      read: (series, out) => {
+        const slot = this.#places.at(series)
+        if (slot < 0) return false
+        this.#rings.pick(slot, at, oldest, this.#places.newest[slot], out)
+        return true
+      },
+    }
   }
 
   /**

@@ -4,7 +4,7 @@
 import type { Anomaly } from '../../src/core/anomaly.ts'
 import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
 import type { DisruptionEvent } from '../../src/core/disruption.ts'
-import type { HistoryColumns, SeriesHistory } from '../../src/core/history.ts'
+import type { HistoryColumns, SeriesHistory, WindowsAt } from '../../src/core/history.ts'
 import { contentId } from '../../src/core/identity.ts'
 import { KIND_TRAITS } from '../../src/core/metric-kind.ts'
 import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
@@ -12,6 +12,7 @@ import type { AnomalyChange } from '../../src/core/stages.ts'
 import { badOf, floorOf, placeOf } from '../../src/disruptions/families.ts'
 import { DISRUPTION_DEFAULTS, type DisruptionOptions } from '../../src/disruptions/options.ts'
 import { Disruptions } from '../../src/disruptions/stage.ts'
+import { plainKnownFor, plainWindowsAt } from '../core/plain-windows.ts'
 
 /** The 99th percentile of a service's latency, with labels beside its name. */
 export function latencyMeta(
@@ -68,6 +69,14 @@ export class FullHistory implements SeriesHistory {
     let n = 0
     for (let i = first; i <= last && n < out.length; i++) out[n++] = list[i] ?? Number.NaN
     return n
+  }
+
+  knownFor(series: number, fromMs: number, toMs: number): number {
+    return plainKnownFor(this, series, fromMs, toMs)
+  }
+
+  windowsAt(endsMs: Float64Array): WindowsAt {
+    return plainWindowsAt(this, endsMs, series => this.#rows[series] !== undefined)
   }
 }
 

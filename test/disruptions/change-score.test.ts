@@ -13,10 +13,7 @@ function latency(after: readonly number[], past = PAST): { tail: number; sigma: 
     past.length,
     Float64Array.from(after),
     after.length,
-    'up',
-    0.2,
-    0.002,
-    false,
+    { bad: 'up', relativeFloor: 0.2, unitFloor: 0.002, emptyIsZero: false },
     scratch,
   )
   if (!change) throw new Error('a series with a past has a score')
@@ -71,7 +68,8 @@ describe('a change', () => {
     const bads = fc.constantFrom('up' as const, 'down' as const, 'both' as const)
     const property = fc.property(fc.array(value, { minLength: 2, maxLength: 200 }), bads, (values, bad) => {
       const past = Float64Array.from(values)
-      const shift = scoreChange(past, past.length, LATER, 1, bad, 0, 1e-9, false, changeScratch(200))
+      const yardstick = { bad, relativeFloor: 0, unitFloor: 1e-9, emptyIsZero: false }
+      const shift = scoreChange(past, past.length, LATER, 1, yardstick, changeScratch(200))
       const { median, robust, tail } = plainPast(values, bad)
       const top = bad === 'down' ? 0 : 30 - median
       // Which of 0 and −0 is in the middle is no matter.

@@ -2,14 +2,22 @@
 // room to the ceiling; not what was full before, what is no utilisation, or what only lies above its ceiling.
 import { describe, expect, it } from 'vitest'
 import type { MetricKind } from '../../src/core/metric-kind.ts'
-import type { ChangeScore } from '../../src/disruptions/change-score.ts'
+import { changeAt, SCORE, SCORE_WIDTH } from '../../src/disruptions/change-score.ts'
 import { atCeiling } from '../../src/disruptions/saturation.ts'
 
+function scoreOf(of: { tail: number; sigma: number; observed: number; expected: number }): Float64Array {
+  const score = new Float64Array(SCORE_WIDTH)
+  for (const name of ['tail', 'sigma', 'observed', 'expected'] as const) score[SCORE[name]] = of[name]
+  score[SCORE.isSpike] = 1
+  return score
+}
+
 function full(expected: number, observed: number, kind: MetricKind = 'cpu', unit = 'percent'): number {
-  const change: ChangeScore = { tail: 0.6, sigma: 2, observed, expected, direction: 'spike', onset: 0 }
+  const spike = scoreOf({ tail: 0.6, sigma: 2, observed, expected })
   const before = new Float64Array(30).fill(expected)
   const after = new Float64Array(5).fill(observed)
-  return atCeiling(change, kind, unit, before, 30, after, 5).tail
+  atCeiling(spike, 0, kind, unit, before, 30, after, 5)
+  return spike[SCORE.tail]
 }
 
 describe('a resource at its ceiling', () => {
@@ -29,15 +37,9 @@ describe('a resource at its ceiling', () => {
   })
 
   it('leaves a stronger shift as it is', () => {
-    const change: ChangeScore = {
-      tail: 12,
-      sigma: 1,
-      observed: 99,
-      expected: 20,
-      direction: 'spike',
-      onset: 0,
-    }
+    const spike = scoreOf({ tail: 12, sigma: 1, observed: 99, expected: 20 })
     const values = new Float64Array(5).fill(99)
-    expect(atCeiling(change, 'cpu', 'percent', values, 5, values, 5)).toMatchObject({ tail: 12, sigma: 3 })
+    atCeiling(spike, 0, 'cpu', 'percent', values, 5, values, 5)
+    expect(changeAt(spike, 0)).toMatchObject({ tail: 12, sigma: 3 })
   })
 })

@@ -4,7 +4,7 @@ import { type Change, changeOf, ofTenant } from '../../src/core/change.ts'
 import type { Disruption, DisruptionEvent, DisruptionEventType } from '../../src/core/disruption.ts'
 import { EMPTY_RECEIPT, type Envelope, type Receipt } from '../../src/core/envelope.ts'
 import { ForeshockError } from '../../src/core/errors.ts'
-import type { HistoryColumns, SeriesHistory } from '../../src/core/history.ts'
+import type { HistoryColumns, SeriesHistory, WindowsAt } from '../../src/core/history.ts'
 import type { RecordIndex } from '../../src/core/ports.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { type SeriesMeta, SeriesTable, seriesKey } from '../../src/core/series.ts'
@@ -23,6 +23,7 @@ import type {
 import { buildServer } from '../../src/serve/server.ts'
 import { similarity } from '../../src/store/similarity.ts'
 import { openWindowFile } from '../../src/store/window-file.ts'
+import { plainKnownFor, plainWindowsAt } from '../core/plain-windows.ts'
 import { evidence, anomaly as sampleAnomaly, disruption as sampleDisruption } from '../store/samples.ts'
 
 /** A fixed moment: Friday 20 November 2026, 14:30 UTC. */
@@ -54,6 +55,14 @@ export class MemoryHistory implements SeriesHistory {
     const part = from.subarray(first, Math.max(first, Math.min(last, first + out.length)))
     out.set(part)
     return part.length
+  }
+
+  knownFor(series: number, fromMs: number, toMs: number): number {
+    return plainKnownFor(this, series, fromMs, toMs)
+  }
+
+  windowsAt(endsMs: Float64Array): WindowsAt {
+    return plainWindowsAt(this, endsMs, series => this.rows.has(series))
   }
 }
 
