@@ -79,9 +79,10 @@ export class PartitionWorker {
     this.#options.wanted()
   }
 
-  /** Ends after what is being taken; resolves when the owner knows. `orderly`: nobody else holds it yet. */
+  /** Ends after what is being taken, or where its owner would rather stop; resolves when the owner knows. `orderly`: nobody else holds it yet. */
   stop(orderly: boolean): Promise<void> {
     this.#orderly &&= orderly
+    if (!this.#stop.signal.aborted) this.#options.owner.leaving?.(this.partition)
     this.#stop.abort()
     this.#wake()
     return this.#done

@@ -55,6 +55,11 @@ export interface PartitionOwner {
   /** Messages in their order; the next come when it resolves. `end` is the offset after the partition's last message. */
   take(partition: number, messages: readonly StoredMessage[], end: number): Promise<void>
   /**
+   * It is to be let go, and `revoked` follows as soon as `take` resolves, which may be before the last of its messages: who
+   * has the partition next reads on from where this one says it got to.
+   */
+  leaving?(partition: number): void
+  /**
    * It goes to another member, or this one leaves; when this resolves, nothing more may be written in its name. `orderly`:
    * nobody else holds it until then, so what was learned may still be saved. Otherwise another may hold it already (this
    * one was silent for too long), or `assigned` or `take` has failed and `assigned` will be called again.

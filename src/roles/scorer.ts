@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../core/clock.ts'
 import { CutColumn } from '../core/cut.ts'
@@ -22,13 +21,12 @@ import { Outbox } from './outbox.ts'
 import { partitionShare } from './partition-share.ts'
 import type { ScorerModels } from './scorer-models.ts'
 import { type ScorerContext, ScorerPartition, type SplitForeign } from './scorer-partition.ts'
+import { Turns } from './turns.ts'
 
 /** Members of this group share the samples partitions. */
 export const SCORER_GROUP = 'scorer'
 /** When a partition is let go, what it wrote and learned is waited for so long, ms. */
 const LEAVE_MS = 10_000
-/** Scoring gives way to heartbeats, probes and other partitions after so long, ms. */
-const YIELD_MS = 20
 /** A tick is written at least this often into a partition where nothing else is, ms: see `passTime`. */
 const TICK_MS_MAX = 5000
 
@@ -60,14 +58,16 @@ interface Held {
   savedAt: number
   savedPosition: number
   saving: Promise<void> | undefined
+  /** What is being saved. */
+  underWay: CheckpointCut | undefined
   isTaking: boolean
-  /** When others of this process last had their turn between two messages, on this process's clock. */
-  yieldedAt: number
   /** Offset after the partition's last message, as of the last take. */
   end: number
   /** How much it had worked when a tick was last thought of, and whether one is on its way. */
   workedAtTick: number
   isTicking: boolean
+  /** It is to be let go: no further message is begun. */
+  isLeaving: boolean
   /** Another owner has taken over; nothing more is done for it here. */
   isFenced: boolean
 }
@@ -80,12 +80,15 @@ export class Scorer implements PartitionOwner {
   readonly #options: ScorerOptions
   readonly #group: StreamGroup
   readonly #held = new Map<number, Held>()
+  /** Scoring gives way to heartbeats, probes, checkpoints and other partitions. */
+  readonly #turns: Turns
   #context: ScorerContext | undefined
   #ticks: Timer | undefined
 
   constructor(options: ScorerOptions) {
     this.#options = options
-    const { streams, member } = options
+    const { streams, member, elapsed } = options
+    this.#turns = new Turns(elapsed)
     this.#group = streams.group({
       topic: TOPICS.samples,
       group: SCORER_GROUP,
@@ -144,12 +147,11 @@ export class Scorer implements PartitionOwner {
     const outbox = new Outbox(producer, error =>
       logger.warn({ err: error, partition }, 'what was found cannot be written to Kafka yet; trying again'),
     )
-    const scored = await ScorerPartition.open(partition, first, store, this.#context, outbox).catch(
-      async error => {
-        await producer.close()
-        throw error
-      },
-    )
+    const opened = ScorerPartition.open(partition, first, store, this.#context, outbox)
+    const scored = await this.#turns.pressing(opened).catch(async error => {
+      await producer.close()
+      throw error
+    })
     const { position } = scored
     this.#held.set(partition, {
       scored,
@@ -160,11 +162,12 @@ export class Scorer implements PartitionOwner {
       savedAt: this.#elapsed(),
       savedPosition: position,
       saving: undefined,
+      underWay: undefined,
       isTaking: false,
-      yieldedAt: performance.now(),
       end,
       workedAtTick: 0,
       isTicking: false,
+      isLeaving: false,
       isFenced: false,
     })
     logger.info({ partition, position, end, series: scored.parts.series.size }, 'scoring a partition')
@@ -179,12 +182,12 @@ export class Scorer implements PartitionOwner {
     try {
       for (const message of messages) {
         // Before a message and not behind one: what has taken the last is idle at once, and may be told of time.
-        if (performance.now() - held.yieldedAt >= YIELD_MS) {
+        const turn = this.#turns.next()
+        if (turn) {
           this.#show(partition, held)
-          await setImmediate()
-          held.yieldedAt = performance.now()
+          await turn
         }
-        if (held.isFenced) return
+        if (held.isFenced || held.isLeaving) return
         await held.scored.take(message, message.offset < held.replayEnd)
         await held.outbox.room()
         this.#saveWhenDue(partition, held)
@@ -195,11 +198,17 @@ export class Scorer implements PartitionOwner {
     this.#show(partition, held)
   }
 
+  /** A scorer that catches up has seconds of work in a batch, and in those of its other partitions: nobody waits for that. */
+  leaving(partition: number): void {
+    const held = this.#held.get(partition)
+    if (held) held.isLeaving = true
+  }
+
   async revoked(partition: number, orderly: boolean): Promise<void> {
     const held = this.#held.get(partition)
     if (!held) return
     const { logger } = this.#options
-    if (orderly && !held.isFenced) await within(LEAVE_MS, this.#save(partition, held))
+    if (orderly && !held.isFenced) await this.#turns.pressing(within(LEAVE_MS, this.#save(partition, held)))
     this.#held.delete(partition)
     held.isFenced = true
     await held.outbox.stop()
@@ -250,6 +259,9 @@ export class Scorer implements PartitionOwner {
     if (held.scored.position === held.savedPosition) return before
     held.savedAt = this.#elapsed()
     const checkpoint = held.scored.capture()
+    // Who waits for this one would wait for that one first, which says less.
+    held.underWay?.cut?.giveUp('a newer checkpoint follows')
+    held.underWay = checkpoint
     const started = performance.now()
     try {
       await before
@@ -260,9 +272,12 @@ export class Scorer implements PartitionOwner {
       await held.store.save(checkpoint)
     } catch (error) {
       if (error instanceof ForeshockError && error.code === 'FS_FENCED') return this.#fence(partition, held)
+      if (held.underWay !== checkpoint) return
       telemetry.count('foreshock_partition_checkpoint_failures_total', 1, labels)
       logger.warn({ err: error, partition }, 'no checkpoint could be saved; the log keeps what came since')
       return
+    } finally {
+      if (held.underWay === checkpoint) held.underWay = undefined
     }
     held.savedPosition = checkpoint.position
     telemetry.set('foreshock_partition_checkpoint_seconds', (performance.now() - started) / 1000, labels)

@@ -107,6 +107,22 @@ export class Recorder implements PartitionOwner {
   }
 }
 
+/** An owner that takes a few messages of a batch, and the rest never: it waits until it is told to let go. */
+class Halting extends Recorder {
+  readonly #halted = new Map<number, () => void>()
+
+  override async take(partition: number, messages: readonly StoredMessage[], end: number): Promise<void> {
+    await super.take(partition, messages.slice(0, 3), end)
+    await new Promise<void>(told => {
+      this.#halted.set(partition, told)
+    })
+  }
+
+  leaving(partition: number): void {
+    this.#halted.get(partition)?.()
+  }
+}
+
 const rejection = async (promise: Promise<unknown>): Promise<ForeshockError> => {
   const error = await promise.then(
     () => new Error('it did not reject'),
@@ -276,6 +292,34 @@ function groupContract(make: MakeWorld): void {
     expect(ledger.problems).toEqual([])
     await second.close()
     expect([...ledger.holders]).toEqual([])
+  })
+
+  it('tells an owner that is to let go, which need not take all of its batch: the next goes on where it got to', async context => {
+    const world = await make({ t: 2 }, context)
+    const [one, two] = [await world.streams(), await world.streams()]
+    const producer = await one.producer()
+    const texts = Array.from({ length: 20 }, (_, i) => `${i}`)
+    for (const p of [0, 1])
+      await producer.send(
+        't',
+        texts.map(text => to(p, text)),
+      )
+    const ledger = new Ledger()
+    const positions = new Map<number, number>()
+    const a = new Halting('a', ledger, positions)
+    const first = one.group({ topic: 't', group: 'g', member: 'a' })
+    await first.run(a)
+    await until('a has begun with both', () => a.taken.length === 6)
+    const b = new Recorder('b', ledger, positions)
+    const second = two.group({ topic: 't', group: 'g', member: 'b' })
+    await second.run(b)
+    await until('b takes what a left of one', () => b.taken.length === 17)
+    await first.close()
+    await until('b takes what a left of the other', () => b.taken.length === 34)
+    for (const p of [0, 1])
+      expect([...a.taken, ...b.taken].filter(({ partition }) => partition === p).map(textOf)).toEqual(texts)
+    await second.close()
+    expect(ledger.problems).toEqual([])
   })
 
   it('gives a member that comes back under its name what it had', async context => {

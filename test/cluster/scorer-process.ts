@@ -1,12 +1,15 @@
 // A scorer as a process of its own on real engines, for tests that kill it and for the bench that counts what it takes.
-// Says `ready` on stdout once it has joined, and then, with `reportMs`, how far its partitions are as lines of JSON.
+// Says `ready` on stdout once it has joined, and then, with `reportMs`, how far its partitions are as lines of JSON. Told to
+// `hold` on stdin it stays in the group and takes nothing more of what it holds, until it is told to `go`.
 // node --import tsx test/cluster/scorer-process.ts '{"kafka": …, "redis": …, "member": …, "config": …}'
+import { createInterface } from 'node:readline'
 import { pino } from 'pino'
 import { intakeOptions } from '../../src/assembly.ts'
 import { KafkaStreams, type KafkaStreamsOptions } from '../../src/bus/kafka-streams.ts'
 import { parseConfig } from '../../src/config.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { Rejects } from '../../src/core/rejects.ts'
+import type { GroupOptions, StreamGroup } from '../../src/core/stream.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { foreignSplitter } from '../../src/roles/foreign.ts'
 import { Scorer } from '../../src/roles/scorer.ts'
@@ -29,11 +32,23 @@ export interface ScorerProgress {
   readonly rssBytes: number
 }
 
+export type ScorerOrder = 'hold' | 'go'
+
+/** Keeps what holds the partitions at hand. */
+class OwnStreams extends KafkaStreams {
+  made: StreamGroup | undefined
+
+  override group(options: GroupOptions): StreamGroup {
+    this.made = super.group(options)
+    return this.made
+  }
+}
+
 const settings = JSON.parse(process.argv[2]) as ScorerSettings
 const config = parseConfig(settings.config)
 const logger = pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }))
 const rejects = new Rejects()
-const streams = new KafkaStreams({
+const streams = new OwnStreams({
   ...settings.kafka,
   observe: event => {
     if (event.type === 'failed') logger.warn({ err: event.error }, 'kafka')
@@ -64,6 +79,12 @@ if (settings.reportMs !== undefined) {
     process.stdout.write(`${JSON.stringify(progress)}\n`)
   }, settings.reportMs)
 }
+createInterface({ input: process.stdin }).on('line', order => {
+  const group = streams.made
+  for (const partition of group?.partitions ?? [])
+    if (order === 'hold') group?.pause(partition)
+    else group?.resume(partition)
+})
 process.once('SIGTERM', () => {
   scorer
     .close()

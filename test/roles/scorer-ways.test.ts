@@ -11,6 +11,7 @@ import { CONTENT, HEADERS, TOPICS } from '../../src/core/stream.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { partitionShare } from '../../src/roles/partition-share.ts'
 import type { Scorer } from '../../src/roles/scorer.ts'
+import type { ScorerPartition } from '../../src/roles/scorer-partition.ts'
 import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores.ts'
 import { until } from '../bus/streams-contract.ts'
 import {
@@ -39,11 +40,12 @@ const endOf = (world: ScorerWorld, partition: number): number =>
   )
 
 const scored = (world: ScorerWorld, ...scorers: Scorer[]): Promise<void> =>
-  until('all is scored', () =>
-    scorers
-      .flatMap(scorer => scorer.partitions)
-      .every(one => one.position === world.messages(TOPICS.samples, one.partition).length),
-  )
+  until('all is scored', () => {
+    const held = scorers.flatMap(scorer => scorer.partitions)
+    const isWhole = (one: ScorerPartition) =>
+      one.position === world.messages(TOPICS.samples, one.partition).length
+    return held.length === world.partitions && held.every(isWhole)
+  })
 
 describe('time', () => {
   it('passes in partitions without any series, and in those where nothing comes', async () => {
@@ -251,6 +253,90 @@ describe('members of a group', () => {
     const third = new Puppet(world)
     await third.start()
     expect(third.position).toBe(world.messages(TOPICS.samples).length)
+  })
+})
+
+describe('a partition that is let go', () => {
+  it('is saved while the others take a message or so for each turn of the event loop that saving needs', async () => {
+    const TURNS = 60
+    const world = new ScorerWorld(8, 1)
+    for (let step = 0, at = FROM_MS; step < 400; step++, at += STEP_MS) {
+      const time = new Date(at).toISOString()
+      const lines = Array.from({ length: 40 }, (_, i) =>
+        JSON.stringify({ time, metric: 'queue_depth', labels: { service: `s${i}` }, value: step % 7 }),
+      )
+      world.body(lines.join('\n'), at + 1000)
+    }
+    const taken = () => scorer.partitions.reduce((sum, one) => sum + one.position, 0)
+    const inner = world.checkpoints
+    const meanwhile: number[] = []
+    world.checkpoints = {
+      claim: async name => {
+        const store = await inner.claim(name)
+        const save = store.save.bind(store)
+        store.save = async checkpoint => {
+          const before = taken()
+          for (let i = 0; i < TURNS; i++) await turn()
+          meanwhile.push(taken() - before)
+          await save(checkpoint)
+        }
+        return store
+      },
+      close: () => inner.close(),
+    }
+    // A message takes five milliseconds of this clock.
+    let elapsedMs = 0
+    const scorer = closes(world.scorer({ elapsed: () => (elapsedMs += 5) }))
+    await scorer.start()
+    await until('it has begun', () => taken() > 80)
+    const other = closes(world.scorer({ member: 'b' }))
+    await other.start()
+    await until('four are let go', () => meanwhile.length === 4)
+    expect(taken()).toBeLessThan(0.9 * 8 * 400)
+    // Those that are still held, one of which has each turn.
+    expect(Math.max(...meanwhile)).toBeLessThanOrEqual(2 * TURNS)
+  })
+
+  it('needs not wait for the save that is under way, which is given up', async () => {
+    const world = new ScorerWorld(1, 1, worldConfig({ checkpoint: { every: '40s' } }))
+    world.fill(30)
+    const inner = world.checkpoints
+    const saved: number[] = []
+    const telemetry = new Telemetry()
+    let finish = () => {}
+    const slow = new Promise<void>(done => {
+      finish = done
+    })
+    let begun = 0
+    world.checkpoints = {
+      claim: async name => {
+        const store = await inner.claim(name)
+        const save = store.save.bind(store)
+        store.save = async checkpoint => {
+          // The first is read piece by piece and waits before the second.
+          checkpoint.cut?.next(1024)
+          if (++begun === 1) await slow
+          await save(checkpoint)
+          saved.push(checkpoint.position)
+        }
+        return store
+      },
+      close: () => inner.close(),
+    }
+    const puppet = new Puppet(world, { telemetry })
+    await puppet.start()
+    while (begun === 0) await puppet.take(1)
+    await puppet.take(3)
+    const position = puppet.position
+    const revoked = puppet.revoke(true)
+    finish()
+    await revoked
+    expect(begun).toBe(2)
+    expect(saved).toEqual([position])
+    expect(await telemetry.text()).not.toMatch(/^foreshock_partition_checkpoint_failures_total.* [1-9]/m)
+    const heir = new Puppet(world)
+    await heir.start()
+    expect(heir.position).toBe(position)
   })
 })
 

@@ -277,6 +277,11 @@ export class Puppet {
     await new Promise(done => setImmediate(done))
   }
 
+  /** Tells it that the partition is to be let go. */
+  leave(partition = 0): void {
+    this.#owner?.leaving?.(partition)
+  }
+
   revoke(orderly: boolean, partition = 0): Promise<void> | undefined {
     return this.#owner?.revoked(partition, orderly)
   }

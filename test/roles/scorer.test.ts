@@ -130,6 +130,26 @@ describe('a scorer', () => {
     )
   })
 
+  it('that is to let go in the middle of a batch begins with no further message, and is gone on with from there', async () => {
+    const expected = await undisturbed()
+    const world = filled()
+    const old = new Puppet(world)
+    await old.start()
+    await old.take(4)
+    const taking = old.take(30)
+    old.leave()
+    await taking
+    await old.revoke(true)
+    const heir = new Puppet(world)
+    await heir.start()
+    // At most the one that it was about.
+    expect(heir.position).toBeGreaterThanOrEqual(4)
+    expect(heir.position).toBeLessThanOrEqual(5)
+    while (await heir.take(20)) {}
+    await heir.revoke(true)
+    expect([0, 1].map(q => takenBy(world.messages(TOPICS.anomalies, q)))).toEqual(expected)
+  })
+
   it('handed over tells the same, and a zombie beside its successor does no harm', async () => {
     const expected = await undisturbed()
     await fc.assert(
