@@ -10,7 +10,7 @@ import {
   type SeriesResult,
   type TaskResult,
   THRESHOLDS,
-} from './evaluate-series.ts'
+} from './evaluate-task.ts'
 
 /** A number of a table with its 95 % interval over series, where it has one. */
 export interface Figure {

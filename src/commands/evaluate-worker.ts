@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads'
-import { type EvaluateTask, evaluateSeries } from './evaluate-series.ts'
+import { evaluateSeries } from './evaluate-series.ts'
+import type { EvaluateTask } from './evaluate-task.ts'
 import { outcomeOf } from './task-pool.ts'
 
 /** A worker thread that evaluates the series it is handed, one at a time. */

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import type { MathNode } from 'mathjs'
 import { ForeshockError } from '../core/errors.ts'
 import type { Labels } from '../core/series.ts'
+import { binaryStep, comparison, mapped, OPERATORS, type Step, UNARY } from './expression-steps.ts'
 
 /** A derived metric as written in the configuration. */
 export interface SliExpression {
@@ -50,61 +51,6 @@ const ALLOWED =
   'numbers, metric names, + - * / ^ and unary minus, < <= > >= == != (1 or 0), parentheses, ' +
   'rate(metric), sum(metric), avg(metric), min(metric), max(metric), min(a, b, …), max(a, b, …), ' +
   'abs(x), sqrt(x), log(x), exp(x), clamp(x, low, high)'
-
-/** Fills `out[0..groups)`. */
-type Step = (columns: readonly Float64Array[], groups: number, out: Float64Array) => void
-type Binary = (a: number, b: number) => number
-
-/** Each operator is a loop of its own, so that its row is arithmetic and nothing else. */
-function binaryStep(a: Step, b: Step, combine: (x: Float64Array, y: Float64Array, n: number) => void): Step {
-  let scratch = new Float64Array(0)
-  return (columns, groups, out) => {
-    if (scratch.length < groups) scratch = new Float64Array(groups)
-    a(columns, groups, out)
-    b(columns, groups, scratch)
-    combine(out, scratch, groups)
-  }
-}
-
-const OPERATORS: Readonly<Record<string, (x: Float64Array, y: Float64Array, n: number) => void>> = {
-  add: (x, y, n) => {
-    for (let i = 0; i < n; i++) x[i] += y[i]
-  },
-  subtract: (x, y, n) => {
-    for (let i = 0; i < n; i++) x[i] -= y[i]
-  },
-  multiply: (x, y, n) => {
-    for (let i = 0; i < n; i++) x[i] *= y[i]
-  },
-  divide: (x, y, n) => {
-    // Nothing over nothing says nothing: no opinion, where IEEE would say infinity.
-    for (let i = 0; i < n; i++) x[i] = y[i] === 0 ? Number.NaN : x[i] / y[i]
-  },
-  pow: (x, y, n) => {
-    for (let i = 0; i < n; i++) x[i] = x[i] ** y[i]
-  },
-  smaller: comparison((a, b) => (a < b ? 1 : 0)),
-  smallerEq: comparison((a, b) => (a <= b ? 1 : 0)),
-  larger: comparison((a, b) => (a > b ? 1 : 0)),
-  largerEq: comparison((a, b) => (a >= b ? 1 : 0)),
-  equal: comparison((a, b) => (a === b ? 1 : 0)),
-  unequal: comparison((a, b) => (a !== b ? 1 : 0)),
-}
-
-/** A missing side makes a comparison missing too; IEEE would say false. */
-function comparison(holds: Binary): (x: Float64Array, y: Float64Array, n: number) => void {
-  return (x, y, n) => {
-    for (let i = 0; i < n; i++)
-      x[i] = Number.isNaN(x[i]) || Number.isNaN(y[i]) ? Number.NaN : holds(x[i], y[i])
-  }
-}
-
-const UNARY: Readonly<Record<string, (x: number) => number>> = {
-  abs: Math.abs,
-  sqrt: Math.sqrt,
-  log: Math.log,
-  exp: Math.exp,
-}
 
 /** What mathjs gives for the nodes that are allowed; its own types are wider. */
 interface Node {
@@ -225,13 +171,6 @@ class Compiler {
     // mathjs keeps no positions, so the first place with the same text stands in for it.
     const at = text.indexOf(name ?? node.toString())
     return invalid(this.#expression, what, at < 0 ? undefined : at + 1)
-  }
-}
-
-function mapped(inner: Step, map: (x: number) => number): Step {
-  return (columns, groups, out) => {
-    inner(columns, groups, out)
-    for (let i = 0; i < groups; i++) out[i] = map(out[i])
   }
 }
 

@@ -7,7 +7,8 @@ import type {
 import { experimentPlanSchema } from '../../src/core/experiment.ts'
 import type { ModelState, ModelUse, PairedScores } from '../../src/core/model.ts'
 import { SeriesTable, seriesKey } from '../../src/core/series.ts'
-import { type ExperimentOrder, type ExperimentPorts, Experiments } from '../../src/experiments/experiments.ts'
+import type { ExperimentOrder, ExperimentPorts } from '../../src/experiments/experiment-course.ts'
+import { Experiments } from '../../src/experiments/experiments.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
 
 export const STEP_MS = 10_000
