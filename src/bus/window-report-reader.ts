@@ -2,6 +2,7 @@ import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange } from '../core/stages.ts'
+import { RadixSort } from '../math/radix-sort.ts'
 import { ByteCursor } from './byte-cursor.ts'
 import { PART_GONE, PART_ROWS, readHeader, type WindowHeader } from './window-report.ts'
 import { readBytes, readDoubles, readSingles } from './window-report-column-reader.ts'
@@ -46,6 +47,7 @@ export class WindowReader {
   /** The same in another order, where the own table has one. */
   readonly #sorted: Rows = { batch: featureBatch(PART_ROWS, 0), opinions: opinionBatch(PART_ROWS) }
   readonly #order = new Uint32Array(PART_ROWS)
+  readonly #sort = new RadixSort(PART_ROWS)
   readonly #scratch = columnScratch(PART_ROWS)
 
   /** `evict`: a series is no more; everybody is to forget its row, and then the table. */
@@ -187,7 +189,7 @@ export class WindowReader {
       before = own
     }
     const used = order.subarray(0, kept)
-    if (!isSorted) used.sort((a, b) => series[a] - series[b])
+    if (!isSorted) this.#sort.sort(used, kept, series)
     const length = isSorted ? kept : withoutTwins(series, used)
     const asCame = isSorted && kept === rows
     const { batch, opinions } = asCame ? read : this.#sorted
