@@ -38,6 +38,31 @@ export class ByteCursor {
     return 0
   }
 
+  /**
+   * Varints into `out[0..count)`, each added to the number behind the one before: ascending numbers of which neighbours cost
+   * nothing but a zero. False when one is above `max`.
+   */
+  ascending(out: Uint32Array, count: number, max: number): boolean {
+    const { bytes } = this
+    let { at } = this
+    let next = 0
+    for (let i = 0; i < count; i++) {
+      const byte = bytes[at]
+      if (byte < 0x80) {
+        next += byte
+        at++
+      } else {
+        this.at = at
+        next += this.varint()
+        at = this.at
+      }
+      if (next > max) return false
+      out[i] = next++
+    }
+    this.at = at
+    return true
+  }
+
   double(): number {
     if (this.left < 8) {
       this.broken = true

@@ -7,15 +7,14 @@ import type { ByteCursor } from './byte-cursor.ts'
 
 /** What of a window report is text: descriptions of series, and changes of anomalies. */
 
-const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
-/** A description as it is written. */
-export function describe(meta: SeriesMeta): Uint8Array {
+/** A description as it is written; `hasOwnKey`: the key is not what `seriesKey` makes of the rest. */
+export function describe(meta: SeriesMeta, hasOwnKey: boolean): string {
   const { tenant, metric, labels, entity, unit, kind, bad, key } = meta
   const fields: unknown[] = [tenant, metric, labels, entity, unit, kind, bad]
-  if (seriesKey(metric, labels, tenant) !== key) fields.push(key)
-  return encoder.encode(JSON.stringify(fields))
+  if (hasOwnKey) fields.push(key)
+  return JSON.stringify(fields)
 }
 
 /** The other way round; the reason when it is none. */
@@ -78,9 +77,7 @@ export function writeChange(out: ByteWriter, { event, anomaly }: AnomalyChange):
   const rest: Record<string, unknown> = { ...anomaly }
   for (const name of NUMBERS) delete rest[name]
   for (const name of DESCRIBED) if (!isGone || name === 'series') delete rest[name]
-  const text = encoder.encode(JSON.stringify(rest))
-  out.varint(text.length)
-  out.bytes(text)
+  out.string(JSON.stringify(rest))
 }
 
 /** A change as it came: of a slot, not yet of a series. */

@@ -2,9 +2,11 @@ import { type FeatureBatch, featureBatch, type OpinionBatch, opinionBatch } from
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange } from '../core/stages.ts'
+import { RadixSort } from '../math/radix-sort.ts'
 import { ByteCursor } from './byte-cursor.ts'
 import { PART_GONE, PART_ROWS, readHeader, type WindowHeader } from './window-report.ts'
-import { columnScratch, readBytes, readDoubles, readSingles } from './window-report-columns.ts'
+import { readBytes, readDoubles, readSingles } from './window-report-column-reader.ts'
+import { columnScratch } from './window-report-columns.ts'
 import {
   changeOfGone,
   changeOfSeries,
@@ -25,6 +27,8 @@ export interface WindowReport extends WindowHeader {
   readonly unknown: number
 }
 
+type Rows = Pick<WindowReport, 'batch' | 'opinions'>
+
 /** Slots beyond this are not believed: a scorer holds fewer series. */
 const SLOTS_MAX = NO_SLOT - 1
 /** Samples partitions beyond this are not believed. */
@@ -38,10 +42,12 @@ const PARTITIONS_MAX = 65_536
 export class WindowReader {
   readonly #series: SeriesTable
   readonly #slots: WindowSlots
-  readonly #raw = featureBatch(PART_ROWS, 0)
-  readonly #rawOpinions = opinionBatch(PART_ROWS)
-  readonly #batch = featureBatch(PART_ROWS, 0)
-  readonly #opinions = opinionBatch(PART_ROWS)
+  /** Rows as they came. */
+  readonly #read: Rows = { batch: featureBatch(PART_ROWS, 0), opinions: opinionBatch(PART_ROWS) }
+  /** The same in another order, where the own table has one. */
+  readonly #sorted: Rows = { batch: featureBatch(PART_ROWS, 0), opinions: opinionBatch(PART_ROWS) }
+  readonly #order = new Uint32Array(PART_ROWS)
+  readonly #sort = new RadixSort(PART_ROWS)
   readonly #scratch = columnScratch(PART_ROWS)
 
   /** `evict`: a series is no more; everybody is to forget its row, and then the table. */
@@ -76,7 +82,7 @@ export class WindowReader {
    * once more. Nothing is learned from it. The reason when it cannot be read; undefined when it is of another life of its
    * scorer.
    */
-  past(bytes: Uint8Array): Pick<WindowReport, 'batch' | 'opinions'> | string | undefined {
+  past(bytes: Uint8Array): Rows | string | undefined {
     const from = new ByteCursor(bytes)
     const header = readHeader(from)
     if (typeof header === 'string') return header
@@ -87,8 +93,7 @@ export class WindowReader {
     skipEntries(from)
     const rows = this.#readRows(from)
     if (typeof rows === 'string') return rows
-    this.#translate(slots, rows, header.windowEndMs, header.windowEndMs)
-    return { batch: this.#batch, opinions: this.#opinions }
+    return this.#translate(slots, rows, header.windowEndMs, header.windowEndMs)
   }
 
   /** As `WindowSlots.knownSinceMs`. */
@@ -131,22 +136,16 @@ export class WindowReader {
   #readRows(from: ByteCursor): number | string {
     const rows = from.varint()
     if (rows > PART_ROWS) return `a window report of ${rows} rows`
-    const raw = this.#raw
-    const said = this.#rawOpinions
+    const { batch, opinions } = this.#read
     const scratch = this.#scratch
-    let next = 0
-    for (let i = 0; i < rows; i++) {
-      next += from.varint()
-      if (next > SLOTS_MAX) return 'a slot that cannot be'
-      raw.series[i] = next++
-    }
-    readDoubles(from, raw.observed, rows, scratch)
-    readSingles(from, raw.coverage, rows, scratch)
-    for (const column of [said.expected, said.lower, said.upper]) readDoubles(from, column, rows, scratch)
-    for (const column of [said.surprise, said.point, said.incident, said.score, said.evidence])
-      readSingles(from, column, rows, scratch)
-    readBytes(from, said.direction, rows, scratch)
-    readBytes(from, said.strongest, rows, scratch)
+    if (!from.ascending(batch.series, rows, SLOTS_MAX)) return 'a slot that cannot be'
+    const { expected, lower, upper, surprise, point, incident, score, evidence } = opinions
+    readDoubles(from, batch.observed, rows, scratch)
+    readSingles(from, batch.coverage, rows)
+    for (const column of [expected, lower, upper]) readDoubles(from, column, rows, scratch)
+    for (const column of [surprise, point, incident, score, evidence]) readSingles(from, column, rows)
+    readBytes(from, opinions.direction, rows)
+    readBytes(from, opinions.strongest, rows)
     return from.broken ? 'the rows of a window report end too early' : rows
   }
 
@@ -161,24 +160,23 @@ export class WindowReader {
     const slots = this.#slots.of(header.samplesPartition, header.epoch)
     for (const slot of gone) this.#slots.release(slots, slot)
     for (const entry of entries) this.#slots.learn(slots, entry, sinceMs)
-    const unknownRows = this.#translate(slots, rows, header.windowEndMs, Number.POSITIVE_INFINITY)
+    const own = this.#translate(slots, rows, header.windowEndMs, Number.POSITIVE_INFINITY)
     const changes: AnomalyChange[] = []
     for (const change of read) {
       const row = (slots.row[change.slot] ?? 0) - 1
       if (change.gone) changes.push(changeOfGone(change, change.gone))
       else if (row >= 0) changes.push(changeOfSeries(change, row, this.#series.meta(row)))
     }
-    const unknown = unknownRows + read.length - changes.length
+    const unknown = rows - own.batch.length + read.length - changes.length
     if (header.last) this.#slots.endWindow(slots)
-    return { ...header, batch: this.#batch, opinions: this.#opinions, changes, unknown }
+    return { ...header, ...own, changes, unknown }
   }
 
-  /**
-   * Puts the rows whose series is known, and was known at `asOfMs`, in the order of the own table; how many are left out.
-   */
-  #translate(slots: Slots, rows: number, windowEndMs: number, asOfMs: number): number {
-    const { series } = this.#raw
-    const order = new Uint32Array(rows)
+  /** Those of the rows whose series is known, and was known at `asOfMs`, in the order of the own table. */
+  #translate(slots: Slots, rows: number, windowEndMs: number, asOfMs: number): Rows {
+    const read = this.#read
+    const { series } = read.batch
+    const order = this.#order
     let kept = 0
     let isSorted = true
     let before = -1
@@ -191,13 +189,15 @@ export class WindowReader {
       before = own
     }
     const used = order.subarray(0, kept)
-    if (!isSorted) used.sort((a, b) => series[a] - series[b])
+    if (!isSorted) this.#sort.sort(used, kept, series)
     const length = isSorted ? kept : withoutTwins(series, used)
-    gather(used, length, this.#raw, this.#rawOpinions, this.#batch, this.#opinions)
-    this.#batch.windowEndMs.fill(windowEndMs, 0, length)
-    this.#batch.length = length
-    this.#opinions.length = length
-    return rows - length
+    const asCame = isSorted && kept === rows
+    const { batch, opinions } = asCame ? read : this.#sorted
+    if (!asCame) gather(used, length, read, batch, opinions)
+    batch.windowEndMs.fill(windowEndMs, 0, length)
+    batch.length = length
+    opinions.length = length
+    return { batch, opinions }
   }
 }
 
@@ -214,8 +214,7 @@ function withoutTwins(series: Uint32Array, order: Uint32Array): number {
 function gather(
   order: Uint32Array,
   length: number,
-  batch: FeatureBatch,
-  opinions: OpinionBatch,
+  { batch, opinions }: Rows,
   to: FeatureBatch,
   said: OpinionBatch,
 ): void {

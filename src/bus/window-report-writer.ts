@@ -1,19 +1,12 @@
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
-import { ByteWriter } from '../core/byte-writer.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import type { AnomalyChange } from '../core/stages.ts'
-import { hashText } from '../math/hash.ts'
 import { partitionOf } from './partition-of.ts'
-import { PART_BYTES, PART_GONE, PART_ROWS, ROTATION, type WindowPart, writeHeader } from './window-report.ts'
-import { columnScratch, writeBytes, writeDoubles, writeSingles } from './window-report-columns.ts'
-import { CHANGE_BYTES, describe, writeChange } from './window-report-entries.ts'
-
-/** Bytes of a row at most: its slot and columns. */
-const ROW_BYTES = 64
-/** Where hashing of keys begins, for reader and writer alike. */
-export const KEY_SEED = 0x666f7265
+import { PART_GONE, ROTATION, type WindowPart } from './window-report.ts'
+import type { ToldRows } from './window-report-column-writer.ts'
+import { PartDraft } from './window-report-part.ts'
 
 interface WriterOptions {
   readonly samplesPartition: number
@@ -24,26 +17,22 @@ interface WriterOptions {
   readonly epoch: number
 }
 
-/** What one part will hold. */
-interface Draft {
-  readonly slots: number[]
-  readonly entries: Uint8Array[]
-  readonly changes: AnomalyChange[]
-  readonly gone: number[]
-  bytes: number
+/** What changed with a batch. */
+interface Changed {
+  /** By slot, in their order; what ended of series that are gone under −1. */
+  readonly bySlot: ReadonlyMap<number, readonly AnomalyChange[]>
+  /** Slots that there are, ascending. */
+  readonly slots: Uint32Array
 }
 
 /** What of a batch one anomalies partition is told. */
 interface Share {
-  /** Row numbers of the batch. */
-  readonly order: Uint32Array
+  readonly rows: ToldRows
   /** Slots that have a change but no row. */
   readonly orphans: number[]
   /** What was open of series that are gone. */
   readonly ends: AnomalyChange[]
 }
-
-const draft = (): Draft => ({ slots: [], entries: [], changes: [], gone: [], bytes: 64 })
 
 /**
  * Makes window reports of what the pipeline closes, for every anomalies partition one, be it empty: that is how the stage
@@ -58,9 +47,11 @@ export class WindowWriter {
   readonly #gone: number[][]
   readonly #parts: number[]
   readonly #homes = new Map<string, number>()
-  readonly #out = new ByteWriter(65_536)
-  readonly #scratch = columnScratch(PART_ROWS)
-  readonly #hash = new Int32Array(2)
+  readonly #draft = new PartDraft()
+  /** Row numbers of the batch, those of one anomalies partition after those of the one before. */
+  #order = new Uint32Array(0)
+  /** Anomalies partition of each row of the batch. */
+  #homeOfRow = new Uint16Array(0)
   #epoch: number
   #reportedMs = Number.NEGATIVE_INFINITY
 
@@ -97,13 +88,13 @@ export class WindowWriter {
     if (windowEndMs <= this.#reportedMs) return []
     this.#ensure(this.#series.capacity)
     const { anomaliesPartitions } = this.#options
-    const bySlot = changesBySlot(changes)
-    const rows = this.#bucket(batch, bySlot)
+    const changed = changedBy(changes)
+    const shares = this.#divide(batch, changed)
     const parts: WindowPart[] = []
     for (let q = 0; q < anomaliesPartitions; q++) {
-      const { order, orphans, ends } = rows[q]
-      if (!last && order.length + orphans.length + ends.length === 0) continue
-      this.#partsOf(q, batch, opinions, rows[q], bySlot, windowEndMs, last, parts)
+      const { rows, orphans, ends } = shares[q]
+      if (!last && rows.to - rows.from + orphans.length + ends.length === 0) continue
+      this.#partsOf(q, batch, opinions, shares[q], changed, windowEndMs, last, parts)
     }
     if (last) {
       this.#parts.fill(0)
@@ -183,138 +174,118 @@ export class WindowWriter {
   }
 
   /** What of a batch goes where, by anomalies partition. */
-  #bucket(batch: FeatureBatch, bySlot: ReadonlyMap<number, readonly AnomalyChange[]>): Share[] {
-    const { anomaliesPartitions } = this.#options
-    const counts = new Uint32Array(anomaliesPartitions)
+  #divide(batch: FeatureBatch, { bySlot, slots }: Changed): Share[] {
     const { series, length } = batch
-    const told = this.#home
-    const homes = new Uint16Array(length)
-    for (let i = 0; i < length; i++) {
-      const known = told[series[i]]
-      homes[i] = known > 0 ? known - 1 : this.#homeOf(series[i])
-      counts[homes[i]]++
-    }
-    const out = Array.from(counts, (count): Share => {
-      return { order: new Uint32Array(count), orphans: [], ends: [] }
-    })
-    counts.fill(0)
-    for (let i = 0; i < length; i++) out[homes[i]].order[counts[homes[i]]++] = i
+    const rows = this.#rowsByHome(series, length)
+    const out = rows.map((rows): Share => ({ rows, orphans: [], ends: [] }))
     if (bySlot.size === 0) return out
     for (const change of bySlot.get(-1) ?? [])
       out[this.#homeOfTenant(change.anomaly.tenant)].ends.push(change)
+    if (slots.length === 0) return out
     const lone = new Set(bySlot.keys())
-    for (let i = 0; i < length; i++) lone.delete(series[i])
+    for (let i = 0, c = 0; i < length && c < slots.length; i++) {
+      while (c < slots.length && slots[c] < series[i]) c++
+      if (slots[c] === series[i]) lone.delete(series[i])
+    }
     for (const slot of lone) if (this.#series.has(slot)) out[this.#homeOf(slot)].orphans.push(slot)
     return out
+  }
+
+  /** Rows of a batch by anomalies partition, each in their order. */
+  #rowsByHome(series: Uint32Array, length: number): ToldRows[] {
+    if (this.#order.length < length) {
+      this.#order = new Uint32Array(length)
+      this.#homeOfRow = new Uint16Array(length)
+    }
+    const told = this.#home
+    const order = this.#order
+    const homes = this.#homeOfRow
+    const ends = new Uint32Array(this.#options.anomaliesPartitions)
+    for (let i = 0; i < length; i++) {
+      const known = told[series[i]]
+      homes[i] = known > 0 ? known - 1 : this.#homeOf(series[i])
+      ends[homes[i]]++
+    }
+    let to = 0
+    for (let q = 0; q < ends.length; q++) {
+      const count = ends[q]
+      ends[q] = to
+      to += count
+    }
+    for (let i = 0; i < length; i++) order[ends[homes[i]]++] = i
+    return Array.from(ends, (to, q) => ({ order, from: q === 0 ? 0 : ends[q - 1], to }))
   }
 
   #partsOf(
     q: number,
     batch: FeatureBatch,
     opinions: OpinionBatch,
-    { order, orphans, ends }: Share,
-    bySlot: ReadonlyMap<number, readonly AnomalyChange[]>,
+    { rows, orphans, ends }: Share,
+    { bySlot, slots }: Changed,
     windowEndMs: number,
     last: boolean,
     parts: WindowPart[],
   ): void {
-    const turn = modulo(Math.round(windowEndMs / this.#options.stepMs), ROTATION)
-    let from = 0
-    let now = this.#begin(q)
-    const flush = (to: number, isLast: boolean) => {
-      parts.push(this.#encode(q, now, batch, opinions, order, from, to, windowEndMs, isLast))
-      from = to
-      now = this.#begin(q)
+    const draft = this.#draft
+    const { order, to } = rows
+    let { from } = rows
+    const flush = (until: number, isLast: boolean) => {
+      const told = { order, from, to: until }
+      parts.push(this.#end(q, batch, opinions, told, windowEndMs, isLast))
+      from = until
+      this.#begin(q)
     }
-    while (this.#gone[q].length > 0) flush(0, false)
-    for (let i = 0; i < order.length; i++) {
-      if (i - from >= PART_ROWS || now.bytes >= PART_BYTES) flush(i, false)
+    this.#begin(q)
+    while (this.#gone[q].length > 0) flush(from, false)
+    const turn = Math.round(windowEndMs / this.#options.stepMs)
+    /** The next slot that is described whoever knows it, and the place of the next that changed. */
+    let stop = 0
+    let c = 0
+    for (let i = from; ; i++) {
+      i = nextTold(batch.series, order, i, Math.min(to, from + draft.rowsMax), this.#home, stop)
+      if (i === to) break
+      if (i - from >= draft.rowsMax) flush(i, false)
       const slot = batch.series[order[i]]
-      now.bytes += ROW_BYTES
-      const changes = bySlot.size === 0 ? undefined : bySlot.get(slot)
-      if (changes || this.#home[slot] === 0 || slot % ROTATION === turn) this.#describe(now, q, slot)
-      if (changes) addChanges(now, changes)
+      const changes = bySlot.get(slot)
+      if (changes || this.#home[slot] === 0 || modulo(slot - turn, ROTATION) === 0)
+        this.#tell(q, slot, changes)
+      while (c < slots.length && slots[c] <= slot) c++
+      stop = slot + 1 + modulo(turn - slot - 1, ROTATION)
+      if (c < slots.length && slots[c] < stop) stop = slots[c]
     }
     for (const slot of orphans) {
-      if (now.bytes >= PART_BYTES) flush(order.length, false)
-      this.#describe(now, q, slot)
-      addChanges(now, bySlot.get(slot) ?? [])
+      if (draft.isFull(to - from)) flush(to, false)
+      this.#tell(q, slot, bySlot.get(slot))
     }
     for (const end of ends) {
-      if (now.bytes >= PART_BYTES) flush(order.length, false)
-      addChanges(now, [end])
+      if (draft.isFull(to - from)) flush(to, false)
+      draft.change(end)
     }
-    const isHeld = from < order.length || now.changes.length > 0 || now.gone.length > 0
-    if (last || isHeld) flush(order.length, last)
+    if (last || from < to || !draft.isEmpty) flush(to, last)
   }
 
-  #begin(q: number): Draft {
-    const now = draft()
-    now.gone.push(...this.#gone[q].splice(0, PART_GONE))
-    now.bytes += 5 * now.gone.length
-    return now
+  #begin(q: number): void {
+    this.#draft.begin(this.#gone[q].splice(0, PART_GONE))
   }
 
-  #describe(now: Draft, q: number, slot: number): void {
-    const text = describe(this.#series.meta(slot))
+  /** Says what a slot holds and what changed of it. */
+  #tell(q: number, slot: number, changes: readonly AnomalyChange[] | undefined): void {
+    this.#draft.describe(slot, this.#series.meta(slot), this.#series.hasOwnKey(slot))
     this.#home[slot] = q + 1
-    now.slots.push(slot)
-    now.entries.push(text)
-    now.bytes += text.length + 16
+    for (const change of changes ?? []) this.#draft.change(change)
   }
 
-  #encode(
+  #end(
     q: number,
-    now: Draft,
     batch: FeatureBatch,
     opinions: OpinionBatch,
-    order: Uint32Array,
-    from: number,
-    to: number,
+    rows: ToldRows,
     windowEndMs: number,
     last: boolean,
   ): WindowPart {
-    const out = this.#out
     const { samplesPartition } = this.#options
     const header = { samplesPartition, epoch: this.#epoch, windowEndMs, part: this.#parts[q]++, last }
-    out.clear()
-    writeHeader(out, header)
-    out.varint(now.gone.length)
-    for (const slot of now.gone) out.varint(slot)
-    out.varint(now.slots.length)
-    for (const [i, slot] of now.slots.entries()) {
-      hashText(this.#series.meta(slot).key, KEY_SEED, this.#hash)
-      out.varint(slot)
-      out.varint(this.#hash[0] >>> 0)
-      out.varint(this.#hash[1] >>> 0)
-      out.varint(now.entries[i].length)
-      out.bytes(now.entries[i])
-    }
-    this.#rows(batch, opinions, order, from, to)
-    out.varint(now.changes.length)
-    for (const change of now.changes) writeChange(out, change)
-    return { ...header, anomaliesPartition: q, bytes: out.take() }
-  }
-
-  #rows(batch: FeatureBatch, opinions: OpinionBatch, order: Uint32Array, from: number, to: number): void {
-    const out = this.#out
-    const scratch = this.#scratch
-    out.varint(to - from)
-    let next = 0
-    for (let i = from; i < to; i++) {
-      const slot = batch.series[order[i]]
-      out.varint(slot - next)
-      next = slot + 1
-    }
-    writeDoubles(out, batch.observed, order, from, to, scratch)
-    writeSingles(out, batch.coverage, order, from, to, scratch)
-    for (const column of [opinions.expected, opinions.lower, opinions.upper])
-      writeDoubles(out, column, order, from, to, scratch)
-    const { surprise, point, incident, score, evidence } = opinions
-    for (const column of [surprise, point, incident, score, evidence])
-      writeSingles(out, column, order, from, to, scratch)
-    writeBytes(out, opinions.direction, order, from, to, scratch)
-    writeBytes(out, opinions.strongest, order, from, to, scratch)
+    return { ...header, anomaliesPartition: q, bytes: this.#draft.take(header, batch, opinions, rows) }
   }
 }
 
@@ -325,7 +296,7 @@ interface SavedMeta {
   readonly gone: readonly (readonly number[])[]
 }
 
-function changesBySlot(changes: readonly AnomalyChange[]): Map<number, AnomalyChange[]> {
+function changedBy(changes: readonly AnomalyChange[]): Changed {
   const bySlot = new Map<number, AnomalyChange[]>()
   for (const change of changes) {
     const { series } = change.anomaly
@@ -333,14 +304,25 @@ function changesBySlot(changes: readonly AnomalyChange[]): Map<number, AnomalyCh
     if (known) known.push(change)
     else bySlot.set(series, [change])
   }
-  return bySlot
+  const slots = Uint32Array.from([...bySlot.keys()].filter(slot => slot >= 0)).sort()
+  return { bySlot, slots }
 }
 
-function addChanges(now: Draft, changes: readonly AnomalyChange[]): void {
-  for (const change of changes) {
-    now.changes.push(change)
-    now.bytes += CHANGE_BYTES
+/** The first of the rows from `i` to `end` whose slot is `stop` or beyond, or nobody was told of. */
+function nextTold(
+  series: Uint32Array,
+  order: Uint32Array,
+  i: number,
+  end: number,
+  home: Uint16Array,
+  stop: number,
+): number {
+  let at = i
+  for (; at < end; at++) {
+    const slot = series[order[at]]
+    if (slot >= stop || home[slot] === 0) return at
   }
+  return at
 }
 
 const modulo = (value: number, by: number): number => ((value % by) + by) % by

@@ -25,6 +25,11 @@ export class ByteWriter {
     return this.#bytes.slice(0, this.length)
   }
 
+  byte(value: number): void {
+    this.#room(1)
+    this.#bytes[this.length++] = value
+  }
+
   /** An unsigned varint, exact below 2^53. */
   varint(value: number): void {
     this.#room(10)
@@ -34,6 +39,19 @@ export class ByteWriter {
       rest = Math.floor(rest / 128)
     }
     this.#bytes[this.length++] = rest
+  }
+
+  /** The first `count` numbers as varints. */
+  varints(values: Uint32Array, count: number): void {
+    this.#room(5 * count)
+    const bytes = this.#bytes
+    let { length } = this
+    for (let i = 0; i < count; i++) {
+      let rest = values[i]
+      for (; rest >= 0x80; rest >>>= 7) bytes[length++] = (rest & 0x7f) | 0x80
+      bytes[length++] = rest
+    }
+    this.length = length
   }
 
   /** A zigzag varint, exact within ±2^52. */
@@ -47,17 +65,25 @@ export class ByteWriter {
     this.length += 8
   }
 
-  bytes(from: Uint8Array): void {
+  /** The lowest eight bits of each number. */
+  bytes(from: ArrayLike<number>): void {
     this.#room(from.length)
     this.#bytes.set(from, this.length)
     this.length += from.length
   }
 
-  /** A text behind its length. */
-  string(content: string): void {
-    const bytes = UTF8.encode(content)
-    this.varint(bytes.length)
-    this.bytes(bytes)
+  /** A text behind its length in bytes, which it returns. */
+  string(content: string): number {
+    // A character takes three bytes at most, and mostly one: the length is as long as it is then, or the text moves on.
+    this.#room(3 * content.length + 10)
+    const from = this.length
+    const guess = varintSize(content.length)
+    const { written } = UTF8.encodeInto(content, this.#bytes.subarray(from + guess))
+    const size = varintSize(written)
+    if (size !== guess) this.#bytes.copyWithin(from + size, from + guess, from + guess + written)
+    this.varint(written)
+    this.length += written
+    return written
   }
 
   /** A field of wire type 2. */

@@ -177,6 +177,11 @@ export class SeriesRecords {
     return this.#shapes.at(this.#reader.number()).tenant
   }
 
+  hasOwnKey(address: number): boolean {
+    this.#seek(address)
+    return this.#shapes.at(this.#reader.number()).hasOwnKey
+  }
+
   bytes(): number {
     return this.#texts.bytes() + this.#arena.bytes()
   }

@@ -169,6 +169,11 @@ export class SeriesTable implements SeriesRows {
     return this.has(row) ? this.#records.label(this.#at.at(row), name) : undefined
   }
 
+  /** Whether the key of a series is spelt otherwise than `seriesKey` would. */
+  hasOwnKey(row: number): boolean {
+    return this.has(row) && this.#records.hasOwnKey(this.#at.at(row))
+  }
+
   key(row: number): string {
     return this.has(row) ? this.#records.key(this.#at.at(row)) : ''
   }

@@ -106,6 +106,8 @@ export class WindowHistory implements SeriesHistory {
     const { slabs } = this.#rings
     const nextKept = this.#nextKept
     const place = modulo(window, depth)
+    // Shifted and masked: a row's place is worked out every window, and what other modules hold is not known to be a power of two.
+    const [shift, mask, slotWidth] = [SLAB_SHIFT, SLAB_SLOTS - 1, FIELDS * depth]
     let { newest } = places
     for (let i = from; i < to; i++) {
       if (nextKept !== undefined) i = nextKept(batch.series, i, to)
@@ -118,8 +120,8 @@ export class WindowHistory implements SeriesHistory {
         newest = places.newest
       }
       cut?.touch(slot)
-      const slab = slabs[Math.floor(slot / SLAB_SLOTS)]
-      const base = (slot % SLAB_SLOTS) * FIELDS * depth
+      const slab = slabs[slot >> shift]
+      const base = (slot & mask) * slotWidth
       if (newest[slot] < window - 1) blankSince(slab, base, depth, newest, slot, window)
       newest[slot] = window
       writeWindow(slab, base + place * FIELDS, batch, opinions, i)
@@ -136,12 +138,13 @@ export class WindowHistory implements SeriesHistory {
     const { depth } = this
     const places = this.#places
     const place = modulo(window, depth)
+    const [shift, mask] = [SLAB_SHIFT, SLAB_SLOTS - 1]
     for (let i = 0; i < batch.length; i++) {
       const slot = places.at(batch.series[i])
       if (slot < 0 || window < places.first[slot]) continue
       if (window > places.newest[slot] || window <= places.newest[slot] - depth) continue
-      const at = ((slot % SLAB_SLOTS) * depth + place) * FIELDS
-      writeWindow(this.#rings.slabs[Math.floor(slot / SLAB_SLOTS)], at, batch, opinions, i)
+      const at = ((slot & mask) * depth + place) * FIELDS
+      writeWindow(this.#rings.slabs[slot >> shift], at, batch, opinions, i)
     }
   }
 

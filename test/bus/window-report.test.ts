@@ -87,6 +87,19 @@ const windowArb = fc.uniqueArray(rowArb, { maxLength: 30, selector: row => row.s
 
 const TENANTS = ['default', 'acme', 'tenant "x"', 'zürich']
 
+const AS_BEFORE = [
+  'AQMAAAAAAACIw0AAAQADAMCBxpYH4czV1wxeWyJkZWZhdWx0IiwibGF0ZW5jeV9zZWNvbmRzOnA5OSIseyJzZXJ2aWNlIjoi',
+  'czAiLCJpbnN0YW5jZSI6ImkwXCJcXCJ9LCJzMCIsInMiLCJsYXRlbmN5IiwidXAiXQGSitn5Bo+rws8PW1siYWNtZSIsImxh',
+  'dGVuY3lfc2Vjb25kczpwOTkiLHsic2VydmljZSI6InMxIiwiaW5zdGFuY2UiOiJpMVwiXFwifSwiczEiLCJzIiwibGF0ZW5j',
+  'eSIsInVwIl0C6Lb5tArZhbqeAWNbInRlbmFudCBcInhcIiIsImxhdGVuY3lfc2Vjb25kczpwOTkiLHsic2VydmljZSI6InMy',
+  'IiwiaW5zdGFuY2UiOiJpMlwiXFwifSwiczIiLCJzIiwibGF0ZW5jeSIsInVwIl0DAAAAAAAAAAAAAAAAmpmZmZmZuT+amZmZ',
+  'mZnJPwEAAIA/AwAAAAAAAACAPwAAAEADAQAAwH8CVVVVVVVV1T8CAAAAAAAA+H8BAAAAAAEAAAAAAAAAAAAAAIA/AAAAQAEA',
+  'AAAAAQAAAD8B/wAAAQIBAQAAAAAAAAAkQAAAAAAAADRAAAAAAAAANECamZmZmZm5PwAAAAAAAPh/AAAAAAAA8P80MzMzMzPT',
+  'P83MzMzMzBBAWfP4wh9upQEAAAAAAIBRQJ8BeyJpZCI6ImFuXzEiLCJzdGF0dXMiOiJvcGVuIiwiZGlyZWN0aW9uIjoic3Bp',
+  'a2UiLCJzZXZlcml0eSI6Im1pbm9yIiwiaW1wdXRlZCI6ZmFsc2UsImRldGVjdG9ycyI6W3siaWQiOiJkZXZpYXRpb25AMSIs',
+  'InNoYXJlIjoxfV0sIndoeSI6WyJvYnNlcnZlZCDigJxtb3Jl4oCdIl19',
+].join('')
+
 class Scored {
   readonly series = new SeriesTable()
   readonly batch = featureBatch(50_000, 0)
@@ -233,6 +246,29 @@ describe('a window report', () => {
       ),
       { numRuns: 40 },
     )
+  })
+
+  it('is read as scorers of before wrote it', () => {
+    // Of the writer of 2026-11-20: three rows, one of them with a change and one with a NaN.
+    const bytes = Uint8Array.from(Buffer.from(AS_BEFORE, 'base64'))
+    const from = new Scored()
+    for (let n = 0; n < 3; n++) from.series.intern(metaOf(n, TENANTS[n]))
+    from.fill(
+      [0, 1, 2].map(series => ({
+        series,
+        numbers: [0.1 * series, series, Number.NaN, series === 1 ? Number.NaN : 1 / 3],
+        singles: [1, 0, 0, series, 0, 0.5],
+        direction: -1,
+        strongest: series,
+        changed: series === 1 ? 'opened' : 'no',
+      })),
+      STEP_MS,
+    )
+    const table = new SeriesTable()
+    const told = toldBy(reportOf(new WindowReader(table, evictInto(table)), bytes), table)
+    expect(told).toEqual(toldBy(from, from.series))
+    const [part] = writerOf(from.series).write(from.batch, from.opinions, from.changes, STEP_MS, true)
+    expect(Buffer.from(part.bytes).toString('base64')).toBe(AS_BEFORE)
   })
 
   it('tells nobody of a window twice', () => {
