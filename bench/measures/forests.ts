@@ -47,7 +47,7 @@ interface OwnRun {
 }
 
 function own(kernel: typeof CUT_FOREST | typeof HALF_SPACE, values: Float64Array, seed: number): OwnRun {
-  const rows = new LazyRows(kernel.columns as never)
+  const rows = new LazyRows(kernel.columns as never, kernel.home?.())
   const state = rows.ensure(0) as never
   const scores = new Float64Array(values.length)
   const before = cpuNs()
