@@ -21,7 +21,12 @@ const HIGH: usize = LOW + 32
 const WIDTHS: usize = HIGH + 32
 const PATH: usize = WIDTHS + 64
 const PARTS: usize = PATH + 4 * SAMPLES
-const ROWS: usize = PARTS + 8 * SAMPLES + 32
+/** Of a walk down several trees at once: by tree, the nodes on the way to the leaf and the leaf. */
+const WAYS: usize = PARTS + 8 * SAMPLES + 32
+/** Trees at once, and bytes of a way. */
+const ABREAST: usize = 6
+const WAY: usize = 4 * (SAMPLES + 1) + 60
+const ROWS: usize = WAYS + WAY * ABREAST
 
 // Places of columns in a row.
 const POINTS: usize = 0
@@ -131,25 +136,74 @@ export function shallowness(row: i32, x: f64): f64 {
   const r = rowAt(row)
   takePoint(r, x)
   let sum: f64 = 0
-  for (let tree: usize = 0; tree < TREES; tree++) {
-    takeTree(r, tree)
-    sum += expectedShallowness()
+  for (let tree: usize = 0; tree < TREES; tree += ABREAST) {
+    walk(r, tree)
+    for (let other: usize = 0; other < ABREAST; other++) {
+      takeTree(r, tree + other)
+      sum += expectedShallowness(WAYS + WAY * other)
+    }
   }
   return sum
 }
 
-function expectedShallowness(): f64 {
-  let node = <i32>load<i16>(root)
+/**
+ * Ways down ABREAST trees to the leaves: each step waits for memory, so they wait together. Who is at a leaf stays there, or has no tree,
+ * and nobody guesses when that is.
+ */
+function walk(r: usize, tree: usize): void {
+  let a = rootOf(r, tree)
+  let b = rootOf(r, tree + 1)
+  let c = rootOf(r, tree + 2)
+  let d = rootOf(r, tree + 3)
+  let e = rootOf(r, tree + 4)
+  let f = rootOf(r, tree + 5)
+  let at = WAYS
+  for (;;) {
+    store<i32>(at, a)
+    store<i32>(at, b, WAY)
+    store<i32>(at, c, 2 * WAY)
+    store<i32>(at, d, 3 * WAY)
+    store<i32>(at, e, 4 * WAY)
+    store<i32>(at, f, 5 * WAY)
+    // All are negative: leaves.
+    if ((a & b & c & d & e & f) < 0) return
+    a = stepFrom(r, tree, a)
+    b = stepFrom(r, tree + 1, b)
+    c = stepFrom(r, tree + 2, c)
+    d = stepFrom(r, tree + 3, d)
+    e = stepFrom(r, tree + 4, e)
+    f = stepFrom(r, tree + 5, f)
+    at += 4
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function rootOf(r: usize, tree: usize): i32 {
+  return <i32>load<i16>(r + (tree << 1), ROOT)
+}
+
+/** The node below a cut of a tree that the point goes to; a leaf itself. */
+// @ts-ignore: decorator
+@inline
+function stepFrom(r: usize, tree: usize, node: i32): i32 {
+  const cut = r + CUTS * tree + <usize>(node & ~(node >> 31))
+  // All columns are by cut: what lies two or four bytes apart is found by twice or four times the place.
+  const place = cut - r
+  const x = load<f32>(POINT + ((<usize>load<u8>(cut, CUT_DIMENSION)) << 2))
+  const to = select(LEFT, RIGHT, x <= load<f32>(r + (place << 2), CUT_AT))
+  return select(node, <i32>load<i16>(r + (place << 1) + to), node < 0)
+}
+
+/** Of the tree at hand, by the way down to where the point lies in it. */
+function expectedShallowness(way: usize): f64 {
+  let node = load<i32>(way)
   if (node == NONE) return 0
   const total = massOf(node)
   let depth: usize = 0
-  while (node >= 0) {
-    store<i32>(PATH + (depth << 2), node)
-    node = below(node)
-    depth++
-  }
+  while (node >= 0) node = load<i32>(way + (++depth << 2))
   let inside = depth
-  while (inside > 0 && isPartedFrom(load<i32>(PATH + ((inside - 1) << 2)), PARTS + ((inside - 1) << 3))) inside--
+  while (inside > 0 && isPartedFrom(load<i32>(way + ((inside - 1) << 2)), PARTS + ((inside - 1) << 3))) inside--
   let remaining: f64 = 1
   let sum: f64 = 0
   for (; inside < depth; inside++) {
