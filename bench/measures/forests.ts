@@ -18,6 +18,8 @@ const { values: args } = parseArgs({
 const points = Number(args.points)
 const passes = QUICK ? 1 : 8
 const WARM_POINTS = 1000
+/** Passes before any that counts: of a fast forest one is over before it is compiled. */
+const WARM_PASSES = QUICK ? 1 : 5
 
 /** A day's sine with noise, a slow drift, bursts and steps: what a service's latency looks like. */
 function stream(): Float64Array {
@@ -47,7 +49,7 @@ interface OwnRun {
 }
 
 function own(kernel: typeof CUT_FOREST | typeof HALF_SPACE, values: Float64Array, seed: number): OwnRun {
-  const rows = new LazyRows(kernel.columns as never)
+  const rows = new LazyRows(kernel.columns as never, kernel.home?.())
   const state = rows.ensure(0) as never
   const scores = new Float64Array(values.length)
   const before = cpuNs()
@@ -95,7 +97,7 @@ function file(name: string, numbers: Float64Array): string {
 
 /** One run of theirs beside one of ours, by turns. */
 function turns(kernel: typeof CUT_FOREST | typeof HALF_SPACE, theirs: (seed: number) => PeerRun) {
-  own(kernel, values.subarray(0, Math.min(points, 4 * WARM_POINTS)), 1)
+  for (let pass = 0; pass < WARM_PASSES; pass++) own(kernel, values, 1)
   const mine: OwnRun[] = []
   const peers: PeerRun[] = []
   for (let pass = 0; pass < passes; pass++) {

@@ -1,4 +1,6 @@
 import type { Chunk, ColumnSpec } from '../core/columns.ts'
+import type { ColumnData } from '../core/snapshot.ts'
+import { CutForestSegment } from '../kernels/cut-forest.ts'
 import {
   DIMENSIONS,
   expectedShallowness,
@@ -11,6 +13,7 @@ import {
   TREES,
 } from './cut-tree.ts'
 import type { Kernel } from './kernel-detector.ts'
+import { type SegmentPlace, SegmentRows } from './segment-rows.ts'
 
 /**
  * Robust random cut forest over the last eight values: Guha, Mishra, Roy & Schrijvers 2016 (see cut-tree.ts). A point
@@ -35,6 +38,11 @@ const SOLE = 0.5
 const FLOOR = 0.1
 const WARM_UP = 64
 
+/** Series of one memory of the kernel. */
+const ROWS = 16
+/** Where the rows of all memories lie, by their field `random`. */
+const places = new WeakMap<ColumnData, SegmentPlace<CutForestSegment>>()
+
 const point = new Float32Array(DIMENSIONS)
 
 function pointOf(s: State, x: number): Float32Array {
@@ -49,26 +57,42 @@ export const CUT_FOREST: Kernel<typeof COLUMNS> = {
   warmUp: WARM_UP,
   columns: COLUMNS,
   floor: FLOOR,
+  // In memories of the kernel, or where there is no WebAssembly in arrays, for the twin; both say the same to the bit.
+  home: () => new SegmentRows(rows => new CutForestSegment(rows), ROWS, 'random', places),
   start(s, seed, x) {
     plantTrees(s, seed)
     s.base[0] = x
   },
   strangeness(s, x) {
-    const q = pointOf(s, x)
-    let sum = 0
-    for (let tree = 0; tree < TREES; tree++) sum += expectedShallowness(s, tree, q)
+    const place = places.get(s.random)
+    const sum = place === undefined ? shallowness(s, x) : place.segment.shallowness(place.row, x)
     return Math.max(0, sum / TREES - SOLE)
   },
   learn(s, x, weight, windows) {
     // As long as fewer were seen than a full tree spans in the end, all of them are as likely to be in it.
-    const enters = Math.max(ENTERS, SAMPLES / (windows + 1))
-    const q = pointOf(s, x)
-    s.recent.set(q)
-    for (let tree = 0; tree < TREES; tree++) {
-      const isFull = s.samples[tree] >= SAMPLES
-      if (nextRandom(s.random) >= weight * (isFull ? enters : 1)) continue
-      if (isFull) removeRandom(s, tree)
-      insertPoint(s, tree, q)
-    }
+    const fullChance = weight * Math.max(ENTERS, SAMPLES / (windows + 1))
+    const place = places.get(s.random)
+    if (place === undefined) learnPoint(s, x, weight, fullChance)
+    else place.segment.learn(place.row, x, weight, fullChance)
   },
+}
+
+/** Over all trees. */
+function shallowness(s: State, x: number): number {
+  const q = pointOf(s, x)
+  let sum = 0
+  for (let tree = 0; tree < TREES; tree++) sum += expectedShallowness(s, tree, q)
+  return sum
+}
+
+/** The point comes into each tree with a chance, another where the tree is full. */
+function learnPoint(s: State, x: number, chance: number, fullChance: number): void {
+  const q = pointOf(s, x)
+  s.recent.set(q)
+  for (let tree = 0; tree < TREES; tree++) {
+    const isFull = s.samples[tree] >= SAMPLES
+    if (nextRandom(s.random) >= (isFull ? fullChance : chance)) continue
+    if (isFull) removeRandom(s, tree)
+    insertPoint(s, tree, q)
+  }
 }

@@ -26,8 +26,8 @@ export interface Kernel<S extends ColumnSpec> {
   readonly floor: number
   /** The strangeness is −log10 of a tail probability already: all three outputs are it. */
   readonly isSurprise?: boolean
-  /** Where its columns lie, when not in arrays of their own. */
-  readonly home?: RowHome
+  /** Makes a detector the place where its columns lie, when not in arrays of their own. */
+  home?(): RowHome
   /** A snapshot of an earlier version as one of this; any other as it is. */
   upgraded?(from: Snapshot): Snapshot
   /** Before the first value is learned; `seed` derives from the series key. */
@@ -78,7 +78,7 @@ export class KernelDetector<S extends ColumnSpec> implements Detector {
     this.#context = context
     this.#kernel = kernel
     this.#rates = loudnessRates(context.stepMs)
-    this.#rows = new LazyRows({ ...kernel.columns, ...LOUDNESS_COLUMNS }, kernel.home)
+    this.#rows = new LazyRows({ ...kernel.columns, ...LOUDNESS_COLUMNS }, kernel.home?.())
   }
 
   score(batch: FeatureBatch, out: ScoreBatch): Promise<void> {

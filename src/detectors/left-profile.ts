@@ -36,7 +36,7 @@ export function leftProfile(isPlain = false): Kernel<typeof COLUMNS> {
     warmUp: WARM_UP,
     columns: COLUMNS,
     floor: FLOOR,
-    home,
+    home: () => home.rows,
     start(s, _, x) {
       beginProfile(s, shape)
       startScale(s, x)

@@ -1,4 +1,5 @@
 import { instantiateKernel, pagesOf } from './load.ts'
+import { type FieldSpec, type Fields, fieldBytes, fieldsAt } from './row-fields.ts'
 
 /** Rows of a block of a batch. */
 export const PROFILE_BLOCK = 1024
@@ -13,10 +14,6 @@ interface Shape {
   readonly wants: 'shape' | 'level' | 'both'
   readonly rank: number
 }
-
-type Columns = Readonly<Record<string, readonly ['f64' | 'f32' | 'i32', number]>>
-const ARRAYS = { f64: Float64Array, f32: Float32Array, i32: Int32Array } as const
-type Fields<C extends Columns> = { readonly [K in keyof C]: InstanceType<(typeof ARRAYS)[C[K][0]]> }
 
 interface Exports {
   configure(
@@ -47,7 +44,7 @@ const ROWS_AT = 16 * PROFILE_BLOCK + 32
  * Left matrix profiles of up to `rows` series in a WebAssembly memory of its own, scored and learned a row or a block at a time;
  * math/left-profile.ts is the twin, and says what the functions mean. The memory is as large as it will ever be and costs what is written of it.
  */
-export class MatrixProfileSegment<C extends Columns> {
+export class MatrixProfileSegment<C extends FieldSpec> {
   readonly rows: number
   /** Bytes of one row. */
   readonly rowBytes: number
@@ -64,10 +61,7 @@ export class MatrixProfileSegment<C extends Columns> {
 
   /** `columns`: what the twin keeps of a series. Throws where WebAssembly with SIMD is not to be had. */
   constructor(shape: Shape, columns: C, rows: number) {
-    const bytes = Object.values(columns).reduce(
-      (sum, [type, width]) => sum + ARRAYS[type].BYTES_PER_ELEMENT * width,
-      0,
-    )
+    const bytes = fieldBytes(columns)
     const pages = pagesOf(ROWS_AT + (bytes + 8) * rows)
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
     this.#kernel = instantiateKernel<Exports>('matrix-profile', memory)
@@ -100,13 +94,7 @@ export class MatrixProfileSegment<C extends Columns> {
 
   /** The columns of a row: the state itself. */
   fields(row: number): Fields<C> {
-    let at = ROWS_AT + row * this.rowBytes
-    const fields: Record<string, Float64Array | Float32Array | Int32Array> = {}
-    for (const [name, [type, width]] of Object.entries(this.#columns)) {
-      fields[name] = new ARRAYS[type](this.#buffer, at, width)
-      at += ARRAYS[type].BYTES_PER_ELEMENT * width
-    }
-    return fields as Fields<C>
+    return fieldsAt(this.#buffer, ROWS_AT + row * this.rowBytes, this.#columns)
   }
 
   begin(row: number): void {
