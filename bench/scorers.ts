@@ -144,7 +144,7 @@ export class SamplesLog {
 /** Where scorers stand, as far as they have said. */
 export interface Standing {
   readonly atMs: number
-  /** Messages of the log that were taken, of all. */
+  /** Messages of the log that were taken, of all; the few ticks of scorers that waited are counted as others. */
   readonly taken: number
   /** CPU of each process so far, ms. */
   readonly cpuMs: readonly number[]
@@ -159,6 +159,7 @@ type Child = ChildProcessByStdio<Writable, Readable, null>
 
 /** Scorers of one group, without memory of earlier ones, that read one log. */
 export class ScorerProcesses {
+  readonly #every: string
   readonly #log: SamplesLog
   readonly #engines: Engines
   readonly #redisPrefix = `bench-${randomUUID().slice(0, 8)}:`
@@ -169,7 +170,9 @@ export class ScorerProcesses {
   #failure: Error | undefined
   #isEnding = false
 
-  constructor(log: SamplesLog, engines: Engines) {
+  /** `every`: how often each partition is saved; what that costs is a matter of time and not of samples. */
+  constructor(log: SamplesLog, engines: Engines, every = '10s') {
+    this.#every = every
     this.#log = log
     this.#engines = engines
     this.#done = new Array(log.partitions).fill(0)
@@ -183,8 +186,9 @@ export class ScorerProcesses {
       kafka: { ...this.#log.kafka, clientId: member },
       redis: { url: this.#engines.redisUrl, prefix: this.#redisPrefix },
       member,
-      config: { checkpoint: { every: '10s' } },
+      config: { checkpoint: { every: this.#every } },
       reportMs: REPORT_MS,
+      nowMs: T0,
     }
     const script = resolve(import.meta.dirname, '../test/cluster/scorer-process.ts')
     const child = spawn(process.execPath, ['--import', 'tsx', script, JSON.stringify(settings)], {
@@ -213,12 +217,13 @@ export class ScorerProcesses {
 
   get standing(): Standing {
     const processes = this.#newest.length
-    const { partitions } = this.#log
+    const { partitions, ends } = this.#log
     const held = this.#newest.map(one => one?.positions.length ?? 0)
     const [least, most] = [Math.floor(partitions / processes), Math.ceil(partitions / processes)]
     return {
       atMs: performance.now(),
-      taken: summed(this.#done) / summed(this.#log.ends),
+      // Ticks stand behind what was written.
+      taken: summed(this.#done.map((done, p) => Math.min(done, ends[p]))) / summed(ends),
       cpuMs: this.#newest.map(one => one?.cpuMs ?? Number.NaN),
       rssBytes: summed(this.#newest.map(one => one?.rssBytes ?? 0)),
       held,

@@ -3,7 +3,7 @@
 // there when they begin, more when all hold their share of the partitions, so that V8 compiles what is hot in each; then all
 // stand still until the rest is written, and what is counted is nine tenths of that, when nobody waits for data.
 // node --import tsx bench/measures/fleet.ts [--kafka HOST:PORT --redis URL] [--series N] [--steps N] [--partitions N]
-//   [--scorers N,…] [--repetitions N]
+//   [--scorers N,…] [--repetitions N] [--checkpoint DURATION]
 import { parseArgs } from 'node:util'
 import { type Measured, QUICK, say } from '../measure.ts'
 import { type Engines, onEngines, SamplesLog, ScorerProcesses, summed } from '../scorers.ts'
@@ -20,6 +20,8 @@ const { values: args } = parseArgs({
     partitions: { type: 'string', default: '8' },
     /** How many processes, by turns. */
     scorers: { type: 'string', default: '1,2' },
+    /** How often a partition is saved: by the clock, so that it weighs the more on a sample the slower the machine is. */
+    checkpoint: { type: 'string', default: '10s' },
     repetitions: { type: 'string', default: QUICK ? '1' : '3' },
   },
 })
@@ -44,11 +46,12 @@ interface Run {
 /** Scorers without memory of earlier ones read a log of their own. */
 async function run(processes: number, engines: Engines): Promise<Run> {
   const log = await SamplesLog.make(engines, series, partitions)
-  const scorers = new ScorerProcesses(log, engines)
+  const scorers = new ScorerProcesses(log, engines, args.checkpoint)
   try {
     await log.fill(FIRST)
     await Promise.all(Array.from({ length: processes }, () => scorers.join()))
-    const shared = await scorers.until(({ isShared, taken }) => isShared && taken === 1)
+    const shared = await scorers.until(({ isShared }) => isShared)
+    await scorers.until(({ taken }) => taken === 1)
     await log.fill(WARM)
     await scorers.until(({ taken }) => taken === 1)
     scorers.order('hold')

@@ -17,7 +17,7 @@ import {
   type InstanceColumns,
   ROW_COLUMNS,
 } from './evidence.ts'
-import { FRONT_DOOR, PLACE_LABELS, placeOf } from './families.ts'
+import { FRONT_DOOR, PLACE_LABELS, type Place, placeOf } from './families.ts'
 import { type InstanceMemory, Instances } from './instances.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
@@ -267,6 +267,19 @@ export class Fleet {
     return row < this.rows.rows ? this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] - 1 : -1
   }
 
+  /**
+   * As `entityOf`, also of a row that nobody has heard since a restart: where its labels will place it. −1 of an entity that is not
+   * known and of a call that was forgotten. Nothing changes by it, so neither does it matter who asks, and when.
+   */
+  ownerOf(row: number): number {
+    const placed = this.entityOf(row)
+    if (placed >= 0) return placed
+    const meta = this.#table.part(row, PLACE_LABELS)
+    const { entity, caller } = this.#placeOf(meta)
+    if (caller !== undefined && !this.#graphs.of(meta.tenant).callees(caller).includes(entity)) return -1
+    return this.id(meta.tenant, entity === FRONT_DOOR ? this.frontDoor(meta.tenant) : entity)
+  }
+
   /** Family of a row that was seen. */
   familyOf(row: number): number {
     return this.rows.chunks[row >> CHUNK_SHIFT].family[row & CHUNK_MASK]
@@ -321,7 +334,7 @@ export class Fleet {
 
   #place(row: number, timeMs: number): void {
     const meta = this.#table.part(row, PLACE_LABELS)
-    const place = placeOf(meta, name => this.#ids.has(`${meta.tenant}\n${name}`))
+    const place = this.#placeOf(meta)
     const name = place.entity === FRONT_DOOR ? this.#placeEntry(meta.tenant, row) : place.entity
     const entity = this.#intern(meta, name, timeMs)
     const chunk = this.rows.chunks[row >> CHUNK_SHIFT]
@@ -339,6 +352,10 @@ export class Fleet {
       // A call that the full graph does not hold must still not count as a sign of life of the callee.
       chunk.edge[at] = edge < 0 ? NO_EDGE : edge + 1
     }
+  }
+
+  #placeOf(meta: SeriesPart): Place {
+    return placeOf(meta, name => this.id(meta.tenant, name) >= 0)
   }
 
   /** Beyond the limit all new entities of a tenant share one, which is about nothing in particular. */

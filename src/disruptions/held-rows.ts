@@ -46,10 +46,12 @@ export class HeldRows {
     const fleet = this.#fleet
     const from = new Uint32Array(fleet.entities.length + 1)
     const held: number[] = []
+    const owners: number[] = []
     for (const row of rowsWithPast(this.#table, this.#history)) {
-      const entity = fleet.entityOf(row)
+      const entity = fleet.ownerOf(row)
       if (entity < 0) continue
       held.push(row)
+      owners.push(entity)
       from[entity + 1]++
     }
     for (let e = 1; e < from.length; e++) from[e] += from[e - 1]
@@ -58,7 +60,7 @@ export class HeldRows {
       this.#asked = new Uint32Array(held.length)
     }
     const next = from.slice()
-    for (const row of held) this.#rows[next[fleet.entityOf(row)]++] = row
+    for (const [i, row] of held.entries()) this.#rows[next[owners[i]]++] = row
     this.#from = from
     this.#isKnown = true
   }

@@ -192,7 +192,7 @@ export class Ranker {
     // Where trouble never ends, a troubled past is better than none.
     if (countKnown(before, n) < FEWEST_NORMAL) n = past.readAll(row, before)
     const meta = this.#table.meta(row)
-    const entity = this.#fleet.entities[this.#fleet.entityOf(row)].name
+    const entity = this.#fleet.entities[this.#fleet.ownerOf(row)].name
     const facts = this.#facts.of(row, meta, entity)
     canaries.add(row, facts)
     if (facts.place.caller === undefined) {
