@@ -118,7 +118,7 @@ function collect(findings: Findings, alert: Alert | undefined): Map<string, Entr
   // Series of an entity come one after the other, most of them.
   let name: string | undefined
   let entry = NO_ENTRY
-  for (let i = 0, at = 0; i < subjects.length; i++, at += FINDING_WIDTH) {
+  for (let i = 0, at = 0; i < findings.length; i++, at += FINDING_WIDTH) {
     const { entity, family: f, onEdge, copyOf, key } = subjects[i]
     if (entity !== name) {
       entry = entries.get(entity) ?? newEntry()

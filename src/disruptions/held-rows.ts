@@ -2,6 +2,9 @@ import type { SeriesHistory } from '../core/history.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Fleet } from './fleet.ts'
 
+/** Rows that there is room for at first. */
+const FEWEST_ROWS = 1024
+
 /** Rows that have a past, by entity: gathered once for all questions that one window raises. */
 export class HeldRows {
   readonly #table: SeriesTable
@@ -45,22 +48,29 @@ export class HeldRows {
   #gather(): void {
     const fleet = this.#fleet
     const from = new Uint32Array(fleet.entities.length + 1)
-    const held: number[] = []
+    let length = 0
     for (const row of rowsWithPast(this.#table, this.#history)) {
       const entity = fleet.entityOf(row)
       if (entity < 0) continue
-      held.push(row)
+      if (length === this.#asked.length) this.#grow()
+      this.#asked[length++] = row
       from[entity + 1]++
     }
     for (let e = 1; e < from.length; e++) from[e] += from[e - 1]
-    if (this.#rows.length < held.length) {
-      this.#rows = new Uint32Array(held.length)
-      this.#asked = new Uint32Array(held.length)
-    }
     const next = from.slice()
-    for (const row of held) this.#rows[next[fleet.entityOf(row)]++] = row
+    for (let i = 0; i < length; i++) {
+      const row = this.#asked[i]
+      this.#rows[next[fleet.entityOf(row)]++] = row
+    }
     this.#from = from
     this.#isKnown = true
+  }
+
+  #grow(): void {
+    const longer = new Uint32Array(Math.max(FEWEST_ROWS, 2 * this.#asked.length))
+    longer.set(this.#asked)
+    this.#asked = longer
+    this.#rows = new Uint32Array(longer.length)
   }
 }
 

@@ -3,11 +3,13 @@ import type { SeriesHistory, WindowsAt } from '../../src/core/history.ts'
 
 type Plain = Pick<SeriesHistory, 'stepMs' | 'observed'>
 
-export function plainKnownFor(history: Plain, series: number, fromMs: number, toMs: number): number {
+export function plainKnownWithin(history: Plain, fromMs: number, toMs: number): (series: number) => number {
   const out = new Float64Array(Math.max(0, Math.ceil((toMs - fromMs) / history.stepMs) + 1))
-  const values = out.subarray(0, history.observed(series, fromMs, toMs, out))
-  const first = values.findIndex(value => Number.isFinite(value))
-  return first < 0 ? 0 : values.length - first
+  return series => {
+    const values = out.subarray(0, history.observed(series, fromMs, toMs, out))
+    const first = values.findIndex(value => Number.isFinite(value))
+    return first < 0 ? 0 : values.length - first
+  }
 }
 
 /** `holds` tells whether a series has a history. */
