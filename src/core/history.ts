@@ -12,7 +12,7 @@ export interface SeriesHistory {
    */
   read(series: number, out: HistoryColumns): number
   /** Rows of the series that have any, in no order; left out where nobody counts them. */
-  held?(): Iterable<number>
+  held?(): Uint32Array
   /** Observed only, the windows that end in (fromMs, toMs], into `out` from index 0; returns how many. */
   observed(series: number, fromMs: number, toMs: number, out: Float64Array): number
   /** Prepares to ask many series how many windows of (fromMs, toMs] there are from the first on of which a finite value is known; 0: none is. */

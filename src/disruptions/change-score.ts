@@ -322,12 +322,14 @@ export function finiteOf(
   at: number,
   apart: number,
 ): number {
+  let known = 0
   let place = at
   for (let i = 0; i < length; i++) {
     if (!Number.isFinite(from[i])) continue
     // Zeros lose their sign, so that of equal values it is no matter which comes first.
     out[place] = from[i] + 0
     place += apart
+    known++
   }
-  return (place - at) / apart
+  return known
 }

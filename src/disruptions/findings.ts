@@ -73,8 +73,27 @@ export class Findings {
 
   at(i: number): Finding {
     const at = FINDING_WIDTH * i
+    const { key, metric, unit, entity, family, onEdge, caller, point, callee, copyOf, labels, absent } =
+      this.subjects[i]
+    const onsetMs = this.numbers[at + ONSET_MS]
     const change = changeAt(this.numbers, at)
-    return { ...this.subjects[i], onsetMs: this.numbers[at + ONSET_MS], change }
+    // A spread of the subject would cost four times the garbage.
+    return {
+      key,
+      metric,
+      unit,
+      entity,
+      family,
+      onsetMs,
+      change,
+      onEdge,
+      caller,
+      point,
+      callee,
+      copyOf,
+      labels,
+      absent,
+    }
   }
 
   /** The same numbers, told of other subjects. */

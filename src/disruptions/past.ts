@@ -155,7 +155,8 @@ export class NormalPast {
     const ends: number[] = []
     for (let back = 0; back <= last - first; back += stride) {
       const end = this.#toMs - back * stepMs
-      if (!disrupted.some(({ fromMs, toMs }) => end > fromMs && end <= toMs)) ends.push((last - back) * stepMs)
+      if (!disrupted.some(({ fromMs, toMs }) => end > fromMs && end <= toMs))
+        ends.push((last - back) * stepMs)
     }
     const endsMs = Float64Array.from(ends.reverse())
     return { count: endsMs.length, at: this.#history.windowsAt(endsMs) }

@@ -18,9 +18,10 @@ export class Pasts {
   #values = new Float64Array(PASTS_VALUES)
   #distances = new Float64Array(PASTS_VALUES)
 
-  constructor(kernel: PastsKernel | undefined = pastsKernelOrNone()) {
-    this.#kernel = kernel
-    this.past = kernel?.past ?? new Float64Array(PAST_WIDTH * PASTS_BLOCK)
+  /** `plain`: without WebAssembly. */
+  constructor(kernel: PastsKernel | 'plain' = pastsKernelOrNone()) {
+    this.#kernel = kernel === 'plain' ? undefined : kernel
+    this.past = this.#kernel?.past ?? new Float64Array(PAST_WIDTH * PASTS_BLOCK)
   }
 
   /** Takes `n` values as the past of series i of the block, NaN where there is none; returns how many there are, 0: nothing will be said. */
@@ -49,10 +50,10 @@ export class Pasts {
   }
 }
 
-function pastsKernelOrNone(): PastsKernel | undefined {
+function pastsKernelOrNone(): PastsKernel | 'plain' {
   try {
     return new PastsKernel()
   } catch {
-    return undefined
+    return 'plain'
   }
 }

@@ -89,7 +89,13 @@ export class HistoryRings {
   }
 
   /** Copies what was observed in windows after `oldest` and not after `newest`, the last that the slot has; NaN for others. */
-  pick(slot: number, { windows, places }: RingPlaces, oldest: number, newest: number, out: Float64Array): void {
+  pick(
+    slot: number,
+    { windows, places }: RingPlaces,
+    oldest: number,
+    newest: number,
+    out: Float64Array,
+  ): void {
     const { width } = this
     const slab = this.slabs[Math.floor(slot / SLAB_SLOTS)]
     const base = (slot % SLAB_SLOTS) * width

@@ -84,11 +84,14 @@ export class WindowHistory implements SeriesHistory {
     return this.#places.held
   }
 
-  *held(): IterableIterator<number> {
+  held(): Uint32Array {
+    const rows = new Uint32Array(this.#places.used)
+    let length = 0
     for (let slot = 0; slot < this.#places.used; slot++) {
       const series = this.#places.seriesOf[slot]
-      if (series !== NO_ROW && this.#table.has(series)) yield series
+      if (series !== NO_ROW && this.#table.has(series)) rows[length++] = series
     }
+    return rows.subarray(0, length)
   }
 
   /** Series that have no history because the budget is spent. */
@@ -178,7 +181,8 @@ export class WindowHistory implements SeriesHistory {
       if (slot < 0) return 0
       const written = Math.min(last, places.newest[slot])
       const known = rings.firstFinite(slot, Math.max(first, places.first[slot]), written)
-      return known > written ? 0 : last - known + 1
+      // A whole number for certain, which need not lie on the heap.
+      return known > written ? 0 : (last - known + 1) | 0
     }
   }
 
@@ -284,7 +288,8 @@ export class WindowHistory implements SeriesHistory {
     if (used > 0 || newest.length > slotsMax || rings.length !== newest.length * this.#rings.width)
       return false
     this.#rings.adopt(rings)
-    for (let slot = 0; from.version === 1 && slot < newest.length; slot++) splitObserved(this.#rings.slot(slot))
+    for (let slot = 0; from.version === 1 && slot < newest.length; slot++)
+      splitObserved(this.#rings.slot(slot))
     this.#places.adopt(newest, rowsIn(from, this.#table), this.depth)
     return true
   }
