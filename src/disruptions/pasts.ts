@@ -1,6 +1,6 @@
 import type { BadDirection } from '../core/series.ts'
 import { PASTS_BLOCK, PASTS_VALUES, PastsKernel } from '../kernels/pasts.ts'
-import { finiteOf, PAST_WIDTH, readPast } from './change-score.ts'
+import { finiteOf, PAST_WIDTH, readPast } from './usual.ts'
 
 /** Series whose pasts are read together. */
 export const PASTS_AT_ONCE = PASTS_BLOCK
@@ -12,7 +12,7 @@ const BAD_CODE: Readonly<Record<BadDirection, number>> = { up: 1, down: -1, both
  * Both say the same to the bit.
  */
 export class Pasts {
-  /** PAST_WIDTH numbers a series, by PAST of change-score.ts; good after `settle`. */
+  /** PAST_WIDTH numbers a series, by PAST of usual.ts; good after `settle`. */
   readonly past: Float64Array
   readonly #kernel: PastsKernel | undefined
   #values = new Float64Array(PASTS_VALUES)

@@ -2,7 +2,7 @@ import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
-import { measureChange, PAST_WIDTH, SCORE, type Yardstick } from './change-score.ts'
+import { measureChange, SCORE, type Yardstick } from './change-score.ts'
 import { F, FRONT_DOOR } from './families.ts'
 import { AGE, FINDING_WIDTH, type Finding, Findings, NO_CALL, ONSET_MS } from './findings.ts'
 import type { Fleet } from './fleet.ts'
@@ -22,6 +22,7 @@ import {
 import { PASTS_AT_ONCE, Pasts } from './pasts.ts'
 import { atCeiling } from './saturation.ts'
 import { type Facts, SeriesFacts, yardstickOf } from './series-facts.ts'
+import { PAST_WIDTH } from './usual.ts'
 
 export interface Question {
   readonly tenant: string

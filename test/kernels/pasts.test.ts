@@ -2,8 +2,8 @@
 // takes, of constant, repeated, huge, tiny and signed-zero values, with gaps, whichever way is bad, alone and beside another series.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { finiteOf, PAST_WIDTH, readPast } from '../../src/disruptions/change-score.ts'
 import { PASTS_AT_ONCE, Pasts } from '../../src/disruptions/pasts.ts'
+import { finiteOf, PAST_WIDTH, readPast } from '../../src/disruptions/usual.ts'
 import { PASTS_BLOCK, PASTS_VALUES, PastsKernel } from '../../src/kernels/pasts.ts'
 import { mulberry32 } from '../../src/math/mulberry32.ts'
 

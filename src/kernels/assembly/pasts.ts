@@ -1,5 +1,5 @@
 // What series are usually like: mean, deviation and quantiles of up to 64 values each, two series at a time; its twin is `readPast` of
-// disruptions/change-score.ts, where the formulas and their sources stand, and the two agree to the bit. Sorting is a network without branches:
+// disruptions/usual.ts, where the formulas and their sources stand, and the two agree to the bit. Sorting is a network without branches:
 // eights in registers, then bitonic merges. Zeros lose their sign first, so that the order of equal values is no matter.
 //
 // Memory: what is said of each series, how many values it has and which way is bad, then the values: for each two series 64 pairs of them.
