@@ -12,11 +12,11 @@ export interface SeriesHistory {
    */
   read(series: number, out: HistoryColumns): number
   /** Rows of the series that have any, in no order; left out where nobody counts them. */
-  held?(): Iterable<number>
+  held?(): Uint32Array
   /** Observed only, the windows that end in (fromMs, toMs], into `out` from index 0; returns how many. */
   observed(series: number, fromMs: number, toMs: number, out: Float64Array): number
-  /** Windows of (fromMs, toMs] from the first on of which a finite value is known; 0 where there is none. */
-  knownFor(series: number, fromMs: number, toMs: number): number
+  /** Prepares to ask many series how many windows of (fromMs, toMs] there are from the first on of which a finite value is known; 0: none is. */
+  knownWithin(fromMs: number, toMs: number): (series: number) => number
   /** Prepares to read the same windows of many series: those that end at `endsMs`, ascending, Unix ms. Good until the next is recorded. */
   windowsAt(endsMs: Float64Array): WindowsAt
 }

@@ -31,8 +31,9 @@ export class SubHistory implements SeriesHistory {
     return this.#history.observed(this.#rows.seriesAt(row), fromMs, toMs, out)
   }
 
-  knownFor(row: number, fromMs: number, toMs: number): number {
-    return this.#history.knownFor(this.#rows.seriesAt(row), fromMs, toMs)
+  knownWithin(fromMs: number, toMs: number): (row: number) => number {
+    const knownFor = this.#history.knownWithin(fromMs, toMs)
+    return row => knownFor(this.#rows.seriesAt(row))
   }
 
   windowsAt(endsMs: Float64Array): WindowsAt {

@@ -22,7 +22,7 @@ export function blameCallers(findings: Findings): Findings {
   if (guilty.size === 0) return findings
   const others = saidByOthers(findings, guilty)
   return findings.about(
-    findings.subjects.map(subject => {
+    findings.subjects.slice(0, findings.length).map(subject => {
       const seemsWell = (others.get(subject.entity) ?? Number.POSITIVE_INFINITY) < STRANGE
       if (!isFelt(subject) || !guilty.has(subject.point) || !seemsWell) return subject
       const family = subject.family === F.edgeSource ? F.edgeTarget : subject.family

@@ -88,16 +88,52 @@ function strengthOf(score: number, family: number, alert: Alert | undefined): nu
   return Math.log(1 + Math.min(score, SCORE_CAP)) * CAUSE_WEIGHT[family] * (other ? OTHER_TYPE : 1)
 }
 
-/** What is gathered of one entity; by family where it is an array. */
+/** What is gathered of one entity. */
 interface Entry {
-  /** Families whose evidence comes from several copies of the entity, by measure. */
-  readonly copies: Map<string, Copies>
-  readonly tails: Float64Array
-  readonly sigmas: Float64Array
-  /** Place of the strongest finding, −1 without any. */
-  readonly best: Int32Array
-  readonly strengths: Float64Array
+  /** Where its families begin in the columns. */
+  readonly at: number
+  /** Families whose evidence comes from several copies of the entity, by measure; made when there are any. */
+  copies: Map<string, Copies> | undefined
   inferred: boolean
+}
+
+/** What is gathered of all entities, in columns of FAMILY_SLOTS places each. */
+class Entries {
+  readonly byName = new Map<string, Entry>()
+  tails = new Float64Array(FEWEST_ENTITIES * FAMILY_SLOTS)
+  sigmas = new Float64Array(FEWEST_ENTITIES * FAMILY_SLOTS)
+  strengths = new Float64Array(FEWEST_ENTITIES * FAMILY_SLOTS)
+  /** Place of the strongest finding and one; 0 without any. */
+  best = new Uint32Array(FEWEST_ENTITIES * FAMILY_SLOTS)
+
+  of(entity: string): Entry {
+    const known = this.byName.get(entity)
+    if (known !== undefined) return known
+    const entry: Entry = { at: this.byName.size * FAMILY_SLOTS, copies: undefined, inferred: true }
+    this.byName.set(entity, entry)
+    if (entry.at === this.best.length) {
+      this.tails = twice(this.tails)
+      this.sigmas = twice(this.sigmas)
+      this.strengths = twice(this.strengths)
+      const best = new Uint32Array(2 * this.best.length)
+      best.set(this.best)
+      this.best = best
+    }
+    return entry
+  }
+
+  strongest({ at }: Entry, family: number): number {
+    return this.strengths[at + family]
+  }
+}
+
+/** Entities that there is room for at first. */
+const FEWEST_ENTITIES = 128
+
+function twice(column: Float64Array): Float64Array<ArrayBuffer> {
+  const out = new Float64Array(2 * column.length)
+  out.set(column)
+  return out
 }
 
 /** Orders entities by how likely they started it: strongest first, ties by name. */
@@ -106,63 +142,51 @@ export function rankCauses(all: Findings, context: CauseContext): Cause[] {
   const findings = rules.topology ? blameCallers(all) : all
   const entries = collect(findings, context.alert)
   const base = new Map<string, number>()
-  for (const [entity, entry] of entries) base.set(entity, strengthOfEntry(entry, rules))
+  for (const [entity, { at }] of entries.byName) base.set(entity, strengthOfEntry(entries, at, rules))
   const causes: Cause[] = []
-  for (const [entity, entry] of entries) causes.push(judge(entity, entry, findings, base, context))
+  for (const [entity, entry] of entries.byName)
+    causes.push(judge(entity, entry, { entries, findings, base }, context))
   return causes.sort((a, b) => b.score - a.score || compare(a.entity, b.entity))
 }
 
-function collect(findings: Findings, alert: Alert | undefined): Map<string, Entry> {
-  const entries = new Map<string, Entry>()
+function collect(findings: Findings, alert: Alert | undefined): Entries {
+  const entries = new Entries()
   const { subjects, numbers } = findings
   // Series of an entity come one after the other, most of them.
   let name: string | undefined
-  let entry = NO_ENTRY
-  for (let i = 0, at = 0; i < subjects.length; i++, at += FINDING_WIDTH) {
-    const { entity, family: f, onEdge, copyOf, key } = subjects[i]
-    if (entity !== name) {
-      entry = entries.get(entity) ?? newEntry()
-      entries.set(entity, entry)
+  let entry: Entry | undefined
+  for (let i = 0, from = 0; i < findings.length; i++, from += FINDING_WIDTH) {
+    const { entity, family, onEdge, copyOf, key } = subjects[i]
+    if (entry === undefined || entity !== name) {
+      entry = entries.of(entity)
       name = entity
     }
     if (!onEdge) entry.inferred = false
-    const tail = strengthOf(numbers[at + SCORE.tail], f, alert)
-    const sigma = strengthOf(numbers[at + SCORE.sigma], f, alert)
-    if (copyOf !== '') keepCopy(entry, copyOf, f, tail, sigma)
+    const { tails, sigmas, strengths, best } = entries
+    const tail = strengthOf(numbers[from + SCORE.tail], family, alert)
+    const sigma = strengthOf(numbers[from + SCORE.sigma], family, alert)
+    const at = entry.at + family
+    if (copyOf !== '') keepCopy(entry, copyOf, family, tail, sigma)
     else {
-      if (tail > entry.tails[f]) entry.tails[f] = tail
-      if (sigma > entry.sigmas[f]) entry.sigmas[f] = sigma
+      if (tail > tails[at]) tails[at] = tail
+      if (sigma > sigmas[at]) sigmas[at] = sigma
     }
     const mean = (tail + sigma) / 2
-    const best = entry.best[f]
-    const better = mean > entry.strengths[f]
-    if (best < 0 || better || (mean === entry.strengths[f] && compare(key, subjects[best].key) < 0)) {
-      entry.best[f] = i
-      entry.strengths[f] = mean
+    const known = best[at]
+    const better = mean > strengths[at]
+    if (known === 0 || better || (mean === strengths[at] && compare(key, subjects[known - 1].key) < 0)) {
+      best[at] = i + 1
+      strengths[at] = mean
     }
   }
-  for (const entry of entries.values()) {
-    for (const { family, tails, sigmas } of entry.copies.values()) {
-      entry.tails[family] = Math.max(entry.tails[family], meanOfUpperHalf(tails))
-      entry.sigmas[family] = Math.max(entry.sigmas[family], meanOfUpperHalf(sigmas))
+  for (const { at, copies } of entries.byName.values()) {
+    for (const { family, tails, sigmas } of copies?.values() ?? []) {
+      entries.tails[at + family] = Math.max(entries.tails[at + family], meanOfUpperHalf(tails))
+      entries.sigmas[at + family] = Math.max(entries.sigmas[at + family], meanOfUpperHalf(sigmas))
     }
   }
   return entries
 }
-
-function newEntry(): Entry {
-  return {
-    copies: new Map(),
-    tails: new Float64Array(FAMILY_SLOTS),
-    sigmas: new Float64Array(FAMILY_SLOTS),
-    strengths: new Float64Array(FAMILY_SLOTS),
-    best: new Int32Array(FAMILY_SLOTS).fill(-1),
-    inferred: true,
-  }
-}
-
-/** Of nobody yet. */
-const NO_ENTRY = newEntry()
 
 /** One measure of an entity, taken by several of its copies. */
 interface Copies {
@@ -173,6 +197,7 @@ interface Copies {
 
 function keepCopy(entry: Entry, measure: string, family: number, tail: number, sigma: number): void {
   const key = `${family} ${measure}`
+  entry.copies ??= new Map()
   const copies = entry.copies.get(key) ?? { family, tails: [], sigmas: [] }
   copies.tails.push(tail)
   copies.sigmas.push(sigma)
@@ -188,16 +213,21 @@ function meanOfUpperHalf(values: number[]): number {
   return sum / half
 }
 
-function strengthOfEntry(entry: Entry, { tail, sigma, secondFamily }: CauseRules): number {
+function strengthOfEntry(
+  { tails, sigmas }: Entries,
+  at: number,
+  { tail, sigma, secondFamily }: CauseRules,
+): number {
   const share = secondFamily ? SECOND_FAMILY : 0
-  const [byTail, bySigma] = [twoLargest(entry.tails, share), twoLargest(entry.sigmas, share)]
+  const [byTail, bySigma] = [twoLargest(tails, at, share), twoLargest(sigmas, at, share)]
   return tail && sigma ? (byTail + bySigma) / 2 : tail ? byTail : bySigma
 }
 
-function twoLargest(values: Float64Array, share: number): number {
+/** Of the families that begin at `at`. */
+function twoLargest(values: Float64Array, at: number, share: number): number {
   let first = 0
   let second = 0
-  for (let i = 0; i < values.length; i++) {
+  for (let i = at; i < at + FAMILY_SLOTS; i++) {
     if (values[i] > first) {
       second = first
       first = values[i]
@@ -206,11 +236,17 @@ function twoLargest(values: Float64Array, share: number): number {
   return first + share * second
 }
 
+/** What is known of all entities when one is judged. */
+interface Gathered {
+  readonly entries: Entries
+  readonly findings: Findings
+  readonly base: ReadonlyMap<string, number>
+}
+
 function judge(
   entity: string,
   entry: Entry,
-  all: Findings,
-  base: ReadonlyMap<string, number>,
+  { entries, findings: all, base }: Gathered,
   { graph, changes, onsetMs, changeDecayMs, alert, rules = ALL_RULES }: CauseContext,
 ): Cause {
   const own = base.get(entity) ?? 0
@@ -226,9 +262,9 @@ function judge(
   let score = own
   // What is felt in several ways at once is no surer a cause for it while what it calls is as strange as its worst.
   // Waiting for somebody costs memory and connections, though, but no cycles: work of its own still counts.
-  const worst = strengthOfEntry(entry, { ...rules, secondFamily: false })
+  const worst = strengthOfEntry(entries, entry.at, { ...rules, secondFamily: false })
   if (callee >= ANOMALOUS && callee >= worst)
-    score = rules.secondFamily ? Math.min(own, worst + SECOND_FAMILY * workOf(entry)) : worst
+    score = rules.secondFamily ? Math.min(own, worst + SECOND_FAMILY * workOf(entries, entry)) : worst
   else if (rules.topology && own >= ANOMALOUS && callee < ANOMALOUS) score += UNEXPLAINED_BONUS
   const guilty = rules.changes ? guiltiest(entity, changes, onsetMs, changeDecayMs) : undefined
   let changeBonus = 0
@@ -242,25 +278,27 @@ function judge(
   if (alert?.entity === entity && own > 0) score += ALERTING_BONUS * Math.max(0, 1 - callee / own)
   if (rules.inferred && (entry.inferred || INFERRED_NAME.test(entity))) score -= INFERRED_PENALTY
   const order: number[] = []
-  for (let f = 0; f < FAMILY_SLOTS; f++) if (entry.best[f] >= 0) order.push(f)
-  order.sort((a, b) => entry.strengths[b] - entry.strengths[a] || first(a) - first(b))
-  const findings = order.map(f => all.at(entry.best[f]))
+  for (let f = 0; f < FAMILY_SLOTS; f++) if (entries.best[entry.at + f] > 0) order.push(f)
+  const strength = (family: number): number => entries.strongest(entry, family)
+  order.sort((a, b) => strength(b) - strength(a) || first(a) - first(b))
+  const findings = order.map(f => all.at(entries.best[entry.at + f] - 1))
+  const strengths = order.map(strength)
   return {
     entity,
     score,
     base: own,
     findings,
-    strengths: order.map(f => entry.strengths[f]),
+    strengths,
     explainedBy: callee >= ANOMALOUS ? explainedBy : '',
     change: changeBonus > 0 ? guilty?.change : undefined,
     changeBonus,
-    onsetMs: earliest(findings, order, entry.strengths),
+    onsetMs: earliest(findings, strengths),
   }
 }
 
 /** How strange the work is that an entity does itself. */
-function workOf({ strengths }: Entry): number {
-  return Math.max(strengths[F.cpu], strengths[F.io])
+function workOf(entries: Entries, entry: Entry): number {
+  return Math.max(entries.strongest(entry, F.cpu), entries.strongest(entry, F.io))
 }
 
 /** Of equally strong families silence is told first: it says more than what follows from it. */
@@ -268,12 +306,12 @@ function first(family: number): number {
   return family === F.absence ? -1 : family
 }
 
-/** The earliest onset among families at least half as strong as the strongest. */
-function earliest(findings: readonly Finding[], order: readonly number[], strengths: Float64Array): number {
+/** The earliest onset among families at least half as strong as the strongest, which comes first. */
+function earliest(findings: readonly Finding[], strengths: readonly number[]): number {
   let onset = Number.NaN
-  for (const [i, finding] of findings.entries()) {
-    if (strengths[order[i]] < strengths[order[0]] / 2) continue
-    if (finding.onsetMs < onset || Number.isNaN(onset)) onset = finding.onsetMs
+  for (const [i, { onsetMs }] of findings.entries()) {
+    if (strengths[i] < strengths[0] / 2) continue
+    if (onsetMs < onset || Number.isNaN(onset)) onset = onsetMs
   }
   return onset
 }

@@ -31,9 +31,11 @@ export interface Finding extends Subject {
 /** Of a finding that measures no call, and is not one of several copies of a measure. */
 export const NO_CALL = { onEdge: false, caller: '', point: '', callee: '', copyOf: '' } as const
 
-/** Place of the onset among the numbers of a finding, after those of SCORE. */
+/** Place of the onset, Unix ms, among the numbers of a finding, after those of SCORE. */
 export const ONSET_MS = SCORE_WIDTH
-export const FINDING_WIDTH = SCORE_WIDTH + 1
+/** Windows since the series was first heard, 0 where nobody counts them. */
+export const AGE = SCORE_WIDTH + 1
+export const FINDING_WIDTH = SCORE_WIDTH + 2
 /** Findings that there is room for at first. */
 const FEWEST = 64
 
@@ -42,26 +44,19 @@ const FEWEST = 64
  * only that becomes an object.
  */
 export class Findings {
-  /** What each is about. */
+  length = 0
+  /** What each is about; what lies beyond `length` is of an earlier question. */
   readonly subjects: Subject[]
-  /** FINDING_WIDTH numbers each: those of SCORE, then the onset. */
+  /** FINDING_WIDTH numbers each: those of SCORE, the onset, the age. */
   numbers = new Float64Array(FINDING_WIDTH * FEWEST)
 
   constructor(subjects: Subject[] = []) {
     this.subjects = subjects
   }
 
-  get length(): number {
-    return this.subjects.length
-  }
-
-  clear(): void {
-    this.subjects.length = 0
-  }
-
   /** Makes room for the numbers of one more. */
   ensure(): void {
-    const needed = FINDING_WIDTH * (this.subjects.length + 1)
+    const needed = FINDING_WIDTH * (this.length + 1)
     if (needed <= this.numbers.length) return
     const longer = new Float64Array(2 * needed)
     longer.set(this.numbers)
@@ -71,20 +66,40 @@ export class Findings {
   push({ onsetMs, change, ...subject }: Finding): void {
     this.ensure()
     const { tail, sigma, observed, expected, direction, onset } = change
-    const numbers = [tail, sigma, observed, expected, direction === 'spike' ? 1 : 0, onset, onsetMs]
-    this.numbers.set(numbers, FINDING_WIDTH * this.subjects.length)
-    this.subjects.push(subject)
+    const numbers = [tail, sigma, observed, expected, direction === 'spike' ? 1 : 0, onset, onsetMs, 0]
+    this.numbers.set(numbers, FINDING_WIDTH * this.length)
+    this.subjects[this.length++] = subject
   }
 
   at(i: number): Finding {
     const at = FINDING_WIDTH * i
+    const { key, metric, unit, entity, family, onEdge, caller, point, callee, copyOf, labels, absent } =
+      this.subjects[i]
+    const onsetMs = this.numbers[at + ONSET_MS]
     const change = changeAt(this.numbers, at)
-    return { ...this.subjects[i], onsetMs: this.numbers[at + ONSET_MS], change }
+    // A spread of the subject would cost four times the garbage.
+    return {
+      key,
+      metric,
+      unit,
+      entity,
+      family,
+      onsetMs,
+      change,
+      onEdge,
+      caller,
+      point,
+      callee,
+      copyOf,
+      labels,
+      absent,
+    }
   }
 
   /** The same numbers, told of other subjects. */
   about(subjects: Subject[]): Findings {
     const out = new Findings(subjects)
+    out.length = this.length
     out.numbers = this.numbers
     return out
   }

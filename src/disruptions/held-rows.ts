@@ -2,6 +2,9 @@ import type { SeriesHistory } from '../core/history.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { Fleet } from './fleet.ts'
 
+/** Rows that there is room for at first. */
+const FEWEST_ROWS = 1024
+
 /** Rows that have a past, by entity: gathered once for all questions that one window raises. */
 export class HeldRows {
   readonly #table: SeriesTable
@@ -13,6 +16,8 @@ export class HeldRows {
   /** Where the rows of each entity begin; one more place than entities. */
   #from = new Uint32Array(1)
   #asked = new Uint32Array(0)
+  /** Entities of the rows that are being gathered. */
+  #owners = new Uint32Array(0)
 
   constructor(table: SeriesTable, history: SeriesHistory, fleet: Fleet) {
     this.#table = table
@@ -45,25 +50,34 @@ export class HeldRows {
   #gather(): void {
     const fleet = this.#fleet
     const from = new Uint32Array(fleet.entities.length + 1)
-    const held: number[] = []
-    const owners: number[] = []
+    let length = 0
     for (const row of rowsWithPast(this.#table, this.#history)) {
       const entity = fleet.ownerOf(row)
       if (entity < 0) continue
-      held.push(row)
-      owners.push(entity)
+      if (length === this.#asked.length) this.#grow()
+      this.#owners[length] = entity
+      this.#asked[length++] = row
       from[entity + 1]++
     }
     for (let e = 1; e < from.length; e++) from[e] += from[e - 1]
-    if (this.#rows.length < held.length) {
-      this.#rows = new Uint32Array(held.length)
-      this.#asked = new Uint32Array(held.length)
-    }
     const next = from.slice()
-    for (const [i, row] of held.entries()) this.#rows[next[owners[i]]++] = row
+    for (let i = 0; i < length; i++) this.#rows[next[this.#owners[i]]++] = this.#asked[i]
     this.#from = from
     this.#isKnown = true
   }
+
+  #grow(): void {
+    const rows = Math.max(FEWEST_ROWS, 2 * this.#asked.length)
+    this.#asked = lengthened(this.#asked, rows)
+    this.#owners = lengthened(this.#owners, rows)
+    this.#rows = new Uint32Array(rows)
+  }
+}
+
+function lengthened(column: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
+  const longer = new Uint32Array(length)
+  longer.set(column)
+  return longer
 }
 
 /** Rows of series that have a past, in no order; all rows where nobody counts them. */

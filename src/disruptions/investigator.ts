@@ -77,10 +77,11 @@ export class Investigator {
       .sort((a, b) => b.cause.score - a.cause.score || compare(a.cause.entity, b.cause.entity))
       .map(({ cause, isMapped }, i) => {
         const suspect = suspectOf(cause, i + 1, onsetMs, isMapped)
+        const { rank, entity, metric, score, onset, direction, why } = suspect
         const { observed, expected } = cause.findings[0].change
-        return { ...suspect, onsetMs: Date.parse(suspect.onset), observed, expected }
+        const level = { direction, observed, expected }
+        return { rank, entity, metric, score, ...level, why, onsetMs: Date.parse(onset) }
       })
-      .map(({ onset: _, ...suspect }) => suspect)
   }
 
   /** Names the suspects of a story, what changed before it, and what stayed normal. */

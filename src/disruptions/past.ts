@@ -76,12 +76,6 @@ export function hear(
   if (m >= 2 && heard >= HEARD_SHARE * known && known >= 3) voice.lost++
 }
 
-export function countKnown(values: Float64Array, n: number): number {
-  let known = 0
-  for (let i = 0; i < n; i++) if (!Number.isNaN(values[i])) known++
-  return known
-}
-
 /** The windows of a stretch of event time that a history can tell of: their numbers from first to last, none where last < first. */
 export interface Stretch {
   readonly first: number
@@ -125,16 +119,19 @@ export interface Thinning {
 
 /** The normal windows of (fromMs, toMs]; the same for all series of a question. */
 export class NormalPast {
-  readonly fromMs: number
-  readonly toMs: number
+  /** Windows from the first in which a series was heard, 0 where it was not. */
+  readonly knownFor: (series: number) => number
+  readonly #fromMs: number
+  readonly #toMs: number
   readonly #history: SeriesHistory
   readonly #thinning: Thinning
   #normal: NormalWindows | undefined
   #all: NormalWindows | undefined
 
   constructor(history: SeriesHistory, fromMs: number, toMs: number, thinning: Thinning) {
-    this.fromMs = fromMs
-    this.toMs = toMs
+    this.knownFor = history.knownWithin(fromMs, toMs)
+    this.#fromMs = fromMs
+    this.#toMs = toMs
     this.#history = history
     this.#thinning = thinning
   }
@@ -153,12 +150,13 @@ export class NormalPast {
 
   #windows(disrupted: readonly Interval[]): NormalWindows {
     const { stepMs } = this.#history
-    const { first, last } = stretchOf(this.#history, this.fromMs, this.toMs)
+    const { first, last } = stretchOf(this.#history, this.#fromMs, this.#toMs)
     const { stride } = this.#thinning
     const ends: number[] = []
     for (let back = 0; back <= last - first; back += stride) {
-      const end = this.toMs - back * stepMs
-      if (!disrupted.some(({ fromMs, toMs }) => end > fromMs && end <= toMs)) ends.push((last - back) * stepMs)
+      const end = this.#toMs - back * stepMs
+      if (!disrupted.some(({ fromMs, toMs }) => end > fromMs && end <= toMs))
+        ends.push((last - back) * stepMs)
     }
     const endsMs = Float64Array.from(ends.reverse())
     return { count: endsMs.length, at: this.#history.windowsAt(endsMs) }

@@ -1,6 +1,6 @@
 import type { BadDirection } from '../core/series.ts'
 import { PASTS_BLOCK, PASTS_VALUES, PastsKernel } from '../kernels/pasts.ts'
-import { finiteOf, PAST_WIDTH, readPast } from './change-score.ts'
+import { finiteOf, PAST_WIDTH, readPast } from './usual.ts'
 
 /** Series whose pasts are read together. */
 export const PASTS_AT_ONCE = PASTS_BLOCK
@@ -12,15 +12,16 @@ const BAD_CODE: Readonly<Record<BadDirection, number>> = { up: 1, down: -1, both
  * Both say the same to the bit.
  */
 export class Pasts {
-  /** PAST_WIDTH numbers a series, by PAST of change-score.ts; good after `settle`. */
+  /** PAST_WIDTH numbers a series, by PAST of usual.ts; good after `settle`. */
   readonly past: Float64Array
   readonly #kernel: PastsKernel | undefined
   #values = new Float64Array(PASTS_VALUES)
   #distances = new Float64Array(PASTS_VALUES)
 
-  constructor(kernel: PastsKernel | undefined = pastsKernelOrNone()) {
-    this.#kernel = kernel
-    this.past = kernel?.past ?? new Float64Array(PAST_WIDTH * PASTS_BLOCK)
+  /** `plain`: without WebAssembly. */
+  constructor(kernel: PastsKernel | 'plain' = pastsKernelOrNone()) {
+    this.#kernel = kernel === 'plain' ? undefined : kernel
+    this.past = this.#kernel?.past ?? new Float64Array(PAST_WIDTH * PASTS_BLOCK)
   }
 
   /** Takes `n` values as the past of series i of the block, NaN where there is none; returns how many there are, 0: nothing will be said. */
@@ -49,10 +50,10 @@ export class Pasts {
   }
 }
 
-function pastsKernelOrNone(): PastsKernel | undefined {
+function pastsKernelOrNone(): PastsKernel | 'plain' {
   try {
     return new PastsKernel()
   } catch {
-    return undefined
+    return 'plain'
   }
 }

@@ -2,15 +2,14 @@ import type { Change } from '../core/change.ts'
 import type { SeriesHistory } from '../core/history.ts'
 import type { SeriesTable } from '../core/series.ts'
 import { Canaries } from './canary.ts'
-import { measureChange, PAST_WIDTH, SCORE, type Yardstick } from './change-score.ts'
+import { measureChange, SCORE, type Yardstick } from './change-score.ts'
 import { F, FRONT_DOOR } from './families.ts'
-import { FINDING_WIDTH, type Finding, Findings, NO_CALL, ONSET_MS } from './findings.ts'
+import { AGE, FINDING_WIDTH, type Finding, Findings, NO_CALL, ONSET_MS } from './findings.ts'
 import type { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import { HeldRows } from './held-rows.ts'
 import type { DisruptionOptions } from './options.ts'
 import {
-  countKnown,
   HEARD_WINDOWS,
   hear,
   type Interval,
@@ -23,6 +22,7 @@ import {
 import { PASTS_AT_ONCE, Pasts } from './pasts.ts'
 import { atCeiling } from './saturation.ts'
 import { type Facts, SeriesFacts, yardstickOf } from './series-facts.ts'
+import { PAST_WIDTH } from './usual.ts'
 
 export interface Question {
   readonly tenant: string
@@ -91,9 +91,7 @@ export class Ranker {
   readonly #held: HeldRows
   readonly #facts: SeriesFacts
   readonly #found = new Findings()
-  /** Windows since the series of each finding was first heard. */
-  readonly #ages: number[] = []
-  /** Of all series that were scored. */
+  /** Windows since the oldest of the series that were scored was first heard. */
   #oldest = 0
   readonly #pasts = new Pasts()
   readonly #recent = new Float64Array(HEARD_WINDOWS)
@@ -119,8 +117,7 @@ export class Ranker {
   /** In no order that matters; good until the next question. */
   findings(question: Question): Findings {
     const found = this.#found
-    found.clear()
-    this.#ages.length = 0
+    found.length = 0
     this.#oldest = 0
     const rows = this.#rowsOf(question)
     const voices = new Voices()
@@ -133,7 +130,7 @@ export class Ranker {
       this.#pasts.settle(count)
       for (let i = 0; i < count; i++) this.#score(i, look)
     }
-    discountYoung(found, this.#ages, this.#oldest)
+    discountYoung(found, this.#oldest)
     for (const finding of canaries.findings(this.#history, question.changes, question))
       if (finding.entity !== FRONT_DOOR) found.push(finding)
     for (const entity of new Set([...question.silent, ...voices.lost()])) {
@@ -183,14 +180,11 @@ export class Ranker {
     if (!look.after.read(row, after)) return false
     const m = look.after.count
     let { past } = look
-    let age = this.#history.knownFor(row, past.fromMs, past.toMs)
+    let age = past.knownFor(row)
     if (age === 0) {
       past = look.youngPast
-      age = this.#history.knownFor(row, past.fromMs, past.toMs)
+      age = past.knownFor(row)
     }
-    let n = past.read(row, before)
-    // Where trouble never ends, a troubled past is better than none.
-    if (countKnown(before, n) < FEWEST_NORMAL) n = past.readAll(row, before)
     const meta = this.#table.meta(row)
     const entity = this.#fleet.entities[this.#fleet.ownerOf(row)].name
     const facts = this.#facts.of(row, meta, entity)
@@ -199,14 +193,21 @@ export class Ranker {
       look.recent.read(row, this.#recent)
       hear(voices.of(entity), this.#recent, look.recent.count, after, m)
     }
+    const { bad } = facts.yardstick
+    let n = past.read(row, before)
+    let known = this.#pasts.take(i, before, n, bad)
+    if (known < FEWEST_NORMAL) {
+      // Where trouble never ends, a troubled past is better than none.
+      n = past.readAll(row, before)
+      known = this.#pasts.take(i, before, n, bad)
+    }
     const unit = facts.unit ?? unitSeen(before, n, after, m)
-    const yardstick = unit === meta.unit ? facts.yardstick : yardstickOf(meta, facts.place, unit)
-    place.known = this.#pasts.take(i, before, n, yardstick.bad)
+    place.known = known
     place.n = n
     place.age = age
     place.unit = unit
     this.#factsOf[i] = facts
-    this.#yardsticks[i] = yardstick
+    this.#yardsticks[i] = unit === meta.unit ? facts.yardstick : yardstickOf(meta, facts.place, unit)
     return true
   }
 
@@ -231,14 +232,14 @@ export class Ranker {
       at,
     )
     if (!isScored) return
-    this.#oldest = Math.max(this.#oldest, place.age)
+    if (place.age > this.#oldest) this.#oldest = place.age
     // What is measured at the entry accuses nobody.
     if (facts.subject.entity === FRONT_DOOR) return
     atCeiling(numbers, at, facts.place.kind, place.unit, place.before, place.n, place.after, m)
     const onset = numbers[at + SCORE.onset]
     numbers[at + ONSET_MS] = onset < 0 ? Number.NaN : lastMs - (m - onset) * this.#options.stepMs
-    found.subjects.push(facts.subject)
-    this.#ages.push(place.age)
+    numbers[at + AGE] = place.age
+    found.subjects[found.length++] = facts.subject
   }
 
   #ensure(before: number, after: number): void {
@@ -260,12 +261,13 @@ export class Ranker {
  * Lowers the scores of series that are younger than the oldest: where nobody is known for long all are as they are.
  * A series without a past is left alone: only errors are scored without one, and what never failed before is telling.
  */
-function discountYoung({ numbers }: Findings, ages: readonly number[], oldest: number): void {
-  for (let i = 0; i < ages.length; i++) {
-    if (ages[i] === 0 || ages[i] === oldest) continue
-    const share = knownShare(ages[i]) / knownShare(oldest)
-    numbers[FINDING_WIDTH * i + SCORE.tail] *= share
-    numbers[FINDING_WIDTH * i + SCORE.sigma] *= share
+function discountYoung({ numbers, length }: Findings, oldest: number): void {
+  for (let at = 0; at < FINDING_WIDTH * length; at += FINDING_WIDTH) {
+    const age = numbers[at + AGE]
+    if (age === 0 || age === oldest) continue
+    const share = knownShare(age) / knownShare(oldest)
+    numbers[at + SCORE.tail] *= share
+    numbers[at + SCORE.sigma] *= share
   }
 }
 

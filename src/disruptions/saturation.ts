@@ -27,12 +27,14 @@ export function atCeiling(
   after: Float64Array,
   m: number,
 ): void {
-  if (score[at + SCORE.isSpike] !== 1 || !BOUNDED.has(kind) || (unit !== 'percent' && unit !== 'ratio')) return
+  if (score[at + SCORE.isSpike] !== 1 || !BOUNDED.has(kind) || (unit !== 'percent' && unit !== 'ratio'))
+    return
   const largest = Math.max(largestOf(before, n), largestOf(after, m))
   // What is called percent and never exceeds one is a share.
   const ceiling = unit === 'ratio' || largest <= SLACK ? 1 : 100
   if (largest > SLACK * ceiling) return
-  if (!(score[at + SCORE.observed] >= FULL * ceiling) || !(score[at + SCORE.expected] <= ROOM * ceiling)) return
+  if (!(score[at + SCORE.observed] >= FULL * ceiling) || !(score[at + SCORE.expected] <= ROOM * ceiling))
+    return
   for (const place of [at + SCORE.tail, at + SCORE.sigma]) score[place] = Math.max(score[place], FULL_SCORE)
 }
 

@@ -20,8 +20,21 @@ function sinceText(ms: number): string {
   return text.endsWith(':00') ? text.slice(0, 5) : text
 }
 
+/** Metrics of which the words are remembered; when there are more, all are forgotten. */
+const WORDED_MAX = 1024
+const worded = new Map<string, string>()
+
 /** Labels of statistics as people say them: `latency_seconds:p99` is `p99 latency`. */
 function metricText(metric: string): string {
+  const known = worded.get(metric)
+  if (known !== undefined) return known
+  const text = wordsOf(metric)
+  if (worded.size >= WORDED_MAX) worded.clear()
+  worded.set(metric, text)
+  return text
+}
+
+function wordsOf(metric: string): string {
   const [name, statistic] = metric.split(':')
   const base = name
     .replace(/^(http|rpc|db)[_.](server|client)[_.]/i, '$2_')

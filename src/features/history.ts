@@ -14,6 +14,7 @@ import {
   modulo,
   SLAB_SHIFT,
   SLAB_SLOTS,
+  splitObserved,
   writeWindow,
 } from './history-rings.ts'
 
@@ -41,7 +42,8 @@ export function nextWhere(isKept: (series: number) => boolean): NonNullable<Hist
 
 export const HISTORY_DEFAULTS = { depth: 360, budgetBytes: 268_435_456 } as const
 
-const VERSION = 1
+/** Version 1 had all fields window by window. */
+const VERSION = 2
 const ID = 'history'
 /** What is known of series without their windows. */
 const OUTLINE_ID = 'history-outline'
@@ -82,11 +84,14 @@ export class WindowHistory implements SeriesHistory {
     return this.#places.held
   }
 
-  *held(): IterableIterator<number> {
+  held(): Uint32Array {
+    const rows = new Uint32Array(this.#places.used)
+    let length = 0
     for (let slot = 0; slot < this.#places.used; slot++) {
       const series = this.#places.seriesOf[slot]
-      if (series !== NO_ROW && this.#table.has(series)) yield series
+      if (series !== NO_ROW && this.#table.has(series)) rows[length++] = series
     }
+    return rows.subarray(0, length)
   }
 
   /** Series that have no history because the budget is spent. */
@@ -124,7 +129,7 @@ export class WindowHistory implements SeriesHistory {
       const base = (slot & mask) * slotWidth
       if (newest[slot] < window - 1) blankSince(slab, base, depth, newest, slot, window)
       newest[slot] = window
-      writeWindow(slab, base + place * FIELDS, batch, opinions, i)
+      writeWindow(slab, base, depth, place, batch, opinions, i)
     }
   }
 
@@ -138,13 +143,13 @@ export class WindowHistory implements SeriesHistory {
     const { depth } = this
     const places = this.#places
     const place = modulo(window, depth)
-    const [shift, mask] = [SLAB_SHIFT, SLAB_SLOTS - 1]
+    const [shift, mask, slotWidth] = [SLAB_SHIFT, SLAB_SLOTS - 1, FIELDS * depth]
     for (let i = 0; i < batch.length; i++) {
       const slot = places.at(batch.series[i])
       if (slot < 0 || window < places.first[slot]) continue
       if (window > places.newest[slot] || window <= places.newest[slot] - depth) continue
-      const at = ((slot & mask) * depth + place) * FIELDS
-      writeWindow(this.#rings.slabs[slot >> shift], at, batch, opinions, i)
+      const base = (slot & mask) * slotWidth
+      writeWindow(this.#rings.slabs[slot >> shift], base, depth, place, batch, opinions, i)
     }
   }
 
@@ -169,23 +174,23 @@ export class WindowHistory implements SeriesHistory {
     return count
   }
 
-  knownFor(series: number, fromMs: number, toMs: number): number {
-    const slot = this.#places.at(series)
-    if (slot < 0) return 0
-    const newest = this.#places.newest[slot]
+  knownWithin(fromMs: number, toMs: number): (series: number) => number {
+    const places = this.#places
+    const rings = this.#rings
     const last = Math.min(Math.floor(toMs / this.stepMs), this.#window)
-    const oldest = Math.max(this.#places.first[slot], this.#window - this.depth + 1)
-    const first = Math.max(Math.floor(fromMs / this.stepMs) + 1, oldest)
-    const written = Math.min(last, newest)
-    const known = this.#rings.firstFinite(slot, 0, first, written)
-    return known > written ? 0 : last - known + 1
+    const first = Math.max(Math.floor(fromMs / this.stepMs) + 1, this.#window - this.depth + 1)
+    return series => {
+      const slot = places.at(series)
+      if (slot < 0) return 0
+      const written = Math.min(last, places.newest[slot])
+      const known = rings.firstFinite(slot, Math.max(first, places.first[slot]), written)
+      // A whole number for certain, which need not lie on the heap.
+      return known > written ? 0 : (last - known + 1) | 0
+    }
   }
 
   windowsAt(endsMs: Float64Array): WindowsAt {
-    const at = this.#rings.places(
-      endsMs.map(end => Math.floor(end / this.stepMs)),
-      0,
-    )
+    const at = this.#rings.places(endsMs.map(end => Math.floor(end / this.stepMs)))
     const oldest = this.#window - this.depth
     return {
       read: (series, out) => {
@@ -211,7 +216,7 @@ export class WindowHistory implements SeriesHistory {
     if (!(this.#window >= last)) this.#window = last
     const ring = this.#rings.slot(slot)
     for (let back = 0; back < count; back++)
-      ring[modulo(last - back, this.depth) * FIELDS] = values[values.length - 1 - back]
+      ring[modulo(last - back, this.depth)] = values[values.length - 1 - back]
   }
 
   forget(series: number): void {
@@ -265,7 +270,7 @@ export class WindowHistory implements SeriesHistory {
       if (!from) continue
       const { newest, first, rings } = from.columns
       const isReadable =
-        from.version === VERSION &&
+        (from.version === VERSION || from.version === 1) &&
         newest?.length === rowsOf(from) &&
         (id === ID ? rings instanceof Float32Array : first?.length === rowsOf(from))
       if (!isReadable)
@@ -286,6 +291,8 @@ export class WindowHistory implements SeriesHistory {
     if (used > 0 || newest.length > slotsMax || rings.length !== newest.length * this.#rings.width)
       return false
     this.#rings.adopt(rings)
+    for (let slot = 0; from.version === 1 && slot < newest.length; slot++)
+      splitObserved(this.#rings.slot(slot))
     this.#places.adopt(newest, rowsIn(from, this.#table), this.depth)
     return true
   }
@@ -308,7 +315,9 @@ export class WindowHistory implements SeriesHistory {
     for (let i = 0; i < rowsOf(from); i++) {
       const series = rowOf(i)
       const slot = series < 0 ? NO_SLOT : this.#places.at(series)
-      if (slot >= 0) this.#rings.slot(slot).set(rings.subarray(i * width, (i + 1) * width))
+      if (slot < 0) continue
+      this.#rings.slot(slot).set(rings.subarray(i * width, (i + 1) * width))
+      if (from.version === 1) splitObserved(this.#rings.slot(slot))
     }
   }
 

@@ -3,7 +3,7 @@ import { instantiateKernel, pagesOf } from './load.ts'
 /** Series of a block, and values of each at most. */
 export const PASTS_BLOCK = 128
 export const PASTS_VALUES = 64
-/** Numbers said of a series: see PAST of disruptions/change-score.ts. */
+/** Numbers said of a series: see PAST of disruptions/usual.ts. */
 const WIDTH = 5
 
 interface Exports {
@@ -16,7 +16,7 @@ interface Exports {
 
 const MEMORY_BYTES = PASTS_BLOCK * (8 * WIDTH + 8 + 8 * PASTS_VALUES)
 
-/** What series are usually like, a block at a time, in WebAssembly; `readPast` of disruptions/change-score.ts is the twin. */
+/** What series are usually like, a block at a time, in WebAssembly; `readPast` of disruptions/usual.ts is the twin. */
 export class PastsKernel {
   /** WIDTH numbers a series. */
   readonly past: Float64Array

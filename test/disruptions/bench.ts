@@ -12,7 +12,7 @@ import type { AnomalyChange } from '../../src/core/stages.ts'
 import { badOf, floorOf, placeOf } from '../../src/disruptions/families.ts'
 import { DISRUPTION_DEFAULTS, type DisruptionOptions } from '../../src/disruptions/options.ts'
 import { Disruptions } from '../../src/disruptions/stage.ts'
-import { plainKnownFor, plainWindowsAt } from '../core/plain-windows.ts'
+import { plainKnownWithin, plainWindowsAt } from '../core/plain-windows.ts'
 
 /** The 99th percentile of a service's latency, with labels beside its name. */
 export function latencyMeta(
@@ -71,8 +71,8 @@ export class FullHistory implements SeriesHistory {
     return n
   }
 
-  knownFor(series: number, fromMs: number, toMs: number): number {
-    return plainKnownFor(this, series, fromMs, toMs)
+  knownWithin(fromMs: number, toMs: number): (series: number) => number {
+    return plainKnownWithin(this, fromMs, toMs)
   }
 
   windowsAt(endsMs: Float64Array): WindowsAt {

@@ -49,7 +49,9 @@ function blamed(findings: readonly Finding[]): Finding[] {
 function suspects(findings: readonly Finding[]): string[] {
   const graph = new CallGraph(100)
   for (const callee of SERVICES) graph.add('checkout', callee, 0, true)
-  return rankCauses(columns(findings), { graph, changes: [], onsetMs: 0, changeDecayMs: 600_000 }).map(c => c.entity)
+  return rankCauses(columns(findings), { graph, changes: [], onsetMs: 0, changeDecayMs: 600_000 }).map(
+    c => c.entity,
+  )
 }
 
 describe('calls that speak against their caller', () => {

@@ -6,6 +6,7 @@ import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
 import { historyColumns } from '../../src/core/history.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { nextWhere, WindowHistory } from '../../src/features/history.ts'
+import { plainKnownWithin, plainWindowsAt } from '../core/plain-windows.ts'
 import { intern } from './windowing.ts'
 
 const STEP = 1000
@@ -114,6 +115,70 @@ describe('WindowHistory', () => {
     expect([...out.subarray(0, 5)]).toEqual([16, 17, 18, 19, 20])
     expect(history.observed(0, 90_000, 99_000, out)).toBe(0)
     expect(history.observed(7, 0, 99_000, out)).toBe(0)
+  })
+
+  it('tells of the same windows of many series, and since when each is known, as reading them all does', () => {
+    const ahead = fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.boolean(), fc.boolean()), {
+      minLength: 1,
+      maxLength: 40,
+    })
+    const asked = fc.uniqueArray(fc.integer({ min: -30, max: 5 }), { maxLength: 20 })
+    const stretch = fc.tuple(fc.integer({ min: -30, max: 3 }), fc.integer({ min: 0, max: 25 }))
+    const property = fc.property(ahead, asked, stretch, (steps, backs, [from, length]) => {
+      const history = new WindowHistory({ stepMs: STEP, depth: 12 }, { series: table(3) })
+      let window = 1_000
+      for (const [more, first, second] of steps) {
+        window += more
+        const rows = [...(first ? [[0, window]] : []), ...(second ? [[1, Number.NaN]] : [])]
+        record(history, window, [...rows, [2, window]] as [number, number][])
+      }
+      const ends = Float64Array.from(
+        backs.sort((a, b) => a - b),
+        back => (window + back) * STEP,
+      )
+      const windows = history.windowsAt(ends)
+      const plain = plainWindowsAt(history, ends, series => [...history.held()].includes(series))
+      const [fromMs, toMs] = [(window + from) * STEP, (window + from + length) * STEP]
+      const knownFor = history.knownWithin(fromMs, toMs)
+      const plainFor = plainKnownWithin(history, fromMs, toMs)
+      for (let s = 0; s < 4; s++) {
+        const [out, expected] = [new Float64Array(20).fill(7), new Float64Array(20).fill(7)]
+        expect(windows.read(s, out)).toBe(plain.read(s, expected))
+        expect(out).toEqual(expected)
+        expect(knownFor(s)).toBe(plainFor(s))
+      }
+    })
+    fc.assert(property, { numRuns: 300 })
+  })
+
+  it('takes back what was saved before what was observed had a ring of its own', () => {
+    const series = table(3)
+    const options = { stepMs: STEP, depth: 5 }
+    const history = new WindowHistory(options, { series })
+    for (let w = 1; w <= 13; w++) record(history, w, w % 4 === 0 ? [[0, w]] : [0, 1, 2].map(s => [s, w + s]))
+    const saved = history.snapshot()
+    const rings = saved.columns.rings as Float32Array
+    // Version 1: all fields window by window.
+    const old = Float32Array.from(rings, (_, at) => {
+      const [slot, place, field] = [Math.floor(at / 25) * 25, Math.floor((at % 25) / 5), at % 5]
+      return rings[slot + (field === 0 ? place : 5 + 4 * place + field - 1)]
+    })
+    for (const isGiven of [false, true]) {
+      const again = new WindowHistory(options, { series })
+      again.restore([
+        {
+          ...saved,
+          version: 1,
+          columns: { ...saved.columns, rings: old.slice() },
+          ...(isGiven ? { isGiven } : {}),
+        },
+      ])
+      const [out, expected] = [historyColumns(5), historyColumns(5)]
+      for (let s = 0; s < 3; s++) {
+        expect(again.read(s, out)).toBe(history.read(s, expected))
+        expect(out).toEqual(expected)
+      }
+    }
   })
 
   it('refuses another layout and starts empty with another depth', () => {

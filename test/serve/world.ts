@@ -23,7 +23,7 @@ import type {
 import { buildServer } from '../../src/serve/server.ts'
 import { similarity } from '../../src/store/similarity.ts'
 import { openWindowFile } from '../../src/store/window-file.ts'
-import { plainKnownFor, plainWindowsAt } from '../core/plain-windows.ts'
+import { plainKnownWithin, plainWindowsAt } from '../core/plain-windows.ts'
 import { evidence, anomaly as sampleAnomaly, disruption as sampleDisruption } from '../store/samples.ts'
 
 /** A fixed moment: Friday 20 November 2026, 14:30 UTC. */
@@ -57,8 +57,8 @@ export class MemoryHistory implements SeriesHistory {
     return part.length
   }
 
-  knownFor(series: number, fromMs: number, toMs: number): number {
-    return plainKnownFor(this, series, fromMs, toMs)
+  knownWithin(fromMs: number, toMs: number): (series: number) => number {
+    return plainKnownWithin(this, fromMs, toMs)
   }
 
   windowsAt(endsMs: Float64Array): WindowsAt {

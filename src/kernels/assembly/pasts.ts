@@ -1,5 +1,5 @@
 // What series are usually like: mean, deviation and quantiles of up to 64 values each, two series at a time; its twin is `readPast` of
-// disruptions/change-score.ts, where the formulas and their sources stand, and the two agree to the bit. Sorting is a network without branches:
+// disruptions/usual.ts, where the formulas and their sources stand, and the two agree to the bit. Sorting is a network without branches:
 // eights in registers, then bitonic merges. Zeros lose their sign first, so that the order of equal values is no matter.
 //
 // Memory: what is said of each series, how many values it has and which way is bad, then the values: for each two series 64 pairs of them.
@@ -75,10 +75,15 @@ function moments(at: usize, row: i32, n0: i32, n1: i32, most: i32): void {
   const sd = f64x2.sqrt(f64x2.div(squares, counts))
   size = f64x2.div(size, counts)
   const out = OUT + <usize>row * 8 * OUT_WIDTH
-  store<f64>(out, f64x2.extract_lane(sd, 0), SD)
-  store<f64>(out, f64x2.extract_lane(size, 0), MEAN_SIZE)
-  store<f64>(out, f64x2.extract_lane(sd, 1), 8 * OUT_WIDTH + SD)
-  store<f64>(out, f64x2.extract_lane(size, 1), 8 * OUT_WIDTH + MEAN_SIZE)
+  // Of a series that is passed over the twin may have said something.
+  if (n0 > 0) {
+    store<f64>(out, f64x2.extract_lane(sd, 0), SD)
+    store<f64>(out, f64x2.extract_lane(size, 0), MEAN_SIZE)
+  }
+  if (n1 > 0) {
+    store<f64>(out, f64x2.extract_lane(sd, 1), 8 * OUT_WIDTH + SD)
+    store<f64>(out, f64x2.extract_lane(size, 1), 8 * OUT_WIDTH + MEAN_SIZE)
+  }
 }
 
 /** So many places are sorted: a power of two, eight at least. */
