@@ -41,7 +41,7 @@ import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { IndexFeed } from './store/index-feed.ts'
-import { every, readGauges, Saver, stateBytes, Ticker } from './upkeep.ts'
+import { ClockWatch, every, readGauges, Saver, stateBytes, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
 import { openDesk, openGrpc, openModels, openSinks, SHIPPED_MODELS, serveDeps } from './wiring.ts'
 
@@ -274,12 +274,14 @@ async function openService(
     clock: systemClock,
   })
   const ticker = new Ticker(inbox, systemClock)
+  const clockWatch = new ClockWatch(logger)
   const timers = [
     every(config.checkpoint.every, async () => void (await saver.saveAfterWindow()), onError),
     every(
       GAUGES_MS,
       async () => {
         readGauges(telemetry, parts, inbox)
+        clockWatch.look(parts.windows.watermarkMs, systemClock())
         sinks.all.report()
       },
       onError,
