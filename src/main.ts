@@ -18,6 +18,7 @@ import { shownConfig } from './config.ts'
 import { type Change, tenantOfChange } from './core/change.ts'
 import { systemClock } from './core/clock.ts'
 import { HELD_BYTES_MAX } from './core/cut.ts'
+import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import { Rejects } from './core/rejects.ts'
 import { Telemetry } from './core/telemetry.ts'
@@ -40,7 +41,7 @@ import { FileCheckpoints } from './store/file-checkpoints.ts'
 import { FileRecord } from './store/file-record.ts'
 import { lockFolder } from './store/folder-lock.ts'
 import { IndexFeed } from './store/index-feed.ts'
-import { every, readGauges, Saver, stateBytes, Ticker } from './upkeep.ts'
+import { ClockWatch, every, readGauges, Saver, stateBytes, Ticker } from './upkeep.ts'
 import { WarmUp, WarmUpMemory } from './warm-up.ts'
 import { openDesk, openGrpc, openModels, openSinks, SHIPPED_MODELS, serveDeps } from './wiring.ts'
 
@@ -61,23 +62,36 @@ interface Parts extends Assembled {
   readonly configuration: ConfigurationMemory
 }
 
+interface StartOptions {
+  readonly logger: Logger
+  readonly relearn?: boolean
+  /** Nothing can be scored any more: the process is to end at once, as if it were killed. */
+  readonly onFatal?: (error: Error) => void
+}
+
+/** What is open so far, each with how it is closed. */
+type Opened = (() => Promise<unknown> | undefined)[]
+
 /**
  * Builds the service from its configuration, restores what it had learned, replays what it had not yet saved, and
  * listens. Rejects before listening when the configuration would expose it without authentication. With `relearn` what
  * was learned is dropped, so that the configured history is learned from anew.
  */
-export async function startService(
+export async function startService(config: Config, options: StartOptions): Promise<Service> {
+  const opened: Opened = []
+  try {
+    return await openService(config, options, opened)
+  } catch (error) {
+    // Whatever stays open would keep the process, which nobody could tell from one that runs.
+    for (const close of opened.reverse()) await Promise.resolve(close()).catch(() => {})
+    throw error
+  }
+}
+
+async function openService(
   config: Config,
-  {
-    logger,
-    relearn = false,
-    onFatal = fatal,
-  }: {
-    readonly logger: Logger
-    readonly relearn?: boolean
-    /** Nothing can be scored any more: the process is to end at once, as if it were killed. */
-    readonly onFatal?: (error: Error) => void
-  },
+  { logger, relearn = false, onFatal = fatal }: StartOptions,
+  opened: Opened,
 ): Promise<Service> {
   const keys = apiKeys(config)
   assertBindable(config.server.host, { keys })
@@ -88,10 +102,14 @@ export async function startService(
     if (reason === 'late') telemetry.count('foreshock_late_samples_total', n)
   })
   const folder = (name: string) => join(config.data.folder, name)
-  await mkdir(config.data.folder, { recursive: true })
+  await mkdir(config.data.folder, { recursive: true }).catch(error => {
+    throw new ForeshockError('FS_CONFIG_INVALID', `data.folder: ${error.message}`)
+  })
   const lock = await lockFolder(config.data.folder)
+  opened.push(() => lock.release())
 
   const record = await FileRecord.open({ dir: folder('record') })
+  opened.push(() => record.close())
   const index = await openEmbeddedIndex({
     kind: config.data.index,
     folder: config.data.folder,
@@ -99,6 +117,7 @@ export async function startService(
     record,
     onWarning: text => logger.warn(text),
   })
+  opened.push(() => index.close())
   const feed = new IndexFeed(record, index, error =>
     logger.error({ err: error }, 'the index cannot take what was found; it is read from the record later'),
   )
@@ -115,6 +134,7 @@ export async function startService(
   const configuration = new ConfigurationMemory(config)
   const pairs = new PairRelay()
   const models = { ...openModels(folder('models')), observe: pairs.observe }
+  opened.push(() => models.close())
   const workers = workersOf(config)
   const modelFolders = [folder('models'), SHIPPED_MODELS]
   const sharded = { workers, modelFolders, observe: pairs.observe, onWarning: warn, onLost: onFatal }
@@ -131,10 +151,13 @@ export async function startService(
   const { position: restored } = resumed
   const readSeconds = (performance.now() - startedMs) / 1000
   const parts = relearn ? build() : resumed.parts
+  opened.push(() => parts.scoring.close?.())
   const stateful = statefulOf(parts)
   const journal = await FileJournal.open({ dir: folder('journal'), after: restored })
+  opened.push(() => journal.close())
 
   const sinks = await openSinks(config, record, telemetry, logger)
+  opened.push(() => sinks.all.close())
   const onError = (error: unknown) =>
     logger.error({ err: error }, 'what was found cannot be recorded yet; trying again')
   const effects = new Effects({ journal, feed, sink: sinks.all, telemetry, onError })
@@ -170,6 +193,7 @@ export async function startService(
     logger,
     onError,
   })
+  opened.push(() => experiments.close())
   let replayed = 0
   for await (const { position, envelope } of journal.read(restored)) {
     // Left by a start that was cut short while it learned: history ends where these begin.
@@ -224,8 +248,10 @@ export async function startService(
   })
   const options = { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes }
   const app = await buildServer(deps, options)
+  opened.push(() => app.close())
   await listen(app, config)
   const grpc = await openGrpc(deps, options, config)
+  opened.push(() => grpc?.close())
   const url = config.server.publicUrl ?? urlOf(config.server.host, (app.server.address() as AddressInfo).port)
   await effects.audit(systemClock(), 'service', 'start', { version: VERSION, config: configDigest(config) })
   logger.info({ url, grpcPort: grpc?.port, config: shownConfig(config) }, 'listening')
@@ -248,12 +274,14 @@ export async function startService(
     clock: systemClock,
   })
   const ticker = new Ticker(inbox, systemClock)
+  const clockWatch = new ClockWatch(logger)
   const timers = [
     every(config.checkpoint.every, async () => void (await saver.saveAfterWindow()), onError),
     every(
       GAUGES_MS,
       async () => {
         readGauges(telemetry, parts, inbox)
+        clockWatch.look(parts.windows.watermarkMs, systemClock())
         sinks.all.report()
       },
       onError,

@@ -195,6 +195,39 @@ export class Ticker {
   }
 }
 
+/** Event time runs behind the clock; so far ahead of it, ms, says that the clock was set back. */
+const AHEAD_MS_MAX = 60_000
+
+/**
+ * Says so when this machine's clock was set back after windows were completed by it: until it has come there again all that is sent
+ * is late. What was told of those windows stands, so time does not go back.
+ */
+export class ClockWatch {
+  readonly #logger: Pick<Logger, 'warn' | 'info'>
+  #isAhead = false
+
+  constructor(logger: Pick<Logger, 'warn' | 'info'>) {
+    this.#logger = logger
+  }
+
+  look(watermarkMs: number, nowMs: number): void {
+    const isAhead = watermarkMs - nowMs > AHEAD_MS_MAX
+    if (isAhead === this.#isAhead) return
+    this.#isAhead = isAhead
+    if (!isAhead) {
+      this.#logger.info('the clock has come to where windows are complete: samples are taken again')
+      return
+    }
+    this.#logger.warn(
+      {
+        watermark: new Date(watermarkMs).toISOString(),
+        aheadSeconds: Math.round((watermarkMs - nowMs) / 1000),
+      },
+      'windows are complete up to a time that lies ahead of the clock, which was set back: samples are late until then; to begin anew now, start with another data.folder',
+    )
+  }
+}
+
 const STATE_PARTS = ['intake', 'windows', 'scoring', 'disruptions', 'history'] as const
 
 /** Bytes of all that is learned. */

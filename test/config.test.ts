@@ -138,6 +138,10 @@ describe('config', () => {
     expect(complaint(() => parseConfig({ features: { retention: '100000d' } }))).toContain('century')
   })
 
+  it('refuses bodies longer than the journal takes', () => {
+    expect(complaint(() => parseConfig({ server: { maxBodyBytes: '1 GiB' } }))).toContain('at most 255 MiB')
+  })
+
   it('takes durations as whole milliseconds', () => {
     expect(parseConfig({ features: { step: '1000.4ms' } }).features.step).toBe(1000)
     expect(complaint(() => parseConfig({ features: { step: '0.4ms' } }))).toContain('longer than nothing')

@@ -1,4 +1,4 @@
-// Shows that what the multivariate detector covers, and what its budget leaves out, stands in the service's own metrics,
+// Shows that a clock that was set back is told of, once. And that what the multivariate detector covers, and what its budget leaves out, stands in the service's own metrics,
 // on the assembled pipeline with a budget for one of three entities; and that an entity with golden signals is the one.
 import { expect, it } from 'vitest'
 import { assemble } from '../src/assembly.ts'
@@ -8,7 +8,7 @@ import { parseConfig } from '../src/config.ts'
 import { Rejects } from '../src/core/rejects.ts'
 import { Telemetry } from '../src/core/telemetry.ts'
 import { Pipeline } from '../src/pipeline.ts'
-import { readGauges } from '../src/upkeep.ts'
+import { ClockWatch, readGauges } from '../src/upkeep.ts'
 import { jsonLines } from './envelopes.ts'
 
 const METRICS: Readonly<Record<string, readonly string[]>> = {
@@ -46,4 +46,28 @@ it('tells what the multivariate detector covers and what waits for room', async 
   )
   expect(coverage).toEqual({ entities: '1', series: '2', 'entities-waiting': '2', 'series-waiting': '5' })
   expect(parts.scoring.detectors.some(({ id }) => id === 'ridge@1')).toBe(true)
+})
+
+it('tells once that samples are late because the clock was set back, and when that is over', () => {
+  const told: unknown[][] = []
+  const logger = {
+    warn: (...words: unknown[]) => told.push(words),
+    info: (...words: unknown[]) => told.push(words),
+  }
+  const watch = new ClockWatch(logger)
+  const start = Date.UTC(2026, 10, 21)
+  watch.look(Number.NaN, start)
+  watch.look(start - 10_000, start)
+  // Two hours ahead, and back.
+  const watermark = start + 7_200_000
+  watch.look(watermark - 10_000, watermark)
+  expect(told).toEqual([])
+  for (let i = 0; i < 3; i++) watch.look(watermark, start + i)
+  expect(told).toHaveLength(1)
+  expect(told[0]).toMatchObject([
+    { watermark: '2026-11-21T02:00:00.000Z', aheadSeconds: 7200 },
+    expect.stringContaining('set back'),
+  ])
+  for (const nowMs of [watermark, watermark + 1]) watch.look(watermark, nowMs)
+  expect(told).toHaveLength(2)
 })

@@ -20,7 +20,7 @@ export interface FileJournalOptions {
   readonly dir: string
   /** A segment is closed once it is longer than this. */
   readonly segmentBytes?: number
-  /** Bytes appended but not yet on disk above which `append` throws FS_OVERLOADED. */
+  /** Bytes appended but not yet on disk above which `append` throws FS_OVERLOADED; one envelope alone may be longer. */
   readonly pendingBytesMax?: number
   /**
    * Positions continue above this one even when the files end earlier: the position of the checkpoint in use,
@@ -111,7 +111,8 @@ export class FileJournal implements Journal {
   /** Throws FS_OVERLOADED when too much waits for the disk. */
   append(envelope: Envelope): Position {
     if (this.#closed) throw new ForeshockError('FS_ASSERTION', 'append to a closed journal')
-    if (this.#pendingBytes + envelope.bytes.length > this.#pendingBytesMax) {
+    // Who comes when nothing waits could come back for ever.
+    if (this.#pendingBytes > 0 && this.#pendingBytes + envelope.bytes.length > this.#pendingBytesMax) {
       throw new ForeshockError('FS_OVERLOADED', `${this.#pendingBytes} bytes wait for ${this.#dir}`)
     }
     const position = this.#end + 1

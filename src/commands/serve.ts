@@ -1,9 +1,15 @@
+import { constants } from 'node:os'
 import closeWithGrace from 'close-with-grace'
 import type { Command } from 'commander'
 import type { Config } from '../config/schema.ts'
 import { loadConfig } from '../config.ts'
 import { createLogger, type Logger } from '../core/logger.ts'
 import type { Service } from '../listening.ts'
+
+/** A stop may take so long, ms. */
+const STOP_MS_MAX = 20_000
+/** What becomes of what could not be saved. */
+const RESTORED = 'what was acknowledged is kept, and the next start goes on from there'
 
 export function addServeCommand(cli: Command): void {
   cli
@@ -22,17 +28,44 @@ export function addServeCommand(cli: Command): void {
       const flags = options.train === undefined ? {} : { FORESHOCK_WARMUP_FILES: options.train }
       const config = loadConfig({ file: options.config, flags })
       const logger = createLogger(config.log.level)
-      const service = await start(config, logger, options.warmUp === true)
-      process.stdout.write(`Foreshock watches at ${service.url}\n`)
-      await new Promise<void>(stopped => {
-        closeWithGrace({ delay: 20_000, logger: false }, async ({ err, signal }) => {
-          if (err) logger.fatal({ err }, 'stopping after an error')
-          else logger.info({ signal }, 'stopping')
-          await service.stop()
-          stopped()
-        })
-      })
+      await runUntilStopped(() => start(config, logger, options.warmUp === true), logger)
     })
+}
+
+/**
+ * Starts a service and stops it when the process is told to end, or fails. Signals are heard from the beginning: the first
+ * process of a container is not ended by one that it does not hear.
+ */
+async function runUntilStopped(start: () => Promise<Service>, logger: Logger): Promise<void> {
+  let service: Service | undefined
+  const grace = closeWithGrace(
+    {
+      delay: STOP_MS_MAX,
+      logger: false,
+      onTimeout: ms => logger.fatal({ ms }, `not stopped within that time: ${RESTORED}`),
+    },
+    async ({ err, signal }) => {
+      if (err) logger.fatal({ err }, 'stopping after an error')
+      else logger.info({ signal }, 'stopping')
+      if (service === undefined) {
+        logger.warn({ signal }, `ended while it was starting: ${RESTORED}`)
+        process.exit(signal === undefined ? 1 : 128 + constants.signals[signal])
+      }
+      await service.stop().catch(error => {
+        logger.fatal({ err: error }, `not stopped as it should be: ${RESTORED}`)
+        throw error
+      })
+    },
+  )
+  try {
+    service = await start()
+  } catch (error) {
+    grace.uninstall()
+    throw error
+  }
+  process.stdout.write(`Foreshock watches at ${service.url}\n`)
+  // The process ends in there.
+  await new Promise<never>(() => {})
 }
 
 /** One process, or this process's roles of a fleet. */

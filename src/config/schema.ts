@@ -19,6 +19,9 @@ import {
 } from './parts.ts'
 import { count, duration, numeric, section, size, switchable, timer, wordOrNumber } from './values.ts'
 
+/** A frame of the journal holds 256 MiB. */
+const BODY_BYTES_MAX = 255 * 1_048_576
+
 /** Every key of `foreshock.yaml`, with its default. */
 export const configSchema = z.strictObject({
   server: section({
@@ -27,7 +30,9 @@ export const configSchema = z.strictObject({
     port: numeric(z.number().int().min(0).max(65_535)).default(4318),
     /** OTLP/gRPC; 4317, its own port, unless `port` is 0 (any free one). An `off` turns it off. */
     grpcPort: wordOrNumber('off', 0, 65_535).optional(),
-    maxBodyBytes: size.default(16 * 1_048_576),
+    maxBodyBytes: size
+      .refine(bytes => bytes <= BODY_BYTES_MAX, 'must be at most 255 MiB: the journal takes no more at once')
+      .default(16 * 1_048_576),
     publicUrl: z.url().optional(),
   }),
   auth: section({ keys: z.array(keySchema).default([]) }),

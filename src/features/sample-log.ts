@@ -68,9 +68,18 @@ export class SampleLog {
     this.#stepMs = stepMs
   }
 
+  /** Whether the window that a time lies in is here, or is one of so many at most. */
+  hasRoom(t: number, windowsMax: number): boolean {
+    return this.#windows.size < windowsMax || this.#windows.has(this.#startOf(t))
+  }
+
+  #startOf(t: number): number {
+    return Math.floor(t / this.#stepMs) * this.#stepMs
+  }
+
   /** The window that a time lies in, made when new. */
   window(t: number): WindowLog {
-    const startMs = Math.floor(t / this.#stepMs) * this.#stepMs
+    const startMs = this.#startOf(t)
     let found = this.#windows.get(startMs)
     if (!found) {
       found = new WindowLog(startMs)

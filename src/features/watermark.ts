@@ -40,6 +40,7 @@ export interface ClockLimits {
   readonly idleMs: number
   readonly futureLimitMs: number
   readonly openSamplesMax: number
+  readonly openWindowsMax: number
 }
 
 /** What one batch lost: counts, and the index of the first of each kind. */
@@ -70,7 +71,7 @@ export function sift(
   out: Sifted,
 ): void {
   const { series, timeMs, value, length } = batch
-  const { stepMs, latenessMs } = limits
+  const { stepMs, latenessMs, openWindowsMax } = limits
   const now = Math.max(arrivalMs, clock.arrivalMs)
   const futureMs = now + limits.futureLimitMs
   const room = limits.openSamplesMax - log.length
@@ -105,6 +106,10 @@ export function sift(
       continue
     }
     if (at === capacity || !(t >= startMs && t < endMs)) {
+      if (!log.hasRoom(t, openWindowsMax)) {
+        out.full++
+        continue
+      }
       leave(window, chunk, begun, at)
       window = log.window(t)
       startMs = window.startMs

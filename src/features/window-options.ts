@@ -16,6 +16,8 @@ export interface WindowOptions {
   readonly gapWindowsMax?: number | undefined
   /** Most samples held in open windows; further ones are refused. */
   readonly openSamplesMax?: number | undefined
+  /** Most windows that samples wait in; those of further ones are refused. */
+  readonly openWindowsMax?: number | undefined
   /** Rows per lent FeatureBatch. */
   readonly batchRows?: number | undefined
   /** Rows made ready at once of windows whose rows are judged by each other, and whether one that begins is such. */
@@ -43,6 +45,8 @@ export const WINDOW_DEFAULTS = {
   gapWindowsMax: 20,
   /** 32 M samples × 20 B = 640 MB: three open windows of 1 M series that send once a second. */
   openSamplesMax: 33_554_432,
+  /** A month of ten seconds in one body, in 0.5 GB: a window with a single sample takes 2 kB. */
+  openWindowsMax: 262_144,
   batchRows: BATCH_ROWS,
   windowRows: WINDOW_ROWS,
   seasonMs: 86_400_000,
@@ -63,6 +67,7 @@ export function windowSettings(options: WindowOptions): WindowSettings {
     futureLimitMs: options.futureLimitMs ?? WINDOW_DEFAULTS.futureLimitMs,
     gapWindowsMax: options.gapWindowsMax ?? WINDOW_DEFAULTS.gapWindowsMax,
     openSamplesMax: options.openSamplesMax ?? WINDOW_DEFAULTS.openSamplesMax,
+    openWindowsMax: options.openWindowsMax ?? WINDOW_DEFAULTS.openWindowsMax,
     batchRows: options.batchRows ?? WINDOW_DEFAULTS.batchRows,
     windowRows: options.windowRows ?? WINDOW_DEFAULTS.windowRows,
     isWhole: options.isWhole ?? (() => false),

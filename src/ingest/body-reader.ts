@@ -153,8 +153,7 @@ export class BodyReader {
       case 'otlp-json':
         return decodeOtlpJson(c, this.#length)
       case 'json-lines':
-        this.#readLines(c)
-        return ''
+        return this.#readLines(c)
       case 'columns':
         return this.#columns.decode(c)
       default:
@@ -162,13 +161,12 @@ export class BodyReader {
     }
   }
 
-  #readLines(c: DecodeContext): void {
+  #readLines(c: DecodeContext): string {
     if (!this.#options.plain && !this.#hasJson) {
       this.#hasJson = true
       this.#json = JsonBodies.make()
     }
-    if (this.#json) this.#json.decode(c, this.#length)
-    else decodeJsonLines(c, this.#length)
+    return this.#json ? this.#json.decode(c, this.#length) : decodeJsonLines(c, this.#length)
   }
 
   /** What became of it. */

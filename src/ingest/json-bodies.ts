@@ -1,7 +1,7 @@
 import { JsonLinesKernel, WALK_END, WALK_LINE } from '../kernels/json-lines.ts'
 import { powersOfTen } from '../math/powers-of-ten.ts'
 import type { DecodeContext } from './context.ts'
-import { readJsonLine } from './json-lines.ts'
+import { enough, MALFORMED, readJsonLine } from './json-lines.ts'
 
 const NEWLINE = 10
 /** Words of a record. */
@@ -16,6 +16,8 @@ const END = 4
  */
 export class JsonBodies {
   readonly #kernel: JsonLinesKernel
+  /** Lines of the body at hand that cannot be read. */
+  #malformed = 0
 
   /** Undefined where the kernel cannot run. */
   static make(): JsonBodies | undefined {
@@ -31,16 +33,18 @@ export class JsonBodies {
   }
 
   /** As `decodeJsonLines`. */
-  decode(c: DecodeContext, length: number): void {
+  decode(c: DecodeContext, length: number): string {
     const kernel = this.#kernel
     const { bytes } = c.reader
     kernel.seed(c.seed, c.seedCheck)
+    this.#malformed = 0
     let number = 0
     for (let from = 0; from < length; ) {
       const to = cut(bytes, from, length, kernel.room)
       if (to > from) {
         kernel.open(bytes, from, to, number)
-        this.#walk(c)
+        const failure = this.#walk(c)
+        if (failure !== '') return failure
         number = kernel.line
         from = to
         continue
@@ -48,9 +52,13 @@ export class JsonBodies {
       // A line that is longer than what is read at a time.
       let end = bytes.indexOf(NEWLINE, from)
       if (end < 0 || end > length) end = length
-      readJsonLine(c, bytes.subarray(from, end), ++number)
+      if (readJsonLine(c, bytes.subarray(from, end), ++number) === MALFORMED) {
+        const failure = enough(++this.#malformed, number)
+        if (failure !== '') return failure
+      }
       from = end + 1
     }
+    return ''
   }
 
   /** Bytes held. */
@@ -58,16 +66,20 @@ export class JsonBodies {
     return this.#kernel.bytes()
   }
 
-  #walk(c: DecodeContext): void {
+  #walk(c: DecodeContext): string {
     const kernel = this.#kernel
     for (;;) {
       const code = kernel.walk()
       this.#take(c)
-      if (code === WALK_END) return
+      if (code === WALK_END) return ''
       if (code !== WALK_LINE) continue
       const isFramed = kernel.framed
       const wire = readJsonLine(c, kernel.lineText, kernel.line)
       if (wire >= 0 && isFramed) kernel.learn(c.hash[0], c.hash[1], c.hash[2])
+      if (wire === MALFORMED) {
+        const failure = enough(++this.#malformed, kernel.line)
+        if (failure !== '') return failure
+      }
     }
   }
 

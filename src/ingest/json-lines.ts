@@ -14,23 +14,44 @@ const TYPES: Readonly<Record<string, number>> = {
 const UTF8 = new TextDecoder('utf-8')
 const NEWLINE = 10
 
+/** Lines of a body that cannot be read until the rest of it is passed over: each takes some µs, and a body may hold twenty million. */
+const MALFORMED_MAX = 100_000
+
+/** What `readJsonLine` returns of a line that cannot be read. */
+export const MALFORMED = -2
+
+/** Why the rest of a body is passed over after so many lines that cannot be read, the last of them `number`; '' when it is not. */
+export function enough(malformed: number, number: number): string {
+  if (malformed <= MALFORMED_MAX) return ''
+  return `more than ${MALFORMED_MAX} lines cannot be read; what follows line ${number} was passed over`
+}
+
 /**
  * JSON lines: `{"time","metric","labels","value"[,"unit","type","entity"]}` a line, or columnar with `times` and
  * `values`. `type` is counter, gauge or delta; `entity` stands for the first entity label. A line that cannot be
- * read is rejected by its number, the others are taken. json-bodies.ts reads them faster where it can.
+ * read is rejected by its number, the others are taken. json-bodies.ts reads them faster where it can. Returns '' or why not
+ * all of it was read.
  */
-export function decodeJsonLines(c: DecodeContext, length: number): void {
+export function decodeJsonLines(c: DecodeContext, length: number): string {
   const { bytes } = c.reader
   let number = 0
+  let malformed = 0
   for (let from = 0; from < length; ) {
     let to = bytes.indexOf(NEWLINE, from)
     if (to < 0 || to > length) to = length
-    readJsonLine(c, bytes.subarray(from, to), ++number)
+    if (readJsonLine(c, bytes.subarray(from, to), ++number) === MALFORMED) {
+      const failure = enough(++malformed, number)
+      if (failure !== '') return failure
+    }
     from = to + 1
   }
+  return ''
 }
 
-/** One line; the wire that it is of, whose identity is left in the context's `hash`, or −1 when it was refused as a whole or blank. */
+/**
+ * One line; the wire that it is of, whose identity is left in the context's `hash`, −1 when it was refused as a whole or blank, or
+ * `MALFORMED`.
+ */
 export function readJsonLine(c: DecodeContext, bytes: Uint8Array, number: number): number {
   const text = UTF8.decode(bytes).trim()
   if (text === '') return -1
@@ -39,12 +60,12 @@ export function readJsonLine(c: DecodeContext, bytes: Uint8Array, number: number
     line = JSON.parse(text)
   } catch {
     c.convert.reject('malformed', `line ${number}: not JSON: ${text.slice(0, 80)}`)
-    return -1
+    return MALFORMED
   }
   const found = isRecord(line) ? readRecord(c, line, number) : 'not an object'
   if (typeof found === 'number') return found
   c.convert.reject('malformed', `line ${number}: ${found}`)
-  return -1
+  return MALFORMED
 }
 
 /** The wire, or what is wrong. */

@@ -131,6 +131,8 @@ export interface ServeOptions {
   readonly sseClientsMax?: number
   /** How long an SSE client may leave its events unread before it is cut, ms. Default 30000. */
   readonly sseStuckMsMax?: number
+  /** How long a client may leave the rest of an answer unread before it is cut, ms. Default 60000. */
+  readonly answerStuckMsMax?: number
   /** What senders are told to wait when overloaded, s. Default 5. */
   readonly retryAfterSeconds?: number
   /** Services of parts that this process holds, reached under `/stage/<part>/`. */
@@ -150,6 +152,7 @@ export function settingsOf(options: ServeOptions): Settings {
     heartbeatMs: 15_000,
     sseClientsMax: 1000,
     sseStuckMsMax: 30_000,
+    answerStuckMsMax: 60_000,
     retryAfterSeconds: 5,
     ...options,
   }

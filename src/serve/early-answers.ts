@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
 /** How long the rest of a body that is not wanted may go on arriving after it was answered, ms. */
@@ -22,5 +23,18 @@ export function answerEarly(app: FastifyInstance): void {
       raw.resume()
     }
     done()
+  })
+}
+
+/**
+ * Cuts clients that read nothing of their answer for so long: as long as they are connected it is held for them, all of it. Node sets
+ * the time anew when an answer is out.
+ */
+export function cutStuck(app: FastifyInstance, msMax: number): void {
+  app.addHook('onSend', async (request, _reply, payload) => {
+    const { socket } = request.raw
+    // Who asks from within this process has none.
+    if (socket instanceof Socket) socket.setTimeout(msMax)
+    return payload
   })
 }

@@ -18,7 +18,7 @@ import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './
 import { disruptionRoutes } from './disruption-routes.ts'
 import { describeRoutes, docRoutes } from './docs.ts'
 import { drillRoute } from './drill-route.ts'
-import { answerEarly } from './early-answers.ts'
+import { answerEarly, cutStuck } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
 import { experimentRoutes } from './experiment-routes.ts'
 import { Forwarder, forwardLive, mountParts } from './forward.ts'
@@ -62,6 +62,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   answerErrors(app, settings)
   recordRequests(app, deps)
   answerEarly(app)
+  cutStuck(app, settings.answerStuckMsMax)
   stopGently(app)
   await protect(app, settings, deps.rates)
   const keyring = new Keyring(settings.keys)
@@ -139,6 +140,7 @@ export async function buildProbeServer(deps: ProbeDeps, options: ServeOptions): 
   answerErrors(app, settings)
   recordRequests(app, deps)
   answerEarly(app)
+  cutStuck(app, settings.answerStuckMsMax)
   stopGently(app)
   // Being busy is what such a process is for, and nobody is better served elsewhere.
   await protect(app, { ...settings, eventLoopDelayMsMax: 0 })

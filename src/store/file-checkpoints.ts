@@ -75,7 +75,8 @@ export class FileCheckpoints implements CheckpointStore {
       const number = names.length === 0 ? 1 : numberOf(names[names.length - 1]) + 1
       await rename(temporary, join(this.#dir, `checkpoint-${String(number).padStart(10, '0')}.bin`))
       await syncDirectory(this.#dir)
-      for (const old of names.slice(0, Math.max(0, names.length + 1 - this.#kept))) await rm(join(this.#dir, old))
+      for (const old of names.slice(0, Math.max(0, names.length + 1 - this.#kept)))
+        await rm(join(this.#dir, old))
     } catch (cause) {
       await rm(temporary, { force: true }).catch(() => {}) // overwritten by the next save
       throw cause instanceof ForeshockError ? cause : ioError(this.#dir, cause)

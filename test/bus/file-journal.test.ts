@@ -70,6 +70,15 @@ describe('file journal', () => {
     await journal.close()
   })
 
+  it('takes an envelope that is longer than all that may wait, when nothing does', async () => {
+    const journal = await FileJournal.open({ dir: folder(), pendingBytesMax: 1000 })
+    const long = envelope('x'.repeat(5000))
+    await journal.sync(journal.append(long))
+    journal.append(envelope('y'))
+    expect(() => journal.append(long)).toThrow(/wait/)
+    await journal.close()
+  })
+
   it('cuts a torn tail at any byte and keeps everything before it', async () => {
     const dir = folder()
     const writer = await FileJournal.open({ dir })

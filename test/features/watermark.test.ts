@@ -37,6 +37,7 @@ it.each([10_000, 65_536, 300_000])('holds every sample of a window of %i ms at i
           idleMs: 60_000,
           futureLimitMs: 1e9,
           openSamplesMax: 1e6,
+          openWindowsMax: 1e6,
         }
         sift(batch, FROM_MS + 4 * stepMs, log, clock, limits, lost)
       }

@@ -411,6 +411,15 @@ describe('bounds', () => {
       Array.from({ length: 5 }, (_, i): Sample => [0, T0 + i, i]),
     )
     expect(rejects.counts()).toEqual({ 'windows-full': 2 })
+    // A body of a few kB may lie in a million windows.
+    const spread = rig({ openWindowsMax: 3 })
+    add(
+      spread.windows,
+      [0, 1, 2, 3, 4, 1].map((at, i): Sample => [0, T0 + at * 1000 + i, at]),
+    )
+    expect(spread.rejects.counts()).toEqual({ 'windows-full': 2 })
+    spread.windows.finish()
+    expect(rowsOf(drain(spread.windows)).map(row => row.observed)).toEqual([0, 1, 2])
     const other = rig()
     add(
       other.windows,

@@ -182,6 +182,24 @@ it('takes the same where bodies, lines, lists and kinds of lines are more than t
   expect(fast.rejects.recent()).toEqual(plain.rejects.recent())
 })
 
+// A body of 60 MiB held twenty million lines of `{}`, and the service for a minute.
+it('passes over what follows a hundred thousand lines that cannot be read', () => {
+  const good = (i: number) => `{"metric":"m","labels":{},"time":${T + i},"value":${i}}`
+  const lines = [good(1), ...new Array(100_000).fill('{}'), '', good(2)]
+  for (const plain of [false, true]) {
+    const bench = new Bench({ plain })
+    const allowed = bench.send('json-lines', ENCODER.encode(lines.join('\n')))
+    expect(allowed).toMatchObject({ samples: 2, rejected: 100_000 })
+    expect(allowed.failure).toBe(undefined)
+    const { failure } = bench.send(
+      'json-lines',
+      ENCODER.encode([good(3), ...lines, '{}', good(4)].join('\n')),
+    )
+    expect(failure?.detail).toContain('what follows line 100005 was passed over')
+    expect(bench.seen.map(({ value: v }) => v)).toEqual([1, 2, 3, 1, 2])
+  }
+})
+
 it('parses no line again that differs in its numbers only', () => {
   const fast = new Bench()
   const body = (t: number) =>

@@ -36,6 +36,54 @@ function problemIn(answer: string) {
   return JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4))
 }
 
+describe('a client that reads nothing', () => {
+  const QUERY = 'GET /api/v1/query_range?query=1&start=0&end=10000&step=1 HTTP/1.1\r\nhost: localhost\r\n\r\n'
+  /** More than the system keeps for a connection. */
+  const QUERIES = 150
+
+  /** Asks for it all and reads only when told to. */
+  function ask() {
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+    const client = { socket, bytes: 0, isClosed: false }
+    socket.on('data', chunk => {
+      client.bytes += chunk.length
+    })
+    socket.on('close', () => {
+      client.isClosed = true
+    })
+    socket.on('error', () => {})
+    socket.pause()
+    socket.write(QUERY.repeat(QUERIES))
+    return client
+  }
+
+  it('is cut, and who is only slow, or says nothing between two answers, is not', async () => {
+    await start({ answerStuckMsMax: 1500 })
+    const one = await (await fetch(`${server.url}${QUERY.split(' ')[1]}`)).text()
+    const idle = connect(Number(new URL(server.url).port), '127.0.0.1')
+    idle.on('data', () => {})
+    idle.write('GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n')
+    const stuck = ask()
+    const slow = ask()
+    for (let i = 0; i < 25; i++) {
+      slow.socket.resume()
+      await sleep(1)
+      slow.socket.pause()
+      await sleep(120)
+    }
+    for (const { socket } of [slow, stuck]) socket.resume()
+    while (slow.bytes < QUERIES * one.length) {
+      expect(slow.isClosed).toBe(false)
+      await sleep(10)
+    }
+    slow.socket.destroy()
+    while (!stuck.isClosed) await sleep(10)
+    expect(stuck.bytes).toBeLessThan(QUERIES * one.length)
+    expect(idle.closed).toBe(false)
+    idle.destroy()
+  })
+})
+
 describe('broken requests', () => {
   it.each([
     ['garbage', 'nonsense\r\n\r\n', 400],
