@@ -78,6 +78,7 @@ export const LONG = [
   'test/cluster/scorer.test.ts',
   'test/e2e/alertmanager.test.ts',
   'test/cluster/gateway.test.ts',
+  'test/heap.test.ts',
   'test/e2e/reconfigure.test.ts',
 ]
 

@@ -12,6 +12,8 @@ import { OtlpSink } from './otlp-sink.ts'
 
 const SERVER = 'http.server.request.duration'
 const LOAD = 50
+/** p95 of the edge when nothing else runs stays below this, s. */
+const AT_REST = 0.15
 
 interface Interval {
   fromMs: number
@@ -30,6 +32,19 @@ async function during(seconds: number): Promise<Interval> {
   const fromMs = Date.now()
   await pause(seconds * 1000)
   return { fromMs, toMs: Date.now() }
+}
+
+/**
+ * What the fleet is like by itself: what starts beside it when a run of tests begins takes its CPU for a while, and would be taken for
+ * its health. So many looks at most, as long as they say less than what is measured of it at rest.
+ */
+async function calmest(looks: number): Promise<Interval> {
+  let calm = await during(6)
+  for (let look = 1; look < looks && p95('edge', calm) > AT_REST; look++) {
+    const next = await during(6)
+    if (p95('edge', next) < p95('edge', calm)) calm = next
+  }
+  return calm
 }
 
 /** Injects, watches, heals, lets it settle; the interval starts when the fault took effect. */
@@ -61,7 +76,7 @@ describe('the lab fleet', () => {
     }
     await fleet.turn('load', { requestsPerSecond: LOAD })
     await pause(5000)
-    healthy = await during(6)
+    healthy = await calmest(3)
   })
 
   afterAll(async () => {
