@@ -36,8 +36,8 @@ export interface PoolOptions extends PoolBudget {
 
 /** CPU of a sample, µs, as measured: see pool-places.ts. */
 const MICROSECONDS: Readonly<Record<PooledDetector, number>> = {
-  rcf: 108,
-  hst: 7,
+  rcf: 38,
+  hst: 0.7,
   sr: 7,
   shapes: 3.7,
   'left-profile': 1.3,

@@ -49,7 +49,7 @@ describe('places of the pool', () => {
     expect(forests.places).toBeGreaterThan(4)
     expect(forests.places).toBeLessThan(16)
     expect(forests).toHaveProperty('without-bytes', 0)
-    expect(places(['rcf'], 8e9, 10)).toMatchObject({ places: 92, 'without-milliseconds': 0 })
+    expect(places(['rcf'], 8e9, 10)).toMatchObject({ places: 263, 'without-milliseconds': 0 })
     expect(places(['flatline'], 8e6, 1000)).toMatchObject({ places: 1000, 'without-size': 0 })
   })
 })
