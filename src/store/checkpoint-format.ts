@@ -1,3 +1,4 @@
+import { COLUMN_ARRAYS } from '../core/columns.ts'
 import { type Cut, CutColumn } from '../core/cut.ts'
 import type { Checkpoint, CheckpointCut } from '../core/ports.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
@@ -23,17 +24,7 @@ export function hasPlainDigest(magic: string): boolean {
 /** Bytes of a column that is no live memory handed on at once. */
 const PLAIN_BYTES = 1_048_576
 
-const TYPES = {
-  f64: Float64Array,
-  f32: Float32Array,
-  u32: Uint32Array,
-  i32: Int32Array,
-  u16: Uint16Array,
-  i16: Int16Array,
-  u8: Uint8Array,
-  i8: Int8Array,
-} as const
-type TypeName = keyof typeof TYPES
+type TypeName = keyof typeof COLUMN_ARRAYS
 
 interface Header {
   readonly position: number
@@ -72,8 +63,13 @@ function u32(value: number): Buffer {
 }
 
 function typeOf(column: ColumnData | CutColumn): TypeName {
-  for (const name of Object.keys(TYPES) as TypeName[]) {
-    if (column instanceof CutColumn ? column.make === TYPES[name] : column instanceof TYPES[name]) return name
+  for (const name of Object.keys(COLUMN_ARRAYS) as TypeName[]) {
+    if (
+      column instanceof CutColumn
+        ? column.make === COLUMN_ARRAYS[name]
+        : column instanceof COLUMN_ARRAYS[name]
+    )
+      return name
   }
   throw new TypeError('a column of an unknown type')
 }
@@ -229,7 +225,10 @@ export async function decodeCheckpoint(read: Read, bytes = Number.POSITIVE_INFIN
   const blocks: unknown[][] = []
   for (let i = 0; i < header.blocks; i++) blocks.push((await json()) as unknown[])
   const columns = header.parts.map(part =>
-    part.columns.map(({ name, type, length }): [string, ColumnData] => [name, new TYPES[type](length)]),
+    part.columns.map(({ name, type, length }): [string, ColumnData] => [
+      name,
+      new COLUMN_ARRAYS[type](length),
+    ]),
   )
   const targets = columns.flat().map(([, column]) => new Uint8Array(column.buffer))
   if (layout === MAGIC_1) for (const column of targets) await read(column)
