@@ -2,9 +2,9 @@
 // process of its own whose young generation is not collected between two windows. Series are young in one world and a day
 // and a half old in the other, since old ones go other ways (their day is known, slots close, evidence is weighed). Windows of
 // 4,000 series are small, so that what a window costs whatever its size is a good part of the bound; a single number boxed a
-// row would be 16 bytes more. The generations are counted apart: beside what is allocated for samples, the old one takes what
-// the compiler writes down when it compiles something anew after a collection, 200 to 250 kB in some windows and none in
-// others; what samples left there (numbers that V8 allocates old from the start) would be there in every window.
+// row would be 16 bytes more. The young generation alone is collected before a window: after a whole collection some code may be
+// compiled anew, in each window, and 200 kB written down in the old generation. The generations are counted apart: what samples
+// left in the old one (numbers that V8 allocates old from the start) would be there in every window.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
@@ -38,7 +38,7 @@ for (let t = 0; t < ${warm + windows}; t++) {
   for (let first = 0; first < ${SERIES}; first += ${PER_BODY})
     bodies.push({ kind: 'remote-write-1', encoding: 'snappy', tenant: 'default', arrivalMs: ms + 2000,
       bytes: writer.body(first, ${PER_BODY}, t, ms) })
-  if (t >= ${warm}) globalThis.gc()
+  if (t >= ${warm}) globalThis.gc({ type: 'minor' })
   const before = used()
   for (const body of bodies) {
     const said = pipeline.process(t, body)
