@@ -1,4 +1,5 @@
 import type { EnvelopeKind } from '../core/envelope.ts'
+import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
 import { ProtoReader } from './protobuf.ts'
 
 /** A message value of a foreign producer, as one of the decoders takes it. */
@@ -36,6 +37,7 @@ export function foreignBody(bytes: Uint8Array, contentType: string | undefined):
   if (type === 'protobuf' || (type === undefined && isExport(bytes))) {
     return { kind: 'otlp-protobuf', bytes }
   }
+  if (nestsTooDeep(bytes)) return `the value nests deeper than ${JSON_DEPTH_MAX}`
   const first = firstByte(bytes)
   if (first === OPEN_OBJECT) return objectBody(bytes)
   if (first === OPEN_ARRAY) return arrayBody(bytes)

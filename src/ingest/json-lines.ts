@@ -1,3 +1,4 @@
+import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
 import { seriesKey } from '../core/series.ts'
 import { checkText, hashText } from '../math/hash.ts'
 import { type DecodeContext, finishDefine } from './context.ts'
@@ -53,6 +54,10 @@ export function decodeJsonLines(c: DecodeContext, length: number): string {
  * `MALFORMED`.
  */
 export function readJsonLine(c: DecodeContext, bytes: Uint8Array, number: number): number {
+  if (nestsTooDeep(bytes)) {
+    c.convert.reject('malformed', `line ${number}: nests deeper than ${JSON_DEPTH_MAX}`)
+    return MALFORMED
+  }
   const text = UTF8.decode(bytes).trim()
   if (text === '') return -1
   let line: unknown

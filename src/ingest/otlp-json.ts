@@ -1,3 +1,4 @@
+import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
 import type { DecodeContext } from './context.ts'
 import { TYPE } from './families.ts'
 import { isRecord, textWire } from './json-lines.ts'
@@ -13,9 +14,11 @@ type Json = Record<string, unknown>
  * their names are understood too). Returns '' or why the whole body cannot be read.
  */
 export function decodeOtlpJson(c: DecodeContext, length: number): string {
+  const bytes = c.reader.bytes.subarray(0, length)
+  if (nestsTooDeep(bytes)) return `the body nests deeper than ${JSON_DEPTH_MAX}`
   let body: unknown
   try {
-    body = JSON.parse(UTF8.decode(c.reader.bytes.subarray(0, length)))
+    body = JSON.parse(UTF8.decode(bytes))
   } catch {
     return 'the body is not JSON'
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
 import type { ModelCard } from '../detectors/model-card.ts'
 import { invalid } from './http.ts'
 import { bytesOfTensor, datatypeOf, jsonOfTensor, tensorOfBytes, tensorOfJson } from './tensors.ts'
@@ -112,6 +113,7 @@ function rawRequest({ name, width }: Tensors['input'], body: Uint8Array): InferR
 }
 
 function parsed(bytes: Uint8Array): z.output<typeof requestSchema> {
+  if (nestsTooDeep(bytes)) throw invalid(`the request nests deeper than ${JSON_DEPTH_MAX}`)
   let json: unknown
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
