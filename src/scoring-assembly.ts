@@ -1,6 +1,5 @@
 import { policyOptions } from './alerting.ts'
 import type { Config } from './config/schema.ts'
-import { defined } from './core/defined.ts'
 import type { Detector, DetectorContext } from './core/detector.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { SeriesHistory } from './core/history.ts'
@@ -89,10 +88,10 @@ export function assembleScoring(
 /** `elder`: the policy of other series, whose budgets are these ones' too. */
 function toldOf(context: DetectorContext, { detection }: Config, elder?: AlertPolicy) {
   const configured = policyOptions(detection)
-  const options = {
-    ...ENSEMBLE_DEFAULTS,
-    ...defined({ openAt: detection.openSurprise, closeAt: detection.closeSurprise }),
-  }
+  const { openSurprise: openAt = ENSEMBLE_DEFAULTS.openAt, closeSurprise = ENSEMBLE_DEFAULTS.closeAt } =
+    detection
+  // Where only one of the two is said the other may lie beyond it: what opens is not calm at once.
+  const options = { ...ENSEMBLE_DEFAULTS, openAt, closeAt: Math.min(openAt, closeSurprise) }
   const policy = configured && new AlertPolicy(configured, options, context, elder)
   const told: DetectorContext = {
     ...context,

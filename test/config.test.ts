@@ -142,6 +142,19 @@ describe('config', () => {
     expect(complaint(() => parseConfig({ server: { maxBodyBytes: '1 GiB' } }))).toContain('at most 255 MiB')
   })
 
+  it('refuses a threshold that closes above the one that opens, for all and in rules', () => {
+    const thresholds = { openSurprise: 3, closeSurprise: 4 }
+    expect(complaint(() => parseConfig({ detection: thresholds }, { file: 'f.yaml' }))).toBe(
+      'f.yaml: detection.closeSurprise: must be at most openSurprise',
+    )
+    const rules = [{ metric: 'a' }, { metric: 'b', ...thresholds }]
+    expect(complaint(() => parseConfig({ detection: { rules } }))).toContain(
+      'detection.rules.1.closeSurprise: must be at most openSurprise',
+    )
+    expect(parseConfig({ detection: { openSurprise: 4, closeSurprise: 4 } }).detection.closeSurprise).toBe(4)
+    expect(parseConfig({ detection: { closeSurprise: 9 } }).detection.closeSurprise).toBe(9)
+  })
+
   it('takes durations as whole milliseconds', () => {
     expect(parseConfig({ features: { step: '1000.4ms' } }).features.step).toBe(1000)
     expect(complaint(() => parseConfig({ features: { step: '0.4ms' } }))).toContain('longer than nothing')

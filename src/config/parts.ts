@@ -101,6 +101,15 @@ const leastMoveSchema = z.strictObject({
   absolute: z.number().min(0).optional(),
   relative: z.number().min(0).optional(),
 })
+interface Thresholds {
+  readonly openSurprise?: number | undefined
+  readonly closeSurprise?: number | undefined
+}
+/** Where both are said, an anomaly closes at no more than what opened it. */
+export const closesBelow: [(one: Thresholds) => boolean, { message: string; path: PropertyKey[] }] = [
+  ({ openSurprise = Number.POSITIVE_INFINITY, closeSurprise = 0 }) => closeSurprise <= openSurprise,
+  { message: 'must be at most openSurprise', path: ['closeSurprise'] },
+]
 export const alertRuleSchema = z
   .strictObject({
     ...matchShape,
@@ -115,6 +124,7 @@ export const alertRuleSchema = z
   .refine(rule => (rule.series ?? rule.metric ?? rule.group ?? rule.tenant) !== undefined, {
     message: 'name a series, metric or group, or a tenant, `*` stands for any text',
   })
+  .refine(...closesBelow)
 
 const everySchema = word
   .refine(text => EVERY.includes(text) || text.startsWith('FREQ='), {

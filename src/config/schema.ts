@@ -6,6 +6,7 @@ import {
   alertRuleSchema,
   alertsPerWeek,
   calendarEntrySchema,
+  closesBelow,
   edgeSchema,
   expressionSchema,
   keySchema,
@@ -130,7 +131,7 @@ export const configSchema = z.strictObject({
     calendar: z.union([word, z.array(calendarEntrySchema).max(1000)]).default([]),
     /** Most bytes of all daily shapes; what is left over goes to golden signals and suspects. 0: nobody gets more. */
     memory: size.default(512 * 1_048_576),
-  }),
+  }).refine(...closesBelow),
   /** Windows in which disruptions of these entities are recorded and told to nobody. */
   maintenance: z
     .array(
