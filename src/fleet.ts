@@ -93,6 +93,7 @@ export async function startFleet(
       logger,
       version: VERSION,
       bodyBytesMax: config.server.maxBodyBytes,
+      bodiesBytesMax: config.server.maxArrivingBytes,
       parts: part => held.live?.find(part),
     }
     const roles = new Set<Role>(cluster.roles)

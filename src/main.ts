@@ -246,7 +246,8 @@ async function openService(
     onError,
     warmUp,
   })
-  const options = { keys, logger, version: VERSION, bodyBytesMax: config.server.maxBodyBytes }
+  const { maxBodyBytes: bodyBytesMax, maxArrivingBytes: bodiesBytesMax } = config.server
+  const options = { keys, logger, version: VERSION, bodyBytesMax, bodiesBytesMax }
   const app = await buildServer(deps, options)
   opened.push(() => app.close())
   await listen(app, config)

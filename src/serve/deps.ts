@@ -121,6 +121,8 @@ export interface ServeOptions {
   readonly version?: string
   /** Largest body taken, as sent, bytes. Default 16 MiB. */
   readonly bodyBytesMax?: number
+  /** All bodies that are arriving, together, bytes. Default 256 MiB. */
+  readonly bodiesBytesMax?: number
   /** Requests per client and minute; no limit when absent. */
   readonly requestsPerMinuteMax?: number
   /** Event-loop delay above which 503 is answered, ms. Default 5000; 0 turns it off. */
@@ -148,6 +150,7 @@ export function settingsOf(options: ServeOptions): Settings {
     keys: [],
     version: '0.0.0',
     bodyBytesMax: 16 * 1024 * 1024,
+    bodiesBytesMax: 256 * 1024 * 1024,
     eventLoopDelayMsMax: 5000,
     heartbeatMs: 15_000,
     sseClientsMax: 1000,

@@ -13,6 +13,7 @@ import { ForeshockError } from '../core/errors.ts'
 import type { RateCounter } from '../core/ports.ts'
 import { isLoopback, Keyring } from './auth.ts'
 import { BodyMemory } from './body-memory.ts'
+import { BodyRoom } from './body-room.ts'
 import { changeIntake, changeQueries } from './change-routes.ts'
 import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './deps.ts'
 import { disruptionRoutes } from './disruption-routes.ts'
@@ -22,7 +23,7 @@ import { answerEarly, cutStuck } from './early-answers.ts'
 import { eventRoutes } from './event-routes.ts'
 import { experimentRoutes } from './experiment-routes.ts'
 import { Forwarder, forwardLive, mountParts } from './forward.ts'
-import { HotFront } from './hot/front.ts'
+import { HotFront, type HotOptions } from './hot/front.ts'
 import { inferenceRoutes } from './inference-routes.ts'
 import { givingBack, type IngestDeps, ingestRoutes } from './ingest-routes.ts'
 import { maintenanceRoutes } from './maintenance-routes.ts'
@@ -35,7 +36,7 @@ import { prometheusRoutes } from './prometheus/routes.ts'
 import { rateStore } from './rate-store.ts'
 import { seriesRoutes } from './series-routes.ts'
 import { ServedModels } from './served-models.ts'
-import { takeBytes, takeLentBytes } from './take-bodies.ts'
+import { takeBytes } from './take-bodies.ts'
 import { windowRoutes } from './window-routes.ts'
 
 /** Largest JSON body of a query, bytes. */
@@ -72,15 +73,17 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   if (settings.parts) mountParts(app, settings.parts)
   await describeRoutes(app, settings.version)
   const memory = new BodyMemory()
+  const room = new BodyRoom(settings.bodiesBytesMax)
   const intake = givingBack(deps, memory)
   await app.register(async hot => {
-    takeLentBytes(hot, settings.bodyBytesMax, memory)
+    takeBytes(hot, { bytesMax: settings.bodyBytesMax, room, memory })
     ingestRoutes(hot, intake, settings)
   })
   // Rates are counted by the router.
-  if (settings.requestsPerMinuteMax === undefined) readAhead(app, settings, deps, intake, keyring, memory)
+  if (settings.requestsPerMinuteMax === undefined)
+    readAhead(app, settings, deps, intake, keyring, { memory, room })
   await app.register(async scope => {
-    takeBytes(scope, Math.min(CHANGES_BODY_BYTES_MAX, settings.bodyBytesMax))
+    takeBytes(scope, { bytesMax: Math.min(CHANGES_BODY_BYTES_MAX, settings.bodyBytesMax), room })
     changeIntake(scope, deps)
   })
   await app.register(async scope => {
@@ -96,7 +99,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
     if (deps.models) modelRoutes(scope, deps, deps.models)
   })
   if (deps.holders) oneProcessRoutes(app, deps)
-  await modelScopes(app, deps, settings)
+  await modelScopes(app, deps, settings, room)
   await app.register(async scope => prometheusRoutes(scope, deps, settings))
   opsRoutes(app, deps, settings)
   await docRoutes(app, settings.version)
@@ -112,7 +115,7 @@ function readAhead(
   { telemetry }: Pick<ServeDeps, 'telemetry'>,
   deps: IngestDeps,
   keyring: Keyring,
-  memory: BodyMemory,
+  bodies: Pick<HotOptions, 'memory' | 'room'>,
 ): void {
   const { logger, bodyBytesMax, retryAfterSeconds, eventLoopDelayMsMax } = settings
   const isPressed =
@@ -121,7 +124,7 @@ function readAhead(
     deps,
     telemetry,
     keyring,
-    memory,
+    ...bodies,
     logger,
     bodyBytesMax,
     retryAfterSeconds,
@@ -151,7 +154,12 @@ export async function buildProbeServer(deps: ProbeDeps, options: ServeOptions): 
   return app
 }
 
-async function modelScopes(app: FastifyInstance, deps: ServeDeps, settings: Settings): Promise<void> {
+async function modelScopes(
+  app: FastifyInstance,
+  deps: ServeDeps,
+  settings: Settings,
+  room: BodyRoom,
+): Promise<void> {
   const { models, openModel } = deps
   if (!models) return
   await app.register(async scope => modelIntake(scope, models))
@@ -159,7 +167,7 @@ async function modelScopes(app: FastifyInstance, deps: ServeDeps, settings: Sett
   const served = new ServedModels(models, openModel)
   app.addHook('onClose', () => served.close())
   await app.register(async scope => {
-    takeBytes(scope, settings.bodyBytesMax)
+    takeBytes(scope, { bytesMax: settings.bodyBytesMax, room })
     inferenceRoutes(scope, deps, served, settings)
   })
 }

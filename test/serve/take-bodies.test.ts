@@ -7,7 +7,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import fastify from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { BodyMemory } from '../../src/serve/body-memory.ts'
-import { takeLentBytes } from '../../src/serve/take-bodies.ts'
+import { BodyRoom } from '../../src/serve/body-room.ts'
+import { takeBytes } from '../../src/serve/take-bodies.ts'
 
 const LIMIT = 200_000
 const open: { close(): Promise<unknown> }[] = []
@@ -16,10 +17,10 @@ afterEach(async () => {
 })
 
 /** Answers with the sum of a body's bytes, after looking at it again a while later. */
-async function service(memory: BodyMemory): Promise<number> {
+async function service(memory: BodyMemory, room = new BodyRoom(1e9)): Promise<number> {
   const app = fastify()
   open.push(app)
-  takeLentBytes(app, LIMIT, memory)
+  takeBytes(app, { bytesMax: LIMIT, room, memory })
   app.post('/', async ({ body }) => {
     const bytes = body as Buffer
     const before = sum(bytes)
@@ -92,5 +93,29 @@ describe('bodies of the hot routes', () => {
     for (let tries = 0; memory.idleBytes === 0 && tries < 100; tries++) await pause(10)
     expect(memory.idleBytes).toBe(131_072)
     expect((await post(port, [Buffer.alloc(70_000, 2)], false)).body).toMatchObject({ before: 140_000 })
+  })
+
+  it('find no room while as many as there may be are under way, with a length and without', async () => {
+    const room = new BodyRoom(120_000)
+    const port = await service(new BodyMemory(), room)
+    const body = Buffer.alloc(70_000, 1)
+    for (const head of ['content-length: 70000\r\n\r\n', 'transfer-encoding: chunked\r\n\r\n11170\r\n']) {
+      const socket = connect(port, '127.0.0.1')
+      socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-type: a/b\r\n${head}`)
+      socket.write(body.subarray(0, 69_999))
+      for (let tries = 0; room.bytes < 69_999 && tries < 300; tries++) await pause(10)
+      for (const chunked of [false, true]) {
+        const { status, body: said } = await post(port, [body], chunked)
+        expect(status).toBe(500) // as an error that no service has made an answer of
+        expect(said.code).toBe('FS_OVERLOADED')
+        expect(said.message).toMatch(/^bodies of \d+ bytes are under way already$/)
+      }
+      expect((await post(port, [Buffer.alloc(20_000, 1)], true)).body.length).toBe(20_000)
+      socket.destroy()
+      for (let tries = 0; room.bytes > 0 && tries < 300; tries++) await pause(10)
+      expect(room.bytes).toBe(0)
+      expect((await post(port, [body], false)).body.length).toBe(70_000)
+    }
+    expect(room.bytes).toBe(0)
   })
 })

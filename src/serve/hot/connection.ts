@@ -69,8 +69,11 @@ export class HotConnection {
     return goesOn
   }
 
-  /** Called every few seconds: cuts who is too slow, or has nothing to say any more. */
-  look(nowMs: number): void {
+  /**
+   * Called every few seconds: cuts who is too slow, or has nothing to say any more. Where others found no room for their bodies,
+   * who will be too slow at the pace so far is cut at once.
+   */
+  look(nowMs: number, isShort: boolean): void {
     const ms = nowMs - this.#sinceMs
     const { keepAliveMs, requestMs } = this.#front.limits
     if (this.#isClosing) {
@@ -78,7 +81,14 @@ export class HotConnection {
     } else if (this.#isBusy) return
     else if (this.#body === undefined && this.#requests > 0) {
       if (ms > keepAliveMs) this.#socket.destroy()
-    } else if (ms > requestMs) this.#refuse(408, 'the request took too long to arrive')
+    } else if (ms > requestMs || (isShort && this.#isLateAt(ms)))
+      this.#refuse(408, 'the request took too long to arrive')
+  }
+
+  /** Whether a body that began to arrive so long ago will not be there in time, at the pace so far. */
+  #isLateAt(ms: number): boolean {
+    const { requestMs, paceMs } = this.#front.limits
+    return this.#body !== undefined && ms > paceMs && this.#filled * requestMs < this.#body.length * ms
   }
 
   /** The service stops: who waits for nothing is let go at once, everybody else when answered. */
@@ -123,7 +133,9 @@ export class HotConnection {
       this.#admit(head, text)
       return -1
     }
-    if (length > this.#front.limits.bodyBytes) return this.#handOver(bytes, end)
+    // Where there is no room the router says so.
+    if (length > this.#front.limits.bodyBytes || !this.#front.room.take(length))
+      return this.#handOver(bytes, end)
     this.#body = this.#front.memory.lend(length)
     this.#filled = 0
     return headEnd
@@ -147,6 +159,7 @@ export class HotConnection {
   #process(body: Buffer): void {
     const { head, admitted } = this.#sender as Sender
     this.#isBusy = true
+    this.#front.room.give(body.length)
     this.#requests++
     this.#front
       .ingest(head, admitted, body)
@@ -217,6 +230,7 @@ export class HotConnection {
   }
 
   #refuse(status: number, detail: string): void {
+    this.#dropBody()
     this.#socket.write(rawProblem(status, detail))
     this.#close()
   }
@@ -228,7 +242,15 @@ export class HotConnection {
     this.#socket.end()
   }
 
+  /** A body that will not be whole gives its room back; its memory is lent to nobody, since the socket may still read into it. */
+  #dropBody(): void {
+    if (this.#body === undefined || this.#isBusy) return
+    this.#front.room.give(this.#body.length)
+    this.#body = undefined
+  }
+
   readonly #onClose = (): void => {
+    this.#dropBody()
     this.#front.connections.delete(this)
   }
 }

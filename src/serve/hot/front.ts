@@ -6,6 +6,7 @@ import type { Telemetry } from '../../core/telemetry.ts'
 import type { Answer } from '../answer.ts'
 import { isLoopback, type Keyring } from '../auth.ts'
 import type { BodyMemory } from '../body-memory.ts'
+import type { BodyRoom } from '../body-room.ts'
 import { encodingOf, tenantNamed } from '../http.ts'
 import { answerOf, INTAKES, type IngestPath } from '../ingest-answers.ts'
 import type { IngestDeps } from '../ingest-routes.ts'
@@ -23,6 +24,7 @@ export interface HotOptions {
   readonly telemetry: Telemetry
   readonly keyring: Keyring
   readonly memory: BodyMemory
+  readonly room: BodyRoom
   readonly logger: Logger | undefined
   readonly bodyBytesMax: number
   readonly retryAfterSeconds: number
@@ -52,7 +54,14 @@ export class HotFront {
   readonly scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   readonly connections = new Set<HotConnection>()
   readonly memory: BodyMemory
-  readonly limits: { readonly bodyBytes: number; readonly keepAliveMs: number; readonly requestMs: number }
+  readonly room: BodyRoom
+  readonly limits: {
+    readonly bodyBytes: number
+    readonly keepAliveMs: number
+    readonly requestMs: number
+    /** How long a body arrives before its pace says something. */
+    readonly paceMs: number
+  }
   readonly #server: Server
   readonly #options: HotOptions
   readonly #listeners: ((socket: Socket) => void)[]
@@ -64,10 +73,12 @@ export class HotFront {
     this.#server = server
     this.#options = options
     this.memory = options.memory
+    this.room = options.room
     this.limits = {
       bodyBytes: options.bodyBytesMax,
       keepAliveMs: server.keepAliveTimeout,
       requestMs: server.requestTimeout,
+      paceMs: lookMs,
     }
     this.#listeners = server.listeners('connection') as ((socket: Socket) => void)[]
     server.removeAllListeners('connection')
@@ -76,7 +87,8 @@ export class HotFront {
     server.on('connection', raw => this.#open(raw))
     this.#timer = setInterval(() => {
       const nowMs = performance.now()
-      for (const connection of this.connections) connection.look(nowMs)
+      const isShort = this.room.takeShortage()
+      for (const connection of this.connections) connection.look(nowMs, isShort)
     }, lookMs).unref()
   }
 
