@@ -10,7 +10,7 @@ const { values: args } = parseArgs({
     few: { type: 'string', default: QUICK ? '2000' : '100000' },
     many: { type: 'string', default: QUICK ? '10000' : '5000000' },
     body: { type: 'string', default: '5000' },
-    /** Steps of the few a turn: one of the many. */
+    /** Steps a turn, of both: series of one age are compared, as young ones cost less. */
     steps: { type: 'string', default: '5' },
     warm: { type: 'string', default: QUICK ? '2' : '6' },
     repetitions: { type: 'string', default: QUICK ? '2' : '5' },
@@ -19,7 +19,7 @@ const { values: args } = parseArgs({
 const found = await takeTurns(
   [
     await scriptSide('few', 'path', [args.few, args.body, args.steps]),
-    await scriptSide('many', 'path', [args.many, args.body, '1']),
+    await scriptSide('many', 'path', [args.many, args.body, args.steps]),
   ],
   { warm: Number(args.warm), repetitions: Number(args.repetitions) },
 )
