@@ -29,6 +29,8 @@ export class HotConnection {
   /** The body under way, and how much of it is there. */
   #body: Buffer | undefined
   #filled = 0
+  /** How much of it was there at the last look. */
+  #seen = 0
   /** Whether a request is being judged, processed or answered: what comes meanwhile waits. */
   #isBusy = false
   #isPaused = false
@@ -71,7 +73,7 @@ export class HotConnection {
 
   /**
    * Called every few seconds: cuts who is too slow, or has nothing to say any more. Where others found no room for their bodies,
-   * who will be too slow at the pace so far is cut at once.
+   * who will be too slow at this pace is cut at once.
    */
   look(nowMs: number, isShort: boolean): void {
     const ms = nowMs - this.#sinceMs
@@ -81,14 +83,17 @@ export class HotConnection {
     } else if (this.#isBusy) return
     else if (this.#body === undefined && this.#requests > 0) {
       if (ms > keepAliveMs) this.#socket.destroy()
-    } else if (ms > requestMs || (isShort && this.#isLateAt(ms)))
+    } else if (ms > requestMs || (this.#isLateAt(ms) && isShort))
       this.#refuse(408, 'the request took too long to arrive')
   }
 
-  /** Whether a body that began to arrive so long ago will not be there in time, at the pace so far. */
+  /** Whether the body that arrives for so long will not be there in time, at the pace since this was last asked. */
   #isLateAt(ms: number): boolean {
-    const { requestMs, paceMs } = this.#front.limits
-    return this.#body !== undefined && ms > paceMs && this.#filled * requestMs < this.#body.length * ms
+    const { requestMs, lookMs } = this.#front.limits
+    if (this.#body === undefined) return false
+    const came = this.#filled - this.#seen
+    this.#seen = this.#filled
+    return ms > lookMs && came * (requestMs - ms) < (this.#body.length - this.#filled) * lookMs
   }
 
   /** The service stops: who waits for nothing is let go at once, everybody else when answered. */
@@ -138,6 +143,7 @@ export class HotConnection {
       return this.#handOver(bytes, end)
     this.#body = this.#front.memory.lend(length)
     this.#filled = 0
+    this.#seen = 0
     return headEnd
   }
 

@@ -59,8 +59,8 @@ export class HotFront {
     readonly bodyBytes: number
     readonly keepAliveMs: number
     readonly requestMs: number
-    /** How long a body arrives before its pace says something. */
-    readonly paceMs: number
+    /** Between two looks. */
+    readonly lookMs: number
   }
   readonly #server: Server
   readonly #options: HotOptions
@@ -78,7 +78,7 @@ export class HotFront {
       bodyBytes: options.bodyBytesMax,
       keepAliveMs: server.keepAliveTimeout,
       requestMs: server.requestTimeout,
-      paceMs: lookMs,
+      lookMs,
     }
     this.#listeners = server.listeners('connection') as ((socket: Socket) => void)[]
     server.removeAllListeners('connection')

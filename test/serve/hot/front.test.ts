@@ -250,8 +250,12 @@ describe('a busy service', () => {
   })
 })
 
-/** A server whose requests of samples are read ahead, looked at every 50 ms. */
-async function readAhead(server: Server, room: BodyRoom): Promise<{ front: HotFront; running: Running }> {
+/** A server whose requests of samples are read ahead, and looked at so often. */
+async function readAhead(
+  server: Server,
+  room: BodyRoom,
+  lookMs: number,
+): Promise<{ front: HotFront; running: Running }> {
   const options = {
     deps: { submit: async () => EMPTY_RECEIPT, clock: () => 0 },
     telemetry: here.deps.telemetry,
@@ -263,7 +267,7 @@ async function readAhead(server: Server, room: BodyRoom): Promise<{ front: HotFr
     retryAfterSeconds: 5,
     isPressed: () => false,
   }
-  const front = new HotFront(server, options, 50)
+  const front = new HotFront(server, options, lookMs)
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
   const { port } = server.address() as AddressInfo
   return { front, running: { url: `http://127.0.0.1:${port}`, close: async () => {} } }
@@ -304,20 +308,25 @@ describe('room for bodies that are arriving', { timeout: 30_000 }, () => {
   it('is taken from whom at this pace time would end, while others have none', async () => {
     const server = createServer((_request, response) => response.writeHead(429).end())
     server.requestTimeout = 20_000
-    const room = new BodyRoom(1200)
-    const { front, running } = await readAhead(server, room)
+    const room = new BodyRoom(2200)
+    const { front, running } = await readAhead(server, room, 300)
     const text = request('/api/samples', 'a'.repeat(1000), LINES)
     const [slow, quick, other] = [new Sender(running), new Sender(running), new Sender(running)]
-    slow.write(text.slice(0, -1000))
-    quick.write(request('/api/samples', 'b'.repeat(100), LINES).slice(0, -1))
-    await until(async () => room.bytes === 1100)
-    await pause(300)
+    slow.write(text.slice(0, -1))
+    quick.write(text.slice(0, -1000))
+    let left = 1000
+    const steady = setInterval(() => {
+      if (left-- > 0) quick.write('a')
+    }, 3)
+    await until(async () => room.bytes === 2000)
+    await pause(700)
     expect([slow.isClosed, quick.isClosed]).toEqual([false, false])
     other.write(text)
     expect((await other.answer()).status).toContain('429')
     expect((await slow.answer()).status).toContain('408')
-    await until(async () => room.bytes === 100)
-    quick.write('b')
+    await until(async () => room.bytes === 1000)
+    clearInterval(steady)
+    quick.write('a'.repeat(Math.max(0, left)))
     expect((await quick.answer()).status).toContain('200')
     expect(room.bytes).toBe(0)
     front.stop(0)
@@ -339,7 +348,7 @@ describe('time', { timeout: 30_000 }, () => {
     const server = createServer(() => {})
     server.requestTimeout = 300
     server.keepAliveTimeout = 3000
-    const { front, running } = await readAhead(server, new BodyRoom(1e6))
+    const { front, running } = await readAhead(server, new BodyRoom(1e6), 50)
     const text = request('/api/samples', 'abc', LINES)
     const [silent, slow, done] = [new Sender(running), new Sender(running), new Sender(running)]
     slow.write(text.slice(0, -1))
