@@ -34,7 +34,7 @@ export const configSchema = z.strictObject({
     maxBodyBytes: size
       .refine(bytes => bytes <= BODY_BYTES_MAX, 'must be at most 255 MiB: the journal takes no more at once')
       .default(16 * 1_048_576),
-    /** All bodies that are arriving, together; whoever finds no room is told to come back. */
+    /** Of all bodies that are not whole yet; beyond, the one that is longest on its way is given up. */
     maxArrivingBytes: size.default(256 * 1_048_576),
     publicUrl: z.url().optional(),
   }),

@@ -1,41 +1,53 @@
+import { ForeshockError } from '../core/errors.ts'
+
+/** A body that is arriving. */
+export interface Arriving {
+  /** There is no room for the rest of it: its sender is told so. It has left the room already. */
+  giveUp(why: ForeshockError): void
+}
+
 /**
- * How much of bodies may be under way at a time, all senders together: a body has its room from the first byte to the last, as
- * long as it says that it is. Who finds none is told to come back, so that many slow senders cannot fill the memory.
+ * How many bytes there may be of bodies that have begun and are not whole, all senders together. Where there are more, the body that
+ * is longest on its way is given up: refusing those that begin would let a few slow senders keep everybody else out.
  */
 export class BodyRoom {
   readonly #bytesMax: number
+  /** Bytes that have come of each, the longest on its way first. */
+  readonly #arriving = new Map<Arriving, number>()
   #bytes = 0
-  #wasShort = false
 
-  /** `bytesMax`: bytes at most. One body always has room, however long, so that the limit of a single one holds alone. */
+  /** `bytesMax`: bytes at most. A body that is alone always has room: the limit of a single one holds. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
   }
 
-  /** Whether there was room for so many bytes more; if so they are taken until they are given back. */
-  take(bytes: number): boolean {
-    if (this.#bytes > 0 && this.#bytes + bytes > this.#bytesMax) {
-      this.#wasShort = true
-      return false
-    }
+  /** So many bytes more have come of a body, which may be the one that is given up. */
+  add(body: Arriving, bytes: number): void {
     this.#bytes += bytes
-    return true
+    this.#arriving.set(body, (this.#arriving.get(body) ?? 0) + bytes)
+    if (this.#bytes > this.#bytesMax) this.#clear()
   }
 
-  /** The bytes have arrived, or never will. */
-  give(bytes: number): void {
-    this.#bytes -= bytes
+  /** A body is whole, or will never be. */
+  leave(body: Arriving): void {
+    this.#bytes -= this.#arriving.get(body) ?? 0
+    this.#arriving.delete(body)
   }
 
-  /** Whether somebody found no room since this was last asked. */
-  takeShortage(): boolean {
-    const wasShort = this.#wasShort
-    this.#wasShort = false
-    return wasShort
-  }
-
-  /** Bytes that are taken. */
+  /** Bytes that are there of all. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  #clear(): void {
+    const why = new ForeshockError(
+      'FS_OVERLOADED',
+      `${this.#bytes} bytes of bodies are on their way, and none was it for longer than this one`,
+    )
+    for (const body of this.#arriving.keys()) {
+      if (this.#bytes <= this.#bytesMax || this.#arriving.size === 1) return
+      this.leave(body)
+      body.giveUp(why)
+    }
   }
 }

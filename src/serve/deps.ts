@@ -121,7 +121,7 @@ export interface ServeOptions {
   readonly version?: string
   /** Largest body taken, as sent, bytes. Default 16 MiB. */
   readonly bodyBytesMax?: number
-  /** All bodies that are arriving, together, bytes. Default 256 MiB. */
+  /** Of all bodies that have begun and are not whole, bytes. Default 256 MiB. */
   readonly bodiesBytesMax?: number
   /** Requests per client and minute; no limit when absent. */
   readonly requestsPerMinuteMax?: number

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { errorCodes, type FastifyInstance } from 'fastify'
-import { ForeshockError } from '../core/errors.ts'
 import type { BodyMemory } from './body-memory.ts'
 import type { BodyRoom } from './body-room.ts'
 
@@ -9,7 +8,7 @@ type Done = (error: Error | null, body?: Buffer) => void
 export interface BodyLimits {
   /** Of one body, as sent. */
   readonly bytesMax: number
-  /** Of all that are under way. */
+  /** Of all that are on their way. */
   readonly room: BodyRoom
   /** What bodies that say how long they are go into; each has memory of its own without it. */
   readonly memory?: BodyMemory
@@ -27,57 +26,53 @@ export function takeBytes(app: FastifyInstance, limits: BodyLimits): void {
     if (said === undefined) return collect(payload, limits, done)
     const bytes = Number(said)
     if (bytes > limits.bytesMax) return done(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE())
-    if (!limits.room.take(bytes)) return done(noRoom(limits.room))
     fill(payload, bytes, limits, done)
   })
 }
 
-/** A body of known length, which has its room. */
+/** A body of known length. */
 function fill(payload: IncomingMessage, bytes: number, { room, memory }: BodyLimits, done: Done): void {
   const body = memory?.lend(bytes) ?? Buffer.allocUnsafeSlow(bytes)
   let at = 0
+  const end = (why: Error | null): void => {
+    payload.off('data', onData).off('end', onEnd).off('error', onError)
+    room.leave(arriving)
+    if (why !== null) memory?.give(body)
+    done(why, why === null ? body : undefined)
+  }
+  const arriving = { giveUp: end }
   const onData = (chunk: Buffer): void => {
     // More than was announced cannot come over HTTP; were it to, it would be counted and refused.
     if (at + chunk.length <= body.length) chunk.copy(body, at)
     at += chunk.length
+    room.add(arriving, chunk.length)
   }
-  const onEnd = (error?: Error): void => {
-    payload.off('data', onData).off('end', onEnd).off('error', onEnd)
-    room.give(bytes)
-    const why =
-      error === undefined
-        ? at === body.length
-          ? null
-          : new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH()
-        : Object.assign(error, { statusCode: 400 })
-    if (why !== null) memory?.give(body)
-    done(why, why === null ? body : undefined)
-  }
-  payload.on('data', onData).on('end', onEnd).on('error', onEnd)
+  const onEnd = (): void =>
+    end(at === body.length ? null : new errorCodes.FST_ERR_CTP_INVALID_CONTENT_LENGTH())
+  const onError = (error: Error): void => end(Object.assign(error, { statusCode: 400 }))
+  payload.on('data', onData).on('end', onEnd).on('error', onError)
 }
 
-/** A body that comes in chunks until it ends: each takes its room as it comes. */
+/** A body that comes in chunks until it ends. */
 function collect(payload: IncomingMessage, { bytesMax, room }: BodyLimits, done: Done): void {
   const chunks: Buffer[] = []
   let bytes = 0
   const end = (error: Error | null): void => {
     payload.off('data', onData).off('end', onEnd).off('error', onError)
-    room.give(bytes)
+    room.leave(arriving)
     done(error, error === null ? Buffer.concat(chunks, bytes) : undefined)
   }
+  const arriving = { giveUp: end }
   const onData = (chunk: Buffer): void => {
-    if (bytes + chunk.length > bytesMax) end(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE())
-    else if (!room.take(chunk.length)) end(noRoom(room))
-    else {
-      bytes += chunk.length
-      chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes > bytesMax) {
+      end(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE())
+      return
     }
+    chunks.push(chunk)
+    room.add(arriving, chunk.length)
   }
   const onEnd = (): void => end(null)
   const onError = (error: Error): void => end(Object.assign(error, { statusCode: 400 }))
   payload.on('data', onData).on('end', onEnd).on('error', onError)
-}
-
-function noRoom(room: BodyRoom): ForeshockError {
-  return new ForeshockError('FS_OVERLOADED', `bodies of ${room.bytes} bytes are under way already`)
 }

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
+import type { ForeshockError } from '../../core/errors.ts'
 import type { Answer } from '../answer.ts'
+import type { Arriving } from '../body-room.ts'
 import { rawProblem } from '../problems.ts'
 import type { Admitted, HotFront } from './front.ts'
 import { type HotHead, type KnownHead, knownHead, readHead, repeatedLength } from './head.ts'
@@ -22,15 +24,13 @@ interface Sender {
  * One connection of a sender: its requests one after the other, each body read into memory that was lent for it. What is no
  * plain request of samples is handed over to Node's HTTP server, with all that was read of it, and so is the connection.
  */
-export class HotConnection {
+export class HotConnection implements Arriving {
   readonly #front: HotFront
   readonly #socket: Socket
   #sender: Sender | undefined
   /** The body under way, and how much of it is there. */
   #body: Buffer | undefined
   #filled = 0
-  /** How much of it was there at the last look. */
-  #seen = 0
   /** Whether a request is being judged, processed or answered: what comes meanwhile waits. */
   #isBusy = false
   #isPaused = false
@@ -59,23 +59,16 @@ export class HotConnection {
 
   /** Takes bytes that were read into a target; false when no more are to be read for now. */
   readonly take = (bytes: number, target: Uint8Array): boolean => {
-    let goesOn = false
+    let goesOn = true
     if (target === this.#front.scratch) goesOn = this.#take(this.#front.scratch, bytes)
-    else {
-      // It is as long as what was missing: nothing behind the body was read.
-      this.#filled += bytes
-      if (this.#body !== undefined && this.#filled === this.#body.length) this.#process(this.#body)
-      goesOn = true
-    }
+    // Else it is as long as what was missing: nothing behind the body was read.
+    else if (this.#body !== undefined) this.#grow(this.#body, bytes)
     this.#isPaused = !goesOn
     return goesOn
   }
 
-  /**
-   * Called every few seconds: cuts who is too slow, or has nothing to say any more. Where others found no room for their bodies,
-   * who will be too slow at this pace is cut at once.
-   */
-  look(nowMs: number, isShort: boolean): void {
+  /** Called every few seconds: cuts who is too slow, or has nothing to say any more. */
+  look(nowMs: number): void {
     const ms = nowMs - this.#sinceMs
     const { keepAliveMs, requestMs } = this.#front.limits
     if (this.#isClosing) {
@@ -83,17 +76,7 @@ export class HotConnection {
     } else if (this.#isBusy) return
     else if (this.#body === undefined && this.#requests > 0) {
       if (ms > keepAliveMs) this.#socket.destroy()
-    } else if (ms > requestMs || (this.#isLateAt(ms) && isShort))
-      this.#refuse(408, 'the request took too long to arrive')
-  }
-
-  /** Whether the body that arrives for so long will not be there in time, at the pace since this was last asked. */
-  #isLateAt(ms: number): boolean {
-    const { requestMs, lookMs } = this.#front.limits
-    if (this.#body === undefined) return false
-    const came = this.#filled - this.#seen
-    this.#seen = this.#filled
-    return ms > lookMs && came * (requestMs - ms) < (this.#body.length - this.#filled) * lookMs
+    } else if (ms > requestMs) this.#refuse(408, 'the request took too long to arrive')
   }
 
   /** The service stops: who waits for nothing is let go at once, everybody else when answered. */
@@ -107,6 +90,8 @@ export class HotConnection {
 
   /** Bytes of the scratch memory or of what was kept from it; false when some were kept for later. */
   #take(bytes: Buffer, end: number): boolean {
+    // A sender that was refused reads why once all that it sends is taken from it.
+    if (this.#isClosing) return true
     if (this.#isBusy) return this.#keep(bytes, 0, end)
     let at = 0
     if (this.#body === undefined) {
@@ -115,10 +100,28 @@ export class HotConnection {
     }
     const body = this.#body as Buffer
     const to = Math.min(end, at + body.length - this.#filled)
-    this.#filled += bytes.copy(body, this.#filled, at, to)
-    if (this.#filled < body.length) return true
-    this.#process(body)
+    if (!this.#grow(body, bytes.copy(body, this.#filled, at, to))) return true
     return to === end || this.#keep(bytes, to, end)
+  }
+
+  /** So many bytes of the body more are there; whether it is whole now, and processed. */
+  #grow(body: Buffer, bytes: number): boolean {
+    this.#filled += bytes
+    if (this.#filled < body.length) {
+      this.#front.room.add(this, bytes)
+      return false
+    }
+    this.#front.room.leave(this)
+    this.#process(body)
+    return true
+  }
+
+  /** The sender is told to come back; others may have what room it took. */
+  giveUp(why: ForeshockError): void {
+    const { head } = this.#sender as Sender
+    const answer = this.#front.refusal(head, why)
+    this.#front.record(head.path, answer.status, performance.now() - this.#startedMs)
+    this.#end(answerBytes(answer, 0))
   }
 
   /** Reads a head; where its body begins, or -1 when there is something to wait for, or nothing more to do here. */
@@ -138,12 +141,9 @@ export class HotConnection {
       this.#admit(head, text)
       return -1
     }
-    // Where there is no room the router says so.
-    if (length > this.#front.limits.bodyBytes || !this.#front.room.take(length))
-      return this.#handOver(bytes, end)
+    if (length > this.#front.limits.bodyBytes) return this.#handOver(bytes, end)
     this.#body = this.#front.memory.lend(length)
     this.#filled = 0
-    this.#seen = 0
     return headEnd
   }
 
@@ -165,7 +165,6 @@ export class HotConnection {
   #process(body: Buffer): void {
     const { head, admitted } = this.#sender as Sender
     this.#isBusy = true
-    this.#front.room.give(body.length)
     this.#requests++
     this.#front
       .ingest(head, admitted, body)
@@ -236,8 +235,14 @@ export class HotConnection {
   }
 
   #refuse(status: number, detail: string): void {
-    this.#dropBody()
-    this.#socket.write(rawProblem(status, detail))
+    this.#end(rawProblem(status, detail))
+  }
+
+  /** A last answer, to a request that did not arrive. The body's memory is lent to nobody: the socket may still read into it. */
+  #end(answer: string | Buffer): void {
+    this.#front.room.leave(this)
+    this.#body = undefined
+    this.#socket.write(answer, 'latin1')
     this.#close()
   }
 
@@ -248,15 +253,8 @@ export class HotConnection {
     this.#socket.end()
   }
 
-  /** A body that will not be whole gives its room back; its memory is lent to nobody, since the socket may still read into it. */
-  #dropBody(): void {
-    if (this.#body === undefined || this.#isBusy) return
-    this.#front.room.give(this.#body.length)
-    this.#body = undefined
-  }
-
   readonly #onClose = (): void => {
-    this.#dropBody()
+    this.#front.room.leave(this)
     this.#front.connections.delete(this)
   }
 }

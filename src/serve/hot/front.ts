@@ -55,13 +55,7 @@ export class HotFront {
   readonly connections = new Set<HotConnection>()
   readonly memory: BodyMemory
   readonly room: BodyRoom
-  readonly limits: {
-    readonly bodyBytes: number
-    readonly keepAliveMs: number
-    readonly requestMs: number
-    /** Between two looks. */
-    readonly lookMs: number
-  }
+  readonly limits: { readonly bodyBytes: number; readonly keepAliveMs: number; readonly requestMs: number }
   readonly #server: Server
   readonly #options: HotOptions
   readonly #listeners: ((socket: Socket) => void)[]
@@ -78,7 +72,6 @@ export class HotFront {
       bodyBytes: options.bodyBytesMax,
       keepAliveMs: server.keepAliveTimeout,
       requestMs: server.requestTimeout,
-      lookMs,
     }
     this.#listeners = server.listeners('connection') as ((socket: Socket) => void)[]
     server.removeAllListeners('connection')
@@ -87,8 +80,7 @@ export class HotFront {
     server.on('connection', raw => this.#open(raw))
     this.#timer = setInterval(() => {
       const nowMs = performance.now()
-      const isShort = this.room.takeShortage()
-      for (const connection of this.connections) connection.look(nowMs, isShort)
+      for (const connection of this.connections) connection.look(nowMs)
     }, lookMs).unref()
   }
 
@@ -116,18 +108,24 @@ export class HotFront {
 
   /** Takes a body in; what its sender is told. Never rejects on what the pipeline says. */
   async ingest(head: HotHead, { kind, encoding, tenant }: Admitted, bytes: Uint8Array): Promise<Answer> {
-    const { deps, logger, retryAfterSeconds } = this.#options
+    const { deps, retryAfterSeconds } = this.#options
     const { path, contentType } = head
     try {
       if (this.#options.isPressed()) throw tooBusy()
       const receipt = await deps.submit({ kind, encoding, arrivalMs: deps.clock(), tenant, bytes })
       return answerOf({ path, url: path, contentType, kind, retryAfterSeconds }, receipt)
     } catch (error) {
-      const problem = problemOfError(error, { url: path })
-      if (isFailure(problem)) logger?.error({ err: error, requestId: this.#requestId() }, 'request failed')
-      const { speaks } = INTAKES[path]
-      return problemAnswer(problem, { speaks, url: path, contentType }, retryAfterSeconds)
+      return this.refusal(head, error)
     }
+  }
+
+  /** What a sender is told whose body is not taken in. */
+  refusal({ path, contentType }: HotHead, error: unknown): Answer {
+    const { logger, retryAfterSeconds } = this.#options
+    const problem = problemOfError(error, { url: path })
+    if (isFailure(problem)) logger?.error({ err: error, requestId: this.#requestId() }, 'request failed')
+    const { speaks } = INTAKES[path]
+    return problemAnswer(problem, { speaks, url: path, contentType }, retryAfterSeconds)
   }
 
   /** One observation and at most one log line a request, as of requests that come through the router. */

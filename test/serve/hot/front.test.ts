@@ -2,7 +2,7 @@
 // request is sent in the form that is read ahead and in one that is not, and status, headers and body are compared. And that
 // connections behave: bodies in any pieces, several requests at once, a change of route, senders that break off.
 import { createHash } from 'node:crypto'
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import pino from 'pino'
@@ -250,105 +250,83 @@ describe('a busy service', () => {
   })
 })
 
-/** A server whose requests of samples are read ahead, and looked at so often. */
-async function readAhead(
-  server: Server,
-  room: BodyRoom,
-  lookMs: number,
-): Promise<{ front: HotFront; running: Running }> {
-  const options = {
-    deps: { submit: async () => EMPTY_RECEIPT, clock: () => 0 },
-    telemetry: here.deps.telemetry,
-    keyring: new Keyring([]),
-    memory: new BodyMemory(),
-    room,
-    logger: undefined,
-    bodyBytesMax: 1000,
-    retryAfterSeconds: 5,
-    isPressed: () => false,
-  }
-  const front = new HotFront(server, options, lookMs)
-  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as AddressInfo
-  return { front, running: { url: `http://127.0.0.1:${port}`, close: async () => {} } }
-}
-
 describe('room for bodies that are arriving', { timeout: 30_000 }, () => {
-  it('is there again once they have arrived or broken off; who finds none is told to come back', async () => {
-    const small = await listen(here.deps, { bodyBytesMax: 300_000, bodiesBytesMax: 400_000 })
+  it('is given up by whom it took longest, who is told to come back; nobody else is kept out', async () => {
+    const small = await listen(here.deps, { bodyBytesMax: 300_000, bodiesBytesMax: 700_000 })
     const text = request('/api/samples', 'a'.repeat(300_000), LINES)
-    const [slow, leaving, other] = [new Sender(small), new Sender(small), new Sender(small)]
-    slow.write(text.slice(0, -1))
-    await until(async () => {
-      other.write(text)
-      return (await other.answer()).status.includes('429')
-    })
-    other.write(text)
-    const { headers, body } = await other.answer()
-    expect(headers['retry-after']).toBe('5')
-    expect(JSON.parse(body)).toMatchObject({
-      code: 'FS_OVERLOADED',
-      detail: expect.stringContaining('bodies of 300000 bytes are under way already'),
-    })
-    // A small one still fits.
-    other.write(request('/api/samples', 'abc', LINES))
-    expect((await other.answer()).status).toContain('200')
-    slow.write(text.slice(-1))
-    expect((await slow.answer()).status).toContain('200')
-    leaving.write(text.slice(0, -1))
-    await pause(50)
-    leaving.socket.destroy()
-    await until(async () => {
-      slow.write(text)
-      return (await slow.answer()).status.includes('200')
-    })
+    const all = text.slice(0, -1)
+    const [first, second, third, other] = Array.from({ length: 4 }, () => new Sender(small))
+    for (const sender of [first, second]) {
+      sender.write(all)
+      await pause(200)
+    }
+    for (let i = 0; i < 20; i++) {
+      other.write(request('/api/samples', `{"i":${i}}`, LINES))
+      expect((await other.answer()).status).toContain('200')
+    }
+    third.write(all)
+    const { status, headers, body } = await first.answer()
+    expect(status).toContain('429')
+    expect(headers).toMatchObject({ 'retry-after': '5', connection: 'close' })
+    first.socket.destroy()
+    expect(JSON.parse(body)).toMatchObject({ code: 'FS_OVERLOADED', instance: '/api/samples' })
+    expect(JSON.parse(body).detail).toMatch(
+      /^\d+ bytes of bodies are on their way, and none was it for longer/,
+    )
+    for (const sender of [third, second]) {
+      sender.write(text.slice(-1))
+      expect((await sender.answer()).status).toContain('200')
+    }
+    // What was answered or broken off takes no room any more.
+    for (let round = 0; round < 6; round++) {
+      const leaving = new Sender(small)
+      leaving.write(all)
+      await pause(50)
+      leaving.socket.destroy()
+    }
+    for (const sender of [second, third]) sender.write(all)
+    await pause(200)
+    for (const sender of [second, third]) {
+      sender.write(text.slice(-1))
+      expect((await sender.answer()).status).toContain('200')
+    }
     await small.close()
   })
 
-  it('is taken from whom at this pace time would end, while others have none', async () => {
-    const server = createServer((_request, response) => response.writeHead(429).end())
-    server.requestTimeout = 20_000
-    const room = new BodyRoom(2200)
-    const { front, running } = await readAhead(server, room, 300)
-    const text = request('/api/samples', 'a'.repeat(1000), LINES)
-    const [slow, quick, other] = [new Sender(running), new Sender(running), new Sender(running)]
-    slow.write(text.slice(0, -1))
-    quick.write(text.slice(0, -1000))
-    let left = 1000
-    const steady = setInterval(() => {
-      if (left-- > 0) quick.write('a')
-    }, 3)
-    await until(async () => room.bytes === 2000)
-    await pause(700)
-    expect([slow.isClosed, quick.isClosed]).toEqual([false, false])
-    other.write(text)
-    expect((await other.answer()).status).toContain('429')
-    expect((await slow.answer()).status).toContain('408')
-    await until(async () => room.bytes === 1000)
-    clearInterval(steady)
-    quick.write('a'.repeat(Math.max(0, left)))
-    expect((await quick.answer()).status).toContain('200')
-    expect(room.bytes).toBe(0)
-    front.stop(0)
-    server.closeAllConnections()
-    server.close()
+  it('is not asked for by a body that is alone', async () => {
+    const small = await listen(here.deps, { bodyBytesMax: 300_000, bodiesBytesMax: 1000 })
+    const sender = new Sender(small)
+    const text = request('/api/samples', 'a'.repeat(300_000), LINES)
+    sender.write(text.slice(0, -1))
+    await pause(200)
+    sender.write(text.slice(-1))
+    expect((await sender.answer()).status).toContain('200')
+    await small.close()
   })
 })
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (await isSo()) return
-    await pause(10)
-  }
-  throw new Error('it did not come to that')
-}
 
 describe('time', { timeout: 30_000 }, () => {
   it('is short for who never ends a request, and for who has nothing more to say', async () => {
     const server = createServer(() => {})
     server.requestTimeout = 300
     server.keepAliveTimeout = 3000
-    const { front, running } = await readAhead(server, new BodyRoom(1e6), 50)
+    const options = {
+      deps: { submit: async () => EMPTY_RECEIPT, clock: () => 0 },
+      telemetry: here.deps.telemetry,
+      keyring: new Keyring([]),
+      memory: new BodyMemory(),
+      room: new BodyRoom(1e6),
+      logger: undefined,
+      bodyBytesMax: 1000,
+      retryAfterSeconds: 5,
+      isPressed: () => false,
+    }
+    const front = new HotFront(server, options, 50)
+    await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+    const running = {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      close: async () => {},
+    }
     const text = request('/api/samples', 'abc', LINES)
     const [silent, slow, done] = [new Sender(running), new Sender(running), new Sender(running)]
     slow.write(text.slice(0, -1))
