@@ -1,6 +1,6 @@
 // Shows that CSV text in any pieces gives the rows that were written (quotes, line breaks, gzip), that times are
 // read as UTC, and that both replay shapes come out in time order; faults name file, row and reason.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -124,6 +124,20 @@ describe('replay', () => {
       ['requests{service="b"}', 2],
       ['requests{service="a",zone="x"}', 1],
       ['requests{service="a",zone="x"}', 3],
+    ])
+  })
+
+  it('tells series of several files apart by what their dimensions are called', async () => {
+    const long = join(folder, 'dimensions')
+    mkdirSync(long)
+    writeFileSync(join(long, 'a.csv'), 'timestamp,entity,metric,value,dim.region\n1661132400,s,m,1,x\n')
+    writeFileSync(join(long, 'b.csv'), 'timestamp,entity,metric,value,dim.zone\n1661132460,s,m,2,x\n')
+    writeFileSync(join(long, 'c.csv'), 'timestamp,entity,metric,value,dim.region\n1661132520,s,m,3,x\n')
+    const { seen } = await replay(long)
+    expect(seen.map(([key, , value]) => [key, value])).toEqual([
+      ['m{region="x",service="s"}', 1],
+      ['m{service="s",zone="x"}', 2],
+      ['m{region="x",service="s"}', 3],
     ])
   })
 
