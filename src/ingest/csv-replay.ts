@@ -4,10 +4,10 @@ import { type SampleBatch, sampleBatch } from '../core/batch.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import { parseTime } from '../core/time.ts'
 import { parseValue, readCsvChunks } from './csv.ts'
 import { canonicalUnit, metaOf, safeName, unitFor } from './naming.ts'
 import { INTAKE_DEFAULTS, type IntakeOptions } from './options.ts'
-import { parseTime } from './time.ts'
 
 export interface ReplayContext {
   readonly series: SeriesTable

@@ -8,9 +8,9 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Rejects } from '../../src/core/rejects.ts'
 import { SeriesTable } from '../../src/core/series.ts'
+import { parseTime } from '../../src/core/time.ts'
 import { parseValue, readCsv } from '../../src/ingest/csv.ts'
 import { replayRows } from '../../src/ingest/csv-replay.ts'
-import { parseTime } from '../../src/ingest/time.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'foreshock-csv-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -94,7 +94,8 @@ describe('csv', () => {
     }
     expect(parseTime('2022-08-22 03:04:05.5')).toBe(at + 500)
     expect(parseTime('2022-08-22')).toBe(Date.UTC(2022, 7, 22))
-    for (const text of ['', 'yesterday', '12:00', 'value']) expect(parseTime(text), text).toBeNaN()
+    for (const text of ['', 'yesterday', '12:00', 'value', 'Infinity', '1e300', '8640000000000001'])
+      expect(parseTime(text), text).toBeNaN()
     expect(parseValue(' 1.5e3 ')).toBe(1500)
     expect(parseValue('')).toBeNaN()
     expect(parseValue('NaN')).toBeNaN()
@@ -148,6 +149,9 @@ describe('replay', () => {
     expect(rejects.counts()).toEqual({ 'series-limit': 1 })
     await expect(replay(file('bad.csv', 'timestamp,a|x\n1661132400,1\nsoon,2\n'))).rejects.toThrow(
       /bad\.csv, row 3: "soon" is not a time/,
+    )
+    await expect(replay(file('far.csv', 'timestamp,a|x\n1661132400,1\n1e300,2\n'))).rejects.toThrow(
+      /far\.csv, row 3: "1e300" is not a time/,
     )
     await expect(replay(file('short.csv', 'timestamp,a|x\n1661132400\n'))).rejects.toThrow(
       /short\.csv, row 2: has 1 fields, the header has 2/,
