@@ -11,8 +11,8 @@ export interface HeldOptions extends Omit<WorkerOptions, 'partition' | 'owner'> 
 export class HeldPartitions {
   readonly #options: HeldOptions
   readonly #workers = new Map<number, PartitionWorker>()
-  /** Partitions being let go; `orderly` ones count as held until that is done. */
-  readonly #leaving = new Map<number, { readonly orderly: boolean }>()
+  /** Partitions being let go, with who does; `orderly` ones count as held until that is done. */
+  readonly #leaving = new Map<number, { readonly worker: PartitionWorker; orderly: boolean }>()
   readonly #paused = new Set<number>()
   #owner: PartitionOwner | undefined
 
@@ -81,13 +81,19 @@ export class HeldPartitions {
     }
   }
 
-  /** Resolves when the owner knows. `orderly`: nobody else holds it yet. */
+  /** Resolves when the owner knows. `orderly`: nobody else holds it yet; of one that is being let go that may cease to be so. */
   async letGo(partition: number, orderly: boolean): Promise<void> {
+    const leaving = this.#leaving.get(partition)
+    if (leaving !== undefined) {
+      leaving.orderly &&= orderly
+      await leaving.worker.stop(orderly)
+      return
+    }
     const worker = this.#workers.get(partition)
     if (worker === undefined) return
     this.#workers.delete(partition)
     this.#paused.delete(partition)
-    this.#leaving.set(partition, { orderly })
+    this.#leaving.set(partition, { worker, orderly })
     await worker.stop(orderly)
     this.#leaving.delete(partition)
   }

@@ -189,10 +189,10 @@ export class KafkaMember implements StreamGroup {
         if (REJOIN.has(type) || FORGOTTEN.has(type)) this.#member = false
         if (REJOIN.has(type)) continue
         if (FORGOTTEN.has(type)) {
-          // Others were given what this one held.
+          // Others were given what this one held, and what it was about to let go.
           this.#memberId = ''
           this.#assigned = new Set()
-          for (const partition of this.#held.partitions) void this.#letGo(partition, false)
+          for (const partition of this.#held.owned) void this.#letGo(partition, false)
           continue
         }
         if (!everJoined && isHopeless(error)) {

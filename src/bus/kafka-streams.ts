@@ -231,14 +231,15 @@ export class KafkaStreams implements Streams {
   /** Connections for short questions. */
   async #cluster(topic?: string): Promise<KafkaCluster> {
     this.#shared ??= new KafkaCluster(this.#options)
+    const shared = this.#shared
     try {
-      await this.#shared.open(topic === undefined ? undefined : this.#name(topic))
-      return this.#shared
+      await shared.open(topic === undefined ? undefined : this.#name(topic))
+      return shared
     } catch (error) {
       if (!isHopeless(error)) {
-        const broken = this.#shared
-        this.#shared = undefined
-        await broken.close()
+        // Others that waited for it fail as well, and whoever asked since has another one.
+        if (this.#shared === shared) this.#shared = undefined
+        await shared.close()
       }
       throw error
     }

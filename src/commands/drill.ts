@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
+import { parseTime } from '../core/time.ts'
 import { Drill, type DrillColumns } from '../disruptions/drill.ts'
 import type { Explanation } from '../disruptions/leaf-table.ts'
 import { openInput, readCsvChunks } from '../ingest/csv.ts'
-import { parseTime } from '../ingest/time.ts'
 
 interface DrillFlags {
   readonly input: string

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { ForeshockError } from '../core/errors.ts'
 import type { ExplainedSuspect } from '../core/stages.ts'
-import { parseTime } from '../ingest/time.ts'
+import { parseTime } from '../core/time.ts'
 import { RecordedWorld } from './recorded-world.ts'
 import { Recording } from './recording.ts'
 import { readChanges } from './replay.ts'

@@ -1,6 +1,6 @@
 import { ForeshockError } from '../core/errors.ts'
+import { parseTime } from '../core/time.ts'
 import { readCsv } from '../ingest/csv.ts'
-import { parseTime } from '../ingest/time.ts'
 
 /** A label as the service takes it. */
 interface PostedLabel {

@@ -1,5 +1,5 @@
+import { parseTime } from '../core/time.ts'
 import { parseValue } from '../ingest/csv.ts'
-import { parseTime } from '../ingest/time.ts'
 
 /** Largest time that a Date can hold, ms either side of 1970. */
 const TIME_MAX_MS = 8.64e15

@@ -1,4 +1,5 @@
 import { contentId } from './identity.ts'
+import { isDate, timeOfJson } from './time.ts'
 
 /** Something that people or machines did to an entity. */
 export interface Change {
@@ -34,34 +35,26 @@ export function ofTenant(change: Change, tenant: string): Change {
 const KIND = /^[a-z][a-z0-9_-]{0,31}$/
 
 /**
- * Reads one change from a plain object: `{time, entity, kind, ref}` and optionally `id` and `until`, times as ISO
- * 8601, Unix s or Unix ms; without an id it is told by what it says. Returns the reason in words when it is not one.
+ * Reads one change from a plain object: `{time, entity, kind, ref}` and optionally `id` and `until`, times as `parseTime`
+ * reads them, or numbers of Unix s or ms; without an id it is told by what it says. Returns the reason in words when it is not one.
  */
 export function changeOf(value: unknown): Change | string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'a change is a JSON object'
   const { id, time, entity, kind, ref, until } = value as Record<string, unknown>
-  const timeMs = instantMs(time)
-  if (!Number.isFinite(timeMs)) return '"time" must be ISO 8601, Unix s or Unix ms'
+  const timeMs = timeOfJson(time)
+  if (!isDate(timeMs)) return '"time" must be ISO 8601, Unix s or Unix ms'
   if (typeof entity !== 'string' || entity === '' || entity.length > 256)
     return '"entity" must be a non-empty string'
   if (typeof kind !== 'string' || !KIND.test(kind))
     return '"kind" must be a word such as deploy, config, flag, traffic or restart'
   if (ref !== undefined && (typeof ref !== 'string' || ref.length > 1024)) return '"ref" must be a string'
-  const untilMs = until === undefined || until === null ? undefined : instantMs(until)
-  if (untilMs !== undefined && !Number.isFinite(untilMs)) return '"until" must be ISO 8601, Unix s or Unix ms'
+  const untilMs = until === undefined || until === null ? undefined : timeOfJson(until)
+  if (untilMs !== undefined && !isDate(untilMs)) return '"until" must be ISO 8601, Unix s or Unix ms'
   if (id !== undefined && (typeof id !== 'string' || id === '' || id.length > 256))
     return '"id" must be a string'
   const own = id ?? contentId('chg', entity, kind, ref ?? '', timeMs)
   const change = { id: own, timeMs, entity, kind, ref: ref ?? '' }
   return untilMs === undefined ? change : { ...change, untilMs }
-}
-
-/** Numbers below this are Unix seconds: 1e11 s is the year 5138, 1e11 ms was 1973. */
-const SECONDS_MAX = 1e11
-
-function instantMs(value: unknown): number {
-  if (typeof value === 'number') return Math.abs(value) < SECONDS_MAX ? value * 1000 : value
-  return typeof value === 'string' ? Date.parse(value) : Number.NaN
 }
 
 /** A tenant's changes, of the body of an envelope of kind `change`, one a line, and what is wrong with the other lines. */

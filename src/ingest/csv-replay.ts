@@ -4,10 +4,10 @@ import { type SampleBatch, sampleBatch } from '../core/batch.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { Rejects } from '../core/rejects.ts'
 import type { SeriesMeta, SeriesTable } from '../core/series.ts'
+import { parseTime } from '../core/time.ts'
 import { parseValue, readCsvChunks } from './csv.ts'
 import { canonicalUnit, metaOf, safeName, unitFor } from './naming.ts'
 import { INTAKE_DEFAULTS, type IntakeOptions } from './options.ts'
-import { parseTime } from './time.ts'
 
 export interface ReplayContext {
   readonly series: SeriesTable
@@ -144,7 +144,6 @@ class ReplayReader {
   readonly #context: ReplayContext
   readonly #options: IntakeOptions
   readonly #sorter: TimeSorter
-  readonly #known = new Map<string, number>()
   rows = 0
   rejected = 0
 
@@ -212,6 +211,8 @@ class ReplayReader {
     const dims = names.flatMap((name, column) =>
       name.startsWith('dim.') ? [{ name: name.slice(4), column }] : [],
     )
+    // Of this file alone: another one may have the same values under other names.
+    const known = new Map<string, number>()
     return (fields, row) => {
       const timeMs = readTime(file, row, fields[time])
       if (fields[metric] === '') throw invalid(file, row, 'has no metric')
@@ -219,13 +220,13 @@ class ReplayReader {
       if (Number.isNaN(number)) return
       let identity = `${fields[entity]}\n${fields[metric]}`
       for (const { column } of dims) identity += `\n${fields[column]}`
-      let series = this.#known.get(identity)
+      let series = known.get(identity)
       if (series === undefined) {
         const labels: Record<string, string> = {}
         for (const { name, column } of dims)
           if (fields[column] !== '') labels[safeName(name)] = fields[column]
         series = this.#intern(fields[entity], fields[metric], unit < 0 ? '' : fields[unit], labels)
-        if (series >= 0) this.#known.set(identity, series)
+        if (series >= 0) known.set(identity, series)
       }
       if (series < 0) this.#refuse(file, row, timeMs)
       else this.#sorter.add(series, timeMs, number)

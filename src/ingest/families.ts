@@ -29,10 +29,11 @@ export class Families {
   /** Families of which both a sum and a count, or buckets, were seen. */
   readonly grouped = new Set<string>()
   /** Families of which only a sum or only a count was seen, with its wires. */
-  readonly waiting = new Map<string, { suffix: string; wires: number[] }>()
+  readonly waiting = new Map<string, { suffix: string; wires: Set<number> }>()
   /** How often something new was declared. */
   version = 0
-  #waits = 0
+  /** Family of each wire that waits. */
+  readonly #waits = new Map<number, string>()
 
   static base(metric: string): string {
     return metric.replace(SUFFIX, '')
@@ -96,14 +97,28 @@ export class Families {
     if (bucket || (waiting && waiting.suffix !== suffix)) {
       if (this.grouped.size < FAMILIES_MAX) this.grouped.add(family)
       this.waiting.delete(family)
-      this.#waits -= waiting?.wires.length ?? 0
-      return waiting?.wires ?? []
+      const wires = [...(waiting?.wires ?? [])]
+      for (const one of wires) this.#waits.delete(one)
+      return wires
     }
-    if (this.#waits >= WAITING_MAX) return []
-    this.#waits++
-    if (waiting) waiting.wires.push(wire)
-    else this.waiting.set(family, { suffix, wires: [wire] })
+    if (this.#waits.size < WAITING_MAX) this.#wait(wire, family, suffix)
     return []
+  }
+
+  #wait(wire: number, family: string, suffix: string): void {
+    const waiting = this.waiting.get(family)
+    if (waiting) waiting.wires.add(wire)
+    else this.waiting.set(family, { suffix, wires: new Set([wire]) })
+    this.#waits.set(wire, family)
+  }
+
+  /** The wire is no more: it waits for nobody, and leaves its place to another. */
+  forget(wire: number): void {
+    const family = this.#waits.get(wire)
+    if (family === undefined) return
+    this.#waits.delete(wire)
+    const waiting = this.waiting.get(family)
+    if (waiting?.wires.delete(wire) && waiting.wires.size === 0) this.waiting.delete(family)
   }
 
   restore(
@@ -112,8 +127,7 @@ export class Families {
   ): void {
     for (const family of grouped) this.grouped.add(family)
     for (const [family, { suffix, wires }] of waiting) {
-      this.waiting.set(family, { suffix, wires: [...wires] })
-      this.#waits += wires.length
+      for (const wire of wires) this.#wait(wire, family, suffix)
     }
   }
 }

@@ -124,6 +124,7 @@ interface Parts {
 function partsOf([begin, ...properties]: Property[], zone: string): Parts {
   const one = new Map<string, Property>()
   for (const property of properties) {
+    refuseUnread(property)
     if (!ONCE.includes(property.name)) continue
     if (one.has(property.name))
       throw new LineError(property.line, `${property.name} stands twice in one event`)
@@ -156,6 +157,17 @@ function partsOf([begin, ...properties]: Property[], zone: string): Parts {
     instead: instead && stamp(instead, instead.value, zone),
     times,
   }
+}
+
+/** What changes when an event is, and is not read here: whoever passed over it would have it at other times. */
+function refuseUnread({ name, parameters, line }: Property): void {
+  if (name === 'EXRULE')
+    throw new LineError(line, 'EXRULE is not supported (RFC 5545 has none): leave the days out by EXDATE')
+  if (name === 'RECURRENCE-ID' && parameters.has('RANGE'))
+    throw new LineError(
+      line,
+      'RECURRENCE-ID with RANGE is not supported: end the series by UNTIL, and begin another',
+    )
 }
 
 function stamp(property: Property, value: string, zone: string): Stamp {

@@ -1,10 +1,10 @@
 import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
 import { seriesKey } from '../core/series.ts'
+import { timeOfJson } from '../core/time.ts'
 import { checkText, hashText } from '../math/hash.ts'
 import { type DecodeContext, finishDefine } from './context.ts'
 import { TYPE } from './families.ts'
 import { safeName } from './naming.ts'
-import { parseTime, timeOfNumber } from './time.ts'
 
 const TYPES: Readonly<Record<string, number>> = {
   counter: TYPE.counter,
@@ -96,7 +96,7 @@ function readRecord(c: DecodeContext, line: Record<string, unknown>, number: num
   const kind = typeof type === 'string' ? TYPES[type] : TYPE.unknown
   const wire = textWire(c, kind, typeof unit === 'string' ? unit : '')
   if (Array.isArray(line.times) || Array.isArray(line.values)) return readColumns(c, line, wire, number)
-  const timeMs = readTime(line.time)
+  const timeMs = timeOfJson(line.time)
   if (Number.isNaN(timeMs)) return `${short(metric)}: time is missing or not a time`
   const value = readValue(line.value)
   if (value === undefined) return `${short(metric)}: value is not a number`
@@ -115,7 +115,7 @@ function readColumns(
     return `${short(String(metric))}: times and values are not arrays of one length`
   }
   for (let i = 0; i < times.length; i++) {
-    const timeMs = readTime(times[i])
+    const timeMs = timeOfJson(times[i])
     const value = readValue(values[i])
     if (Number.isNaN(timeMs) || value === undefined) {
       c.convert.reject(
@@ -146,11 +146,6 @@ export function textWire(c: DecodeContext, type: number, unit: string): number {
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function readTime(time: unknown): number {
-  if (typeof time === 'number') return timeOfNumber(time)
-  return typeof time === 'string' ? parseTime(time) : Number.NaN
 }
 
 /** A number, or null and "NaN" for an explicit gap; undefined when it is neither. */

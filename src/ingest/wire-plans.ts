@@ -66,6 +66,7 @@ export class WirePlans {
   drop(wire: number): void {
     const { table } = this
     this.#host.forgotten(wire)
+    this.families.forget(wire)
     if (table.plan(wire) === PLAN.output) {
       const group = table.group(wire)
       // An output's group column holds its group, or −2 − wire of its point stream.

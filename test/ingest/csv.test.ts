@@ -1,6 +1,6 @@
 // Shows that CSV text in any pieces gives the rows that were written (quotes, line breaks, gzip), that times are
 // read as UTC, and that both replay shapes come out in time order; faults name file, row and reason.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -8,9 +8,9 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Rejects } from '../../src/core/rejects.ts'
 import { SeriesTable } from '../../src/core/series.ts'
+import { parseTime } from '../../src/core/time.ts'
 import { parseValue, readCsv } from '../../src/ingest/csv.ts'
 import { replayRows } from '../../src/ingest/csv-replay.ts'
-import { parseTime } from '../../src/ingest/time.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'foreshock-csv-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -94,7 +94,8 @@ describe('csv', () => {
     }
     expect(parseTime('2022-08-22 03:04:05.5')).toBe(at + 500)
     expect(parseTime('2022-08-22')).toBe(Date.UTC(2022, 7, 22))
-    for (const text of ['', 'yesterday', '12:00', 'value']) expect(parseTime(text), text).toBeNaN()
+    for (const text of ['', 'yesterday', '12:00', 'value', 'Infinity', '1e300', '8640000000000001'])
+      expect(parseTime(text), text).toBeNaN()
     expect(parseValue(' 1.5e3 ')).toBe(1500)
     expect(parseValue('')).toBeNaN()
     expect(parseValue('NaN')).toBeNaN()
@@ -127,6 +128,20 @@ describe('replay', () => {
     ])
   })
 
+  it('tells series of several files apart by what their dimensions are called', async () => {
+    const long = join(folder, 'dimensions')
+    mkdirSync(long)
+    writeFileSync(join(long, 'a.csv'), 'timestamp,entity,metric,value,dim.region\n1661132400,s,m,1,x\n')
+    writeFileSync(join(long, 'b.csv'), 'timestamp,entity,metric,value,dim.zone\n1661132460,s,m,2,x\n')
+    writeFileSync(join(long, 'c.csv'), 'timestamp,entity,metric,value,dim.region\n1661132520,s,m,3,x\n')
+    const { seen } = await replay(long)
+    expect(seen.map(([key, , value]) => [key, value])).toEqual([
+      ['m{region="x",service="s"}', 1],
+      ['m{service="s",zone="x"}', 2],
+      ['m{region="x",service="s"}', 3],
+    ])
+  })
+
   it('merges the files of a folder, counts what has no room, and names faults', async () => {
     const wide = 'timestamp,a|x,a|y\n1661132400,1,2\n'
     const { rejects, summary } = await replay(file('cap.csv', wide), 1)
@@ -134,6 +149,9 @@ describe('replay', () => {
     expect(rejects.counts()).toEqual({ 'series-limit': 1 })
     await expect(replay(file('bad.csv', 'timestamp,a|x\n1661132400,1\nsoon,2\n'))).rejects.toThrow(
       /bad\.csv, row 3: "soon" is not a time/,
+    )
+    await expect(replay(file('far.csv', 'timestamp,a|x\n1661132400,1\n1e300,2\n'))).rejects.toThrow(
+      /far\.csv, row 3: "1e300" is not a time/,
     )
     await expect(replay(file('short.csv', 'timestamp,a|x\n1661132400\n'))).rejects.toThrow(
       /short\.csv, row 2: has 1 fields, the header has 2/,

@@ -115,6 +115,14 @@ describe('an .ics file', () => {
     [file('DTSTART:20260101T100000Z', 'DURATION:10m'), /line 6: DURATION "10m"/],
     [file('DTSTART:20260101', 'RRULE:FREQ=SECONDLY'), /line 6: RRULE: FREQ must be/],
     [file('DTSTART:20260101', 'EXDATE:20260102T100000Z'), /line 6: EXDATE and DTSTART must both/],
+    [
+      file('DTSTART:20260101', 'RRULE:FREQ=DAILY', 'EXRULE:FREQ=WEEKLY'),
+      /line 7: EXRULE is not supported.*EXDATE/,
+    ],
+    [
+      file('DTSTART:20260105', 'RECURRENCE-ID;RANGE=THISANDFUTURE:20260104'),
+      /line 6: RECURRENCE-ID with RANGE is not supported/,
+    ],
     [file('DTSTART:20260101', 'no property'), /line 6: not a property/],
     [
       'BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101\nEND:VCALENDAR',

@@ -44,7 +44,7 @@ const NULL: u32 = 0x6c6c756e
 const ONES: u64 = 0x0101010101010101
 const HIGHS: u64 = 0x8080808080808080
 
-/** Below this a number is Unix seconds; ingest/time.ts. */
+/** Below this a number is Unix seconds; core/time.ts. */
 const SECONDS_MAX: f64 = 1e11
 
 // What a line was.

@@ -1,0 +1,64 @@
+// Shows that a partition which is being let go is held until its owner knows, unless others may hold it meanwhile: then nothing
+// more is written in its name, and its owner hears that.
+import { expect, it } from 'vitest'
+import { HeldPartitions } from '../../src/bus/held-partitions.ts'
+import type { StoredMessage } from '../../src/core/stream.ts'
+
+const message: StoredMessage = {
+  topic: 't',
+  partition: 0,
+  offset: 0,
+  key: 'k',
+  value: new Uint8Array(1),
+  headers: {},
+  timestampMs: 0,
+}
+
+/** One partition, whose owner is in the middle of `take` until `goOn`. */
+async function busy() {
+  const revoked: boolean[] = []
+  let goOn = () => {}
+  let isTaking = () => {}
+  const taking = new Promise<void>(done => {
+    isTaking = done
+  })
+  const held = new HeldPartitions({
+    member: 'a',
+    wanted: () => held.worker(0)?.offer(0, [message], 1, 1),
+    failed: error => expect.unreachable(String(error)),
+  })
+  held.run({
+    assigned: async () => 0,
+    take: () =>
+      new Promise<void>(done => {
+        goOn = done
+        isTaking()
+      }),
+    revoked: async (_, orderly) => void revoked.push(orderly),
+  })
+  held.takeUp([0])
+  await taking
+  return { held, revoked, goOn }
+}
+
+it('what is let go in order is held until its owner knows', async () => {
+  const { held, revoked, goOn } = await busy()
+  const gone = held.letGo(0, true)
+  expect(held.owned).toEqual([0])
+  held.fence(0)
+  goOn()
+  await gone
+  expect(revoked).toEqual([true])
+  expect(held.owned).toEqual([])
+  expect(() => held.fence(0)).toThrow(/no longer held/)
+})
+
+it('what is let go in order and then lost is not held any more', async () => {
+  const { held, revoked, goOn } = await busy()
+  const gone = [held.letGo(0, true), held.letGo(0, false)]
+  expect(held.owned).toEqual([])
+  expect(() => held.fence(0)).toThrow(/no longer held/)
+  goOn()
+  await Promise.all(gone)
+  expect(revoked).toEqual([false])
+})
