@@ -52,7 +52,7 @@ export function statefulParts({
 export type StageParts = Pick<Assembled, 'series' | 'history' | 'disruptions'>
 
 /** How windows are divided into batches. */
-export type BatchOptions = Pick<WindowOptions, 'batchRows' | 'isWhole'>
+export type BatchOptions = Pick<WindowOptions, 'batchRows' | 'windowRows' | 'isWhole'>
 
 /** What decides results, and nothing else: two runs with one digest give the same numbers. */
 export function configDigest(config: Config): string {

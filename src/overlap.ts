@@ -130,17 +130,22 @@ export class Overlap {
     const anomalies: AnomalyChange[] = []
     let windowEndMs = Number.NaN
     let [given, taken, isWhole] = [0, 0, false]
+    const take = async (): Promise<void> => {
+      const changes = await this.#take()
+      if (!isPast) for (const change of changes) anomalies.push(change)
+      taken++
+    }
     this.#rests.begin()
     while (!isWhole || taken < given) {
       if (isWhole || given - taken >= scoring.depth) {
-        const changes = await this.#take()
-        if (!isPast) for (const change of changes) anomalies.push(change)
-        taken++
+        await take()
         continue
       }
       const ready = await this.#ready()
       windowEndMs = ready.windowEndMs
       if (ready.window !== undefined) {
+        // This takes a turn of the scorers too: a batch that is given after it may lie where one that nobody took lay.
+        while (taken < given) await take()
         scoring.begin(ready.window)
         await this.#until(() => scoring.hasRoom || undefined)
       }

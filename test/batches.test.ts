@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { BatchOptions } from '../src/assembly.ts'
 import { parseConfig } from '../src/config.ts'
+import type { SliceOptions } from '../src/slices.ts'
 import { fleetEnvelopes, settings as fleetSettings, ShardWorld } from './shards/shard-world.ts'
 import { expectSame, World } from './window-world.ts'
 
@@ -149,6 +150,23 @@ describe('batches', () => {
         return toldOf(world)
       }
       expectSame(await toldBy(workers, { batchRows: 7, isWhole: () => true }), await toldBy(others))
+    },
+    120_000,
+  )
+
+  it.each([1, 2])(
+    'are all taken before more rows of their window are made ready, beside %d',
+    async workers => {
+      const envelopes = fleetEnvelopes(FLEET, 0, 44)
+      const batches = { batchRows: 7, windowRows: 28, isWhole: () => true }
+      const toldBy = async (count: number, slices?: SliceOptions) => {
+        const world = new ShardWorld(JUDGED_TOGETHER, count, { batches, ...(slices ? { slices } : {}) })
+        await world.take(envelopes)
+        await world.pipeline.finish(envelopes.length + 1)
+        await world.close()
+        return toldOf(world)
+      }
+      expectSame(await toldBy(workers), await toldBy(workers === 1 ? 0 : workers, { above: 0, ms: 0 }))
     },
     120_000,
   )

@@ -101,7 +101,9 @@ export class AlertBudgets {
     const saved = this.#saved.get(`${budget.name}\n${key}`)
     if (saved) {
       pool.firstMs = saved.firstMs
-      pool.offset = saved.offset
+      // Time went on while it had no series.
+      const elapsedMs = Math.max(0, this.#nowMs - saved.atMs)
+      pool.offset = offsetAfter.time(saved.offset, budget.alertsPerWeek, elapsedMs)
       for (const [day, alerts] of saved.days) pool.days.set(day, alerts)
       this.#saved.delete(`${budget.name}\n${key}`)
     }

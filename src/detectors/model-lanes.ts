@@ -149,7 +149,10 @@ export class ModelLanes {
   async #reawaken(version: ScoringVersion): Promise<void> {
     const { model, version: number, digest } = version.named
     try {
-      version.session ??= await this.#options.openModel(model, number, digest)
+      const session = version.session ?? (await this.#options.openModel(model, number, digest))
+      // It may have been opened beside the windows meanwhile.
+      if (version.session === undefined) version.session = session
+      else if (version.session !== session) await session.close()
       version.problem = undefined
       version.reopens = undefined
     } catch (error) {

@@ -172,8 +172,8 @@ export class SubTable implements SeriesRows, RowTable {
     }
     const { free } = from.meta as { free: readonly number[] }
     // Rows keep their order of reuse; those whose series is gone come last.
-    const kept = free.filter(row => row < this.#length && !this.has(row))
-    this.#free = [...lost.filter(row => !kept.includes(row)), ...kept]
+    const kept = new Set(free.filter(row => row < this.#length && !this.has(row)))
+    this.#free = [...lost.filter(row => !kept.has(row)), ...kept]
   }
 
   #known(series: number): number {

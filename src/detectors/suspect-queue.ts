@@ -84,7 +84,6 @@ export class SuspectQueue {
     const graduates: number[] = []
     for (const [series, untilMs] of this.#apprentices) {
       if (untilMs > windowEndMs) break
-      this.#apprentices.delete(series)
       graduates.push(series)
     }
     const wantedMost = Math.min(wanted.length, MOVES_MAX)
@@ -118,10 +117,11 @@ export class SuspectQueue {
     return wanted.slice(0, places).map(({ series }) => series)
   }
 
-  /** The moves that are due, once. */
+  /** The moves that are due, once: until then graduates are apprentices, of whom the plain tier knows too. */
   due(): Moves | undefined {
     const due = this.#due
     this.#due = undefined
+    for (const series of due?.graduates ?? []) this.#apprentices.delete(series)
     return due
   }
 

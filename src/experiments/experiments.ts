@@ -8,7 +8,7 @@ import type {
 import { contentId } from '../core/identity.ts'
 import type { PairedScores } from '../core/model.ts'
 import { Turns } from '../core/turns.ts'
-import { Experiment, type SettledPlan } from './experiment.ts'
+import { type Conclusion, Experiment, type SettledPlan } from './experiment.ts'
 import { ExperimentCourse, type ExperimentPorts } from './experiment-course.ts'
 
 /** Experiments at once, and finished ones kept. */
@@ -71,13 +71,10 @@ export class Experiments {
       const running = this.#known(id)
       const why = how.why ?? `stopped by ${by}`
       const { experiment } = running
-      if (experiment.probation && !experiment.conclusion)
-        experiment.conclusion = how.promote
-          ? { status: 'promoted', why, order: null }
-          : { status: 'rolledBack', why, order: 'rollback' }
-      experiment.conclusion ??= how.promote
-        ? { status: 'promoted', why, order: 'promote', isByHand: true }
-        : { status: 'stopped', why, order: 'withdraw' }
+      const order = experiment.conclusion?.order ?? null
+      // What was concluded and is not carried out yet stands only where it comes to the same.
+      if (experiment.conclusion === undefined || (order !== null && (order === 'promote') !== how.promote))
+        experiment.conclusion = byHand(how.promote, experiment.probation !== undefined, why)
       this.#ports.audit(by, 'experiment.stop', { id, ...how })
       await running.save()
       await this.#settle(running, await running.conclude(experiment.conclusion))
@@ -208,6 +205,17 @@ export class Experiments {
     if (finished) throw invalid(`experiment ${id} is over: ${finished.reason}`)
     throw new ForeshockError('FS_NOT_FOUND', `there is no experiment ${id}`)
   }
+}
+
+/** What someone wants of an experiment that runs, or of a challenger that was promoted and is watched. */
+function byHand(promote: boolean, isWatched: boolean, why: string): Conclusion {
+  if (isWatched)
+    return promote
+      ? { status: 'promoted', why, order: null }
+      : { status: 'rolledBack', why, order: 'rollback' }
+  return promote
+    ? { status: 'promoted', why, order: 'promote', isByHand: true }
+    : { status: 'stopped', why, order: 'withdraw' }
 }
 
 function invalid(text: string): ForeshockError {

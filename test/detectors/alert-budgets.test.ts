@@ -120,3 +120,25 @@ it('says nothing where nothing became of it, and nothing of budgets that are an 
   ledger.leave(shared)
   expect(ledger.words()).toEqual([{ budget: ALL, series: 0, alerts: 0 }])
 })
+
+it('is as low after a restart as without one, though its series come back only later', () => {
+  const make = () => new AlertBudgets(MINUTE_MS, 3)
+  const whole = make()
+  whole.pass(START_MS)
+  const place = whole.join(EACH, 'a')
+  whole.begin(place, START_MS)
+  for (let alert = 0; alert < 5; alert++) whole.spend(place, START_MS)
+  whole.leave(place)
+  const restarted = make()
+  restarted.restore(whole.saved())
+  let twice = restarted
+  for (let hour = 1; hour <= 120; hour++) {
+    for (const ledger of [whole, restarted, twice]) ledger.pass(START_MS + 60 * hour * MINUTE_MS)
+    if (hour !== 60) continue
+    twice = make()
+    twice.restore(restarted.saved())
+  }
+  const threshold = whole.threshold(whole.join(EACH, 'a'))
+  expect(restarted.threshold(restarted.join(EACH, 'a'))).toBeCloseTo(threshold, 9)
+  expect(twice.threshold(twice.join(EACH, 'a'))).toBeCloseTo(threshold, 9)
+})

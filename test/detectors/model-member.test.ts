@@ -334,6 +334,26 @@ describe('a model that fails', () => {
     expect((await w.window()).get(row)).not.toBeNaN()
   })
 
+  it('that is opened beside the windows while it is ordered again is open once', async () => {
+    const w = world([[1, zeros]])
+    const row = w.add('p99')
+    await w.member.order(promote(1))
+    await w.windows(40)
+    const saved = w.member.snapshot()
+    await w.member.close()
+    w.member = w.make()
+    w.member.restore(saved)
+    const kept = w.shelf.packages.get('probe@1')
+    w.shelf.packages.delete('probe@1')
+    await w.window()
+    expect(w.member.problem).toContain('cannot be opened')
+    if (kept) w.shelf.packages.set('probe@1', kept)
+    w.member.reopen()
+    expect(await w.member.order(promote(1))).toBeUndefined()
+    expect((await w.window()).get(row)).not.toBeNaN()
+    expect(w.shelf.opened.filter(session => !session.closed)).toHaveLength(1)
+  })
+
   it('where the log decides, takes its part also when it cannot be opened, and scores from when it can', async () => {
     const w = world([[1, zeros]])
     const row = w.add('p99')

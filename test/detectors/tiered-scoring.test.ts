@@ -192,4 +192,18 @@ describe('tiers of series', () => {
     expect(rows.size).toBe(size)
     expect(rows.meta(rows.of(3)).key).toBe(metaOf(90).key)
   })
+
+  it('forget a series wholly that is gone when it was about to be heard from its new tier', async () => {
+    const { scoring } = tiersOf(tableOf(40), 20)
+    const run = new Run(scoring, ALL)
+    const plain = () => scoring.detectors.find(({ id }) => id === 'plain@1')?.counts as Record<string, number>
+    let t = 0
+    while (plain().apprentices === 0) await run.windows(t, ++t, 37, 60)
+    // After 300 windows it is heard from the rich tier; that is settled, and done with the next window.
+    await run.windows(t, t + 300, 37, 60)
+    const { series } = plain()
+    scoring.forget(37)
+    expect(plain().series).toBe(series - 1)
+    expect(plain().apprentices).toBe(0)
+  })
 })

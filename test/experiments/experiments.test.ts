@@ -297,6 +297,30 @@ describe('a restart', () => {
     expect((await world.open()).list().map(one => one.status)).toEqual(['withdrawn'])
   })
 
+  it('that is not carried out yet gives way to who stops it by hand, but for the same end', async () => {
+    const ending = async (champion: Scorer, challenger: Scorer) => {
+      const world = new PairWorld(1)
+      const all = await world.open()
+      const { id } = await all.start(plan(), 'ann')
+      world.orderFails = 'the registry is away'
+      await labelled(world, all, id, champion, challenger)
+      expect(all.one(id)?.status).toBe('ending')
+      world.orderFails = undefined
+      return { world, all, id, why: all.one(id)?.reason }
+    }
+    const better = await ending(POOR, GOOD)
+    const stopped = await better.all.stop(better.id, 'bob', { promote: false })
+    expect(stopped).toMatchObject({ status: 'stopped', reason: 'stopped by bob' })
+    expect(better.world.orders.map(one => one.op)).toEqual(['shadow', 'withdraw'])
+    expect(better.world.champion).toBe(1)
+    const worse = await ending(GOOD, POOR)
+    expect(await worse.all.stop(worse.id, 'bob', { promote: true })).toMatchObject({ status: 'promoted' })
+    expect(worse.world.orders.map(one => one.op)).toEqual(['shadow', 'promote'])
+    const same = await ending(GOOD, POOR)
+    const withdrawn = await same.all.stop(same.id, 'bob', { promote: false })
+    expect(withdrawn).toMatchObject({ status: 'withdrawn', reason: same.why })
+  })
+
   it('gives up after many failed orders, and says so', async () => {
     const world = new PairWorld(9)
     const all = await world.open()
