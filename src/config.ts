@@ -200,9 +200,9 @@ function assign(target: Record<string, unknown>, path: readonly string[], value:
   at[path[path.length - 1]] = value
 }
 
-/** Configuration as it may be shown: secrets and key hashes are left out. */
+/** Configuration as it may be shown: secrets and key hashes are left out, and passwords that stand in addresses. */
 export function shownConfig(config: Config): unknown {
-  return {
+  const shown = {
     ...config,
     auth: { keys: config.auth.keys.map(({ name, scopes, tenant }) => ({ name, scopes, tenant })) },
     sinks: {
@@ -217,4 +217,15 @@ export function shownConfig(config: Config): unknown {
       },
     },
   }
+  const asText = JSON.stringify(shown, (_, value) =>
+    typeof value === 'string' ? withoutPassword(value) : value,
+  )
+  return JSON.parse(asText)
+}
+
+/** Who asks stays to be seen, as in `redis://user:(hidden)@host`. What is no address stays as it is. */
+function withoutPassword(text: string): string {
+  return text
+    .replace(/^([a-z][a-z0-9+.-]*:\/\/[^/?#:]*:)[^/?#]*@/i, '$1(hidden)@')
+    .replace(/^([a-z][a-z0-9+.-]*:\/\/.*[?&]password=)[^&]*/i, '$1(hidden)')
 }

@@ -131,8 +131,17 @@ async function openFleetModels(
   return models
 }
 
+/** All are stopped, also those after one that cannot be; rejects with the first that could not. */
 async function stopAll(stops: Process['stops']): Promise<void> {
-  for (const stop of stops.splice(0).reverse()) await stop()
+  const failures: unknown[] = []
+  for (const stop of stops.splice(0).reverse()) {
+    try {
+      await stop()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 /** Listens: the whole service on a gateway, probes elsewhere; parts that are held beside. Resolves to where. */

@@ -46,7 +46,7 @@ export interface Sinks {
   readonly alertmanager: AlertmanagerSink | undefined
 }
 
-/** The sinks that the configuration names, and the event stream that is always there. */
+/** The sinks that the configuration names, and the event stream that is always there. Where one cannot be opened none stays open. */
 export async function openSinks(
   config: Config,
   record: ConstructorParameters<typeof EventStream>[0],
@@ -55,25 +55,31 @@ export async function openSinks(
 ): Promise<Sinks> {
   const stream = new EventStream(record)
   const source = config.server.publicUrl ?? `http://${config.server.host}:${config.server.port}`
+  const webhooks: WebhookSink[] = []
+  try {
+    for (const [i, { url, secret, allowPrivate }] of config.sinks.webhooks.entries())
+      webhooks.push(
+        await WebhookSink.open({
+          name: `webhook-${i + 1}`,
+          url,
+          secret,
+          source,
+          target: { allowPrivate },
+          queueFile: join(config.data.folder, 'webhooks', `${i + 1}.jsonl`),
+          telemetry,
+          clock: systemClock,
+        }),
+      )
+  } catch (error) {
+    await Promise.all(webhooks.map(one => one.close()))
+    throw error
+  }
+  // Last, as nothing that fails may follow it: its timers would keep the process.
   const urls = config.sinks.alertmanagers.map(({ url }) => url)
   const alertmanager =
     urls.length === 0
       ? undefined
       : new AlertmanagerSink({ urls, externalUrl: source, telemetry, clock: systemClock })
-  const webhooks = await Promise.all(
-    config.sinks.webhooks.map(({ url, secret, allowPrivate }, i) =>
-      WebhookSink.open({
-        name: `webhook-${i + 1}`,
-        url,
-        secret,
-        source,
-        target: { allowPrivate },
-        queueFile: join(config.data.folder, 'webhooks', `${i + 1}.jsonl`),
-        telemetry,
-        clock: systemClock,
-      }),
-    ),
-  )
   const all = new FanOut({
     sinks: [stream, ...(alertmanager ? [alertmanager] : []), ...webhooks],
     telemetry,

@@ -184,4 +184,28 @@ describe('config', () => {
     })
     expect(JSON.stringify(shownConfig(config))).not.toMatch(/whsec_|sha256:0/)
   })
+
+  it('shows no passwords that stand in addresses, and the addresses', () => {
+    const config = parseConfig({
+      sinks: {
+        webhooks: [{ url: 'https://hook:hidden@example.com/x', secret: 'whsec_abc' }],
+        alertmanagers: [{ url: 'http://alert:hidden@example.com:9093' }],
+      },
+      warmup: { prometheus: { url: 'http://prom:hidden@example.com:9090/prometheus' } },
+      cluster: {
+        kafka: { brokers: ['example.com:9092'] },
+        redis: { url: 'redis://:hidden@example.com:6379/0' },
+        postgres: {
+          url: 'postgres://user:hidden@example.com:5432/foreshock?password=hidden&sslmode=require',
+        },
+      },
+    })
+    const shown = JSON.stringify(shownConfig(config))
+    expect(shown).not.toContain('hidden@')
+    expect(shown).not.toContain('password=hidden')
+    expect(shown).toContain('example.com:6379/0')
+    expect(shown).toContain('example.com:5432/foreshock')
+    expect(shown).toContain('sslmode=require')
+    expect(shown).toContain('example.com:9090/prometheus')
+  })
 })

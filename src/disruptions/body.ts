@@ -32,7 +32,7 @@ export interface BodyContext {
 
 const iso = (ms: number): string => new Date(ms).toISOString()
 const numberOrNull = (value: number | null): number | null => (Number.isFinite(value) ? value : null)
-/** Keeps bodies short and equal on every machine: twelve digits are more than any measurement has. */
+/** Keeps bodies short and equal on every machine: six digits are as many as a measurement has. */
 const short = (value: number): number => Number(value.toPrecision(6))
 
 export function suspectOf(cause: Cause, rank: number, onsetMs: number, hasGraph: boolean): Suspect {

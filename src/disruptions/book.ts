@@ -82,6 +82,8 @@ export class StoryBook {
     const own = this.#fleet.ownedBy(tenant)
     if (map.version === graph.version && map.counted === own.length) return map
     const isNew = map.version !== graph.version
+    // Calls may have been forgotten, too.
+    if (isNew) map.isMapped = false
     for (let i = isNew ? 0 : map.counted; i < own.length && !map.isMapped; i++)
       map.isMapped = graph.has(this.#fleet.entities[own[i]].name)
     map.counted = own.length

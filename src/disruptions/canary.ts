@@ -149,8 +149,8 @@ class Reader {
     this.#history = history
     this.#question = question
     this.#fromMs = question.onsetMs - question.baselineMs
-    const windows = Math.ceil((question.untilMs - this.#fromMs) / history.stepMs) + 2
-    this.#values = new Float64Array(Math.max(1, windows))
+    const windows = Math.ceil((question.untilMs - this.#fromMs) / history.stepMs)
+    this.#values = new Float64Array(Math.max(0, Math.min(windows, history.depth)) + 2)
   }
 
   /** End of the first window in which a series was heard, NaN when it never was. */

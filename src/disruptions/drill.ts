@@ -38,7 +38,8 @@ export class Drill {
   /** Adds one row of cells; returns why it cannot be read, or ''. */
   add(cells: readonly string[]): string {
     const [a, b] = [numberOf(cells[this.#places[0]]), numberOf(cells[this.#places[1]])]
-    if (!(a >= 0 && b >= 0)) return `"${cells[this.#places[a >= 0 ? 1 : 0]]}" is not a number of 0 or more`
+    const wrong = isCount(a) ? (isCount(b) ? -1 : 1) : 0
+    if (wrong >= 0) return `"${cells[this.#places[wrong]]}" is not a number of 0 or more`
     if (this.#columns.kind === 'rate') {
       const timeMs = this.#timeOf(cells[this.#places[2]] ?? '')
       if (Number.isNaN(timeMs)) return `"${cells[this.#places[2]]}" is not a time`
@@ -69,6 +70,10 @@ export class Drill {
       pastDenominator: b.map((n, i) => n * before[i]),
     })
   }
+}
+
+function isCount(value: number): boolean {
+  return value >= 0 && value < Number.POSITIVE_INFINITY
 }
 
 function numberOf(cell: string | undefined): number {

@@ -1,4 +1,4 @@
-import type { CallGraph } from './graph.ts'
+import { type CallGraph, compare } from './graph.ts'
 
 /** Neighbours looked at for one question: a hub that calls ten thousand must not cost as much in every window. */
 const MOST_NEIGHBOURS = 2_000
@@ -42,15 +42,19 @@ function common(
   return false
 }
 
-/** The `most` entities nearest to some by calls in either direction, those themselves included; breadth first. */
+/**
+ * The `most` entities nearest to some by calls in either direction, those themselves included; breadth first, and of as near ones
+ * the least by name, whenever each call became known.
+ */
 export function nearest(from: readonly string[], graph: CallGraph, most: number): Set<string> {
   const out = new Set(from.slice(0, most))
   // A set that grows while it is walked is a queue.
   for (const name of out) {
-    for (const list of [graph.callees(name), graph.callers(name)]) {
-      for (let i = 0; i < list.length && out.size < most; i++) out.add(list[i])
-    }
     if (out.size >= most) break
+    for (const list of [graph.callees(name), graph.callers(name)]) {
+      const sorted = [...list].sort(compare)
+      for (let i = 0; i < sorted.length && out.size < most; i++) out.add(sorted[i])
+    }
   }
   return out
 }

@@ -161,9 +161,10 @@ export class Ranker {
     const lately = stretchOf(history, Math.max(fromMs, endMs - HEARD_WINDOWS * stepMs), endMs)
     const since = stretchOf(history, onsetMs - EARLIER_WINDOWS * stepMs, untilMs)
     const lastMs = Math.min(untilMs, history.newestEndMs)
-    const told = Math.max(0, Math.round((lastMs - onsetMs) / stepMs))
+    const told = Math.min(history.depth, Math.max(0, Math.round((lastMs - onsetMs) / stepMs)))
     const after = { first: Math.max(since.first, since.last - told + 1), last: since.last }
-    this.#ensure(windows + 8, told)
+    // No window is read that the history does not have, however long ago it began and however far back is asked about.
+    this.#ensure(Math.min(windows, history.depth) + 8, told)
     return {
       past: new NormalPast(history, fromMs, endMs, { stride, disrupted }),
       youngPast: new NormalPast(history, fromMs, onsetMs, { stride, disrupted }),

@@ -16,7 +16,7 @@ import { weighRows } from './evidence.ts'
 import { Fleet } from './fleet.ts'
 import { compare } from './graph.ts'
 import { Investigator } from './investigator.ts'
-import { criticalOf, type WindowLevels, windowLevels } from './levels.ts'
+import { criticalOf, windowLevels } from './levels.ts'
 import { Maintenance } from './maintenance.ts'
 import type { DisruptionOptions } from './options.ts'
 import { Ranker } from './ranker.ts'
@@ -74,6 +74,8 @@ export class Disruptions implements DisruptionStage {
   readonly #closing: OpenAnomaly[] = []
   readonly #muteWindows = new Map<string, number>()
   readonly #maintenance: Maintenance
+  /** Entities, by index, whose interruption was announced, as of the last window. */
+  readonly #planned = new Set<number>()
   /** 1 for entities, by index, that are disrupted or interrupted as announced. */
   #quiet = new Uint8Array(0)
   /** Whether no entity is. */
@@ -200,7 +202,9 @@ export class Disruptions implements DisruptionStage {
       const rank = ranks.get(story) ?? 1 + this.#book.openOf(story.tenant)
       return this.#ranking.publish(story, type, rank, windowEndMs, this.#holdsOf(story))
     })
-    this.#mark(levels)
+    this.#planned.clear()
+    for (const entity of levels.planned) this.#planned.add(entity)
+    this.#mark()
     this.#fleet.endWindow()
     if (Math.round(windowEndMs / this.#options.stepMs) % EXPIRE_EVERY === 0) this.#fleet.expire(windowEndMs)
     this.#closing.length = 0
@@ -264,9 +268,10 @@ export class Disruptions implements DisruptionStage {
     this.#anomalies.clear()
     this.#closing.length = 0
     this.#muteWindows.clear()
+    this.#planned.clear()
     this.#fleet.letGo()
     for (const count of Object.keys(this.counts) as (keyof DisruptionCounts)[]) this.counts[count] = 0
-    this.#mark(undefined)
+    this.#mark()
   }
 
   forget(series: number): void {
@@ -307,7 +312,7 @@ export class Disruptions implements DisruptionStage {
     const nowMs = restoreStage(parts, this.#state(), this.#series)
     if (nowMs === undefined) return
     this.#nowMs = nowMs
-    this.#mark(undefined)
+    this.#mark()
   }
 
   #state(): StageState {
@@ -320,6 +325,7 @@ export class Disruptions implements DisruptionStage {
       changes: this.#changes,
       anomalies: this.#anomalies,
       muteWindows: this.#muteWindows,
+      planned: this.#planned,
       counts: this.counts,
       maintenance: this.#maintenance,
     }
@@ -339,12 +345,12 @@ export class Disruptions implements DisruptionStage {
   }
 
   /** Notes which entities must teach the baselines little. */
-  #mark(levels: WindowLevels | undefined): void {
+  #mark(): void {
     const count = this.#fleet.entities.length
     if (this.#quiet.length < count) this.#quiet = new Uint8Array(count * 2)
     if (!this.#isQuiet) this.#quiet.fill(0)
-    this.#isQuiet = this.#book.open.length === 0 && (levels?.planned.size ?? 0) === 0
-    for (const entity of levels?.planned ?? []) this.#quiet[entity] = 1
+    this.#isQuiet = this.#book.open.length === 0 && this.#planned.size === 0
+    for (const entity of this.#planned) this.#quiet[entity] = 1
     for (const story of this.#book.open) {
       for (const name of Object.keys(story.members)) {
         const entity = this.#fleet.id(story.tenant, name)

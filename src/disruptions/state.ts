@@ -32,6 +32,8 @@ export interface StageState {
   readonly changes: Change[]
   readonly anomalies: Map<string, OpenAnomaly>
   readonly muteWindows: Map<string, number>
+  /** Entities, by index, whose interruption was announced. */
+  readonly planned: Set<number>
   readonly counts: DisruptionCounts
   readonly maintenance: Maintenance
 }
@@ -54,6 +56,8 @@ interface SavedMeta {
   readonly anomalies: readonly OpenAnomaly[]
   readonly muteWindows: readonly (readonly [tenant: string, windows: number])[]
   readonly counts: DisruptionCounts
+  /** Absent in older snapshots: those entities teach in full for a window. */
+  readonly planned?: readonly number[]
   /** Absent before there were any. */
   readonly maintenance?: readonly MaintenanceWindow[]
   /** In version 2 only. */
@@ -114,6 +118,7 @@ function savedMeta(state: StageState): Omit<SavedMeta, 'entities'> {
     changes: state.changes,
     anomalies: [...state.anomalies.values()],
     muteWindows: [...state.muteWindows],
+    planned: [...state.planned],
     counts: state.counts,
     maintenance: state.maintenance.saved(),
   }
@@ -157,6 +162,8 @@ export function restoreStage(
   for (const open of saved.anomalies) state.anomalies.set(open.anomaly.id, open)
   state.muteWindows.clear()
   for (const [tenant, windows] of saved.muteWindows) state.muteWindows.set(tenant, windows)
+  state.planned.clear()
+  for (const entity of saved.planned ?? []) state.planned.add(entity)
   Object.assign(state.counts, saved.counts)
   state.maintenance.restore(saved.maintenance ?? [])
   return saved.nowMs

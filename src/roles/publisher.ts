@@ -68,6 +68,7 @@ export class Publisher {
 
   async #alertmanagers(): Promise<void> {
     const { config, streams, index, board, silences, source, telemetry, clock, logger } = this.#options
+    const partitions = await streams.partitions(TOPICS.disruptions)
     const onError = (error: unknown) =>
       logger.warn({ err: error, sink: 'alertmanager' }, 'Alertmanagers are told later')
     const sink = new AlertmanagerSink({
@@ -79,9 +80,8 @@ export class Publisher {
         silences.publish(url, found).catch(onError)
       },
     })
-    const group = this.#group('alertmanager')
-    const partitions = await streams.partitions(TOPICS.disruptions)
     this.#closing.push(() => sink.close())
+    const group = this.#group('alertmanager')
     await group.run(new AlertmanagerPublisher({ group, sink, partitions, index, board, onError }))
   }
 

@@ -77,7 +77,7 @@ export class ServedModels {
 
   /** Opens a version so that it answers at once. Throws FS_MODEL_*. */
   async load(stored: StoredVersion): Promise<void> {
-    await (await this.#opened(stored)).session
+    await this.#opened(stored).session
     this.#chosen.set(keyOf(stored), 'loaded')
   }
 
@@ -92,7 +92,7 @@ export class ServedModels {
   /** Whether it answers; opens it when it is served. */
   async isReady(stored: StoredVersion): Promise<boolean> {
     if (!this.isServed(stored)) return false
-    return (await this.#opened(stored)).session.then(
+    return this.#opened(stored).session.then(
       () => true,
       () => false,
     )
@@ -117,7 +117,7 @@ export class ServedModels {
     this.#running++
     let open: Open | undefined
     try {
-      open = await this.#opened(stored)
+      open = this.#opened(stored)
       open.running++
       return await (await open.session).run(caller, input, rows, Math.min(timeoutMs, TIMEOUT_MS_MAX))
     } finally {
@@ -136,7 +136,8 @@ export class ServedModels {
     return entry
   }
 
-  async #opened(stored: StoredVersion): Promise<Open> {
+  /** At once, so that whoever is to run it can say so before another finds it idle. Throws FS_OVERLOADED. */
+  #opened(stored: StoredVersion): Open {
     const key = keyOf(stored)
     const known = this.#sessions.get(key)
     if (known) {

@@ -142,9 +142,13 @@ async function spansOf(deps: ServeDeps, { fromMs, toMs, tenant }: Wanted): Promi
     ...(tenant === undefined ? {} : { tenant }),
     limit: PAGE,
   }
+  // The record may go back a year, and no window that is handed out is older than the history.
+  const { newestEndMs, depth, stepMs } = deps.history
+  const heldFromMs = Math.max(fromMs, newestEndMs - depth * stepMs)
+  const held = Number.isFinite(heldFromMs) ? { ...time, fromMs: heldFromMs } : time
   const ended: Anomaly[] = []
   for (let cursor: string | null | undefined; cursor !== null; ) {
-    const page = await deps.index.anomalies({ ...time, ...(cursor === undefined ? {} : { cursor }) })
+    const page = await deps.index.anomalies({ ...held, ...(cursor === undefined ? {} : { cursor }) })
     ended.push(...page.items)
     cursor = page.next
   }

@@ -158,6 +158,8 @@ describe('limits', () => {
     expect(() => new Drill(['real', 'predict'], COUNT, Number)).toThrow(/no dimension column/)
     const drill = new Drill(['a', 'real', 'predict'], COUNT, Number)
     expect(drill.add(['x', 'many', '1'])).toMatch(/"many" is not a number/)
+    expect(drill.add(['x', 'Infinity', '1'])).toMatch(/"Infinity" is not a number/)
+    expect(drill.add(['x', '1', '1e999'])).toMatch(/"1e999" is not a number/)
     expect(drill.add(['x', '-1', '1'])).toMatch(/0 or more/)
     const rate = new Drill(['min', 'a', 'bad', 'all'], RATE, Number)
     rate.add(['5', 'x', '1', '10'])

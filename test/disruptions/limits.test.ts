@@ -6,6 +6,8 @@ import { seriesKey } from '../../src/core/series.ts'
 import { Bench, latencyMeta } from './bench.ts'
 
 const START_MS = 1_700_000_000_000
+/** What a few questions may leave behind. */
+const LITTLE_BYTES = 64 * 1_048_576
 
 function instancesOf({ stage }: Bench): string[] {
   const [{ meta }] = stage.snapshot()
@@ -276,4 +278,26 @@ it('reads a snapshot of layout 2, which had entities and shares as JSON', () => 
     { ...part, version: 2, columns, meta: { ...meta, entities: former, ceilings: [Array.from(ceilings)] } },
   ])
   expect(next.snapshot()).toEqual([part])
+})
+
+it('takes no memory for windows that the history does not have, however far back somebody asks and however long it goes on', () => {
+  const bench = new Bench()
+  Object.assign(bench.history, { depth: 200 })
+  const rows = ['a', 'b'].map(name => bench.add(latencyMeta(name, { version: '1' })))
+  bench.stage.addEdges([{ source: 'b', target: 'a' }], START_MS)
+  let nowMs = run(bench, rows, START_MS, 60)
+  nowMs = run(bench, rows, nowMs, 10, [rows[0]])
+  const before = process.memoryUsage().arrayBuffers
+  const taken = () => process.memoryUsage().arrayBuffers - before
+  expect(bench.stage.explain(nowMs - 9000, 1e9)[0].entity).toBe('a')
+  expect(taken()).toBeLessThan(LITTLE_BYTES)
+  // An open disruption that has gone on since long before what is kept is ranked again when somebody joins.
+  const [saved] = structuredClone(bench.stage.snapshot())
+  const { open } = saved.meta as { open: object[] }
+  Object.assign(open[0], { episodeMs: START_MS - 1e9, windows: 1e6 })
+  bench.stage = bench.fresh()
+  bench.stage.restore([saved])
+  nowMs = run(bench, rows, nowMs, 10, rows)
+  expect(bench.events.at(-1)?.disruption.entities).toEqual(['a', 'b'])
+  expect(taken()).toBeLessThan(LITTLE_BYTES)
 })

@@ -48,6 +48,14 @@ it('the nearest come first, in both directions, as many as asked for', () => {
   expect([...nearest(['nobody', 'c'], graph, 1)]).toEqual(['nobody'])
 })
 
+it('the nearest are the same whatever the order in which calls became known, as after a restart', () => {
+  const edges = ['hub>s3', 'hub>s1', 's3>u', 's1>t', 'hub>s2', 'x>hub', 's2>v']
+  const near = (most: number, order: readonly string[]) =>
+    [...nearest(['hub'], graphOf(...order), most)].sort()
+  for (let most = 1; most <= 8; most++)
+    expect(near(most, [...edges].sort()), `${most}`).toEqual(near(most, edges))
+})
+
 it('clusters are the connected groups', () => {
   fc.assert(
     fc.property(

@@ -241,6 +241,27 @@ it('beside a call graph, services that it does not hold are one story only when 
   expect(play(5, [])).toEqual([['o', 'p']])
 })
 
+it('where all calls were forgotten there is no call graph again, with a restart and without', () => {
+  const play = (restarts: boolean): DisruptionEvent[] => {
+    const world = new World(['a', 'o', 'p'], [])
+    const call = world.bench.add(latencyMeta('x', { client: 'a', server: 'x' }))
+    world.run(WARM_UP)
+    world.nowMs += world.bench.options.stepMs
+    world.bench.window(world.nowMs, new Map([[call, 0.05]]))
+    expect(world.bench.stage.edges()).toHaveLength(1)
+    world.run(6, 'a')
+    world.run(400)
+    expect(world.bench.stage.edges()).toEqual([])
+    if (restarts) world.restart()
+    world.run(5, 'o')
+    world.run(20, 'o', 'p')
+    return world.bench.events
+  }
+  const events = play(false)
+  expect(events.at(-1)?.disruption.entities).toEqual(['o', 'p'])
+  expect(JSON.stringify(play(true))).toBe(JSON.stringify(events))
+})
+
 it('trouble that came before with the same cause is told as not new', () => {
   const world = new World(['a', 'b'], ['a>b'], { refractoryWindows: 2 })
   world.run(WARM_UP)

@@ -337,6 +337,42 @@ describe('determinism', () => {
     for (const cut of [3, 4, 5, 8]) expect(JSON.stringify(played(cut)), `${cut}`).toBe(JSON.stringify(whole))
   })
 
+  it('restored while an interruption is announced it teaches the baselines as little of it', () => {
+    const taught = (restarts: boolean): number[] => {
+      const fleet = new SyntheticFleet(1)
+      fleet.run(WARM_UP)
+      fleet.bench.stage.change({
+        id: 'planned',
+        timeMs: fleet.nowMs,
+        entity: 'payments',
+        kind: 'restart',
+        ref: '',
+        untilMs: fleet.nowMs + 20_000,
+      })
+      const away = weather(w => {
+        w.down.add('payments')
+      })
+      fleet.run(3, away)
+      if (restarts) {
+        const saved = structuredClone(fleet.bench.stage.snapshot())
+        fleet.bench.stage = fleet.bench.fresh()
+        fleet.bench.stage.restore(saved)
+      }
+      const { stage } = fleet.bench
+      const weigh = stage.weigh.bind(stage)
+      const weights: number[] = []
+      stage.weigh = (batch, out) => {
+        weigh(batch, out)
+        weights.push(...out.subarray(0, batch.length))
+      }
+      fleet.run(1, away)
+      return weights
+    }
+    const weights = taught(false)
+    expect(Math.min(...weights)).toBeLessThan(1)
+    expect(taught(true)).toEqual(weights)
+  })
+
   it('trouble that comes back soon reopens the same disruption', () => {
     const fleet = new SyntheticFleet(9)
     fleet.run(WARM_UP)

@@ -290,4 +290,32 @@ describe('the repository', { timeout: 60_000 }, () => {
     await served.close()
     expect(open).toBe(0)
   })
+
+  it('closes no model that was just asked', async () => {
+    const served = new ServedModels(
+      models.desk,
+      async stored => {
+        const model = await models.open(stored)
+        let isClosed = false
+        return {
+          run: async (...asked) => {
+            if (isClosed) throw new Error('it was closed')
+            return model.run(...asked)
+          },
+          close: async () => {
+            isClosed = true
+            await model.close()
+          },
+        }
+      },
+      1,
+    )
+    const [three, two] = models.registry.versions('sum')
+    await served.load(two)
+    await served.load(three)
+    const [first, second] = [three, two].map(one => served.run(one, 'ann', Float32Array.from(ROWS), 2))
+    await expect(second).rejects.toMatchObject({ code: 'FS_OVERLOADED' })
+    expect([...(await first)]).toEqual([18, -1.5])
+    await served.close()
+  })
 })

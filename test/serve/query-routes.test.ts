@@ -326,6 +326,12 @@ describe('POST /api/drill-down', () => {
     })
     expect(bad.status).toBe(400)
     expect((await json(bad)).detail).toContain('row 7')
+    const endless = await post({
+      columns: { observed: 'real', expected: 'predict' },
+      rows: [{ ...rows[2], real: '1e999' }, ...rows],
+    })
+    expect(endless.status).toBe(400)
+    expect((await json(endless)).detail).toContain('row 1')
     expect((await post({ columns: { observed: 'real' }, rows })).status).toBe(400)
   })
 })

@@ -3,7 +3,7 @@
 // exports are bounded in number, and that nonsense is a problem.
 import { createHash } from 'node:crypto'
 import { parquetReadObjects } from 'hyparquet'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { publicScore } from '../../src/detectors/severity.ts'
 import { addHistory, addSeries, anomaly, disruption, NOW_MS, served, world } from './world.ts'
 
@@ -84,6 +84,17 @@ describe('GET /api/windows', () => {
     expect(Date.parse(strange[0].time)).toBe(NOW_MS - (STRANGE - 1) * STEP_MS)
     expect(new Set(strange.map(row => row.disruption))).toEqual(new Set(['dis_one']))
     expect(found.filter(row => !row.anomalous).every(row => row.disruption === null)).toBe(true)
+  })
+
+  it('reads no anomalies of the record that ended before what the history holds', async () => {
+    const { index, history } = here.deps
+    const anomalies = vi.spyOn(index, 'anomalies')
+    await lines('')
+    await lines(`&from=${NOW_MS - 2 * STEP_MS}`)
+    const asked = anomalies.mock.calls.map(([query]) => query.fromMs)
+    anomalies.mockRestore()
+    const oldestMs = history.newestEndMs - history.depth * STEP_MS
+    expect(asked).toEqual([oldestMs, NOW_MS - 2 * STEP_MS])
   })
 
   it('narrows by time, globs and tenant', async () => {
