@@ -43,4 +43,11 @@ async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** Whoever read what is printed has gone, as `head` does, which is no failure. A service needs nobody to read it. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (process.argv[2] === 'serve') return
+  if (error.code === 'EPIPE') process.exit(0)
+  process.stderr.write(`foreshock: standard output: cannot be written (${error.message})\n`)
+  process.exit(1)
+})
 process.exitCode = await run(process.argv)

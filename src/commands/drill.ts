@@ -3,7 +3,7 @@ import { ForeshockError } from '../core/errors.ts'
 import { parseTime } from '../core/time.ts'
 import { Drill, type DrillColumns } from '../disruptions/drill.ts'
 import type { Explanation } from '../disruptions/leaf-table.ts'
-import { openInput, readCsvChunks } from '../ingest/csv.ts'
+import { readCsvChunks } from '../ingest/csv.ts'
 
 interface DrillFlags {
   readonly input: string
@@ -48,7 +48,7 @@ export async function drillFile(
 ): Promise<Explanation[]> {
   let open: Drill | undefined
   let width = 0
-  for await (const rows of readCsvChunks(openInput(file))) {
+  for await (const rows of readCsvChunks(file)) {
     for (const { row, fields } of rows) {
       if (!open) {
         const header = fields.map(name => name.trim())

@@ -8,6 +8,7 @@ import { kafkaOptions } from '../config/kafka.ts'
 import { loadConfig } from '../config.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { TOPICS } from '../core/stream.ts'
+import { HEAD_FILE, recordSegments } from '../store/file-record.ts'
 import { verifyRecord } from '../store/verify-record.ts'
 import { type StreamReport, verifyStream } from '../store/verify-stream-record.ts'
 
@@ -28,7 +29,9 @@ export function addLogCommand(cli: Command): void {
         if (cluster !== undefined) return verifyTopic(cluster, options.json ?? false)
       }
       const dir = options.dir ?? join(loadConfig({ file: options.config }).data.folder, 'record')
-      if (!existsSync(dir)) {
+      const isThere =
+        existsSync(join(dir, HEAD_FILE)) || (existsSync(dir) && (await recordSegments(dir)).length > 0)
+      if (!isThere) {
         throw new ForeshockError(
           'FS_INPUT_INVALID',
           `${dir}: there is no record; \`foreshock serve\` keeps one there, --dir names another`,

@@ -1,10 +1,12 @@
+import { statSync } from 'node:fs'
 import { type Assembled, assemble } from '../assembly.ts'
+import { timer } from '../config/values.ts'
 import { loadConfig } from '../config.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { Rejects } from '../core/rejects.ts'
 import { parseTime } from '../core/time.ts'
 import { readCsv } from '../ingest/csv.ts'
-import { replayFiles } from '../ingest/csv-replay.ts'
+import { replayFiles, timeColumn } from '../ingest/csv-replay.ts'
 import { KEEP_ALL } from './recorded-world.ts'
 import { readTopology } from './topology-file.ts'
 
@@ -25,12 +27,12 @@ export async function openRecording(
   flags: RecordingFlags,
 ): Promise<{ readonly parts: Assembled; readonly rejects: Rejects }> {
   const edges = flags.topology === undefined ? [] : await readTopology(flags.topology)
-  if (input === '-' && flags.step === undefined)
-    throw new ForeshockError(
-      'FS_INPUT_INVALID',
-      'standard input cannot be looked at twice: say --step, such as --step 1m',
-    )
-  const step = flags.step ?? `${await inferStepMs(replayFiles(input)[0])}ms`
+  const step = flags.step === undefined ? await inferredStep(input) : flags.step
+  const wrong = timer.safeParse(step).error?.issues[0].message
+  if (wrong !== undefined) {
+    const said = flags.step === undefined ? `${input}: its times lie ${step} apart` : `--step ${step}`
+    throw invalid(`${said}: ${wrong}`)
+  }
   const config = loadConfig({
     file: flags.config,
     flags: {
@@ -45,14 +47,33 @@ export async function openRecording(
   return { parts, rejects }
 }
 
+/** Of a file or folder, which is read once for it. */
+async function inferredStep(input: string): Promise<string> {
+  const [file] = replayFiles(input)
+  const isPipe = file === '-' || !statSync(file).isFile()
+  if (isPipe) {
+    const name = file === '-' ? 'standard input' : file
+    throw invalid(`${name} cannot be looked at twice: say --step, such as --step 1m`)
+  }
+  return `${await inferStepMs(file)}ms`
+}
+
+function invalid(text: string): ForeshockError {
+  return new ForeshockError('FS_INPUT_INVALID', text)
+}
+
 /** The median distance of the first distinct times of a file, ms. */
 async function inferStepMs(file: string): Promise<number> {
   const times = new Set<number>()
   let rows = 0
+  let column = 0
   for await (const { fields, row } of readCsv(file)) {
-    if (row === 1) continue
-    const timeMs = parseTime(fields[0])
-    if (timeMs !== undefined && !Number.isNaN(timeMs)) times.add(timeMs)
+    if (row === 1) {
+      column = Math.max(0, timeColumn(fields))
+      continue
+    }
+    const timeMs = parseTime(fields[column] ?? '')
+    if (!Number.isNaN(timeMs)) times.add(timeMs)
     if (++rows >= STEP_ROWS && times.size > 1) break
     if (rows >= 100 * STEP_ROWS) break
   }
@@ -65,9 +86,9 @@ async function inferStepMs(file: string): Promise<number> {
       sorted.length > 0
         ? 'has one time only; say --step'
         : rows > 0
-          ? 'has no time in the first column of any row'
+          ? `has no time in column ${column + 1} of any row`
           : 'has no row below a header'
-    throw new ForeshockError('FS_INPUT_INVALID', `${file}, row ${rows + 1}: ${reason}`)
+    throw invalid(`${file}, row ${rows + 1}: ${reason}`)
   }
   return step
 }

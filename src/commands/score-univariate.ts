@@ -1,5 +1,6 @@
 import { ForeshockError } from '../core/errors.ts'
 import { LocalTime } from '../core/local-time.ts'
+import { parseValue } from '../ingest/csv.ts'
 import { evidenceScore, publicScore, UNIVARIATE_RARITY } from './public-score.ts'
 import { Alerts, severityOf } from './score-alerts.ts'
 import { numberOf, quoteCell, timeOf } from './score-cells.ts'
@@ -52,6 +53,9 @@ export class UnivariateScorer implements LineScorer {
   #named = false
   #held: Held[] = []
   #rows = 0
+  #numbers = 0
+  /** The first value that is neither a number nor a gap, and its row. */
+  #unread: { readonly row: number; readonly text: string } | undefined
 
   constructor(options: ScorerOptions) {
     this.#options = options
@@ -80,6 +84,7 @@ export class UnivariateScorer implements LineScorer {
     } else if (Number.isNaN(timeMs) && this.#rows === 0)
       throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: cannot read the time '${time}'`)
     this.#rows++
+    if (!learnOnly) this.#note(value, row)
     const held = { time: time ?? '', value: value ?? '', timeMs, learnOnly }
     if (this.#run) return this.#score(held, true)
     this.#held.push(held)
@@ -87,10 +92,22 @@ export class UnivariateScorer implements LineScorer {
     const stepMs = this.#steps.add(timeMs)
     if (Number.isNaN(stepMs)) return ''
     this.#run = new SeriesRun(this.#choice, stepMs, this.#localTime)
-    return this.end()
+    return this.#flush()
   }
 
-  async end(): Promise<string> {
+  /** Throws FS_INPUT_INVALID when there was something to read in the column of values and none of it was a number. */
+  end(): Promise<string> {
+    if (this.#unread && this.#numbers === 0) {
+      const { row, text } = this.#unread
+      throw new ForeshockError(
+        'FS_INPUT_INVALID',
+        `row ${row}: '${text.slice(0, 40)}' is not a number, and no row has one in column ${this.#valueColumn + 1}`,
+      )
+    }
+    return this.#flush()
+  }
+
+  async #flush(): Promise<string> {
     let lines = ''
     for (const held of this.#held) lines += await this.#score(held, false)
     this.#held = []
@@ -122,6 +139,11 @@ export class UnivariateScorer implements LineScorer {
     this.#valueColumn =
       value >= 0 ? value : names.findIndex((name, i) => i !== this.#timeColumn && name !== 'label')
     if (this.#valueColumn < 0) throw new ForeshockError('FS_INPUT_INVALID', `row ${row}: no value column`)
+  }
+
+  #note(value: string | undefined, row: number): void {
+    if (!Number.isNaN(numberOf(value))) this.#numbers++
+    else if (value !== undefined && parseValue(value) === undefined) this.#unread ??= { row, text: value }
   }
 
   #score(held: Held, settled: boolean): string | Promise<string> {

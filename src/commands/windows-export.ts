@@ -1,4 +1,4 @@
-import { closeSync, createWriteStream, openSync, writeSync } from 'node:fs'
+import { closeSync, createWriteStream, writeSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
@@ -8,9 +8,10 @@ import { matcherOf } from '../core/series-match.ts'
 import { Telemetry } from '../core/telemetry.ts'
 import { parseTime } from '../core/time.ts'
 import type { WindowFormat } from '../core/window-rows.ts'
-import { replayRows } from '../ingest/csv-replay.ts'
+import { replayFiles, replayRows } from '../ingest/csv-replay.ts'
 import { Pipeline } from '../pipeline.ts'
 import { openWindowFile } from '../store/window-file.ts'
+import { notWritten, openOutput } from './output.ts'
 import { openRecording, type RecordingFlags } from './recording-pipeline.ts'
 import { addServiceAddress, askRaw, type ServiceFlags } from './service-client.ts'
 import { WindowRecorder } from './window-recorder.ts'
@@ -72,7 +73,8 @@ async function fromService(flags: ExportFlags, format: WindowFormat, { from, to 
   for (const [name, value] of Object.entries({ from, to, entity: flags.entity, metric: flags.metric }))
     if (value !== undefined) wanted.set(name, String(value))
   const answer = await askRaw(flags, `/api/windows?${wanted}`)
-  const out = flags.out === '-' ? process.stdout : createWriteStream(flags.out, { fd: openFile(flags.out) })
+  const out =
+    flags.out === '-' ? process.stdout : createWriteStream(flags.out, { fd: openOutput(flags.out, []) })
   let bytes = 0
   const body = Readable.fromWeb(answer.body as ReadableStream)
   body.on('data', chunk => {
@@ -88,7 +90,8 @@ async function fromService(flags: ExportFlags, format: WindowFormat, { from, to 
 /** Runs recorded samples through the pipeline as it ships, and writes every window of it. */
 async function fromRecording(flags: ExportFlags, input: string, format: WindowFormat, span: Span) {
   const { parts, rejects } = await openRecording('windows', input, flags)
-  const fd = flags.out === '-' ? 1 : openFile(flags.out)
+  const fd =
+    flags.out === '-' ? 1 : openOutput(flags.out, [...replayFiles(input), flags.topology, flags.config])
   const recorder = new WindowRecorder(parts, openWindowFile(format, writerOf(fd, flags.out)), {
     fromMs: span.from ?? -Infinity,
     toMs: span.to ?? Infinity,
@@ -117,17 +120,8 @@ function writerOf(fd: number, path: string): (bytes: Uint8Array) => void {
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
     } catch (error) {
-      throw new ForeshockError('FS_IO', `${path}: cannot be written (${(error as Error).message})`)
+      throw notWritten(path, error)
     }
-  }
-}
-
-/** Opened at once, so that a path that cannot be written is an error before the work. */
-function openFile(path: string): number {
-  try {
-    return openSync(path, 'w')
-  } catch (error) {
-    throw new ForeshockError('FS_IO', `${path}: cannot be written (${(error as Error).message})`)
   }
 }
 

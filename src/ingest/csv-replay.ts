@@ -71,6 +71,11 @@ export function replayFiles(path: string): string[] {
   return files.map(name => join(path, name))
 }
 
+/** Where the times of a recording stand, by its header; -1 when no column is named so. */
+export function timeColumn(header: readonly string[]): number {
+  return header.findIndex(name => /^(timestamp|time|datetime|date)$/i.test(name.trim()))
+}
+
 /** Growing columns that are sorted by time, if they are not already, before they are delivered. */
 class TimeSorter {
   readonly #rejects: Rejects
@@ -175,7 +180,7 @@ class ReplayReader {
 
   #header(file: string, header: string[]): (fields: string[], row: number) => void {
     const names = header.map(name => name.trim())
-    const time = names.findIndex(name => /^(timestamp|time|datetime|date)$/i.test(name))
+    const time = timeColumn(names)
     if (time < 0) throw invalid(file, 1, 'names no timestamp column')
     return (names.includes('entity') || names.includes('service')) &&
       names.includes('metric') &&
@@ -185,8 +190,13 @@ class ReplayReader {
   }
 
   #wide(file: string, names: readonly string[], time: number): (fields: string[], row: number) => void {
+    const columns = new Map<string, number>()
     const series = names.map((name, column) => {
       if (column === time) return -1
+      const before = columns.get(name)
+      if (before !== undefined)
+        throw invalid(file, 1, `columns ${before + 1} and ${column + 1} are both ${name}`)
+      columns.set(name, column)
       const [entity, metric, statistic] = name.split('|')
       if (!metric) throw invalid(file, 1, `column ${column + 1} is not entity|metric: ${name}`)
       return this.#intern(entity, statistic ? `${metric}:${statistic}` : metric, '', {})

@@ -13,7 +13,7 @@ export interface CsvRow {
 const ROW_CHARS_MAX = 16 * 1024 * 1024
 
 /** Opens a file, `-` for standard input, `.gz` inflated. */
-export function openInput(path: string): Readable {
+function openInput(path: string): Readable {
   if (path === '-') return process.stdin
   const file = createReadStream(path, { highWaterMark: 256 * 1024 })
   if (!path.endsWith('.gz')) return file
@@ -91,13 +91,14 @@ export class CsvParser {
     }
     this.#rest = data.slice(from)
     this.#searched = this.#rest.length
-    if (this.#rest.length > ROW_CHARS_MAX) throw this.#invalid(`is longer than ${ROW_CHARS_MAX} characters`)
+    if (this.#rest.length > ROW_CHARS_MAX)
+      throw this.#invalid(`is longer than ${ROW_CHARS_MAX} characters`, this.row + 1)
     return rows
   }
 
   end(): CsvRow[] {
     const rows: CsvRow[] = []
-    if (this.#quoted) throw this.#invalid('has a quote that is not closed')
+    if (this.#quoted) throw this.#invalid('has a quote that is not closed', this.row + 1)
     if (this.#rest !== '') this.#take(this.#rest, rows)
     this.#rest = ''
     return rows
@@ -139,8 +140,9 @@ export class CsvParser {
     return fields
   }
 
-  #invalid(reason: string): ForeshockError {
-    return new ForeshockError('FS_INPUT_INVALID', `${this.#name}, row ${Math.max(1, this.row)}: ${reason}`)
+  /** `row`: the one that is read; the last one counted unless given. */
+  #invalid(reason: string, row = this.row): ForeshockError {
+    return new ForeshockError('FS_INPUT_INVALID', `${this.#name}, row ${row}: ${reason}`)
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Disruption, DisruptionEventType } from '../core/disruption.ts'
+import { ForeshockError } from '../core/errors.ts'
 import type { Announcement } from './faults.ts'
 
 /** Wait before a cut event stream is opened again, ms. */
@@ -82,8 +83,12 @@ export class ForeshockClient {
     const response = await fetch(`${this.url}/api/events`, {
       headers: { ...this.headers, ...(lastId === '' ? {} : { 'last-event-id': lastId }) },
       signal: this.#abort.signal,
+    }).catch(error => {
+      const { cause } = error as { cause?: { message?: string } }
+      throw new ForeshockError('FS_IO', `${this.url} does not answer (${cause?.message ?? error})`)
     })
-    if (!response.ok || !response.body) throw new Error(`GET /api/events answered ${response.status}`)
+    if (!response.ok || !response.body)
+      throw new ForeshockError('FS_IO', `${this.url}: GET /api/events answered ${response.status}`)
     return response.body
   }
 

@@ -73,7 +73,10 @@ describe('csv', () => {
 
   it('names file and row of a fault', async () => {
     await expect(rowsOf(file('open.csv', 'a,b\n1,"2\n3,4\n'))).rejects.toThrow(
-      /open\.csv, row 1: has a quote/,
+      /open\.csv, row 2: has a quote/,
+    )
+    await expect(rowsOf(file('long.csv', `a,b\n1,${'2'.repeat(17_000_000)}`))).rejects.toThrow(
+      /long\.csv, row 2: is longer than/,
     )
     await expect(rowsOf(join(folder, 'none.csv'))).rejects.toThrow(/none\.csv.*ENOENT/)
     const cut = file('cut.csv.gz', 'a,b\n1,2\n'.repeat(1000))
