@@ -2,6 +2,7 @@ import type { Inbox } from './bus/inbox.ts'
 import { cutAt, type Stateful } from './checkpoint.ts'
 import type { Clock } from './core/clock.ts'
 import { Cut } from './core/cut.ts'
+import type { Disruption } from './core/disruption.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import type { CheckpointCut, CheckpointStore, Journal } from './core/ports.ts'
@@ -244,9 +245,7 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
   if (!Number.isNaN(windows.watermarkMs))
     telemetry.set('foreshock_watermark_seconds', windows.watermarkMs / 1000)
   telemetry.set('foreshock_anomalies_open', scoring.anomalies().length)
-  const open = disruptions.board().filter(one => one.status === 'open')
-  telemetry.set('foreshock_disruptions_open', open.length)
-  telemetry.set('foreshock_disruptions_held', open.filter(one => one.maintenance !== undefined).length)
+  readBoard(telemetry, disruptions.board())
   readAlerting(telemetry, scoring)
   for (const [what, count] of Object.entries(scoring.pool())) {
     telemetry.set('foreshock_suspect_pool', count, { what })
@@ -283,6 +282,13 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
   for (const part of STATE_PARTS) {
     telemetry.set('foreshock_state_bytes', parts[part].bytes(), { part })
   }
+}
+
+/** What is open of all that this process decides about. */
+export function readBoard(telemetry: Telemetry, board: readonly Disruption[]): void {
+  const open = board.filter(one => one.status === 'open')
+  telemetry.set('foreshock_disruptions_open', open.length)
+  telemetry.set('foreshock_disruptions_held', open.filter(one => one.maintenance !== undefined).length)
 }
 
 /** What rules, budgets and the calendar do. Entries of one name are summed: files of holidays repeat them. */

@@ -72,8 +72,17 @@ export class Indexer implements PartitionOwner {
     await this.#group.close()
   }
 
-  assigned(partition: number): Promise<number> {
-    return this.#lines.start(partition)
+  async assigned(partition: number): Promise<number> {
+    const { streams } = this.#options
+    const [{ first, end }, told] = await Promise.all([
+      streams.range(TOPICS.record, partition),
+      this.#group.committed(partition),
+    ])
+    // While the index is away this is asked again and again, and all that can be told is what it was known to have.
+    this.#show(partition, end - (told ?? first))
+    const from = await this.#lines.start(partition)
+    this.#show(partition, end - from)
+    return from
   }
 
   async take(partition: number, messages: readonly StoredMessage[], end: number): Promise<void> {
@@ -81,12 +90,19 @@ export class Indexer implements PartitionOwner {
     const next = messages[messages.length - 1].offset + 1
     await this.#lines.take(partition, messages)
     telemetry.count('foreshock_index_lines_total', messages.length)
-    telemetry.set('foreshock_index_lag', Math.max(0, end - next), { partition: String(partition) })
+    this.#show(partition, end - next)
     // Only shown outside: what decides is what the index says.
     this.#group.commit(partition, next).catch(error => {
       logger.warn({ err: error, partition }, 'how far the index is could not be told to Kafka')
     })
   }
 
-  async revoked(): Promise<void> {}
+  /** Another process shows how far it is from now on; one that is only tried again stays shown while it waits. */
+  async revoked(partition: number, orderly: boolean): Promise<void> {
+    if (orderly) this.#options.telemetry.remove('foreshock_index_lag', { partition: String(partition) })
+  }
+
+  #show(partition: number, lag: number): void {
+    this.#options.telemetry.set('foreshock_index_lag', Math.max(0, lag), { partition: String(partition) })
+  }
 }

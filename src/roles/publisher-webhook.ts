@@ -34,11 +34,13 @@ const FIRST_LOOK_BACK_MS = 600_000
  * retry queue that survives everything, for the group's offset passes an event only once it was delivered or buried.
  */
 export class WebhookPublisher implements PartitionOwner {
+  readonly name: string
   readonly #options: WebhookPublisherOptions
   readonly #lanes = new Map<number, { deliveries: Deliveries; offsets: OffsetKeeper; sinceMs: number }>()
 
   constructor(options: WebhookPublisherOptions) {
     this.#options = options
+    this.name = options.name
   }
 
   /** Events taken and not yet delivered. */
@@ -79,7 +81,6 @@ export class WebhookPublisher implements PartitionOwner {
     }
     const last = messages[messages.length - 1]
     if (last) lane.deliveries.pass(last.offset + 1)
-    this.#report()
   }
 
   async revoked(partition: number, orderly: boolean): Promise<void> {
@@ -88,11 +89,6 @@ export class WebhookPublisher implements PartitionOwner {
     if (lane === undefined) return
     await lane.deliveries.close()
     await lane.offsets.close(orderly)
-    this.#report()
-  }
-
-  #report(): void {
-    this.#options.telemetry.set('foreshock_publish_pending', this.pending, { sink: this.#options.name })
   }
 
   #bury(partition: number, { offset, event, toldMs }: Awaited, reason: string): Promise<void> {

@@ -7,6 +7,7 @@ import { type StreamGroup, type StreamProducer, type Streams, TOPICS } from '../
 import type { Telemetry } from '../core/telemetry.ts'
 import { AlertmanagerSink } from '../publish/alertmanager-sink.ts'
 import { WebhookPost } from '../publish/webhook-post.ts'
+import { every } from '../upkeep.ts'
 import { AlertmanagerPublisher } from './publisher-alertmanager.ts'
 import { WebhookPublisher } from './publisher-webhook.ts'
 
@@ -24,6 +25,9 @@ export interface PublisherOptions {
   readonly clock: Clock
 }
 
+/** What waits for receivers is told this often, for they take it in their own time, ms. */
+const GAUGES_MS = 1000
+
 /** The same for a receiver wherever it stands in the configuration. */
 export const webhookName = (url: string): string => `webhook-${sha256(url).slice(0, 8)}`
 
@@ -32,6 +36,7 @@ export class Publisher {
   readonly #options: PublisherOptions
   readonly #groups: StreamGroup[] = []
   readonly #closing: (() => Promise<void> | void)[] = []
+  readonly #sinks: { readonly name: string; readonly pending: number }[] = []
 
   constructor(options: PublisherOptions) {
     this.#options = options
@@ -39,7 +44,10 @@ export class Publisher {
 
   /** Joins the groups; throws FS_CONFIG_INVALID for a bad target or secret. */
   async start(): Promise<void> {
-    const { config, streams } = this.#options
+    const { config, streams, logger } = this.#options
+    const onError = (error: unknown) => logger.warn({ err: error }, 'what waits for delivery is not told')
+    const timer = every(GAUGES_MS, async () => this.#report(), onError)
+    this.#closing.push(() => timer.stop())
     const producer = await streams.producer()
     this.#closing.push(() => producer.close())
     const runs = config.sinks.webhooks.map(webhook => this.#webhook(webhook, producer))
@@ -63,6 +71,7 @@ export class Publisher {
     const onError = (error: unknown) => logger.warn({ err: error, sink: name }, 'an event is told later')
     const owner = new WebhookPublisher({ name, group, post, producer, telemetry, clock, onError })
     this.#closing.push(() => post.close())
+    this.#sinks.push(owner)
     await group.run(owner)
   }
 
@@ -81,8 +90,14 @@ export class Publisher {
       },
     })
     this.#closing.push(() => sink.close())
+    this.#sinks.push(sink)
     const group = this.#group('alertmanager')
     await group.run(new AlertmanagerPublisher({ group, sink, partitions, index, board, onError }))
+  }
+
+  #report(): void {
+    for (const { name, pending } of this.#sinks)
+      this.#options.telemetry.set('foreshock_publish_pending', pending, { sink: name })
   }
 
   #group(name: string): StreamGroup {

@@ -68,7 +68,9 @@ export class Relay implements PartitionOwner {
   }
 
   async start(): Promise<void> {
-    const { streams } = this.#options
+    const { streams, telemetry } = this.#options
+    // One that begins with its first letter has not gone up by it.
+    telemetry.count('foreshock_dead_letters_total', 0, { topic: TOPICS.changes })
     this.#producer = await streams.producer()
     this.#anomaliesPartitions = await streams.partitions(TOPICS.anomalies)
     await this.#group.run(this)

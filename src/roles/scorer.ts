@@ -107,6 +107,8 @@ export class Scorer implements PartitionOwner {
       streams.partitions(TOPICS.deadLetters),
     ])
     const { splitForeign, rejects, telemetry, clock, models } = this.#options
+    // One that begins with its first letter has not gone up by it.
+    telemetry.count('foreshock_dead_letters_total', 0, { topic: TOPICS.samples })
     this.#context = {
       config: partitionShare(config, partitions),
       partitions,
@@ -221,6 +223,7 @@ export class Scorer implements PartitionOwner {
 
   /** Lets wall time pass in partitions where nothing else does, by a message that their owner reads like any other. */
   async tick(): Promise<void> {
+    this.#sum()
     await Promise.all([...this.#held].map(([partition, held]) => this.#tickOne(partition, held)))
   }
 
@@ -308,6 +311,20 @@ export class Scorer implements PartitionOwner {
     telemetry.set('foreshock_partition_series', scored.parts.series.size, labels)
     if (Number.isFinite(scored.reportedMs))
       telemetry.set('foreshock_partition_watermark_seconds', scored.reportedMs / 1000, labels)
+  }
+
+  /** What this process holds, whatever its partitions are. */
+  #sum(): void {
+    const { telemetry } = this.#options
+    let [held, limit, anomalies] = [0, 0, 0]
+    for (const { series, scoring } of this.partitions.map(({ parts }) => parts)) {
+      held += series.size
+      limit += series.limit
+      anomalies += scoring.anomalies().length
+    }
+    telemetry.set('foreshock_series', held)
+    telemetry.set('foreshock_series_limit', limit)
+    telemetry.set('foreshock_anomalies_open', anomalies)
   }
 
   /** Another process shows them from now on. */

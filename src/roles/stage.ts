@@ -12,7 +12,7 @@ import {
   TOPICS,
 } from '../core/stream.ts'
 import type { Telemetry } from '../core/telemetry.ts'
-import { every, type Timer } from '../upkeep.ts'
+import { every, readBoard, type Timer } from '../upkeep.ts'
 import type { ControlBook } from './control.ts'
 import { Relay } from './relay.ts'
 import { StagePartition, type StagePorts } from './stage-partition.ts'
@@ -100,6 +100,8 @@ export class Stage implements PartitionOwner {
       waitingBytesMax,
       book,
     } = this.#options
+    // One that begins with its first letter has not gone up by it.
+    telemetry.count('foreshock_dead_letters_total', 0, { topic: TOPICS.anomalies })
     this.#producer = await streams.producer()
     const samplesPartitions = await streams.partitions(TOPICS.samples)
     this.#ports = {
@@ -176,6 +178,10 @@ export class Stage implements PartitionOwner {
 
   /** What the wall clock brings: judging who is silent, saving, and showing how things stand. */
   async tick(): Promise<void> {
+    readBoard(
+      this.#options.telemetry,
+      this.partitions.flatMap(({ parts }) => parts.disruptions.board()),
+    )
     await Promise.all([...this.#held].map(([partition, held]) => this.#tickOne(partition, held)))
   }
 

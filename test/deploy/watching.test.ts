@@ -1,12 +1,13 @@
 // Shows that what watches Foreshock in deploy/ speaks of metrics that Foreshock has: every name in the dashboard, the
 // alert rules, their tests and KEDA's query is in the registry; promtool accepts the rules, and its rule tests show when
-// each fires and when it does not; every alert has both, and a runbook that exists.
+// each fires and when it does not; every alert has both, and a runbook that speaks of it.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { METRICS } from '../../src/core/metric-catalogue.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
+import { INGEST_PATHS } from '../../src/serve/ingest-answers.ts'
 import { peerPath } from '../peers/peers.ts'
 import { DEPLOY, ROOT, text, yaml } from './files.ts'
 
@@ -62,6 +63,14 @@ function metricNames(expression: string): string[] {
     .filter(name => !name.startsWith('group_'))
 }
 
+/** Of a section that begins with its title. */
+const anchorOf = (section: string): string =>
+  section
+    .slice(0, section.indexOf('\n'))
+    .toLowerCase()
+    .replaceAll(/[^\w\s-]/g, '')
+    .replaceAll(/\s/g, '-')
+
 async function known(): Promise<Set<string>> {
   const exposed = [...(await new Telemetry({ process: true }).text()).matchAll(/^# TYPE (\S+) (\S+)/gm)]
   return new Set([
@@ -115,6 +124,11 @@ describe('the alert rules', () => {
     }
   })
 
+  it('count refusals where samples are taken, and nowhere else', () => {
+    const { expr } = rules.find(rule => rule.alert === 'ForeshockRefusesSamples') ?? { expr: '' }
+    expect(/route=~"([^"]*)"/.exec(expr)?.[1].split('|')).toEqual(INGEST_PATHS)
+  })
+
   it('are each shown to fire, and not to, and say what to do', () => {
     expect(rules.length).toBeGreaterThanOrEqual(10)
     const shown = tests.flatMap(test => test.alert_rule_test)
@@ -125,13 +139,9 @@ describe('the alert rules', () => {
       const [path, anchor] = annotations.runbook.split('#')
       expect(existsSync(join(ROOT, path)), annotations.runbook).toBe(true)
       if (anchor === undefined) continue
-      const headings = [...readFileSync(join(ROOT, path), 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
-        title
-          .toLowerCase()
-          .replaceAll(/[^\w\s-]/g, '')
-          .replaceAll(/\s/g, '-'),
-      )
-      expect(headings, `${alert}: ${annotations.runbook}`).toContain(anchor)
+      const sections = readFileSync(join(ROOT, path), 'utf8').split(/^#+ /m)
+      const led = sections.find(section => anchorOf(section) === anchor)
+      expect(led, `${alert}: ${annotations.runbook} speaks of it`).toContain(`\`${alert}\``)
     }
     const quiet = tests[0].alert_rule_test
       .filter(one => one.exp_alerts.length === 0)

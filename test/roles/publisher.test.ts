@@ -1,7 +1,8 @@
 // Shows that a publisher delivers each event of the topic of disruptions to a real HTTP receiver at least once: in order
 // per disruption, past a receiver that fails, refuses or is gone, over the loss of the publisher and over a rebalance;
 // offsets pass an event only once it was delivered or buried; what is no event is passed over. And that Alertmanagers are
-// told of what was open before whoever takes a partition over, and are left alone about what went to somebody else.
+// told of what was open before whoever takes a partition over, and are left alone about what went to somebody else. What
+// waits for a receiver is shown while it waits and no longer.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -9,18 +10,22 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { MemoryLog } from '../../src/bus/memory-log.ts'
 import { MemoryStreams } from '../../src/bus/memory-streams.ts'
 import { partitionOf } from '../../src/bus/partition-of.ts'
+import { parseConfig } from '../../src/config.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import type { DisruptionEvent } from '../../src/core/disruption.ts'
+import { createLogger } from '../../src/core/logger.ts'
 import { TOPICS } from '../../src/core/stream.ts'
 import { Telemetry } from '../../src/core/telemetry.ts'
 import { AlertmanagerSink } from '../../src/publish/alertmanager-sink.ts'
 import { binaryHeaders, type CloudEvent } from '../../src/publish/cloudevents.ts'
 import { WebhookPost } from '../../src/publish/webhook-post.ts'
+import { Publisher, webhookName } from '../../src/roles/publisher.ts'
 import { AlertmanagerPublisher } from '../../src/roles/publisher-alertmanager.ts'
 import { WebhookPublisher, type WebhookPublisherOptions } from '../../src/roles/publisher-webhook.ts'
 import { ToldEvents, toldEvent } from '../../src/roles/told-events.ts'
 import { MemoryBoard } from '../../src/store/memory-board.ts'
 import { MemoryIndex } from '../../src/store/memory-index.ts'
+import { MemorySilences } from '../../src/store/memory-silences.ts'
 import { event } from '../store/samples.ts'
 
 const PARTITIONS = 3
@@ -291,4 +296,41 @@ describe('Alertmanager publisher', () => {
     expect(sends).toBeGreaterThanOrEqual(2)
     expect(sends).toBeLessThanOrEqual(6)
   })
+})
+
+it('shows of every receiver how much waits for it: as long as it takes nothing, and no longer', async () => {
+  const [log, hook, manager] = [newLog(), await receiver(), await receiver()]
+  const isAway = () => 500
+  hook.answer = isAway
+  manager.answer = isAway
+  const telemetry = new Telemetry()
+  const publisher = new Publisher({
+    config: parseConfig({
+      sinks: {
+        webhooks: [{ url: hook.url, secret: SECRET, allowPrivate: true }],
+        alertmanagers: [{ url: manager.url }],
+      },
+    }),
+    member: 'a',
+    streams: new MemoryStreams(log),
+    index: new MemoryIndex(),
+    board: new MemoryBoard(),
+    silences: new MemorySilences(),
+    source: 'https://foreshock.example',
+    telemetry,
+    logger: createLogger('silent'),
+    clock: systemClock,
+  })
+  onTestFinished(() => publisher.close())
+  await publisher.start()
+  await tell(log, revisions('dis_a', 1))
+  const shown = async (sink: string) =>
+    new RegExp(`foreshock_publish_pending\\{sink="${sink}"\\} (\\d+)`).exec(await telemetry.text())?.[1]
+  const soon = { timeout: 20_000, interval: 50 }
+  for (const sink of [webhookName(hook.url), 'alertmanager'])
+    await expect.poll(() => shown(sink), soon).toBe('1')
+  hook.answer = () => 204
+  manager.answer = () => 204
+  for (const sink of [webhookName(hook.url), 'alertmanager'])
+    await expect.poll(() => shown(sink), soon).toBe('0')
 })

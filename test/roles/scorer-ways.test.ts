@@ -500,8 +500,12 @@ describe('a checkpoint', () => {
     const puppet = new Puppet(world, { telemetry })
     await puppet.start()
     await puppet.take(10)
+    await puppet.scorer.tick()
     const log = world.messages(TOPICS.samples).length
     const text = await telemetry.text()
+    expect(text).toMatch(/^foreshock_series 29$/m)
+    expect(text).toMatch(/^foreshock_series_limit [1-9]\d*$/m)
+    expect(text).toContain('foreshock_dead_letters_total{topic="samples"} 0')
     expect(text).toContain(`foreshock_partition_lag{partition="0"} ${log - 10}`)
     expect(text).toContain(`foreshock_partition_watermark_seconds{partition="0"} ${endOf(world, 0) / 1000}`)
     expect(text).toMatch(/foreshock_partition_series{partition="0"} 29/)
@@ -510,6 +514,8 @@ describe('a checkpoint', () => {
     expect(text).toMatch(/foreshock_partition_replayed_windows_total{partition="0"} [1-9]/)
     await puppet.revoke(true)
     expect(await telemetry.text()).not.toContain('foreshock_partition_lag{')
+    await puppet.scorer.tick()
+    expect(await telemetry.text()).toMatch(/^foreshock_series 0$/m)
   })
 
   it('a batch that the engine cannot read is buried as it is, and the partition goes on', async () => {

@@ -34,6 +34,11 @@ describe('the disruption stage of a fleet', () => {
     await untilTrue(async () => (await world.board.list()).length === 1)
     const [shown] = await world.board.list()
     expect(shown).toMatchObject({ status: 'open', entity: 'edge', changes: [{ entity: 'store', ref: 'v7' }] })
+    // The process's own metrics say the same, and of letters that there are none.
+    const text = await world.telemetry.text()
+    expect(text).toMatch(/^foreshock_disruptions_open 1$/m)
+    expect(text).toContain('foreshock_dead_letters_total{topic="anomalies"} 0')
+    expect(text).toContain('foreshock_dead_letters_total{topic="changes"} 0')
     expect(await world.directory.find('stage/0')).toBe('http://stage-1.test')
     expect(world.told().map(one => one.id)).toContain(`${shown.id}.1`)
     expect(world.messages(TOPICS.disruptions)[0]).toMatchObject({
