@@ -1,5 +1,4 @@
-import { createWriteStream, openSync, readFileSync, type WriteStream } from 'node:fs'
-import { finished } from 'node:stream/promises'
+import { readFileSync } from 'node:fs'
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import type { Assembled } from '../assembly.ts'
@@ -10,6 +9,7 @@ import { ForeshockError } from '../core/errors.ts'
 import { Telemetry } from '../core/telemetry.ts'
 import { replayRows } from '../ingest/csv-replay.ts'
 import { Pipeline } from '../pipeline.ts'
+import { type Output, openOutput } from './output.ts'
 import { openRecording, type RecordingFlags } from './recording-pipeline.ts'
 
 interface ReplayFlags extends RecordingFlags {
@@ -41,7 +41,7 @@ async function replay(flags: ReplayFlags): Promise<void> {
   const speed = speedOf(flags.speed)
   const changes = flags.changes === undefined ? [] : readChanges(flags.changes)
   const { parts, rejects } = await openRecording('replay', flags.input, flags)
-  const out = flags.out === undefined || flags.out === '-' ? process.stdout : openOutput(flags.out)
+  const out = openOutput(flags.out ?? '-')
   const run = new Run(parts, changes, speed, out)
   const bar = progressBar(flags)
   const summary = await replayRows(flags.input, { series: parts.series, rejects }, async batch => {
@@ -50,10 +50,7 @@ async function replay(flags: ReplayFlags): Promise<void> {
   })
   await run.end(summary.lastMs)
   bar?.stop()
-  if (out !== process.stdout) {
-    out.end()
-    await finished(out)
-  }
+  await out.close()
   if (flags.json) {
     process.stderr.write(
       `${JSON.stringify({ ...summary, stepMs: parts.history.stepMs, series: parts.series.size, ...run.counts, rejects: rejects.counts() })}\n`,
@@ -73,7 +70,7 @@ class Run {
   #firstMs = Number.NaN
   #position = 0
 
-  constructor(parts: Assembled, changes: readonly Change[], speed: number, out: NodeJS.WritableStream) {
+  constructor(parts: Assembled, changes: readonly Change[], speed: number, out: Output) {
     this.#parts = parts
     this.#changes = [...changes].sort((a, b) => a.timeMs - b.timeMs)
     this.#speed = speed
@@ -82,9 +79,7 @@ class Run {
         this.counts[event.type]++
         const type = `io.foreshock.disruption.${event.type}.v1`
         const line = { type, time: new Date(event.timeMs).toISOString(), ...event.disruption }
-        if (!out.write(`${JSON.stringify(line)}\n`)) {
-          await new Promise(done => out.once('drain', done))
-        }
+        await out.write(`${JSON.stringify(line)}\n`)
       }
     }
     this.#pipeline = new Pipeline(parts, (_, outcome) => write(outcome.events), new Telemetry())
@@ -129,15 +124,6 @@ class Run {
     }
     const waitMs = (timeMs - this.#firstMs) / this.#speed - (performance.now() - this.#startedMs)
     if (waitMs > 0) await new Promise(done => setTimeout(done, waitMs))
-  }
-}
-
-/** Opened at once, so that a path that cannot be written is an error here and not an event later. */
-function openOutput(path: string): WriteStream {
-  try {
-    return createWriteStream(path, { fd: openSync(path, 'w') })
-  } catch (error) {
-    throw new ForeshockError('FS_IO', `${path}: cannot be written (${(error as Error).message})`)
   }
 }
 

@@ -1,10 +1,8 @@
-import { once } from 'node:events'
-import { createWriteStream, mkdirSync, openSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Writable } from 'node:stream'
-import { createGzip } from 'node:zlib'
 import { ForeshockError } from '../core/errors.ts'
 import { readCsvChunks } from '../ingest/csv.ts'
+import { openOutput } from './output.ts'
 import { MultivariateScorer } from './score-multivariate.ts'
 import { type LineScorer, UnivariateScorer } from './score-univariate.ts'
 
@@ -31,15 +29,16 @@ export async function scoreFile(task: ScoreTask): Promise<{ rows: number }> {
   if (task.train !== undefined) {
     await eachRow(task.train, scorer, true, async () => {})
   }
-  const sink = openSink(task.out)
+  if (task.out !== '-') mkdirSync(dirname(task.out), { recursive: true })
+  const out = openOutput(task.out)
   try {
-    await write(sink.into, `${scorer.header}\n`)
-    const rows = await eachRow(task.input, scorer, false, async lines => write(sink.into, lines))
-    await write(sink.into, await scorer.end())
+    await out.write(`${scorer.header}\n`)
+    const rows = await eachRow(task.input, scorer, false, lines => out.write(lines))
+    await out.write(await scorer.end())
     return { rows }
   } finally {
     await scorer.close()
-    await sink.close()
+    await out.close()
   }
 }
 
@@ -73,6 +72,8 @@ async function eachRow(
 
 function inputError(path: string, row: number, error: unknown): ForeshockError {
   if (error instanceof ForeshockError) {
+    // What could not be written is no fault of a row.
+    if (error.code === 'FS_IO') return error
     // The reader names the file and the row itself.
     if (error.message.startsWith(`${path}, `))
       return new ForeshockError(error.code, `${path}: ${error.message.slice(path.length + 2)}`)
@@ -81,30 +82,4 @@ function inputError(path: string, row: number, error: unknown): ForeshockError {
   }
   const reason = error instanceof Error ? error.message : String(error)
   return new ForeshockError('FS_INPUT_INVALID', `${path}: after row ${row}: ${reason}`, { cause: error })
-}
-
-interface Sink {
-  readonly into: Writable
-  readonly close: () => Promise<void>
-}
-
-function openSink(path: string): Sink {
-  if (path === '-') return { into: process.stdout, close: async () => {} }
-  mkdirSync(dirname(path), { recursive: true })
-  // Opened at once, so that a path that cannot be written is an error here and not an event later.
-  const file = createWriteStream(path, { fd: openSync(path, 'w') })
-  const into = path.endsWith('.gz') ? createGzip({ level: 6 }) : file
-  if (into !== file) into.pipe(file)
-  return {
-    into,
-    close: async () => {
-      const done = once(file, 'close')
-      into.end()
-      await done
-    },
-  }
-}
-
-async function write(into: Writable, text: string): Promise<void> {
-  if (text !== '' && !into.write(text)) await once(into, 'drain')
 }

@@ -103,7 +103,6 @@ export async function scoreCommand(options: ScoreOptions): Promise<number> {
     }
     return 0
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 0
     const message = error instanceof Error ? error.message : String(error)
     process.stderr.write(`foreshock score: ${message.replaceAll('\n', ' ')}\n`)
     return error instanceof ForeshockError && error.code === 'FS_INPUT_INVALID' ? 2 : 1

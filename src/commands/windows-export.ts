@@ -1,4 +1,3 @@
-import { closeSync, createWriteStream, openSync, writeSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
@@ -11,6 +10,7 @@ import { replayRows } from '../ingest/csv-replay.ts'
 import { parseTime } from '../ingest/time.ts'
 import { Pipeline } from '../pipeline.ts'
 import { openWindowFile } from '../store/window-file.ts'
+import { openFile, openOutput } from './output.ts'
 import { openRecording, type RecordingFlags } from './recording-pipeline.ts'
 import { addServiceAddress, askRaw, type ServiceFlags } from './service-client.ts'
 import { WindowRecorder } from './window-recorder.ts'
@@ -72,7 +72,7 @@ async function fromService(flags: ExportFlags, format: WindowFormat, { from, to 
   for (const [name, value] of Object.entries({ from, to, entity: flags.entity, metric: flags.metric }))
     if (value !== undefined) wanted.set(name, String(value))
   const answer = await askRaw(flags, `/api/windows?${wanted}`)
-  const out = flags.out === '-' ? process.stdout : createWriteStream(flags.out, { fd: openFile(flags.out) })
+  const out = flags.out === '-' ? process.stdout : openFile(flags.out)
   let bytes = 0
   const body = Readable.fromWeb(answer.body as ReadableStream)
   body.on('data', chunk => {
@@ -88,12 +88,20 @@ async function fromService(flags: ExportFlags, format: WindowFormat, { from, to 
 /** Runs recorded samples through the pipeline as it ships, and writes every window of it. */
 async function fromRecording(flags: ExportFlags, input: string, format: WindowFormat, span: Span) {
   const { parts, rejects } = await openRecording('windows', input, flags)
-  const fd = flags.out === '-' ? 1 : openFile(flags.out)
-  const recorder = new WindowRecorder(parts, openWindowFile(format, writerOf(fd, flags.out)), {
-    fromMs: span.from ?? -Infinity,
-    toMs: span.to ?? Infinity,
-    matches: matcherOf({ metric: flags.metric, group: flags.entity }),
-  })
+  const out = openOutput(flags.out)
+  const made: Uint8Array[] = []
+  const written = async () => {
+    for (const bytes of made.splice(0)) await out.write(bytes)
+  }
+  const recorder = new WindowRecorder(
+    parts,
+    openWindowFile(format, bytes => made.push(bytes)),
+    {
+      fromMs: span.from ?? -Infinity,
+      toMs: span.to ?? Infinity,
+      matches: matcherOf({ metric: flags.metric, group: flags.entity }),
+    },
+  )
   const world = new Pipeline(
     { ...parts, history: recorder },
     async (_, outcome) => recorder.heard(outcome),
@@ -105,30 +113,12 @@ async function fromRecording(flags: ExportFlags, input: string, format: WindowFo
     parts.windows.add(batch, batch.timeMs[batch.length - 1])
     await world.drain(++position)
     recorder.writeSettled(parts.history.newestEndMs)
+    await written()
   })
   await world.finish(++position)
-  recorder.finish()
-  if (fd !== 1) closeSync(fd)
+  await recorder.finish(written)
+  await out.close()
   return { rows: recorder.rows, samples: read.samples, series: parts.series.size, rejects: rejects.counts() }
-}
-
-function writerOf(fd: number, path: string): (bytes: Uint8Array) => void {
-  return bytes => {
-    try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
-    } catch (error) {
-      throw new ForeshockError('FS_IO', `${path}: cannot be written (${(error as Error).message})`)
-    }
-  }
-}
-
-/** Opened at once, so that a path that cannot be written is an error before the work. */
-function openFile(path: string): number {
-  try {
-    return openSync(path, 'w')
-  } catch (error) {
-    throw new ForeshockError('FS_IO', `${path}: cannot be written (${(error as Error).message})`)
-  }
 }
 
 function formatOf({ format, out }: ExportFlags): WindowFormat {
