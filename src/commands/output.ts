@@ -24,7 +24,7 @@ export function openOutput(path: string, read: readonly (string | undefined)[]):
 }
 
 /** FS_IO that says what could not be written. */
-export function notWritten(path: string, cause: unknown): ForeshockError {
+function notWritten(path: string, cause: unknown): ForeshockError {
   const name = path === '-' ? 'standard output' : path
   return new ForeshockError('FS_IO', `${name}: cannot be written (${(cause as Error).message})`)
 }
@@ -36,8 +36,8 @@ function isSame(one: string, other: string): boolean {
   return a.isFile() && a.ino === b.ino && a.dev === b.dev
 }
 
-/** Text that goes into a file, compressed where its name says so, or to standard output (`-`), no faster than it is taken. */
-export class TextOutput {
+/** What a command makes goes into a file, compressed where its name says so, or to standard output (`-`), no faster than it is taken. */
+export class Output {
   readonly #path: string
   readonly #into: Writable
   /** Rejects as soon as nothing can be written any more. */
@@ -58,17 +58,18 @@ export class TextOutput {
     this.#done.catch(() => {}) // whoever writes or ends hears of it
   }
 
-  async write(text: string): Promise<void> {
-    if (text === '') return
+  /** Resolves when more may be written. Throws FS_IO. */
+  async write(made: string | Uint8Array): Promise<void> {
+    if (made.length === 0) return
     try {
       if (this.#into.destroyed) await this.#done
-      else if (!this.#into.write(text)) await Promise.race([once(this.#into, 'drain'), this.#done])
+      else if (!this.#into.write(made)) await Promise.race([once(this.#into, 'drain'), this.#done])
     } catch (error) {
       throw notWritten(this.#path, error)
     }
   }
 
-  /** Resolves when all is written; standard output stays open for whoever else writes to it. */
+  /** Resolves when all is written, else throws FS_IO; standard output stays open for whoever else writes to it. */
   async end(): Promise<void> {
     if (this.#path === '-') return
     this.#into.end()

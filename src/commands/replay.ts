@@ -9,7 +9,7 @@ import { ForeshockError } from '../core/errors.ts'
 import { Telemetry } from '../core/telemetry.ts'
 import { replayFiles, replayRows } from '../ingest/csv-replay.ts'
 import { Pipeline } from '../pipeline.ts'
-import { TextOutput } from './output.ts'
+import { Output } from './output.ts'
 import { openRecording, type RecordingFlags } from './recording-pipeline.ts'
 
 interface ReplayFlags extends RecordingFlags {
@@ -42,7 +42,7 @@ async function replay(flags: ReplayFlags): Promise<void> {
   const changes = flags.changes === undefined ? [] : readChanges(flags.changes)
   const { parts, rejects } = await openRecording('replay', flags.input, flags)
   const read = [...replayFiles(flags.input), flags.topology, flags.changes, flags.config]
-  const out = new TextOutput(flags.out ?? '-', read)
+  const out = new Output(flags.out ?? '-', read)
   const run = new Run(parts, changes, speed, out)
   const bar = progressBar(flags)
   const summary = await replayRows(flags.input, { series: parts.series, rejects }, async batch => {
@@ -71,7 +71,7 @@ class Run {
   #firstMs = Number.NaN
   #position = 0
 
-  constructor(parts: Assembled, changes: readonly Change[], speed: number, out: TextOutput) {
+  constructor(parts: Assembled, changes: readonly Change[], speed: number, out: Output) {
     this.#parts = parts
     this.#changes = [...changes].sort((a, b) => a.timeMs - b.timeMs)
     this.#speed = speed
@@ -87,13 +87,28 @@ class Run {
   }
 
   async take(batch: SampleBatch): Promise<void> {
-    if (batch.length === 0) return
+    for (let from = 0, to = 0; from < batch.length; from = to) {
+      await this.#changesUntil(batch.timeMs[from])
+      to = this.#untilChange(batch, from)
+      await this.#feed(to === batch.length && from === 0 ? batch : stretch(batch, from, to))
+    }
+  }
+
+  async #feed(batch: SampleBatch): Promise<void> {
     const lastMs = batch.timeMs[batch.length - 1]
-    await this.#changesUntil(batch.timeMs[0])
     await this.#pace(lastMs)
     this.#parts.windows.add(batch, lastMs)
     this.samples += batch.length
     await this.#pipeline.drain(++this.#position)
+  }
+
+  /** The first sample after `from` that the next change comes before; the length where there is none. */
+  #untilChange({ length, timeMs }: SampleBatch, from: number): number {
+    const [next] = this.#changes
+    if (next === undefined || timeMs[length - 1] < next.timeMs) return length
+    let to = from
+    while (timeMs[to] < next.timeMs) to++
+    return to
   }
 
   async end(lastMs: number): Promise<void> {
@@ -125,6 +140,18 @@ class Run {
     }
     const waitMs = (timeMs - this.#firstMs) / this.#speed - (performance.now() - this.#startedMs)
     if (waitMs > 0) await new Promise(done => setTimeout(done, waitMs))
+  }
+}
+
+/** Samples of a batch, in its memory. */
+function stretch({ series, timeMs, value }: SampleBatch, from: number, to: number): SampleBatch {
+  const [length, capacity] = [to - from, to - from]
+  return {
+    length,
+    capacity,
+    series: series.subarray(from, to),
+    timeMs: timeMs.subarray(from, to),
+    value: value.subarray(from, to),
   }
 }
 

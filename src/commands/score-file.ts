@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ForeshockError } from '../core/errors.ts'
 import { readCsvChunks } from '../ingest/csv.ts'
-import { TextOutput } from './output.ts'
+import { Output } from './output.ts'
 import { MultivariateScorer } from './score-multivariate.ts'
 import { type LineScorer, UnivariateScorer } from './score-univariate.ts'
 
@@ -30,7 +30,7 @@ export async function scoreFile(task: ScoreTask): Promise<{ rows: number }> {
     await eachRow(task.train, scorer, true, async () => {})
   }
   if (task.out !== '-') mkdirSync(dirname(task.out), { recursive: true })
-  const out = new TextOutput(task.out, [task.input, task.train])
+  const out = new Output(task.out, [task.input, task.train])
   try {
     await out.write(`${scorer.header}\n`)
     const rows = await eachRow(task.input, scorer, false, lines => out.write(lines))

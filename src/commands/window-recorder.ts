@@ -79,10 +79,14 @@ export class WindowRecorder implements HistoryWriter {
     }
   }
 
-  /** The input has ended: nothing more will be known. */
-  finish(): void {
-    while (this.#waiting.length > 0) this.#write()
+  /** The input has ended: nothing more will be known. `written` is waited for after each group, so that one is held at a time. */
+  async finish(written: () => Promise<void>): Promise<void> {
+    while (this.#waiting.length > 0) {
+      this.#write()
+      await written()
+    }
     this.#file.finish()
+    await written()
   }
 
   forget(series: number): void {

@@ -1,4 +1,4 @@
-import { closeSync, createWriteStream, writeSync } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
@@ -11,7 +11,7 @@ import type { WindowFormat } from '../core/window-rows.ts'
 import { replayFiles, replayRows } from '../ingest/csv-replay.ts'
 import { Pipeline } from '../pipeline.ts'
 import { openWindowFile } from '../store/window-file.ts'
-import { notWritten, openOutput } from './output.ts'
+import { Output, openOutput } from './output.ts'
 import { openRecording, type RecordingFlags } from './recording-pipeline.ts'
 import { addServiceAddress, askRaw, type ServiceFlags } from './service-client.ts'
 import { WindowRecorder } from './window-recorder.ts'
@@ -90,13 +90,20 @@ async function fromService(flags: ExportFlags, format: WindowFormat, { from, to 
 /** Runs recorded samples through the pipeline as it ships, and writes every window of it. */
 async function fromRecording(flags: ExportFlags, input: string, format: WindowFormat, span: Span) {
   const { parts, rejects } = await openRecording('windows', input, flags)
-  const fd =
-    flags.out === '-' ? 1 : openOutput(flags.out, [...replayFiles(input), flags.topology, flags.config])
-  const recorder = new WindowRecorder(parts, openWindowFile(format, writerOf(fd, flags.out)), {
-    fromMs: span.from ?? -Infinity,
-    toMs: span.to ?? Infinity,
-    matches: matcherOf({ metric: flags.metric, group: flags.entity }),
-  })
+  const out = new Output(flags.out, [...replayFiles(input), flags.topology, flags.config])
+  const made: Uint8Array[] = []
+  const written = async () => {
+    for (const bytes of made.splice(0)) await out.write(bytes)
+  }
+  const recorder = new WindowRecorder(
+    parts,
+    openWindowFile(format, bytes => made.push(bytes)),
+    {
+      fromMs: span.from ?? -Infinity,
+      toMs: span.to ?? Infinity,
+      matches: matcherOf({ metric: flags.metric, group: flags.entity }),
+    },
+  )
   const world = new Pipeline(
     { ...parts, history: recorder },
     async (_, outcome) => recorder.heard(outcome),
@@ -108,21 +115,12 @@ async function fromRecording(flags: ExportFlags, input: string, format: WindowFo
     parts.windows.add(batch, batch.timeMs[batch.length - 1])
     await world.drain(++position)
     recorder.writeSettled(parts.history.newestEndMs)
+    await written()
   })
   await world.finish(++position)
-  recorder.finish()
-  if (fd !== 1) closeSync(fd)
+  await recorder.finish(written)
+  await out.end()
   return { rows: recorder.rows, samples: read.samples, series: parts.series.size, rejects: rejects.counts() }
-}
-
-function writerOf(fd: number, path: string): (bytes: Uint8Array) => void {
-  return bytes => {
-    try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
-    } catch (error) {
-      throw notWritten(path, error)
-    }
-  }
 }
 
 function formatOf({ format, out }: ExportFlags): WindowFormat {

@@ -9,7 +9,7 @@ import type { Command } from 'commander'
 import { afterAll, describe, expect, it } from 'vitest'
 import { addDrillCommand } from '../../src/commands/drill.ts'
 import { addLogCommand } from '../../src/commands/log.ts'
-import { TextOutput } from '../../src/commands/output.ts'
+import { Output } from '../../src/commands/output.ts'
 import { openRecording } from '../../src/commands/recording-pipeline.ts'
 import { addReplayCommand } from '../../src/commands/replay.ts'
 import { scoreFile } from '../../src/commands/score-file.ts'
@@ -88,7 +88,7 @@ describe.skipIf(!existsSync('/dev/full'))('a disk that is full', () => {
   })
 
   it('is told at the next text and at the end', async () => {
-    const out = new TextOutput('/dev/full', [])
+    const out = new Output('/dev/full', [])
     await expect(out.write('x'.repeat(1_000_000))).rejects.toThrow(/ENOSPC/)
     await expect(out.write('more')).rejects.toThrow(/ENOSPC/)
     await expect(out.end()).rejects.toThrow(/ENOSPC/)

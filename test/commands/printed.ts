@@ -5,7 +5,7 @@ import { vi } from 'vitest'
 export async function printed(add: (cli: Command) => void, words: readonly string[]): Promise<string> {
   let text = ''
   const spy = vi.spyOn(process.stdout, 'write').mockImplementation(chunk => {
-    text += String(chunk)
+    text += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString()
     return true
   })
   try {

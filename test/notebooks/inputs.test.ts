@@ -156,7 +156,7 @@ describe('inputs of models', () => {
       await pipeline.process(++position, envelope)
     }
     await pipeline.finish(++position)
-    recorder.finish()
+    await recorder.finish(async () => {})
     closeSync(fd)
 
     const answer = join(folder, 'inputs.json')
