@@ -1,12 +1,13 @@
 // Shows that a tenant has so many series and no more: further ones are refused and counted under their own reason, those it
-// has go on, others pay nothing, an eviction makes room, and a table that was restored anywhere goes on exactly the same.
+// has go on, others pay nothing, an eviction makes room; that no tenant's samples become another's; and that a table that was
+// restored anywhere goes on exactly the same.
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { assemble, configDigest } from '../../src/assembly.ts'
 import { parseConfig } from '../../src/config.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { SeriesTable } from '../../src/core/series.ts'
-import { Bench } from './wire.ts'
+import { Bench, labelList, remoteWrite1 } from './wire.ts'
 
 const T = 1_700_000_000_000
 const LIMITS: Readonly<Record<string, number>> = { acme: 2, default: 3 }
@@ -36,6 +37,43 @@ it('refuses what is one too many, and nothing else', () => {
   expect(send(bench, 'acme', ['c', 'd'], 2)).toMatchObject({ samples: 1, rejected: 1 })
   expect(bench.series.row('acme/c{service="s"}')).toBe(row)
 })
+
+it.each(['json-lines', 'remote-write-1'] as const)(
+  'refuses a series that is spelt as one of another tenant, whoever comes first (%s)',
+  kind => {
+    for (const [first, then] of [
+      [
+        ['acme', 'cpu'],
+        ['default', 'acme/cpu'],
+      ],
+      [
+        ['default', 'acme/cpu'],
+        ['acme', 'cpu'],
+      ],
+    ]) {
+      const bench = new Bench()
+      const post = ([tenant, metric]: readonly string[], at: number) => {
+        if (kind === 'json-lines') return send(bench, tenant, [metric], at)
+        const samples = [{ value: at + 1, timestamp: T + at * 1000 }]
+        const timeseries = [{ labels: labelList(metric, { service: 's' }), samples }]
+        return bench.send(kind, remoteWrite1({ timeseries }), { tenant })
+      }
+      expect(post(first, 0)).toMatchObject({ samples: 1, rejected: 0 })
+      expect(post(then, 1)).toMatchObject({ samples: 0, rejected: 1 })
+      expect(bench.rejects.recent()[0]).toMatchObject({
+        reason: 'key-conflict',
+        detail: expect.stringMatching(/^(acme\/)?cpu\{.*: a series of another tenant has this key$/),
+      })
+      expect([...bench.series.metas()].map(([, { tenant }]) => tenant)).toEqual([first[0]])
+      expect(bench.seen).toHaveLength(1)
+      // As soon as the other is gone there is room.
+      bench.intake.forget(0)
+      bench.series.evict(0)
+      expect(post(then, 2)).toMatchObject({ samples: 1, rejected: 0 })
+      expect(bench.series.meta(0).tenant).toBe(then[0])
+    }
+  },
+)
 
 it('says which limit it was', () => {
   const bench = new Bench({}, new SeriesTable(1, limitOf))
