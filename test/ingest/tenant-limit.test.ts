@@ -5,8 +5,14 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { assemble, configDigest } from '../../src/assembly.ts'
 import { parseConfig } from '../../src/config.ts'
+import type { Envelope } from '../../src/core/envelope.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { SeriesTable } from '../../src/core/series.ts'
+import { BodyReader } from '../../src/ingest/body-reader.ts'
+import { Converter } from '../../src/ingest/convert.ts'
+import { restoreConverter, snapshotConverter } from '../../src/ingest/convert-state.ts'
+import { INTAKE_DEFAULTS } from '../../src/ingest/options.ts'
+import { Tally } from '../../src/ingest/tally.ts'
 import { Bench, labelList, remoteWrite1 } from './wire.ts'
 
 const T = 1_700_000_000_000
@@ -74,6 +80,60 @@ it.each(['json-lines', 'remote-write-1'] as const)(
     }
   },
 )
+
+/** An intake whose parts are at hand, with the tenants and units given. */
+class OpenIntake {
+  readonly series = new SeriesTable()
+  readonly #tally = new Tally()
+  readonly convert = new Converter(INTAKE_DEFAULTS, this.series, this.#tally)
+  readonly #body = new BodyReader(INTAKE_DEFAULTS, this.convert, this.#tally, new Rejects())
+
+  send(tenant: string, metric: string, unit = '', kind: 'json-lines' | 'remote-write-1' = 'json-lines') {
+    const line = JSON.stringify({ metric, unit, labels: { service: 's' }, time: T, value: 1 })
+    const samples = [{ value: 1, timestamp: T }]
+    const isLine = kind === 'json-lines'
+    const bytes = isLine
+      ? new TextEncoder().encode(line)
+      : remoteWrite1({ timeseries: [{ labels: labelList(metric), samples }] })
+    const encoding = isLine ? 'identity' : 'snappy'
+    const envelope: Envelope = { kind, encoding, arrivalMs: T, tenant, bytes }
+    const refused = this.#body.open(envelope)
+    if (refused) return refused
+    this.convert.begin(T, () => {})
+    const failure = this.#body.read(envelope)
+    this.convert.end()
+    return this.#body.close(envelope, failure)
+  }
+}
+
+it('refuses tenants beyond those that can be told apart, and goes on with the others in whatever unit', () => {
+  const intake = new OpenIntake()
+  const { origins } = intake.convert.table
+  for (let i = 0; i < 20_000; i++) for (const unit of ['s', 'By']) origins.index(`t${i}`, unit)
+  let last = 20_000
+  for (; origins.hasRoom(`t${last}`); last++) origins.index(`t${last}`, '')
+  // Each of the first has room for a pair without a unit.
+  expect(last).toBe(20_000 + 65_535 - 60_001)
+  for (const kind of ['json-lines', 'remote-write-1'] as const) {
+    const receipt = intake.send('acme', 'm', '', kind)
+    expect(receipt).toMatchObject({ samples: 0, rejected: 1 })
+    expect(receipt.reasons[0]).toMatch(/^tenant-limit: acme: as many tenants as can be told apart are known/)
+    expect(intake.send('acme', 'm', '', kind).reasons[0]).toMatch(/^tenant-limit: /)
+  }
+  const other = new OpenIntake()
+  other.series.restore(structuredClone(intake.series.snapshot()))
+  restoreConverter(other.convert, snapshotConverter(intake.convert), other.series)
+  for (const one of [intake, other]) {
+    for (const [metric, unit, known] of [
+      ['n', 'Cel', ''],
+      ['o', 's', 's'],
+    ]) {
+      expect(one.send('t7', metric, unit)).toMatchObject({ samples: 1, rejected: 0 })
+      const row = one.series.row(`t7/${metric}{service="s"}`)
+      expect(one.series.meta(row)).toMatchObject({ tenant: 't7', unit: known })
+    }
+  }
+})
 
 it('says which limit it was', () => {
   const bench = new Bench({}, new SeriesTable(1, limitOf))
