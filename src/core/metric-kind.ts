@@ -151,7 +151,6 @@ export function unitOf(metric: string): Unit {
   if (/_milliseconds$|_millis$|_ms$/.test(base)) return 'ms'
   if (/_microseconds$|_us$/.test(base)) return 'us'
   if (/_nanoseconds$|_ns$/.test(base)) return 'ns'
-  if (/_timestamp_seconds$|_time_seconds$/.test(base)) return 's'
   if (/_seconds$|_secs$|_s$/.test(base)) return 's'
   if (/_bytes$/.test(base)) return 'By'
   if (/_ratio$/.test(base)) return 'ratio'

@@ -182,11 +182,14 @@ export class SeriesTable implements SeriesRows {
     return row >= 0 && row < this.#capacity && this.#at.at(row) < FREE
   }
 
-  /** The row of a series, made when new; −1 when there is no room for it: see `refusal`. */
+  /**
+   * The row of a series, made when new; −1 when there is no room for it: see `refusal`, or when a series of another tenant has its
+   * key: `acme/cpu` of `default` is spelt as `cpu` of `acme`.
+   */
   intern(meta: SeriesMeta): number {
     const hash = textHash(meta.key)
     const known = this.#find(meta.key, hash)
-    if (known >= 0) return known
+    if (known >= 0) return this.#ownedBy(meta.tenant, known)
     if (this.refusal(meta.tenant) !== undefined) return -1
     const row = this.#takeRow()
     this.#at.set(row, this.#records.put(meta, this.#size))
@@ -197,13 +200,18 @@ export class SeriesTable implements SeriesRows {
   /** As `intern`, of a series in parts whose canonical key has the `textHash` given. */
   internParts(parts: SeriesParts, hash: number): number {
     const known = this.#index.first(hash) < 0 ? -1 : this.#find(keyOf(parts), hash)
-    if (known >= 0) return known
     const { tenant } = parts.shape.shape
+    if (known >= 0) return this.#ownedBy(tenant, known)
     if (this.refusal(tenant) !== undefined) return -1
     const row = this.#takeRow()
     this.#at.set(row, this.#records.putParts(parts, this.#size))
     this.#joined(row, hash, tenant)
     return row
+  }
+
+  /** The row if it is of the tenant, else −1. */
+  #ownedBy(tenant: string, row: number): number {
+    return this.#records.tenant(this.#at.at(row)) === tenant ? row : -1
   }
 
   /**

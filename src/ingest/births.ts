@@ -52,6 +52,7 @@ export class Births {
     if (table.size >= table.limit || !labels.canSay(tenant)) return -1
     const template = this.#templates.of(labels, tenant)
     if (template === undefined || !settlePlan(template, this.#families)) return -1
+    if (template.origin < 0 && !table.origins.hasRoom(tenant)) return -1
     const wire = table.addBare(a, b, check)
     if (wire < 0) return -1
     table.keepText()

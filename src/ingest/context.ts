@@ -41,6 +41,11 @@ export function finishDefine(
     convert.reject(refused, describe(labels))
     return -1
   }
+  if (!convert.table.origins.hasRoom(c.tenant)) {
+    convert.defineRefused(a, b, check, 'tenant-limit')
+    convert.reject('tenant-limit', `${c.tenant}: as many tenants as can be told apart are known`)
+    return -1
+  }
   return convert.define(a, b, check, {
     tenant: c.tenant,
     metric: labels.metric,

@@ -74,7 +74,7 @@ export function restoreConverter(convert: Converter, parts: readonly Snapshot[],
     sides.length !== meta.state.sides * SIDE_WORDS
   )
     throw invalidIngest('records of wires are missing or of another shape')
-  for (const [tenant, unit] of meta.origins) table.origins.index(tenant, unit)
+  table.origins.restore(meta.origins)
   if (!table.restore(meta.state, wires, sides)) throw invalidIngest('more wires than there is room for')
   if (part.isGiven === true) delete (part.columns as Record<string, ColumnData>).wires
   if ('texts' in meta) table.restoreTexts(part.columns, meta.texts, part.isGiven)

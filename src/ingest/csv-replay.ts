@@ -131,7 +131,7 @@ class TimeSorter {
       this.#rejects.add('replay-limit', `more than ${SORT_SAMPLES_MAX} samples`, timeMs)
       throw new ForeshockError('FS_INPUT_TOO_LARGE', `more than ${SORT_SAMPLES_MAX} samples; replay in parts`)
     }
-    const length = this.#series.length * 2
+    const length = Math.min(2 * this.#series.length, SORT_SAMPLES_MAX)
     const series = new Uint32Array(length)
     series.set(this.#series)
     this.#series = series

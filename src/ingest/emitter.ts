@@ -101,14 +101,16 @@ export class Emitter {
 
   #refuse(wire: number, tenant: string): number {
     this.#table.refuseRow(wire)
-    const reason = this.#series.refusal(tenant) ?? 'series-limit'
-    if (this.#tally.reject(reason)) {
-      const held =
-        reason === 'series-limit'
-          ? `${this.#series.limit} series are held already`
-          : `${this.#series.heldBy(tenant)} series of tenant ${tenant} are held already`
-      this.#tally.explain(reason, `${this.#table.text(wire)}: ${held}`)
-    }
+    const reason = this.#series.refusal(tenant) ?? 'key-conflict'
+    if (this.#tally.reject(reason))
+      this.#tally.explain(reason, `${this.#table.text(wire)}: ${this.#why(reason, tenant)}`)
     return ROW_REFUSED
+  }
+
+  #why(reason: 'series-limit' | 'tenant-series-limit' | 'key-conflict', tenant: string): string {
+    const series = this.#series
+    if (reason === 'series-limit') return `${series.limit} series are held already`
+    if (reason === 'key-conflict') return 'a series of another tenant has this key'
+    return `${series.heldBy(tenant)} series of tenant ${tenant} are held already`
   }
 }

@@ -20,7 +20,8 @@ class Twin {
 
   intern(meta: SeriesMeta): number {
     const known = this.rows.get(meta.key)
-    if (known !== undefined) return known
+    // A series of another tenant stays that tenant's.
+    if (known !== undefined) return this.metas[known]?.tenant === meta.tenant ? known : -1
     if (this.rows.size >= this.limit) return -1
     const row = this.free.pop() ?? this.metas.length
     this.metas[row] = meta

@@ -1,12 +1,19 @@
 // Shows that a tenant has so many series and no more: further ones are refused and counted under their own reason, those it
-// has go on, others pay nothing, an eviction makes room, and a table that was restored anywhere goes on exactly the same.
+// has go on, others pay nothing, an eviction makes room; that no tenant's samples become another's; and that a table that was
+// restored anywhere goes on exactly the same.
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { assemble, configDigest } from '../../src/assembly.ts'
 import { parseConfig } from '../../src/config.ts'
+import type { Envelope } from '../../src/core/envelope.ts'
 import { Rejects } from '../../src/core/rejects.ts'
 import { SeriesTable } from '../../src/core/series.ts'
-import { Bench } from './wire.ts'
+import { BodyReader } from '../../src/ingest/body-reader.ts'
+import { Converter } from '../../src/ingest/convert.ts'
+import { restoreConverter, snapshotConverter } from '../../src/ingest/convert-state.ts'
+import { INTAKE_DEFAULTS } from '../../src/ingest/options.ts'
+import { Tally } from '../../src/ingest/tally.ts'
+import { Bench, labelList, remoteWrite1 } from './wire.ts'
 
 const T = 1_700_000_000_000
 const LIMITS: Readonly<Record<string, number>> = { acme: 2, default: 3 }
@@ -35,6 +42,97 @@ it('refuses what is one too many, and nothing else', () => {
   bench.series.evict(row)
   expect(send(bench, 'acme', ['c', 'd'], 2)).toMatchObject({ samples: 1, rejected: 1 })
   expect(bench.series.row('acme/c{service="s"}')).toBe(row)
+})
+
+it.each(['json-lines', 'remote-write-1'] as const)(
+  'refuses a series that is spelt as one of another tenant, whoever comes first (%s)',
+  kind => {
+    for (const [first, then] of [
+      [
+        ['acme', 'cpu'],
+        ['default', 'acme/cpu'],
+      ],
+      [
+        ['default', 'acme/cpu'],
+        ['acme', 'cpu'],
+      ],
+    ]) {
+      const bench = new Bench()
+      const post = ([tenant, metric]: readonly string[], at: number) => {
+        if (kind === 'json-lines') return send(bench, tenant, [metric], at)
+        const samples = [{ value: at + 1, timestamp: T + at * 1000 }]
+        const timeseries = [{ labels: labelList(metric, { service: 's' }), samples }]
+        return bench.send(kind, remoteWrite1({ timeseries }), { tenant })
+      }
+      expect(post(first, 0)).toMatchObject({ samples: 1, rejected: 0 })
+      expect(post(then, 1)).toMatchObject({ samples: 0, rejected: 1 })
+      expect(bench.rejects.recent()[0]).toMatchObject({
+        reason: 'key-conflict',
+        detail: expect.stringMatching(/^(acme\/)?cpu\{.*: a series of another tenant has this key$/),
+      })
+      expect([...bench.series.metas()].map(([, { tenant }]) => tenant)).toEqual([first[0]])
+      expect(bench.seen).toHaveLength(1)
+      // As soon as the other is gone there is room.
+      bench.intake.forget(0)
+      bench.series.evict(0)
+      expect(post(then, 2)).toMatchObject({ samples: 1, rejected: 0 })
+      expect(bench.series.meta(0).tenant).toBe(then[0])
+    }
+  },
+)
+
+/** An intake whose parts are at hand, with the tenants and units given. */
+class OpenIntake {
+  readonly series = new SeriesTable()
+  readonly #tally = new Tally()
+  readonly convert = new Converter(INTAKE_DEFAULTS, this.series, this.#tally)
+  readonly #body = new BodyReader(INTAKE_DEFAULTS, this.convert, this.#tally, new Rejects())
+
+  send(tenant: string, metric: string, unit = '', kind: 'json-lines' | 'remote-write-1' = 'json-lines') {
+    const line = JSON.stringify({ metric, unit, labels: { service: 's' }, time: T, value: 1 })
+    const samples = [{ value: 1, timestamp: T }]
+    const isLine = kind === 'json-lines'
+    const bytes = isLine
+      ? new TextEncoder().encode(line)
+      : remoteWrite1({ timeseries: [{ labels: labelList(metric), samples }] })
+    const encoding = isLine ? 'identity' : 'snappy'
+    const envelope: Envelope = { kind, encoding, arrivalMs: T, tenant, bytes }
+    const refused = this.#body.open(envelope)
+    if (refused) return refused
+    this.convert.begin(T, () => {})
+    const failure = this.#body.read(envelope)
+    this.convert.end()
+    return this.#body.close(envelope, failure)
+  }
+}
+
+it('refuses tenants beyond those that can be told apart, and goes on with the others in whatever unit', () => {
+  const intake = new OpenIntake()
+  const { origins } = intake.convert.table
+  for (let i = 0; i < 20_000; i++) for (const unit of ['s', 'By']) origins.index(`t${i}`, unit)
+  let last = 20_000
+  for (; origins.hasRoom(`t${last}`); last++) origins.index(`t${last}`, '')
+  // Each of the first has room for a pair without a unit.
+  expect(last).toBe(20_000 + 65_535 - 60_001)
+  for (const kind of ['json-lines', 'remote-write-1'] as const) {
+    const receipt = intake.send('acme', 'm', '', kind)
+    expect(receipt).toMatchObject({ samples: 0, rejected: 1 })
+    expect(receipt.reasons[0]).toMatch(/^tenant-limit: acme: as many tenants as can be told apart are known/)
+    expect(intake.send('acme', 'm', '', kind).reasons[0]).toMatch(/^tenant-limit: /)
+  }
+  const other = new OpenIntake()
+  other.series.restore(structuredClone(intake.series.snapshot()))
+  restoreConverter(other.convert, snapshotConverter(intake.convert), other.series)
+  for (const one of [intake, other]) {
+    for (const [metric, unit, known] of [
+      ['n', 'Cel', ''],
+      ['o', 's', 's'],
+    ]) {
+      expect(one.send('t7', metric, unit)).toMatchObject({ samples: 1, rejected: 0 })
+      const row = one.series.row(`t7/${metric}{service="s"}`)
+      expect(one.series.meta(row)).toMatchObject({ tenant: 't7', unit: known })
+    }
+  }
 })
 
 it('says which limit it was', () => {
