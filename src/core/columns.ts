@@ -45,6 +45,12 @@ export interface RowTable {
   rowOfSeries?(series: number): number
 }
 
+/** Rows of a table as those of the series table, for who saves them. */
+export function savedRows(rows: Uint32Array, table: RowTable): Uint32Array {
+  const own = table.seriesRows?.()
+  return own === undefined ? rows : rows.map(row => own[row])
+}
+
 function specOf(spec: TypeName | readonly [TypeName, number]): readonly [TypeName, number] {
   return typeof spec === 'string' ? [spec, 1] : spec
 }

@@ -1,7 +1,7 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
 import type { CalendarEntry } from '../core/calendar.ts'
-import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore, type RowTable, rowsIn, rowsOf } from '../core/columns.ts'
+import { CHUNK_MASK, CHUNK_SHIFT, ColumnStore, rowsIn, rowsOf, savedRows } from '../core/columns.ts'
 import type { CutSnapshot } from '../core/cut.ts'
 import type { DetectorContext } from '../core/detector.ts'
 import { KIND_TRAITS, unitFloor } from '../core/metric-kind.ts'
@@ -313,8 +313,7 @@ export class AlertPolicy {
     const { series } = this.#context
     for (let row = 0; row < this.#store.rows; row++)
       if (this.#placeOf(row) >= 0 && series.has(row)) known.push(row)
-    const own = (series as RowTable).seriesRows?.()
-    const rows = Uint32Array.from(known, row => own?.[row] ?? row)
+    const rows = savedRows(Uint32Array.from(known), series)
     const meta = this.#saved()
     return [{ id: ID, version: VERSION, keys: [], rows, columns: {}, meta }, this.#calendar.memory.snapshot()]
   }

@@ -273,6 +273,7 @@ export class Hysteresis {
 
   /** Everything is calm and nothing is open, without a word to anybody. */
   letGo(): void {
+    for (const anomaly of this.#told.all()) this.#policy?.closed(anomaly)
     this.#told.letGo()
     this.#store.touchAll()
     for (const { hot, calm, rest, open } of this.#store.chunks) {

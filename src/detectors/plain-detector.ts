@@ -1,7 +1,9 @@
 import { type FeatureBatch, type OpinionBatch, type ScoreBatch, scoreBatch } from '../core/batch.ts'
+import type { RowTable } from '../core/columns.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { DetectorContext, DetectorVoice } from '../core/detector.ts'
 import { ForeshockError } from '../core/errors.ts'
+import type { SeriesRows } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import { TINY_BLOCK, TINY_ROWS, TINY_SCRATCH_ROWS, TINY_SHIFT } from '../kernels/tiny.ts'
 import type { EvidenceSource } from './deviation.ts'
@@ -270,9 +272,11 @@ export class PlainDetector implements OpinionSource, EvidenceSource {
   }
 
   cut(cut: Cut): CutSnapshot {
-    const { saved, columns } = this.#rows.cut(cut, this.#context.series.capacity)
+    const series: RowTable & SeriesRows = this.#context.series
+    const { saved, columns } = this.#rows.cut(cut, series.capacity)
     const { meta, pools } = this.#beside(saved)
-    return { id: ID, version: VERSION, keys: [], rows: saved.rows, columns: { ...columns, ...pools }, meta }
+    const rows = series.seriesRows?.().subarray(0, saved.rows) ?? saved.rows
+    return { id: ID, version: VERSION, keys: [], rows, columns: { ...columns, ...pools }, meta }
   }
 
   /** What is saved beside the rows. */

@@ -22,7 +22,7 @@ const GOOD_SHARE = 0.25
 const STRANGE_WEIGHT = 0.2
 /** Prefix of the combiner's columns in a snapshot. */
 const COMBINER = 'combiner'
-/** When series were last suspect by their row, in a cut: rows are the same again when it is put back. */
+/** When series were last suspect by their row, in a cut as it once was: where rows are others when it is put back they were mixed up. */
 const SUSPECT_OF = 'suspectOf'
 /** The rows of them, in a cut. */
 const COMBINER_ROWS = 'combinerRows'
@@ -217,7 +217,7 @@ export class ProfileMember implements Detector {
     )
     for (const [name, column] of Object.entries(this.#combiner?.columns(rows) ?? {}))
       columns[`${COMBINER}.${name}`] = column
-    columns.suspect = Uint32Array.from(rows, row => this.#promotion.suspectS(row))
+    columns.suspect = this.#suspects(rows.length)
     return { id: ID, version: VERSION, keys, columns, meta: this.#meta(counts) }
   }
 
@@ -236,7 +236,7 @@ export class ProfileMember implements Detector {
       at += counts[i]
       for (const [name, column] of Object.entries(fields)) columns[`${TIER_NAMES[i]}.${name}`] = column
     }
-    columns[SUSPECT_OF] = this.#promotion.suspects()
+    columns.suspect = this.#suspects(total)
     const combiner = this.#combiner?.cut(cut)
     for (const [name, column] of Object.entries(combiner?.columns ?? {}))
       columns[`${COMBINER}.${name}`] = column
@@ -244,6 +244,16 @@ export class ProfileMember implements Detector {
     const combinerRows = typeof combiner?.rows === 'number' ? combiner.rows : null
     const meta: Saved = { ...this.#meta(counts), combinerRows }
     return { id: ID, version: VERSION, keys: [], rows, columns, meta }
+  }
+
+  /** When the series of all profiles' rows, one after the other, were last suspect. */
+  #suspects(total: number): Uint32Array {
+    const suspects = new Uint32Array(total)
+    let at = 0
+    for (const { pool } of this.#places.tiers)
+      for (let row = 0; row < pool.capacity; row++)
+        suspects[at++] = this.#promotion.suspectS(pool.seriesAt(row))
+    return suspects
   }
 
   #meta(counts: readonly number[]): Saved {

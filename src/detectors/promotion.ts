@@ -83,11 +83,7 @@ export class Promotion {
     this.#suspectS[series] = Math.max(0, Math.floor(windowEndMs / 1000))
   }
 
-  /** A copy of `suspectS` of all series; 0 for those beyond its end. */
-  suspects(): Uint32Array {
-    return this.#suspectS.slice()
-  }
-
+  /** When a series was last strange, Unix seconds; 0 never. */
   suspectS(series: number): number {
     return series < this.#suspectS.length ? this.#suspectS[series] : 0
   }

@@ -1,4 +1,4 @@
-import type { RowTable } from '../core/columns.ts'
+import { type RowTable, savedRows } from '../core/columns.ts'
 import type { SeriesRows } from '../core/series.ts'
 
 /**
@@ -65,10 +65,7 @@ export class RowPool implements RowTable {
   }
 
   seriesRows(): Uint32Array {
-    const rows = this.#seriesOf.slice(0, this.#count)
-    const own = this.#table.seriesRows?.()
-    if (own !== undefined) for (let i = 0; i < rows.length; i++) rows[i] = own[rows[i]]
-    return rows
+    return savedRows(this.#seriesOf.slice(0, this.#count), this.#table)
   }
 
   rowOfSeries(series: number): number {

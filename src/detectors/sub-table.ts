@@ -18,7 +18,7 @@ const NOWHERE = 0xffff_ffff
 export class SubTable implements SeriesRows, RowTable {
   readonly id = ID
   readonly limit: number
-  readonly #table: SeriesRows
+  readonly #table: SeriesRows & RowTable
   /** Own row plus one by row of the table, 0 without. */
   #rowOf = new Uint32Array(0)
   /** Row of the table plus one by own row, 0 where free. */
@@ -128,12 +128,16 @@ export class SubTable implements SeriesRows, RowTable {
     const rows = this.#seriesOf.slice(0, this.#length)
     // A free row is 0, which becomes NOWHERE.
     for (let row = 0; row < rows.length; row++) rows[row]--
+    // The table may have rows of its own as well.
+    const own = this.#table.seriesRows?.()
+    if (own !== undefined) for (let row = 0; row < rows.length; row++) rows[row] = own[rows[row]] ?? NOWHERE
     this.#rows = rows
     return rows
   }
 
   rowOfSeries(series: number): number {
-    return this.of(series)
+    const own = this.#table.rowOfSeries?.(series) ?? series
+    return own < 0 ? -1 : this.of(own)
   }
 
   *metas(): IterableIterator<[row: number, meta: SeriesMeta]> {
@@ -177,7 +181,9 @@ export class SubTable implements SeriesRows, RowTable {
   }
 
   #known(series: number): number {
-    return series !== NOWHERE && this.#table.has(series) ? series : -1
+    if (series === NOWHERE) return -1
+    const own = this.#table.rowOfSeries?.(series) ?? series
+    return own >= 0 && this.#table.has(own) ? own : -1
   }
 
   #keyed(key: string): number {

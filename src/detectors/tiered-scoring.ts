@@ -1,5 +1,6 @@
 import type { Anomaly } from '../core/anomaly.ts'
 import type { FeatureBatch, OpinionBatch } from '../core/batch.ts'
+import { savedRows } from '../core/columns.ts'
 import type { Cut, CutSnapshot } from '../core/cut.ts'
 import type { ModelOrder, ModelState } from '../core/model.ts'
 import type { SeriesRows } from '../core/series.ts'
@@ -272,8 +273,8 @@ export class TieredScoring implements Scoring {
   }
 
   cut(cut: Cut): CutSnapshot[] {
-    const { rows, rich, plain } = this.#parts
-    const own = { ...this.#own([]), rows: this.#firstCome.waiting() }
+    const { series, rows, rich, plain } = this.#parts
+    const own = { ...this.#own([]), rows: savedRows(this.#firstCome.waiting(), series) }
     return [own, rows.cut(), ...rich.cut(cut), ...plain.cut(cut).map(asPlain)]
   }
 

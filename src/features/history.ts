@@ -302,9 +302,10 @@ export class WindowHistory implements SeriesHistory {
     const rowOf = rowsIn(from, this.#table)
     for (let i = 0; i < newest.length; i++) {
       const series = rowOf(i)
-      if (series < 0 || this.#places.at(series) >= 0) continue
+      if (series < 0) continue
+      const known = this.#places.at(series)
       // Without an outline nobody says since when: since the oldest window that there can be.
-      const slot = this.#claim(series, first ? first[i] : newest[i] - this.depth + 1)
+      const slot = known >= 0 ? known : this.#claim(series, first ? first[i] : newest[i] - this.depth + 1)
       if (slot >= 0) this.#places.newest[slot] = newest[i]
     }
   }

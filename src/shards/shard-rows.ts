@@ -3,8 +3,6 @@ import { ForeshockError } from '../core/errors.ts'
 import { type SeriesHead, type SeriesMeta, type SeriesRows, SeriesTable } from '../core/series.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 
-const NOWHERE = 0xffff_ffff
-
 /**
  * The series that a worker scores, under the rows that the main thread gave them. With one worker these are the rows of the
  * series table itself, and what is learned lies where it would without a worker; with more, each has dense rows of its own.
@@ -24,10 +22,12 @@ export class ShardRows implements SeriesRows, RowTable {
     this.#table = new SeriesTable(limit)
     this.#isWhole = isWhole
     if (isWhole) return
-    this.seriesRows = () =>
-      Uint32Array.from({ length: this.capacity }, (_, row) =>
-        this.has(row) ? this.#seriesOf[row] - 1 : NOWHERE,
-      )
+    this.seriesRows = () => {
+      const rows = this.#seriesOf.slice(0, this.capacity)
+      // A free row is 0, which becomes the row of nobody.
+      for (let row = 0; row < rows.length; row++) rows[row]--
+      return rows
+    }
     this.rowOfSeries = series => (this.#rowOf?.[series] ?? 0) - 1
   }
 

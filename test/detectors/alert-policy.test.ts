@@ -161,6 +161,20 @@ describe('budgets', () => {
     expect(await other.drive(420, 600, value(one))).toEqual(await whole.drive(420, 600, value(two)))
     expect(other.ensemble.alerting()).toEqual(whole.ensemble.alerting())
   })
+
+  it('count the next alert of an entity whose open one was let go at the end of a history', async () => {
+    const world = new PolicyWorld([metaOf('m', 'e')], { budget: 20 })
+    const random = mulberry32(7)
+    const spent = () => world.ensemble.alerting()?.budgets[0].achievedPerWeek ?? 0
+    const value = (t: number) => noisy(random, t >= 400 && t % 400 < 10 ? 1000 : 100)
+    expect(opened(await world.drive(0, 405, (_, t) => value(t))).some(one => one.t >= 400)).toBe(true)
+    world.ensemble.letGo()
+    await world.drive(405, 790, (_, t) => value(t))
+    const before = spent()
+    const told = opened(await world.drive(790, 830, (_, t) => value(t)))
+    expect(told).toHaveLength(1)
+    expect(spent() - before).toBe(1)
+  })
 })
 
 describe('a calendar entry', () => {

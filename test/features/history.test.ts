@@ -181,6 +181,25 @@ describe('WindowHistory', () => {
     }
   })
 
+  it('goes on with what it is given last where it had taken something older back', () => {
+    const series = table(2)
+    const options = { stepMs: STEP, depth: 8 }
+    const history = new WindowHistory(options, { series })
+    const both = (w: number) => record(history, w, [0, 1].map(s => [s, w + s] as const))
+    for (let w = 1; w <= 5; w++) both(w)
+    const older = history.snapshot()
+    for (let w = 6; w <= 9; w++) both(w)
+    const again = new WindowHistory(options, { series })
+    again.restore([older])
+    again.restore([history.snapshot()])
+    for (const one of [history, again]) record(one, 10, [[0, 10]])
+    const [out, expected] = [historyColumns(8), historyColumns(8)]
+    for (let s = 0; s < 2; s++) {
+      expect(again.read(s, out)).toBe(history.read(s, expected))
+      expect(out).toEqual(expected)
+    }
+  })
+
   it('refuses another layout and starts empty with another depth', () => {
     const series = table(1)
     const history = new WindowHistory({ stepMs: STEP, depth: 5 }, { series })
