@@ -102,12 +102,19 @@ export function keyed(checkpoint: Checkpoint): Checkpoint {
   return { ...checkpoint, parts }
 }
 
+/** What `resume` puts a checkpoint into. */
+interface Resumable {
+  readonly series: SeriesTable
+  /** Closed where it is of no use: it may have threads of its own. */
+  readonly scoring?: { close?(): Promise<void> }
+}
+
 /**
  * Builds the parts anew and gives them what the newest checkpoint holds. A checkpoint of another layout (an upgrade, or
  * another window step in the configuration) is passed over with a warning and learning begins again: stale state never
  * stays behind. Returns the position to read the journal after, 0 without a checkpoint.
  */
-export async function resume<P extends { readonly series: SeriesTable }>(
+export async function resume<P extends Resumable>(
   store: CheckpointStore,
   build: () => P,
   statefulOf: (parts: P) => readonly Stateful[],
@@ -123,6 +130,7 @@ export async function resume<P extends { readonly series: SeriesTable }>(
     restore(adapt(checkpoint), parts.series, statefulOf(parts), true)
     return { parts, position }
   } catch (error) {
+    await parts.scoring?.close?.()
     if (!(error instanceof ForeshockError) || error.code !== 'FS_SNAPSHOT_INVALID') throw error
     onWarning(`what was learned cannot be used and is learned anew: ${error.message}`)
     return { parts: build(), position }

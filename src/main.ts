@@ -147,7 +147,10 @@ async function openService(
   const resumed = await resume(checkpoints, build, statefulOf, warn, checkpoint =>
     reconciled(checkpoint, config, intakeOptions(config), warn),
   )
-  if (relearn) logger.warn('what was learned is dropped, as was asked for, and learned anew')
+  if (relearn) {
+    logger.warn('what was learned is dropped, as was asked for, and learned anew')
+    await resumed.parts.scoring.close?.()
+  }
   const { position: restored } = resumed
   const readSeconds = (performance.now() - startedMs) / 1000
   const parts = relearn ? build() : resumed.parts

@@ -99,7 +99,8 @@ export function reconciled(
     .map(part =>
       part.id === 'series' ? { ...part, version: 1, columns: {}, keys, meta: { metas, free } } : part,
     )
-    .map(part => (part.id === 'hysteresis' ? closing(part, changed) : part))
+    // Plain series have one of their own, and so has every worker.
+    .map(part => (part.id.endsWith('hysteresis') ? closing(part, changed) : part))
   return { ...checkpoint, parts }
 }
 

@@ -65,6 +65,30 @@ describe('resume', () => {
     expect(warnings).toEqual([expect.stringContaining('step 1000')])
   })
 
+  it('closes what it built for nothing: scorers may have threads of their own', async () => {
+    const closed: number[] = []
+    let builds = 0
+    const withScoring = () => {
+      const number = builds++
+      const scoring = { close: async () => void closed.push(number) }
+      return { ...build(2000)(), scoring }
+    }
+    const { parts } = await resume(await saved(), withScoring, statefulOf, () => {})
+    expect(closed).toEqual([0])
+    await parts.scoring.close()
+    expect(closed).toEqual([0, 1])
+    const broken = () => ({
+      ...withScoring(),
+      part: Object.assign(new Part(1000), {
+        restore: () => {
+          throw new Error('bug')
+        },
+      }),
+    })
+    await expect(resume(await saved(), broken, statefulOf, () => {})).rejects.toThrow('bug')
+    expect(closed).toEqual([0, 1, 2])
+  })
+
   it('begins at nothing without a checkpoint', async () => {
     const { parts, position } = await resume(new MemoryCheckpoints(), build(1000), statefulOf, () => {})
     expect([position, parts.part.value]).toEqual([0, 0])

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { Schedule } from '../core/calendar.ts'
 import type { Disruption } from '../core/disruption.ts'
 import { ForeshockError } from '../core/errors.ts'
+import { LocalTime } from '../core/local-time.ts'
 import type { MaintenanceOrder, MaintenanceWindow } from '../core/maintenance.ts'
 import { globOf } from '../core/series-match.ts'
 import type { ServeDeps } from './deps.ts'
@@ -173,9 +174,11 @@ async function recorded(deps: ServeDeps, tenant: string | undefined): Promise<Di
 /** What of a record lies in a window: hidden when every entity is covered as long as it lasted, else touched. */
 function preview(window: MaintenanceWindow, all: readonly Disruption[], nowMs: number) {
   const { times } = window
-  const endMs = times.startMs + times.nominalMs
+  const clock = new LocalTime(times.zone)
+  const endMs = clock.momentOf(times.startMs + times.nominalMs)
   // A window that comes again is looked at as if it had always been.
-  const ahead = times.rule === undefined ? endMs - nowMs : times.startMs - (nowMs - LOOK_BACK_MS)
+  const ahead =
+    times.rule === undefined ? endMs - nowMs : clock.momentOf(times.startMs) - (nowMs - LOOK_BACK_MS)
   const shiftedWeeks = Math.max(0, Math.ceil(ahead / WEEK_MS))
   const schedule = new Schedule({ ...times, startMs: times.startMs - shiftedWeeks * WEEK_MS })
   const globs = window.entities.map(globOf)

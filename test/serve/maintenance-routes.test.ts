@@ -107,6 +107,26 @@ describe('/api/maintenance', () => {
     expect(ids('touched')).toEqual(['longer', 'wider'])
   })
 
+  it('previews in a week that is over by the clocks of the window, wherever they are', async () => {
+    for (const [timeZone, from, to] of [
+      ['America/New_York', '2026-11-20T09:00', '2026-11-20T11:00'],
+      ['Asia/Tokyo', '2026-11-20T23:00', '2026-11-21T01:00'],
+    ]) {
+      const query = new URLSearchParams({ entity: 'payments', from, to, timeZone })
+      const found = await json(await fetch(`${server.url}/api/maintenance/preview?${query}`))
+      expect([timeZone, found.shiftedWeeks]).toEqual([timeZone, 1])
+    }
+    // Over for more than an hour, though these clocks show a later time than those of UTC do now.
+    const over = new URLSearchParams({
+      entity: 'payments',
+      from: '2026-11-20T20:00',
+      to: '2026-11-20T22:30',
+      timeZone: 'Asia/Tokyo',
+    })
+    const found = await json(await fetch(`${server.url}/api/maintenance/preview?${over}`))
+    expect(found.shiftedWeeks).toBe(0)
+  })
+
   it('asks for the scope, and keeps tenants apart', async () => {
     const { createHash } = await import('node:crypto')
     const hash = (key: string) => `sha256:${createHash('sha256').update(key).digest('hex')}`
