@@ -1,7 +1,7 @@
 // `npm run soak -- --minutes 30 --rate 2000`: a fleet on real Kafka, Redis and PostgreSQL under a steady rate of samples.
 // Ends with 0 when resident memory of every process is flat after the warm-up (≤ 5 % between the first and the last fifth,
 // medians), lag is flat, and nothing went wrong. --json FILE keeps every look. Runs under ten minutes judge no memory.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import { FleetProcesses } from '../src/commands/fleet-processes.ts'
 import { clusterOf, ownNames, SMALL_FLEET } from '../src/commands/lab-fleet.ts'
 import { BodyWriter } from './bodies.ts'
 import { openEngines } from './faults/engines.ts'
+import { residentOf } from './process-stat.ts'
 import { commit, load, machine } from './report.ts'
 import { CLI } from './service.ts'
 import { judged, type Look } from './soak-judge.ts'
@@ -49,11 +50,6 @@ async function metric(url: string, names: readonly string[]): Promise<number> {
     .flatMap(name => [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))])
     .reduce((sum, [, value]) => sum + Number(value), 0)
 }
-
-const rssOf = (pid: number | undefined): number =>
-  pid === undefined
-    ? 0
-    : 1024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
 
 /** Lines of errors that a process has logged, newest last. */
 const errorsOf = (logged: string): string[] =>
@@ -97,7 +93,9 @@ try {
   const looking = (async () => {
     while (performance.now() < endMs) {
       await pause(LOOK_MS)
-      const rss = Object.fromEntries(started.members.map(({ name, pid }) => [name, rssOf(pid)]))
+      const rss = Object.fromEntries(
+        started.members.map(({ name, pid }) => [name, pid === undefined ? 0 : residentOf(pid).now]),
+      )
       const lags = started.members.map(({ url }) =>
         metric(url, ['foreshock_partition_lag', 'foreshock_stage_lag', 'foreshock_index_lag']),
       )

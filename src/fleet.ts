@@ -78,10 +78,13 @@ export async function startFleet(
   const stops: Process['stops'] = [() => engines.close()]
   try {
     await engines.checkTopics()
-    const health = new Health(engines.probes, (engine, why) => {
+    const roles = new Set<Role>(cluster.roles)
+    const changed = (engine: string, why: string | undefined) => {
       if (why === undefined) logger.info({ engine }, 'it answers again')
       else logger.warn({ engine, why }, 'it does not answer; what can go on goes on')
-    })
+    }
+    // A gateway takes samples in without the others: it must not be taken out of service with them.
+    const health = new Health(engines.probes, changed, engine => engine === 'Kafka' || !roles.has('gateway'))
     stops.push(() => health.stop())
     const rejects = new Rejects(config.ingest.maxRejectsKept, (reason, n) => {
       telemetry.count('foreshock_rejects_total', n, { reason })
@@ -96,7 +99,6 @@ export async function startFleet(
       bodiesBytesMax: config.server.maxArrivingBytes,
       parts: part => held.live?.find(part),
     }
-    const roles = new Set<Role>(cluster.roles)
     const book = await ControlBook.open(engines.streams, logger)
     stops.push(() => book.close())
     const own = { config, cluster, member, engines, telemetry, rejects, logger, health, serving, stops, book }
@@ -183,7 +185,7 @@ async function openGateway(process: Process): Promise<ServeDeps> {
   stops.push(() => board.stop())
   await board.refresh()
   await board.listen(engines.channel)
-  health.add(() => (board.problem === undefined ? [] : [board.problem]))
+  health.addNote(() => (board.problem === undefined ? [] : [board.problem]))
   const events = await GatewayEvents.open(streams, logger)
   stops.push(() => events.close())
   if (!models) throw new ForeshockError('FS_ASSERTION', 'a gateway opens models')

@@ -1,7 +1,11 @@
 /** Foreshock's own metrics, which are named here alone: type, what it says and what to do about it, labels. */
 export const METRICS = {
   foreshock_envelopes_total: { type: 'counter', help: 'Bodies taken in, by kind', labels: ['kind'] },
-  foreshock_samples_total: { type: 'counter', help: 'Samples taken in, by kind of body', labels: ['kind'] },
+  foreshock_samples_total: {
+    type: 'counter',
+    help: 'Samples taken in, by kind of body; in a fleet once more as `columns` where they are scored',
+    labels: ['kind'],
+  },
   foreshock_rejects_total: {
     type: 'counter',
     help: 'Records refused, by reason; look at /api/rejects',

@@ -10,22 +10,30 @@ export type Probe = () => Promise<void>
 
 /**
  * Whether this process can do its work, for /readyz: the engines that it needs, asked again and again, and what its roles say
- * of themselves. An engine that is away now and then makes nobody restart anything: /livez is another question.
+ * of themselves. An engine that is away now and then makes nobody restart anything: /livez is another question. What is away
+ * but not needed is told all the same: who is not ready is sent nothing, by Kubernetes for one.
  */
 export class Health {
   readonly #probes: Readonly<Record<string, Probe>>
+  readonly #needs: (engine: string) => boolean
   readonly #says: (() => readonly string[])[] = []
+  readonly #notes: (() => readonly string[])[] = []
   readonly #away = new Map<string, string>()
   readonly #changed: (engine: string, why: string | undefined) => void
   readonly #timer: Timer
 
-  /** `changed` is told when an engine goes away, and when it is back (`why` undefined). */
+  /**
+   * `changed` is told when an engine goes away, and when it is back (`why` undefined). `needs`: whether nothing can be done
+   * without an engine; all are needed unless given.
+   */
   constructor(
     probes: Readonly<Record<string, Probe>>,
     changed: (engine: string, why: string | undefined) => void,
+    needs: (engine: string) => boolean = () => true,
   ) {
     this.#probes = probes
     this.#changed = changed
+    this.#needs = needs
     this.#timer = every(
       ASK_MS,
       () => this.ask(),
@@ -38,12 +46,21 @@ export class Health {
     this.#says.push(says)
   }
 
+  /** What a role goes on without. */
+  addNote(says: () => readonly string[]): void {
+    this.#notes.push(says)
+  }
+
+  /** `why` also says what is not in the way. */
   ready(): { readonly ready: boolean; readonly why: readonly string[] } {
+    const away = [...this.#away]
+    const said = this.#says.flatMap(says => says())
     const why = [
-      ...[...this.#away].map(([engine, text]) => `${engine} does not answer: ${text}`),
-      ...this.#says.flatMap(says => says()),
+      ...away.map(([engine, text]) => `${engine} does not answer: ${text}`),
+      ...said,
+      ...this.#notes.flatMap(says => says()),
     ]
-    return { ready: why.length === 0, why }
+    return { ready: said.length === 0 && !away.some(([engine]) => this.#needs(engine)), why }
   }
 
   async ask(): Promise<void> {

@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 const PAGE = join(import.meta.dirname, 'page')
 const CHART_FILES: readonly string[] = ['/uPlot.esm.js', '/uPlot.min.css']
 
-/** The built-in page: three files and uPlot, nothing from elsewhere. It holds no data, so it needs no key. */
+/** The built-in page: plain files and uPlot, nothing from elsewhere. It holds no data, so it needs no key. */
 export async function pageRoutes(app: FastifyInstance): Promise<void> {
   app.addHook('onRoute', route => {
     route.schema = { ...route.schema, hide: true }

@@ -122,6 +122,22 @@ describe.skipIf(!there)('the page', () => {
     await page.getByText('live', { exact: true }).waitFor()
   })
 
+  it('says so when what is chosen cannot be read', async () => {
+    here.board.push(disruption('dis_a'), disruption('dis_b', { rank: 2 }))
+    await page.goto(server.url)
+    await page.getByText('360 windows of 10 s').waitFor()
+    await page.route('**/api/disruptions/dis_b/**', route =>
+      route.fulfill({
+        status: 503,
+        contentType: 'application/problem+json',
+        body: '{"detail":"away for now"}',
+      }),
+    )
+    await page.locator('[data-id="dis_b"]').click()
+    await page.getByText('away for now').waitFor()
+    expect(complaints.filter(text => !text.includes('503'))).toEqual([])
+  })
+
   it('is used by keyboard', async () => {
     here.board.push(disruption('dis_a'), disruption('dis_b', { rank: 2, title: 'search is slow' }))
     await page.goto(server.url)

@@ -24,7 +24,7 @@ function choose(id, focus = false) {
   state.evidenceId = undefined
   history.replaceState(null, '', `#${encodeURIComponent(id)}`)
   renderBoard()
-  showDetails()
+  run(showDetails)
   if (focus) document.querySelector(`[data-id="${CSS.escape(id)}"]`)?.focus()
 }
 
