@@ -89,7 +89,7 @@ export function openEngines(cluster: ClusterConfig, member: string, logger: Logg
   const [board, directory, quotas, rates, silences, channel] = shared
   return {
     streams,
-    checkpoints: new RedisCheckpointStores({ connection, onWarning }),
+    checkpoints: new RedisCheckpointStores({ connection, fleet: cluster.kafka.prefix, onWarning }),
     board,
     channel,
     directory,

@@ -254,6 +254,25 @@ describe('through faults', () => {
     expect((await store.load())?.position).toBe(3)
   })
 
+  it('of another fleet: refused, and nothing of it is touched', async context => {
+    const peer = await redis(context)
+    const connection = connect({ url: peer.url, prefix: 'shared:' })
+    const storesOf = (fleet?: string) =>
+      new RedisCheckpointStores({ connection, ...(fleet === undefined ? {} : { fleet }) })
+    // As a version before left it, which did not say whose it is.
+    await (await storesOf().claim('samples-0')).save(checkpointOf(10, 1))
+    const own = await storesOf('one.').claim('samples-0')
+    expect((await own.load())?.position).toBe(1)
+    await expect(storesOf('two.').claim('samples-0')).rejects.toMatchObject({
+      code: 'FS_CONFIG_INVALID',
+      message: expect.stringMatching(
+        /samples-0 below shared: .* topics one\.…, and this one's are two\.…: set another/,
+      ),
+    })
+    await own.save(checkpointOf(10, 2))
+    expect((await (await storesOf('one.').claim('samples-0')).load())?.position).toBe(2)
+  })
+
   it('full to the last byte: whoever is given a partition begins it, and fences the one before', async context => {
     const peer = await redis(context)
     const { stores } = storesOn(peer)
