@@ -1,4 +1,4 @@
-import { KafkaStreams } from './bus/kafka-streams.ts'
+import { KafkaStreams, type StreamEvent } from './bus/kafka-streams.ts'
 import { checkTopics } from './bus/topic-plans.ts'
 import type { ClusterConfig } from './config/cluster.ts'
 import { kafkaOptions } from './config/kafka.ts'
@@ -50,15 +50,23 @@ export interface Engines {
   close(): Promise<void>
 }
 
+/** What Kafka's client sees, into the log. Messages that nobody read before they went are lost: that is no mere news. */
+export function noteKafka(logger: Logger, event: StreamEvent): void {
+  if (event.type === 'failed') logger.warn({ err: event.error }, 'Kafka: tried again')
+  else if (event.type === 'skipped')
+    logger.warn(
+      event,
+      'Kafka no longer has what was to be read next, or the topic was made anew: reading goes on with the first that it has',
+    )
+  else logger.info(event, 'Kafka')
+}
+
 /** Connects to what the configuration names. Nothing is waited for: who needs an engine finds out. */
 export function openEngines(cluster: ClusterConfig, member: string, logger: Logger): Engines {
   const kafka = kafkaOptions(cluster, `foreshock-${member}`)
   const streams = new KafkaStreams({
     ...kafka,
-    observe: event => {
-      if (event.type === 'failed') logger.warn({ err: event.error }, 'Kafka: tried again')
-      else logger.info(event, 'Kafka')
-    },
+    observe: event => noteKafka(logger, event),
   })
   const onWarning = (text: string) => logger.warn(text)
   const connection = new RedisConnection({ ...redisSettings(cluster), onWarning })
@@ -81,7 +89,7 @@ export function openEngines(cluster: ClusterConfig, member: string, logger: Logg
   const [board, directory, quotas, rates, silences, channel] = shared
   return {
     streams,
-    checkpoints: new RedisCheckpointStores({ connection, onWarning }),
+    checkpoints: new RedisCheckpointStores({ connection, fleet: cluster.kafka.prefix, onWarning }),
     board,
     channel,
     directory,

@@ -242,6 +242,7 @@ async function startScorer(process: Process): Promise<void> {
       new ScorerModels({ member, models, book, news: new ModelNews(channel), telemetry, logger, clock }),
   })
   stops.push(() => scorer.close())
+  health.add(() => scorer.problems)
   await started(health, 'scorer', () => scorer.start())
 }
 
@@ -293,6 +294,7 @@ async function startStage(process: Process, url: string, held: { live?: StageLiv
     await live.close()
   })
   stops.push(() => stage.close())
+  health.add(() => stage.problems)
   await started(health, 'disruption stage', () => stage.start())
   await live.refresh()
 }

@@ -120,7 +120,8 @@ export class KafkaCluster {
       this.#targets.add(topic)
       await this.#cluster.refreshMetadataIfNecessary()
     } catch (error) {
-      if (errorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') throw missingTopic(topic ?? '')
+      if (errorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION')
+        throw missingTopic(topic ?? [...this.#targets].join(' or '))
       throw kafkaError(error, 'reaching Kafka')
     }
   }

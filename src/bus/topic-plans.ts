@@ -107,7 +107,7 @@ function wrongWith(prefix: string, plan: TopicPlan, partitions: number | undefin
   const fixed = plan.name === TOPICS.control || plan.name === TOPICS.deadLetters
   const text = `topic ${topic} has ${partitions} partitions, not ${plan.partitions}`
   if (fixed) return undefined
-  return `${text}: set cluster.partitions.${key} to ${partitions}; or, for ${plan.partitions}, start a new fleet with another cluster.kafka.prefix (keys move to other partitions when their number changes, so what was learned stays behind)`
+  return `${text}: set cluster.partitions.${key} to ${partitions}; or, for ${plan.partitions}, start a new fleet with another cluster.kafka.prefix, cluster.redis.prefix and cluster.postgres.schema (keys move to other partitions when their number changes, so what was learned stays behind)`
 }
 
 function warningAbout(

@@ -22,6 +22,7 @@ import { partitionShare } from './partition-share.ts'
 import type { ScorerModels } from './scorer-models.ts'
 import { type ScorerContext, ScorerPartition, type SplitForeign } from './scorer-partition.ts'
 import { Turns } from './turns.ts'
+import { Unbegun } from './unbegun.ts'
 
 /** Members of this group share the samples partitions. */
 export const SCORER_GROUP = 'scorer'
@@ -82,6 +83,7 @@ export class Scorer implements PartitionOwner {
   readonly #held = new Map<number, Held>()
   /** Scoring gives way to heartbeats, probes, checkpoints and other partitions. */
   readonly #turns: Turns
+  readonly #unbegun = new Unbegun()
   #context: ScorerContext | undefined
   #ticks: Timer | undefined
 
@@ -140,7 +142,16 @@ export class Scorer implements PartitionOwner {
     return [...this.#held.values()].map(held => held.scored).sort((a, b) => a.partition - b.partition)
   }
 
-  async assigned(partition: number): Promise<number> {
+  /** What is in the way of partitions that it was given, for /readyz. */
+  get problems(): readonly string[] {
+    return this.#unbegun.said(TOPICS.samples, this.#group.partitions)
+  }
+
+  assigned(partition: number): Promise<number> {
+    return this.#unbegun.begin(partition, () => this.#begin(partition))
+  }
+
+  async #begin(partition: number): Promise<number> {
     const { streams, checkpoints, logger } = this.#options
     if (!this.#context) throw new ForeshockError('FS_ASSERTION', 'a scorer is started before it is assigned')
     const store = await checkpoints.claim(`samples-${partition}`)

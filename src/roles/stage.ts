@@ -16,6 +16,7 @@ import { every, readBoard, type Timer } from '../upkeep.ts'
 import type { ControlBook } from './control.ts'
 import { Relay } from './relay.ts'
 import { StagePartition, type StagePorts } from './stage-partition.ts'
+import { Unbegun } from './unbegun.ts'
 
 export interface StageOptions {
   readonly config: Config
@@ -73,6 +74,7 @@ export const stagePart = (partition: number): string => `stage/${partition}`
 export class Stage implements PartitionOwner {
   readonly #options: StageOptions
   readonly #group: StreamGroup
+  readonly #unbegun = new Unbegun()
   readonly #relay: Relay
   readonly #held = new Map<number, Held>()
   #ports: StagePorts | undefined
@@ -141,7 +143,16 @@ export class Stage implements PartitionOwner {
     return [...this.#held.values()].map(({ stage }) => stage).sort((a, b) => a.partition - b.partition)
   }
 
-  async assigned(partition: number): Promise<number> {
+  /** What is in the way of partitions that it was given, for /readyz. */
+  get problems(): readonly string[] {
+    return this.#unbegun.said(TOPICS.anomalies, this.#group.partitions)
+  }
+
+  assigned(partition: number): Promise<number> {
+    return this.#unbegun.begin(partition, () => this.#begin(partition))
+  }
+
+  async #begin(partition: number): Promise<number> {
     const { logger } = this.#options
     if (!this.#ports) throw new ForeshockError('FS_ASSERTION', 'a stage is started before it is assigned')
     const { stage, from } = await StagePartition.open(this.#ports, partition)

@@ -20,6 +20,12 @@ const IDLE_MS = 30_000
 /** A lock that somebody holds for longer is not waited for, ms. */
 const LOCK_MS = 30_000
 
+/** What is asked when a pool is closed is waited for so long, ms: a process has some seconds to stop. */
+const CLOSE_MS = 3000
+
+/** Connections of a pool that somebody has. */
+const busy = new WeakMap<Pool, Set<Client>>()
+
 export function openPool({ url, max, statementMs, settings = '' }: PoolOptions): Pool {
   const pool = new pg.Pool({
     connectionString: url,
@@ -37,9 +43,24 @@ export function openPool({ url, max, statementMs, settings = '' }: PoolOptions):
       )
     },
   })
+  const lent = new Set<Client>()
+  busy.set(pool, lent)
+  pool.on('acquire', client => lent.add(client))
+  pool.on('release', (_, client) => lent.delete(client))
   // A connection that breaks while idle is replaced; whoever asks next hears of it if the server is away.
   pool.on('error', () => {})
   return pool
+}
+
+/**
+ * Closes a pool: what is being asked is waited for, but not for a server that answers nothing. Whoever still waits then hears
+ * that the connection was closed; a transaction that was not committed did not happen.
+ */
+export async function closePool(pool: Pool): Promise<void> {
+  const timer = setTimeout(() => {
+    for (const client of busy.get(pool) ?? []) void client.end().catch(() => {})
+  }, CLOSE_MS)
+  await pool.end().finally(() => clearTimeout(timer))
 }
 
 /** Data that PostgreSQL does not take: classes data exception, integrity constraint, program limit. */

@@ -4,7 +4,7 @@ import { Turns } from '../core/turns.ts'
 import { unapplied } from './applied.ts'
 import { rowsOf, type Tables } from './index-rows.ts'
 import type { Statement } from './index-sql.ts'
-import { inTransaction, isReplaced, openPool, type Pool, storeError } from './postgres-client.ts'
+import { closePool, inTransaction, isReplaced, openPool, type Pool, storeError } from './postgres-client.ts'
 import { mergeRows } from './postgres-copy.ts'
 import { isMonthKept, lockPartition, makeMonth, migrate, monthOf, prune } from './postgres-schema.ts'
 import { type BodyRow, SqlIndex } from './sql-index.ts'
@@ -116,7 +116,7 @@ export class PostgresIndex extends SqlIndex implements RecordIndex {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#readers.end(), this.#writer.end()])
+    await Promise.all([closePool(this.#readers), closePool(this.#writer)])
   }
 
   protected read<T>(statement: Statement): Promise<BodyRow<T>[]> {

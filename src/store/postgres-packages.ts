@@ -1,7 +1,7 @@
 import { ForeshockError } from '../core/errors.ts'
 import type { KeptPackage, ListedPackage, PackageStore } from '../core/ports.ts'
 import { assertRoom, assertSame } from './package-room.ts'
-import { type Client, inTransaction, openPool, type Pool, storeError } from './postgres-client.ts'
+import { type Client, closePool, inTransaction, openPool, type Pool, storeError } from './postgres-client.ts'
 import { migrate } from './postgres-schema.ts'
 
 /** Bytes of a package in one row: a row is held in memory as a whole, on both sides. */
@@ -137,7 +137,7 @@ export class PostgresPackages implements PackageStore {
   }
 
   async close(): Promise<void> {
-    await this.#pool.end()
+    await closePool(this.#pool)
   }
 
   async #room(client: Client, { model, tenant }: KeptPackage) {

@@ -7,10 +7,17 @@ import type { RedisConnection } from './redis-connection.ts'
 export interface RedisCheckpointsOptions {
   /** Shared and closed by whoever made it. */
   readonly connection: RedisConnection
+  /**
+   * What stands before the topics that positions are in: checkpoints of a fleet with other topics are refused. Nothing is
+   * compared without it.
+   */
+  readonly fleet?: string
   /** Told of a checkpoint that cannot be read and is passed over. */
   readonly onWarning?: (text: string) => void
 }
 
+/** Before the name of the other fleet, in the answer to a claim. */
+const FOREIGN = 'FOREIGN '
 /** Layout of the manifest and its chunks. */
 const VERSION = 1
 /** A save that died leaves its chunks for so long, ms; one that takes longer fails. */
@@ -38,16 +45,26 @@ interface Manifest {
  */
 export class RedisCheckpointStores implements CheckpointStores {
   readonly #connection: RedisConnection
+  readonly #fleet: string
   readonly #onWarning: (text: string) => void
 
   constructor(options: RedisCheckpointsOptions) {
     this.#connection = options.connection
+    this.#fleet = options.fleet ?? ''
     this.#onWarning = options.onWarning ?? (() => {})
   }
 
+  /** Rejects with FS_CONFIG_INVALID when the name is another fleet's. */
   async claim(name: string): Promise<CheckpointStore> {
     const base = `${this.#connection.prefix}checkpoint:{${encodeURIComponent(name)}}:`
-    const epoch = await this.#connection.script(`claim ${name}`, CLAIM, [`${base}head`], [])
+    const epoch = String(
+      await this.#connection.script(`claim ${name}`, CLAIM, [`${base}head`], [this.#fleet]),
+    )
+    if (epoch.startsWith(FOREIGN))
+      throw new ForeshockError(
+        'FS_CONFIG_INVALID',
+        `the checkpoints of ${name} below ${this.#connection.prefix} in Redis are of the fleet with the topics ${epoch.slice(FOREIGN.length)}…, and this one's are ${this.#fleet}…: set another cluster.redis.prefix (and cluster.postgres.schema)`,
+      )
     return new ClaimedCheckpoints(this.#connection, name, base, Number(epoch), this.#onWarning)
   }
 

@@ -39,6 +39,8 @@ type Options = Omit<RedisOptions, 'replyMapping'> & { replyMapping: 'legacy' }
 const SILENT_MS = 5000
 /** The first connection is waited for so long, ms, by those who ask before it stands. */
 const FIRST_MS = 3000
+/** Whoever asks whether it answers at all wants to hear soon why not, such as that the password is wrong, ms. */
+const CHECK_MS = 1000
 /** A connection that was lost is waited for so long, ms: what is only a blip costs nobody a failed save. */
 const LOST_MS = 250
 /** The longest wait between two tries to connect, ms. */
@@ -74,9 +76,13 @@ export class RedisConnection {
   }
 
   /** Does something with the client; what goes wrong rejects with FS_IO, which says what it was for. */
-  async run<T>(purpose: string, work: (client: RedisClient) => Promise<T>): Promise<T> {
+  async run<T>(
+    purpose: string,
+    work: (client: RedisClient) => Promise<T>,
+    firstMs = Math.min(FIRST_MS, this.#settings.silentMs ?? SILENT_MS),
+  ): Promise<T> {
     try {
-      if (!this.isReady) await this.#ready()
+      if (!this.isReady) await this.#ready(firstMs)
       return await work(this.#client)
     } catch (cause) {
       throw cause instanceof ForeshockError ? cause : this.#error(purpose, cause)
@@ -125,7 +131,7 @@ export class RedisConnection {
 
   /** Rejects with FS_IO when Redis cannot be reached. */
   async check(): Promise<void> {
-    await this.run('check', client => client.ping())
+    await this.run('check', client => client.ping(), CHECK_MS)
   }
 
   async close(): Promise<void> {
@@ -155,9 +161,9 @@ export class RedisConnection {
     })
   }
 
-  async #ready(): Promise<void> {
+  async #ready(firstMs: number): Promise<void> {
     if (this.#isClosed) throw new Error('the connection was closed')
-    const limitMs = this.#wasReady ? LOST_MS : Math.min(FIRST_MS, this.#settings.silentMs ?? SILENT_MS)
+    const limitMs = this.#wasReady ? LOST_MS : firstMs
     await new Promise<void>((resolve, reject) => {
       const found = () => {
         clearTimeout(timer)

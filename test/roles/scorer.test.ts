@@ -1,7 +1,7 @@
 // Shows that a scorer is a function of its partition's log: what it tells of windows equals what one process scores, and
 // stays the same byte for byte when it is killed at any message, hands over, or goes on as a zombie beside its successor.
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WindowReader } from '../../src/bus/window-report-reader.ts'
 import type { FeatureBatch, OpinionBatch } from '../../src/core/batch.ts'
 import { SeriesTable } from '../../src/core/series.ts'
@@ -184,5 +184,27 @@ describe('a scorer', () => {
       ),
       { numRuns: 8 },
     )
+  })
+
+  it('says which partitions it cannot begin and why, until it can', async () => {
+    const world = filled()
+    const { checkpoints } = world
+    let full = true
+    world.checkpoints = {
+      claim: async name => {
+        if (full) throw new Error(`claim ${name}: it is full`)
+        return checkpoints.claim(name)
+      },
+      close: async () => {},
+    }
+    const scorer = world.scorer()
+    onTestFinished(() => scorer.close())
+    await scorer.start()
+    await vi.waitFor(() =>
+      expect(scorer.problems).toEqual(['samples/0 cannot be begun: claim samples-0: it is full']),
+    )
+    full = false
+    await vi.waitFor(() => expect(scorer.partitions).toHaveLength(1), 10_000)
+    expect(scorer.problems).toEqual([])
   })
 })

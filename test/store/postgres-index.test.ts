@@ -38,6 +38,28 @@ describe.skipIf(!peer)('PostgreSQL as index', () => {
     return told(disruption(`dis_${i}`, { detectedAt: at, startedAt: at }))
   })
 
+  it('closes though the server hangs, and whoever waits for it hears of it', async context => {
+    const own = await postgres(context)
+    const index = new PostgresIndex({
+      url: own.url,
+      schema: 'hangs',
+      retentionMs: 400 * DAY_MS,
+      clock: () => BASE_MS,
+    })
+    await index.apply(lines([told24[0]]))
+    own.pause()
+    const asked = [index.position(), index.apply(lines([told24[1]])), index.position()]
+    const outcomes = Promise.allSettled(asked)
+    await new Promise(done => setTimeout(done, 200)) // until the server has been sent them
+    const startedMs = performance.now()
+    await index.close()
+    // A query is given up after 15 s, lines after two minutes.
+    expect(performance.now() - startedMs).toBeLessThan(12_000)
+    for (const outcome of await outcomes)
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'FS_IO' } })
+    own.resume()
+  })
+
   it('keeps a partition a month, and drops those that are over with all that hangs on them', async () => {
     const schema = schemaOf()
     let nowMs = Date.UTC(2025, 6, 20)

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { CheckpointStore } from '../../src/core/ports.ts'
+import { Health } from '../../src/roles/health.ts'
 import { RedisCheckpointStores } from '../../src/store/redis-checkpoints.ts'
 import { RedisConnection, type RedisSettings } from '../../src/store/redis-connection.ts'
 import { type RedisPeer, redis, redisOfFile } from '../peers/redis.ts'
@@ -251,6 +252,52 @@ describe('through faults', () => {
     await peer.ask('CONFIG', 'SET', 'maxmemory', 0)
     await store.save(large(24, 3))
     expect((await store.load())?.position).toBe(3)
+  })
+
+  it('of another fleet: refused, and nothing of it is touched', async context => {
+    const peer = await redis(context)
+    const connection = connect({ url: peer.url, prefix: 'shared:' })
+    const storesOf = (fleet?: string) =>
+      new RedisCheckpointStores({ connection, ...(fleet === undefined ? {} : { fleet }) })
+    // As a version before left it, which did not say whose it is.
+    await (await storesOf().claim('samples-0')).save(checkpointOf(10, 1))
+    const own = await storesOf('one.').claim('samples-0')
+    expect((await own.load())?.position).toBe(1)
+    await expect(storesOf('two.').claim('samples-0')).rejects.toMatchObject({
+      code: 'FS_CONFIG_INVALID',
+      message: expect.stringMatching(
+        /samples-0 below shared: .* topics one\.…, and this one's are two\.…: set another/,
+      ),
+    })
+    await own.save(checkpointOf(10, 2))
+    expect((await (await storesOf('one.').claim('samples-0')).load())?.position).toBe(2)
+  })
+
+  it('full to the last byte: whoever is given a partition begins it, and fences the one before', async context => {
+    const peer = await redis(context)
+    const { stores } = storesOn(peer)
+    const before = await stores.claim('samples-0')
+    await before.save(checkpointOf(50, 1))
+    await peer.ask('CONFIG', 'SET', 'maxmemory', '1mb')
+    const store = await stores.claim('samples-0')
+    expect((await store.load())?.position).toBe(1)
+    expect(await (await stores.claim('samples-9')).load()).toBeUndefined()
+    await expect(before.save(checkpointOf(50, 2))).rejects.toMatchObject({ code: 'FS_FENCED' })
+    await expect(store.save(checkpointOf(50, 3))).rejects.toThrow(/it is full: raise maxmemory/)
+    await peer.ask('CONFIG', 'SET', 'maxmemory', 0)
+    await store.save(checkpointOf(50, 4))
+    expect((await store.load())?.position).toBe(4)
+  })
+
+  it('that wants a password: whoever asks whether this process is ready hears of it', async context => {
+    const peer = await redis(context, ['--requirepass', 'secret'])
+    const connection = connect({ url: peer.url })
+    const health = new Health({ Redis: () => connection.check() }, () => {})
+    context.onTestFinished(() => health.stop())
+    await vi.waitFor(async () => {
+      await health.ask()
+      expect(health.ready().why.join()).toMatch(/NOAUTH/)
+    }, 30_000)
   })
 
   it('hanging: given up after the time set, and found again', async context => {
