@@ -1,5 +1,6 @@
 import { ForeshockError } from '../core/errors.ts'
 import type { Converter } from './convert.ts'
+import type { Families } from './families.ts'
 import { addMember, Statistics } from './groups.ts'
 import type { PointMemory } from './points.ts'
 
@@ -25,7 +26,7 @@ export interface ConverterMeta {
     statistics: number[]
     memory: PointMemory | null
   }[]
-  readonly declared: readonly (readonly [string, { type: number; unit: string }])[]
+  readonly declared: Parameters<Families['restore']>[0]
   readonly grouped: readonly string[]
   readonly waiting: readonly (readonly [string, { suffix: string; wires: number[] }])[]
 }
@@ -40,7 +41,7 @@ export function metaOfConverter(convert: Converter): Omit<ConverterMeta, 'groups
       statistics: [...statistics.wires],
       memory: memory ? structuredClone(memory) : null,
     })),
-    declared: [...families.declared],
+    declared: [...families.declared].map(([family, said]) => [family, { ...said }]),
     grouped: [...families.grouped],
     waiting: [...families.waiting].map(([family, { suffix, wires }]) => [
       family,
@@ -57,8 +58,7 @@ export function restoreMeta(convert: Converter, meta: ConverterMeta): void {
       memory: memory ?? undefined,
     })
   }
-  for (const [family, { type, unit }] of meta.declared) convert.plans.families.declare(family, type, unit)
-  convert.plans.families.restore(meta.grouped, meta.waiting)
+  convert.plans.families.restore(meta.declared, meta.grouped, meta.waiting)
 }
 
 function restoreGroups(convert: Converter, meta: ConverterMeta): void {

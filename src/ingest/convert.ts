@@ -191,7 +191,7 @@ export class Converter implements PointSink {
   }
 
   declare(family: string, type: number, unit: string): void {
-    this.plans.declare(family, type, unit)
+    this.plans.declare(family, type, unit, this.#arrivalS)
   }
 
   settle(): void {

@@ -18,14 +18,26 @@ type Role = 'gauge' | 'waiting' | 'counter' | 'delta' | 'bucket' | 'sum' | 'coun
 
 /** Families remembered; a server of many exporters declares a few thousand. */
 const FAMILIES_MAX = 50_000
+/** How long a declaration holds against others that contradict it, s: ten times as long as Prometheus takes to say it again. */
+const HOLDS_S = 600
 /** Wires that wait for a sibling to say what they are. */
 const WAITING_MAX = 50_000
 
 const SUFFIX = /_(total|bucket|sum|count|created)$/
 
+/** What a family was declared to be. */
+export interface Declared {
+  readonly type: number
+  readonly unit: string
+  /** When it was last said, Unix s. */
+  saidS: number
+  /** When it took the place of another, or was last contradicted, Unix s; 0 never. */
+  changedS: number
+}
+
 /** What is known of metric families: declared metadata, and which siblings were seen. */
 export class Families {
-  readonly declared = new Map<string, { type: number; unit: string }>()
+  readonly declared = new Map<string, Declared>()
   /** Families of which both a sum and a count, or buckets, were seen. */
   readonly grouped = new Set<string>()
   /** Families of which only a sum or only a count was seen, with its wires. */
@@ -44,12 +56,22 @@ export class Families {
     return /_(sum|count)$/.test(metric)
   }
 
-  /** True when this says something new. */
-  declare(family: string, type: number, unit: string): boolean {
+  /**
+   * True when this says something new. A family that was declared anew is not again for as long as that is repeated: where two
+   * exporters contradict each other, Prometheus says both every minute, and series that change what they are begin anew.
+   */
+  declare(family: string, type: number, unit: string, nowS: number): boolean {
     const known = this.declared.get(family)
-    if (known && known.type === type && known.unit === unit) return false
+    if (known && known.type === type && known.unit === unit) {
+      known.saidS = nowS
+      return false
+    }
     if (!known && this.declared.size >= FAMILIES_MAX) return false
-    this.declared.set(family, { type, unit })
+    if (known && nowS - known.changedS < HOLDS_S && nowS - known.saidS < HOLDS_S) {
+      known.changedS = nowS
+      return false
+    }
+    this.declared.set(family, { type, unit, saidS: nowS, changedS: known ? nowS : 0 })
     this.version++
     return true
   }
@@ -121,10 +143,14 @@ export class Families {
     if (waiting?.wires.delete(wire) && waiting.wires.size === 0) this.waiting.delete(family)
   }
 
+  /** `declared` of older checkpoints say no times. */
   restore(
+    declared: readonly (readonly [string, Pick<Declared, 'type' | 'unit'> & Partial<Declared>])[],
     grouped: readonly string[],
     waiting: readonly (readonly [string, { suffix: string; wires: number[] }])[],
   ): void {
+    for (const [family, said] of declared) this.declared.set(family, { saidS: 0, changedS: 0, ...said })
+    this.version += declared.length
     for (const family of grouped) this.grouped.add(family)
     for (const [family, { suffix, wires }] of waiting) {
       for (const wire of wires) this.#wait(wire, family, suffix)

@@ -47,8 +47,8 @@ export class SplitMessages {
     return writer
   }
 
-  declare(family: string, type: number, unit: string): void {
-    if (!this.families.declare(family, type, unit)) return
+  declare(family: string, type: number, unit: string, nowS: number): void {
+    if (!this.families.declare(family, type, unit, nowS)) return
     this.#declared.push(family)
     this.#declaredIn++
     this.#declaration.string(family)

@@ -239,7 +239,7 @@ export class Splitter implements PointSink {
   }
 
   declare(family: string, type: number, unit: string): void {
-    this.#messages.declare(family, type, unit)
+    this.#messages.declare(family, type, unit, this.#arrivalS)
   }
 
   /** Bytes of state held. */

@@ -39,8 +39,8 @@ export class WirePlans {
     this.#host = host
   }
 
-  declare(family: string, type: number, unit: string): void {
-    if (this.families.declare(family, type, unit)) this.#news.add(family)
+  declare(family: string, type: number, unit: string, nowS: number): void {
+    if (this.families.declare(family, type, unit, nowS)) this.#news.add(family)
   }
 
   /** Converts anew what was guessed otherwise: looks at all wires, so once for all that a body declares. */

@@ -1,7 +1,9 @@
-// Shows that a sum or count of which nobody said what it is finds its sibling, however many that found none have come and gone.
+// Shows that a sum or count of which nobody said what it is finds its sibling, however many that found none have come and gone; and
+// that a family which senders declare in two ways stays one of them, as long as that is said.
 import { expect, it } from 'vitest'
 import { SeriesTable } from '../../src/core/series.ts'
-import { Bench } from './wire.ts'
+import { TYPE } from '../../src/ingest/families.ts'
+import { Bench, labelList, remoteWrite1 } from './wire.ts'
 
 const T = 1_700_000_000_000
 /** As many wait at once. */
@@ -50,4 +52,65 @@ it('one that went waits for nobody, wherever it was saved', () => {
       'latency_total_count{service="s"}',
     ])
   }
+})
+
+/** A counter that grows by one a second, every ten seconds, with what bodies declare of it; values that came of each. */
+function counted(
+  bench: Bench,
+  from: number,
+  to: number,
+  declared: (k: number) => readonly number[],
+): string[] {
+  bench.seen = []
+  for (let k = from; k < to; k++) {
+    const timeMs = T + 10_000 * k
+    const metadata = declared(k).map(type => ({ type, metric_family_name: 'jobs' }))
+    const samples = [{ value: 100 + 10 * k, timestamp: timeMs }]
+    const body = remoteWrite1({
+      timeseries: [{ labels: labelList('jobs', { service: 's' }), samples }],
+      metadata,
+    })
+    bench.send('remote-write-1', body, { arrivalMs: timeMs })
+  }
+  return bench.keys()
+}
+const { counter, gauge } = TYPE
+const RATE = 'jobs:rate{service="s"}'
+const LEVEL = 'jobs{service="s"}'
+
+it('a family that each body declares in two ways is one of them', () => {
+  for (const types of [
+    [counter, gauge],
+    [gauge, counter],
+  ]) {
+    const bench = new Bench()
+    const keys = counted(bench, 0, 200, () => types)
+    expect(keys).toEqual([types[1] === counter ? RATE : LEVEL])
+    // A counter's first value makes none.
+    expect(bench.seen).toHaveLength(types[1] === counter ? 199 : 200)
+  }
+})
+
+it('a family that two senders declare by turns settles after two', () => {
+  const bench = new Bench()
+  counted(bench, 0, 10, k => (k % 6 === 0 ? [counter] : k % 6 === 3 ? [gauge] : []))
+  const saved = new SeriesTable(100)
+  saved.restore(structuredClone(bench.series.snapshot()))
+  const other = new Bench({}, saved)
+  other.intake.restore(bench.intake.snapshot())
+  for (const one of [bench, other]) {
+    expect(counted(one, 10, 400, k => (k % 6 === 0 ? [counter] : k % 6 === 3 ? [gauge] : []))).toEqual([
+      LEVEL,
+    ])
+    expect(one.seen).toHaveLength(390)
+  }
+})
+
+it('a family is what it is declared to be anew: at once, and after ten minutes when the other was said until then', () => {
+  const bench = new Bench()
+  expect(counted(bench, 0, 20, () => [gauge])).toEqual([LEVEL])
+  expect(counted(bench, 20, 40, () => [counter])).toEqual([RATE])
+  // An upgrade that is taken back.
+  expect(counted(bench, 40, 90, () => [gauge])).toEqual([RATE])
+  expect(counted(bench, 100, 120, () => [gauge])).toEqual([LEVEL])
 })
