@@ -24,6 +24,11 @@ export interface PromSeries {
   readonly at: (timeMs: number) => number
 }
 
+/** The value of a label, '' where there is none: what every object inherits, such as `constructor`, is no label. */
+export function labelOf(labels: Readonly<Record<string, string>>, name: string): string {
+  return Object.hasOwn(labels, name) ? labels[name] : ''
+}
+
 /** Series answered at most; a selector that means more is refused and told so. */
 const SERIES_MAX = 10_000
 /** As Prometheus does, a value is shown for this long after its window, ms, and at least for two windows. */
@@ -73,7 +78,7 @@ export async function select(
   }
   for (const one of disruptions) {
     const labels = disruptionLabels(one)
-    if (!matchers.every(matcher => matcher.matches(labels[matcher.name] ?? ''))) continue
+    if (!matchers.every(matcher => matcher.matches(labelOf(labels, matcher.name)))) continue
     const from = Date.parse(one.detectedAt)
     const to = one.resolvedAt === null ? Number.POSITIVE_INFINITY : Date.parse(one.resolvedAt)
     take({ labels, at: timeMs => (timeMs >= from && timeMs < to ? one.score : Number.NaN) })
