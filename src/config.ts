@@ -124,7 +124,9 @@ function describe(
         `${where}: unknown key "${key}"${known.length > 0 ? `; known here: ${known.join(', ')}` : ''}${at([...issue.path, key])}`,
     )
   }
-  return [`${where}: ${issue.message}${at(issue.path)}`]
+  // A name that is none says why within.
+  const message = issue.code === 'invalid_key' ? issue.issues[0].message : issue.message
+  return [`${where}: ${message}${at(issue.path)}`]
 }
 
 /** A document of somebody else's as plain values; undefined when it cannot be read. */

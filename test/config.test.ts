@@ -155,6 +155,24 @@ describe('config', () => {
     expect(parseConfig({ detection: { closeSurprise: 9 } }).detection.closeSurprise).toBe(9)
   })
 
+  it('refuses names of tenants that no header can name, in keys, windows and quotas', () => {
+    const key = { name: 'a', hash: `sha256:${'0'.repeat(64)}`, scopes: ['read'] }
+    const window = { name: 'upgrade', entity: '*', from: '2026-11-20' }
+    for (const tenant of ['', 'a/b', 'two words', '-', 'x'.repeat(65)]) {
+      expect(complaint(() => parseConfig({ auth: { keys: [{ ...key, tenant }] } }))).toMatch(
+        /^configuration: auth.keys.0.tenant: must be/,
+      )
+      expect(complaint(() => parseConfig({ maintenance: [{ ...window, tenant }] }))).toMatch(
+        /maintenance.0.tenant: must be/,
+      )
+      expect(complaint(() => parseConfig({ tenants: { [tenant]: {} } }))).toMatch(
+        /tenants.*must be the name of a tenant, or \*/,
+      )
+    }
+    const all = { auth: { keys: [{ ...key, tenant: 'a.b-c_1' }] }, tenants: { '*': {}, acme: {} } }
+    expect(parseConfig(all).auth.keys[0].tenant).toBe('a.b-c_1')
+  })
+
   it('takes durations as whole milliseconds', () => {
     expect(parseConfig({ features: { step: '1000.4ms' } }).features.step).toBe(1000)
     expect(complaint(() => parseConfig({ features: { step: '0.4ms' } }))).toContain('longer than nothing')

@@ -69,9 +69,6 @@ export async function askRaw(
 }
 
 function urlOf(base: string, path: string): URL {
-  try {
-    return new URL(path, base)
-  } catch {
-    throw new ForeshockError('FS_INPUT_INVALID', `--url ${base}: write it as http://host:port`)
-  }
+  if (/^https?:\/\//i.test(base) && URL.canParse(path, base)) return new URL(path, base)
+  throw new ForeshockError('FS_INPUT_INVALID', `--url ${base}: write it as http://host:port`)
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { METRIC_KINDS } from '../core/metric-kind.ts'
-import { duration, numeric, timer } from './values.ts'
+import { duration, numeric, tenantName, timer } from './values.ts'
 
 /** The parts of the configuration that are lists or stand for themselves. */
 
@@ -17,7 +17,7 @@ export const keySchema = z.strictObject({
       'write sha256: and the hex digest; `foreshock key` makes a key and its hash',
     ),
   scopes: z.array(z.enum(['ingest', 'read', 'label', 'models', 'admin'])).min(1),
-  tenant: z.string().optional(),
+  tenant: tenantName.optional(),
 })
 
 export const edgeSchema = z.strictObject({ source: z.string().min(1), target: z.string().min(1) })

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { isZone } from '../core/local-time.ts'
+import { TENANT_NAME } from '../core/tenant.ts'
 import { clusterSchema } from './cluster.ts'
 import {
   alertRuleSchema,
@@ -18,7 +19,17 @@ import {
   warmUpSchema,
   word,
 } from './parts.ts'
-import { count, duration, numeric, section, size, switchable, timer, wordOrNumber } from './values.ts'
+import {
+  count,
+  duration,
+  numeric,
+  section,
+  size,
+  switchable,
+  tenantName,
+  timer,
+  wordOrNumber,
+} from './values.ts'
 
 /** A frame of the journal holds 256 MiB. */
 const BODY_BYTES_MAX = 255 * 1_048_576
@@ -141,7 +152,7 @@ export const configSchema = z.strictObject({
         name: word,
         ...spanShape,
         entity: z.union([word, z.array(word).min(1).max(1000)]),
-        tenant: word.default('default'),
+        tenant: tenantName.default('default'),
       }),
     )
     .max(1000)
@@ -173,7 +184,7 @@ export const configSchema = z.strictObject({
   /** What tenants may send, by name; `*` is every tenant that is not named. */
   tenants: z
     .record(
-      z.string().regex(/^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,63})$/, 'must be the name of a tenant, or *'),
+      z.string().refine(name => name === '*' || TENANT_NAME.test(name), 'must be the name of a tenant, or *'),
       z.strictObject({
         quota: z
           .strictObject({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Change, ofTenant } from '../core/change.ts'
 import { contentId } from '../core/identity.ts'
+import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
 import { invalid } from './http.ts'
 
 /**
@@ -113,6 +114,7 @@ export function changesOf(
   tenant: string,
   nowMs: number,
 ): Change[] {
+  if (nestsTooDeep(bytes)) throw invalid(`the body nests deeper than ${JSON_DEPTH_MAX}`)
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))

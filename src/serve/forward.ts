@@ -80,6 +80,8 @@ export class Forwarder {
         why = new Error('it has moved to another process')
       } catch (error) {
         why = error
+        // Who asked has gone: the holder is where it was, and nobody waits for it.
+        if (reply.raw.destroyed) break
       }
       this.#holders.lost(tenant, base)
     }

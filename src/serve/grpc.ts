@@ -7,12 +7,13 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js'
-import { type ErrorCode, ForeshockError } from '../core/errors.ts'
+import { ForeshockError } from '../core/errors.ts'
 import { Keyring } from './auth.ts'
 import { type ServeDeps, type ServeOptions, settingsOf } from './deps.ts'
 import { TENANT_HEADER, tenantNamed } from './http.ts'
 import { reasonsText } from './ingest-answers.ts'
 import { otlpSuccessBody } from './otlp-answer.ts'
+import { statusOf } from './problems.ts'
 
 /**
  * OTLP/gRPC: `opentelemetry.proto.collector.metrics.v1.MetricsService/Export` (opentelemetry-proto 1.x). Messages are
@@ -33,16 +34,17 @@ const METRICS_SERVICE: ServiceDefinition = {
   },
 }
 
-/** The OTLP specification names which codes a sender tries again; UNAVAILABLE is one, INVALID_ARGUMENT is not. */
-const STATUS: Partial<Record<ErrorCode, status>> = {
-  FS_UNAUTHORIZED: status.UNAUTHENTICATED,
-  FS_FORBIDDEN: status.PERMISSION_DENIED,
-  FS_INPUT_INVALID: status.INVALID_ARGUMENT,
-  FS_INPUT_TOO_LARGE: status.INVALID_ARGUMENT,
-  FS_OVERLOADED: status.UNAVAILABLE,
-  FS_QUOTA: status.UNAVAILABLE,
-  FS_AWAY: status.UNAVAILABLE,
-  FS_IO: status.UNAVAILABLE,
+/**
+ * By the status of HTTP. The OTLP specification names which codes a sender tries again: UNAVAILABLE is one, INVALID_ARGUMENT and
+ * INTERNAL are not.
+ */
+const CODES: Readonly<Record<number, status>> = {
+  400: status.INVALID_ARGUMENT,
+  401: status.UNAUTHENTICATED,
+  403: status.PERMISSION_DENIED,
+  413: status.INVALID_ARGUMENT,
+  429: status.UNAVAILABLE,
+  503: status.UNAVAILABLE,
 }
 
 export interface GrpcService {
@@ -123,7 +125,7 @@ function textOf(metadata: Metadata, name: string): string | undefined {
 }
 
 function grpcError(error: unknown, logger: ServeOptions['logger']): { code: status; details: string } {
-  const code = error instanceof ForeshockError ? STATUS[error.code] : undefined
+  const code = error instanceof ForeshockError ? CODES[statusOf(error.code)] : undefined
   if (code !== undefined) return { code, details: (error as Error).message }
   logger?.error({ err: error }, 'an OTLP/gRPC call failed')
   return { code: status.INTERNAL, details: 'something went wrong on this side; the log says what' }

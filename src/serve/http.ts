@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ForeshockError } from '../core/errors.ts'
+import { A_TENANT_NAME, TENANT_NAME } from '../core/tenant.ts'
 import type { Principal, Scope } from './auth.ts'
 
 declare module 'fastify' {
@@ -37,14 +38,12 @@ export function ownerOf(request: FastifyRequest): Principal {
 
 /** Names the tenant, where the key is tied to none. */
 export const TENANT_HEADER = 'foreshock-tenant'
-/** Names of tenants stand in keys of series and of messages. */
-const TENANT_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 
 /** The tenant that a header or a piece of metadata names. Throws FS_INPUT_INVALID on what is no name. */
 export function tenantNamed(sent: string | readonly string[] | undefined): string | undefined {
   if (sent === undefined || sent === '') return undefined
   if (typeof sent === 'string' && TENANT_NAME.test(sent)) return sent
-  throw invalid(`${TENANT_HEADER} must be letters, digits, dots, dashes and underscores, 64 at most`)
+  throw invalid(`${TENANT_HEADER} ${A_TENANT_NAME}`)
 }
 
 /** The tenant a request's data belongs to. */

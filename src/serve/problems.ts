@@ -46,6 +46,9 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   FS_IO: 503,
 }
 
+/** The status of HTTP that an error is answered with. */
+export const statusOf = (code: ErrorCode): number => STATUS[code] ?? 500
+
 /** A client mistake names what was wrong; a mistake of ours says only that it was ours. */
 const OURS = 'something went wrong on this side; the log has it under this request id'
 
@@ -61,7 +64,7 @@ export function problemOf(
   code: ErrorCode,
   detail: string,
   instance: string,
-  status = STATUS[code] ?? 500,
+  status = statusOf(code),
   extensions: Readonly<Record<string, unknown>> = {},
 ): Problem {
   const cause = ERRORS[code].cause
@@ -121,7 +124,7 @@ function fieldErrors(error: FastifyError): FieldError[] {
 export function problemOfError(error: unknown, request: { readonly url: string }): Problem {
   const instance = instanceOf(request.url)
   if (error instanceof ForeshockError) {
-    const status = STATUS[error.code] ?? 500
+    const status = statusOf(error.code)
     const isTold = status < 500 || TOLD.has(error.code)
     const { retryAfterMs } = error
     const extensions =

@@ -5,12 +5,14 @@ import { z } from 'zod'
 import type { Anomaly } from '../core/anomaly.ts'
 import { ForeshockError } from '../core/errors.ts'
 import { historyColumns } from '../core/history.ts'
-import type { SeriesMeta } from '../core/series.ts'
+import { type SeriesHead, seriesHead } from '../core/series.ts'
 import { globOf } from '../core/series-match.ts'
 import { StrangeSpans } from '../core/strange-spans.ts'
 import { type WindowFormat, type WindowRows, windowRows } from '../core/window-rows.ts'
 import type { ServeDeps } from './deps.ts'
 import { visibleTenant } from './http.ts'
+import { Pace } from './pace.ts'
+import { rowsWithPast } from './past-rows.ts'
 import { moment } from './schemas.ts'
 
 /** Rows of a row group: made in some 30 ms, during which nothing else is answered. */
@@ -39,7 +41,7 @@ interface Wanted {
   readonly toMs: number
   readonly format: WindowFormat
   readonly tenant: string | undefined
-  matches(meta: SeriesMeta): boolean
+  matches(head: SeriesHead): boolean
 }
 
 /** The very windows that detectors saw, to train on. */
@@ -70,8 +72,8 @@ export function windowRoutes(app: FastifyInstance, deps: ServeDeps): void {
         toMs: to ?? Infinity,
         format,
         tenant,
-        matches: meta =>
-          (tenant === undefined || meta.tenant === tenant) && isEntity(meta.entity) && isMetric(meta.metric),
+        matches: head =>
+          (tenant === undefined || head.tenant === tenant) && isEntity(head.entity) && isMetric(head.metric),
       })
       running++
       const stream = Readable.from(bytes, { objectMode: false })
@@ -99,10 +101,12 @@ async function* rowsOf(deps: ServeDeps, wanted: Wanted): AsyncGenerator<WindowRo
   const spans = await spansOf(deps, wanted)
   const rows = windowRows(GROUP_ROWS)
   const columns = historyColumns(history.depth)
-  for (let row = 0; row < series.capacity; row++) {
-    if (!series.has(row)) continue
+  const head = seriesHead()
+  const pace = new Pace()
+  for (const row of rowsWithPast(deps)) {
+    if (pace.isDue()) await pace.rest()
+    if (!series.head(row, head) || !wanted.matches(head)) continue
     const meta = series.meta(row)
-    if (!wanted.matches(meta)) continue
     // All of a series is read at once: windows that are complete later are no part of it.
     const count = history.read(row, columns)
     const newestMs = history.newestEndMs

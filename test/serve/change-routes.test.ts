@@ -93,6 +93,7 @@ describe('POST /api/changes', () => {
 
   it.each([
     ['{', 'application/json', 'not JSON'],
+    ['['.repeat(200_000), 'application/json', 'nests deeper than 100000'],
     [{ kind: 'deploy' }, 'application/json', 'entity'],
     [{ ...PLAIN, time: 'noon' }, 'application/json', 'time'],
     [[PLAIN, { ...PLAIN, entity: '' }], 'application/json', '1.entity'],
@@ -103,7 +104,7 @@ describe('POST /api/changes', () => {
     [EVENT, 'application/cloudevents-batch+json', 'array'],
     [Array.from({ length: 1001 }, () => PLAIN), 'application/json', '1000'],
     ['null', 'application/json', ''],
-  ])('answers 400 to %j naming the field', async (body, type, named) => {
+  ])('answers 400 to %.60j naming the field', async (body, type, named) => {
     const answer = await post(body, type)
     expect(answer.status).toBe(400)
     const problem = await json(answer)

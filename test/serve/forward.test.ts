@@ -2,6 +2,10 @@
 // equal those of the process that holds the state, bodies and ETags included; keys are checked on both sides; who moved is
 // found again; and while nobody holds a tenant the answer is a 503 that names the part, in the language of the route.
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ForeshockError } from '../../src/core/errors.ts'
 import type { ServeDeps } from '../../src/serve/deps.ts'
@@ -195,6 +199,25 @@ describe('forwarding', () => {
     const board = await fetch(`${gateway.url}/api/board`, { headers: bearer(ALL) })
     expect(await board.json()).toMatchObject({ status: { ready: false, disruptionsOpen: 2 } })
     addresses = [home]
+  })
+
+  it('asks once for who went away meanwhile, and knows the holder still', async () => {
+    const home = addresses[0]
+    let questions = 0
+    const silent = createServer(() => questions++)
+    await once(silent.listen(0, '127.0.0.1'), 'listening')
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+    addresses = [url, home]
+    const asking = fetch(`${gateway.url}/api/series`, {
+      headers: bearer(ALL),
+      signal: AbortSignal.timeout(300),
+    })
+    await expect(asking).rejects.toThrow()
+    await pause(300)
+    expect([questions, addresses]).toEqual([1, [url, home]])
+    addresses = [home]
+    silent.closeAllConnections()
+    silent.close()
   })
 
   it('lets a key without a tenant name one, and no other key', async () => {

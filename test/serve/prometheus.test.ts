@@ -52,6 +52,17 @@ describe('queries', () => {
     expect(await ask('query', query, true)).toEqual(got)
   })
 
+  it('takes question marks as they are, and no label from what objects inherit', async () => {
+    const query = `query=${encodeURIComponent('y{entity=~"checkout')}?${encodeURIComponent('"}')}&time=${NOW_S}`
+    const answer = await fetch(`${server.url}/api/v1/query?${query}`)
+    expect(((await answer.json()) as Answer).data.result).toHaveLength(1)
+    for (const name of ['constructor', 'toString']) {
+      expect((await ask(`label/${name}/values`)).data).toEqual([])
+      const selector = `foreshock_disruption{${name}=~".+"}`
+      expect((await ask('query', { query: selector, time: NOW_S })).data.result).toEqual([])
+    }
+  })
+
   it('gives over a range what it gives at each time', async () => {
     const stepS = here.history.stepMs / 1000
     const start = NOW_MS / 1000 - 20 * stepS

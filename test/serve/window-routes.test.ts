@@ -2,10 +2,11 @@
 // reader reads and as JSON lines, narrowed by time, globs and the key's tenant, with what was anomalous marked; that
 // exports are bounded in number, and that nonsense is a problem.
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { parquetReadObjects } from 'hyparquet'
 import { describe, expect, it, vi } from 'vitest'
 import { publicScore } from '../../src/detectors/severity.ts'
-import { addHistory, addSeries, anomaly, disruption, NOW_MS, served, world } from './world.ts'
+import { addHistory, addSeries, anomaly, disruption, listen, NOW_MS, served, world } from './world.ts'
 
 const ALL = 'all-key-that-is-long-and-random'
 const ACME = 'acme-key-that-is-long-and-random'
@@ -119,6 +120,44 @@ describe('GET /api/windows', () => {
         row.surprise,
         row.anomalous,
       ])
+    }
+  })
+
+  it('looks at series that have a past only, and lets others in while it finds none to tell of', async () => {
+    const many = world()
+    for (let i = 0; i < 9000; i++) addSeries(many, 'never_seen', { service: `service-${i}` })
+    const row = addSeries(many, 'latency_seconds:p99', { service: 'checkout' })
+    addHistory(many, row, 0.5, 4, STRANGE)
+    const meta = vi.spyOn(many.series, 'meta')
+    // Every look at the clock finds it a while later.
+    let nowMs = 0
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+      nowMs += 10
+      return nowMs
+    })
+    const own = await listen(many.deps)
+    let turns = 0
+    let isDone = false
+    const others = (async () => {
+      for (; !isDone; turns++) await setImmediate()
+    })()
+    const told = async () =>
+      (await fetch(`${own.url}/api/windows?format=ndjson&metric=latency*`))
+        .text()
+        .then(text => text.split('\n'))
+    try {
+      expect(await told()).toHaveLength(WINDOWS + 1)
+      expect(turns).toBeGreaterThan(9000 / 64)
+      expect(meta).toHaveBeenCalledTimes(1)
+      Object.assign(many.history, { held: () => Uint32Array.of(row) })
+      const head = vi.spyOn(many.series, 'head')
+      expect(await told()).toHaveLength(WINDOWS + 1)
+      expect(head).toHaveBeenCalledTimes(1)
+    } finally {
+      isDone = true
+      await others
+      clock.mockRestore()
+      await own.close()
     }
   })
 

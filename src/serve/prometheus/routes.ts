@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ServeDeps, Settings } from '../deps.ts'
 import { visibleTenant } from '../http.ts'
 import { Pace } from '../pace.ts'
-import { METRICS, type PromSeries, select } from './samples.ts'
+import { labelOf, METRICS, type PromSeries, select } from './samples.ts'
 import { type Matcher, parseQuery, parseSelector, QueryError } from './selector.ts'
 
 /**
@@ -83,14 +83,16 @@ export function prometheusRoutes(app: FastifyInstance, deps: ServeDeps, settings
     answered(request, reply, async parameters => {
       const { name } = request.params as { name: string }
       const all = await found(parameters, request)
-      const values = new Set(all.flatMap(one => one.labels[name] ?? []))
+      const values = new Set(all.flatMap(one => labelOf(one.labels, name) || []))
       return limited(parameters, [...values].sort())
     }),
   )
 }
 
 async function answered(request: FastifyRequest, reply: FastifyReply, answer: Answer): Promise<FastifyReply> {
-  const parameters = new URLSearchParams(request.url.split('?')[1] ?? '')
+  // A query may hold question marks as they are.
+  const [path] = request.url.split('?', 1)
+  const parameters = new URLSearchParams(request.url.slice(path.length))
   if (typeof request.body === 'string')
     for (const [name, value] of new URLSearchParams(request.body)) parameters.append(name, value)
   try {

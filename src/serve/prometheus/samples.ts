@@ -3,6 +3,7 @@ import { type HistoryColumns, historyColumns } from '../../core/history.ts'
 import { type SeriesHead, type SeriesMeta, seriesHead } from '../../core/series.ts'
 import type { ServeDeps } from '../deps.ts'
 import { Pace } from '../pace.ts'
+import { everyRow, rowsWithPast } from '../past-rows.ts'
 import { type Matcher, QueryError } from './selector.ts'
 
 /** What can be asked for. `anomaly_score` above 1 is anomalous: evidence over the evidence that opens an anomaly. */
@@ -21,6 +22,11 @@ export interface PromSeries {
   readonly labels: Readonly<Record<string, string>>
   /** The value at a time, Unix ms; NaN where there is none. */
   readonly at: (timeMs: number) => number
+}
+
+/** The value of a label, '' where there is none: what every object inherits, such as `constructor`, is no label. */
+export function labelOf(labels: Readonly<Record<string, string>>, name: string): string {
+  return Object.hasOwn(labels, name) ? labels[name] : ''
 }
 
 /** Series answered at most; a selector that means more is refused and told so. */
@@ -72,7 +78,7 @@ export async function select(
   }
   for (const one of disruptions) {
     const labels = disruptionLabels(one)
-    if (!matchers.every(matcher => matcher.matches(labels[matcher.name] ?? ''))) continue
+    if (!matchers.every(matcher => matcher.matches(labelOf(labels, matcher.name)))) continue
     const from = Date.parse(one.detectedAt)
     const to = one.resolvedAt === null ? Number.POSITIVE_INFINITY : Date.parse(one.resolvedAt)
     take({ labels, at: timeMs => (timeMs >= from && timeMs < to ? one.score : Number.NaN) })
@@ -95,15 +101,12 @@ async function matching(
   matchers: readonly Matcher[],
   valued: boolean,
 ): Promise<Matching[]> {
-  const held = valued ? history.held?.() : undefined
-  const rows = held === undefined ? undefined : Uint32Array.from(held).sort()
-  const end = rows === undefined ? series.capacity : rows.length
   const head = seriesHead()
   const pace = new Pace()
   const out: Matching[] = []
-  for (let i = 0; i < end && out.length <= SERIES_MAX; i++) {
+  for (const row of valued ? rowsWithPast({ series, history }) : everyRow(series)) {
+    if (out.length > SERIES_MAX) break
     if (pace.isDue()) await pace.rest()
-    const row = rows === undefined ? i : rows[i]
     if (!series.head(row, head) || (tenant !== undefined && head.tenant !== tenant)) continue
     if (fits(series, row, head, matchers)) out.push({ row, meta: series.meta(row) })
   }
