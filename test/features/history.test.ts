@@ -185,7 +185,12 @@ describe('WindowHistory', () => {
     const series = table(2)
     const options = { stepMs: STEP, depth: 8 }
     const history = new WindowHistory(options, { series })
-    const both = (w: number) => record(history, w, [0, 1].map(s => [s, w + s] as const))
+    const both = (w: number) =>
+      record(
+        history,
+        w,
+        [0, 1].map(s => [s, w + s] as const),
+      )
     for (let w = 1; w <= 5; w++) both(w)
     const older = history.snapshot()
     for (let w = 6; w <= 9; w++) both(w)
