@@ -93,6 +93,15 @@ export class ControlBook {
       for await (const message of this.#streams.read(TOPICS.control, p, this.#next[p])) this.#take(message)
   }
 
+  /**
+   * A word that was said here this moment, with all before it read. Kafka shows a transaction to readers a little after it told
+   * the writer that it stands.
+   */
+  said(word: ModelWord): void {
+    this.#models.set(word.model, word)
+    for (const heard of this.#listeners) heard()
+  }
+
   async close(): Promise<void> {
     this.#listeners.clear()
     await this.#follower?.close()

@@ -55,7 +55,7 @@ export class ModelDecisions {
           { topic: TOPICS.control, message: modelWordMessage(decision.word, nowMs) },
           { topic: TOPICS.anomalies, message: note },
         ])
-        await book.catchUp()
+        book.said(decision.word)
         return
       } catch (error) {
         if (!(error instanceof ForeshockError) || error.code !== 'FS_FENCED') throw asAway(error)
