@@ -4,12 +4,10 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { parseConfig } from '../src/config.ts'
 import { Telemetry } from '../src/core/telemetry.ts'
 import { openSinks } from '../src/wiring.ts'
-
-const timers = () => process.getActiveResourcesInfo().filter(kind => kind === 'Timeout').length
 
 it('leaves nothing open when a webhook cannot be opened', async () => {
   const secret = `whsec_${Buffer.alloc(32).toString('base64')}`
@@ -23,8 +21,9 @@ it('leaves nothing open when a webhook cannot be opened', async () => {
       ],
     },
   })
-  const before = timers()
+  vi.useFakeTimers({ toFake: ['setInterval', 'setTimeout', 'clearInterval', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
   const opening = openSinks(config, undefined, new Telemetry(), pino({ level: 'silent' }))
   await expect(opening).rejects.toMatchObject({ code: 'FS_CONFIG_INVALID' })
-  expect(timers()).toBe(before)
+  expect(vi.getTimerCount()).toBe(0)
 })

@@ -249,28 +249,23 @@ describe('state', () => {
     await three.take(fleetEnvelopes({}, 110, 112))
   })
 
-  for (const [name, config, churn] of [
-    ['with tiers', TIERED, false],
-    ['with tiers, while rows are used again', CHURNING, true],
-    ['where all are rich, while rows are used again', settings('6m', 1_000_000), true],
-  ] as const)
-    it(`of several comes back under its own series, ${name}`, async () => {
-      const fleet = { services: 12, strange: [2, 7], churn }
-      const [before, after] = [fleetEnvelopes(fleet, 0, 80), fleetEnvelopes(fleet, 80, 120)]
-      const two = world(config, 2)
-      await two.take(before)
-      const saved = await two.cut()
-      const told = two.told.length
-      const again = world(config, 2).restore(saved)
-      for (const one of [two, again]) {
-        await one.take(after)
-        await one.pipeline.finish(++one.position)
-      }
-      expectSame(again.told, two.told.slice(told))
-      expect(again.told.length).toBeGreaterThan(5)
-      expect(again.warnings).toEqual([])
-      expect(heldBy(again)).toEqual(heldBy(two))
-    })
+  it('of several comes back under its own series, with tiers, while rows are used again', async () => {
+    const fleet = { services: 12, strange: [2, 7], churn: true }
+    const [before, after] = [fleetEnvelopes(fleet, 0, 80), fleetEnvelopes(fleet, 80, 120)]
+    const two = world(CHURNING, 2)
+    await two.take(before)
+    const saved = await two.cut()
+    const told = two.told.length
+    const again = world(CHURNING, 2).restore(saved)
+    for (const one of [two, again]) {
+      await one.take(after)
+      await one.pipeline.finish(++one.position)
+    }
+    expectSame(again.told, two.told.slice(told))
+    expect(again.told.length).toBeGreaterThan(5)
+    expect(again.warnings).toEqual([])
+    expect(heldBy(again)).toEqual(heldBy(two))
+  })
 })
 
 describe('a worker that dies', () => {
