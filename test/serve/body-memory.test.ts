@@ -41,7 +41,7 @@ describe('memory of bodies', () => {
     // A small body that came in pieces lies in memory that Node goes on making small buffers of.
     for (let found = false; !found; ) {
       const small = Buffer.concat([Buffer.alloc(60), Buffer.alloc(40)])
-      found = small.byteOffset === 0 && small.buffer.byteLength === 8192
+      found = small.byteOffset === 0 && small.buffer.byteLength === Buffer.poolSize
       memory.give(small)
     }
     expect(memory.idleBytes).toBe(0)
