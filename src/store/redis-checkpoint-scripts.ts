@@ -1,15 +1,16 @@
 import { redisScript } from './redis-connection.ts'
 
 /**
- * The head of a name's checkpoints is a hash: `epoch` of the newest claim, the `fleet` that claims, and the manifests of the `newest` checkpoint and
- * the `former` one. A manifest is JSON with the `id` of its chunks and their digests; chunk i stands at `<base><id>:<i>`. All
- * keys of a name lie in one slot.
+ * The head of a name's checkpoints is a hash: `epoch` of the newest claim, the `fleet` that claims, and the manifests of
+ * the `newest` checkpoint and the `former` one. A manifest is JSON with the `id` of its chunks and their digests; chunk i stands at
+ * `<base><id>:<i>`. All keys of a name lie in one slot.
  */
 
 /**
  * A new epoch, above every one before it: the server's clock in µs keeps that true when the server has lost what it held.
  * A Redis that is full refuses a script's first write if it may take memory, and lets what follows it through: so the first one
- * removes a field that is never there. Otherwise a partition that moves while Redis is full would be scored by nobody, for want of twenty bytes.
+ * removes a field that is never there. Otherwise a partition that moves while Redis is full would be scored by nobody, for want of
+ * twenty bytes.
  * What another fleet learned is not touched: its positions are in a log of its own.
  * KEYS: head. ARGV: fleet, or nothing. Gives the epoch, or FOREIGN and the other fleet.
  */
