@@ -45,10 +45,13 @@ export interface RowTable {
   rowOfSeries?(series: number): number
 }
 
-/** Rows of a table as those of the series table, for who saves them. */
+/** The row of nobody. */
+export const NOWHERE = 0xffff_ffff
+
+/** Rows of a table as those of the series table, for who saves them; nobody's stay nobody's. */
 export function savedRows(rows: Uint32Array, table: RowTable): Uint32Array {
   const own = table.seriesRows?.()
-  return own === undefined ? rows : rows.map(row => own[row])
+  return own === undefined ? rows : rows.map(row => own[row] ?? NOWHERE)
 }
 
 function specOf(spec: TypeName | readonly [TypeName, number]): readonly [TypeName, number] {

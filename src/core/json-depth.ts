@@ -5,7 +5,7 @@ const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = Buf
 
 /**
  * Whether JSON in UTF-8 nests deeper than `JSON_DEPTH_MAX`: to parse 64 MiB of brackets takes half a minute, in which nothing else
- * goes on, and to count them a twentieth of a second. Says nothing of what is no JSON.
+ * goes on, and to look through as much a quarter of a second. Says nothing of what is no JSON.
  */
 export function nestsTooDeep(bytes: Uint8Array): boolean {
   // Each level takes a byte.

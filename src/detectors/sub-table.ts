@@ -1,4 +1,4 @@
-import { type RowTable, rowsOf } from '../core/columns.ts'
+import { NOWHERE, type RowTable, rowsOf, savedRows } from '../core/columns.ts'
 import type { CutSnapshot } from '../core/cut.ts'
 import { ForeshockError } from '../core/errors.ts'
 import type { SeriesHead, SeriesMeta, SeriesRows } from '../core/series.ts'
@@ -8,8 +8,6 @@ import { grown } from './row-pool.ts'
 
 const ID = 'sub-table'
 const VERSION = 1
-/** In place of a row of the table, where an own row is free. */
-const NOWHERE = 0xffff_ffff
 
 /**
  * Some series of a table under dense rows of their own, so that what is kept of them takes no room for the others. A row
@@ -129,10 +127,8 @@ export class SubTable implements SeriesRows, RowTable {
     // A free row is 0, which becomes NOWHERE.
     for (let row = 0; row < rows.length; row++) rows[row]--
     // The table may have rows of its own as well.
-    const own = this.#table.seriesRows?.()
-    if (own !== undefined) for (let row = 0; row < rows.length; row++) rows[row] = own[rows[row]] ?? NOWHERE
-    this.#rows = rows
-    return rows
+    this.#rows = savedRows(rows, this.#table)
+    return this.#rows
   }
 
   rowOfSeries(series: number): number {
