@@ -9,6 +9,11 @@ const START_MS = 1_700_000_000_000
 /** What a few questions may leave behind. */
 const LITTLE_BYTES = 64 * 1_048_576
 
+/** Names of saved entities by number; '' of a number that is free. */
+function namesOf(bench: Bench): readonly string[] {
+  return (bench.stage.snapshot()[0].meta as { entities: { names: string[] } }).entities.names
+}
+
 function instancesOf({ stage }: Bench): string[] {
   const [{ meta }] = stage.snapshot()
   return (meta as { instances: { name: string }[] }).instances.map(({ name }) => name).sort()
@@ -66,6 +71,36 @@ it('beyond the cap entities share one place, and that is counted', () => {
   run(bench, rows, nowMs, 10, [rows[1]])
   expect(bench.stage.dropped().entities).toBeGreaterThan(0)
   expect(bench.events[0].disruption.entities).toEqual(['s1'])
+})
+
+it('a service that came, stayed for a while and went leaves room for others, and those are told of', () => {
+  const bench = new Bench({ maxEntities: 5 })
+  const front = bench.add(latencyMeta('front'))
+  let nowMs = START_MS
+  for (let n = 0; n < 12; n++) {
+    const preview = bench.add(latencyMeta(`preview-${n}`))
+    nowMs = run(bench, [front, preview], nowMs, 40)
+    bench.stage.forget(preview)
+    bench.table.evict(preview)
+    nowMs = run(bench, [front], nowMs, 40)
+  }
+  expect(bench.stage.dropped().entities).toBe(0)
+  const [early, last] = ['early', 'last'].map(name => bench.add(latencyMeta(name)))
+  nowMs = run(bench, [front, early, last], nowMs, 40)
+  bench.stage.forget(early)
+  bench.table.evict(early)
+  nowMs = run(bench, [front, last], nowMs, 40)
+  expect(namesOf(bench)).toEqual(['front', '', 'last'])
+  const saved = structuredClone(bench.stage.snapshot())
+  run(bench, [front, last], nowMs, 10, [last])
+  expect(bench.events.map(({ disruption }) => disruption.entities)).toContainEqual(['last'])
+  // Numbers that were given back are so after a restart, too.
+  const again = new Bench({ maxEntities: 5 })
+  const rows = ['front', 'last', 'next'].map(name => again.add(latencyMeta(name)))
+  again.stage.restore(saved)
+  run(again, rows, nowMs, 10)
+  expect(again.stage.dropped().entities).toBe(0)
+  expect(namesOf(again)).toEqual(['front', 'next', 'last'])
 })
 
 it('remembers the running copies that there are, however many came and went', () => {
