@@ -69,10 +69,9 @@ export class Entities {
       this.dropped++
       return this.intern(tenant, OVERFLOW, namespace, timeMs)
     }
-    const memory = { tenant, name, namespace, firstSeenMs: timeMs, onsetMs: null, lastStrangeMs: 0 }
     const id = this.#free.pop() ?? this.all.length
     if (id < this.all.length) this.changes++
-    this.#enter(id, { ...memory, recent: [0, 0, 0], traffic: Number.NaN })
+    this.#enter(id, newcomer(tenant, name, namespace, timeMs))
     this.#grow()
     return id
   }
@@ -140,7 +139,7 @@ export class Entities {
       if (memory.tenant === '') {
         this.all.push(nobody())
         this.#free.push(id)
-      } else this.#enter(id, { ...memory, recent: [...memory.recent] })
+      } else this.#enter(id, copyOf(memory))
     }
     this.#free.reverse()
     this.#grow()
@@ -171,18 +170,29 @@ export class Entities {
 }
 
 /** A number that is free. */
-function nobody(): EntityMemory {
-  const never = Number.NEGATIVE_INFINITY
+const nobody = (): EntityMemory => newcomer('', '', '', Number.NEGATIVE_INFINITY)
+
+/** All are made here: objects of one shape hold their numbers without a box, which every window would make anew. */
+function newcomer(tenant: string, name: string, namespace: string, firstSeenMs: number): EntityMemory {
   return {
-    tenant: '',
-    name: '',
-    namespace: '',
-    firstSeenMs: never,
+    tenant,
+    name,
+    namespace,
+    firstSeenMs,
     recent: [0, 0, 0],
     onsetMs: null,
     lastStrangeMs: 0,
     traffic: Number.NaN,
   }
+}
+
+function copyOf({ tenant, name, namespace, firstSeenMs, ...rest }: EntityMemory): EntityMemory {
+  const copy = newcomer(tenant, name, namespace, firstSeenMs)
+  copy.recent = [...rest.recent]
+  copy.onsetMs = rest.onsetMs
+  copy.lastStrangeMs = rest.lastStrangeMs
+  copy.traffic = rest.traffic
+  return copy
 }
 
 const keyOf = (tenant: string, name: string): string => `${tenant}\n${name}`
