@@ -19,9 +19,15 @@ export interface EntityMemory {
 /** Entity of everything of a tenant that is beyond the limit. */
 const OVERFLOW = '(more)'
 
+/** How long one that is silent is remembered: a job that runs once a week is no newcomer. */
+const REMEMBERED_MS = 8 * 24 * 3_600_000
+/** The same where so large a part of the room is taken. */
+const CROWDED = 0.9
+const CROWDED_MS = 3_600_000
+
 /**
- * Entities by number. One that no series is of any more, that nobody calls and no disruption is about, has left for good, and another
- * gets its number. Those of saved state have a while to be claimed by rows that come back.
+ * Entities by number. One that has been silent for long, that nobody calls and no disruption is about, is forgotten, and another gets
+ * its number.
  */
 export class Entities {
   /** By number; of a number that is free, without a tenant. */
@@ -36,12 +42,10 @@ export class Entities {
   readonly #ids = new Map<string, number>()
   /** Entities of each tenant, ascending. */
   readonly #own = new Map<string, number[]>()
-  /** Rows of each. */
-  #rows = new Uint32Array(64)
+  /** When a series of each was last heard, Unix ms. */
+  #heardMs = new Float64Array(64)
   /** Descending: the smallest is taken first, which a restored register does as well. */
   #free: number[] = []
-  /** Until then saved ones wait for their rows; NaN when none do, +∞ until the first look. */
-  #claimedByMs = Number.NaN
 
   constructor(limit: number, graphs: TenantGraphs) {
     this.#limit = limit
@@ -73,27 +77,14 @@ export class Entities {
     if (id < this.all.length) this.changes++
     this.#enter(id, newcomer(tenant, name, namespace, timeMs))
     this.#grow()
+    this.#heardMs[id] = timeMs
     return id
   }
 
-  /** A row is of the entity from now on. */
-  join(id: number): void {
-    this.#rows[id]++
-  }
-
-  /** A row is of the entity no more. */
-  leave(id: number): void {
-    this.#rows[id]--
-  }
-
-  /** No row is known any more; they come back one by one. */
-  letGoRows(): void {
-    this.#rows.fill(0)
-    this.#claimedByMs = Number.POSITIVE_INFINITY
-  }
-
   /** Ends a window: sums go back to zero. */
-  endWindow(): void {
+  endWindow(nowMs: number): void {
+    const { live } = this.columns
+    for (let id = 0; id < this.all.length; id++) if (live[id] > 0) this.#heardMs[id] = nowMs
     clearSums(this.columns)
   }
 
@@ -106,19 +97,19 @@ export class Entities {
     }
   }
 
-  /** Forgets those without a row that are neither in a call graph nor held; after `letGoRows` none for `graceMs`. */
-  expire(nowMs: number, graceMs: number, held: ReadonlySet<number>): void {
-    if (this.#claimedByMs === Number.POSITIVE_INFINITY) this.#claimedByMs = nowMs + graceMs
-    if (nowMs < this.#claimedByMs) return
-    this.#claimedByMs = Number.NaN
-    const gone: number[] = []
+  /** Forgets those silent for long that are neither in a call graph nor held. Returns their numbers, which new ones may take. */
+  expire(nowMs: number, held: ReadonlySet<number>): ReadonlySet<number> {
+    const isCrowded = this.all.length - this.#free.length >= CROWDED * this.#limit
+    const beforeMs = nowMs - (isCrowded ? CROWDED_MS : REMEMBERED_MS)
+    const gone = new Set<number>()
     for (const [id, { tenant, name }] of this.all.entries()) {
-      if (this.#rows[id] > 0 || tenant === '' || held.has(id) || this.#graphs.of(tenant).has(name)) continue
-      gone.push(id)
+      if (this.#heardMs[id] >= beforeMs || tenant === '' || held.has(id) || this.#graphs.of(tenant).has(name))
+        continue
+      gone.add(id)
       this.#ids.delete(keyOf(tenant, name))
       this.all[id] = nobody()
     }
-    if (gone.length === 0) return
+    if (gone.size === 0) return gone
     this.changes++
     this.#free = [...this.#free, ...gone].sort((a, b) => b - a)
     for (const [tenant, own] of this.#own) {
@@ -126,10 +117,16 @@ export class Entities {
       if (left.length > 0) this.#own.set(tenant, left)
       else this.#own.delete(tenant)
     }
+    return gone
   }
 
-  /** All of saved state, under their old numbers, in place of what there is. */
-  restore(saved: readonly EntityMemory[]): void {
+  /** For a checkpoint, as a copy. */
+  heardMs(): Float64Array {
+    return this.#heardMs.slice(0, this.all.length)
+  }
+
+  /** All of saved state, under their old numbers, in place of what there is; heard at `nowMs` where that was not saved. */
+  restore(saved: readonly EntityMemory[], heardMs: Float64Array | undefined, nowMs: number): void {
     this.all.length = 0
     this.#ids.clear()
     this.#own.clear()
@@ -143,7 +140,8 @@ export class Entities {
     }
     this.#free.reverse()
     this.#grow()
-    this.letGoRows()
+    if (heardMs?.length === saved.length) this.#heardMs.set(heardMs)
+    else this.#heardMs.fill(nowMs)
   }
 
   #enter(id: number, memory: EntityMemory): void {
@@ -163,9 +161,9 @@ export class Entities {
     const have = this.columns.recent.length
     if (this.all.length <= have) return
     this.columns = entityColumns(grown(this.all.length, have), this.columns)
-    const rows = new Uint32Array(this.columns.recent.length)
-    rows.set(this.#rows)
-    this.#rows = rows
+    const heardMs = new Float64Array(this.columns.recent.length)
+    heardMs.set(this.#heardMs)
+    this.#heardMs = heardMs
   }
 }
 

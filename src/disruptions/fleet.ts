@@ -150,8 +150,8 @@ export class Fleet {
   }
 
   /** Ends a window: sums go back to zero, last-seen times to the graph. */
-  endWindow(): void {
-    this.#entities.endWindow()
+  endWindow(nowMs: number): void {
+    this.#entities.endWindow(nowMs)
     clearSums(this.instanceColumns)
     for (let edge = 0; edge < this.#graphs.extent && edge < this.#edgeSeenMs.length; edge++) {
       if (this.#edgeSeenMs[edge] > 0) this.#graphs.seen(edge, this.#edgeSeenMs[edge])
@@ -166,25 +166,27 @@ export class Fleet {
   }
 
   /**
-   * Forgets learned calls that have been silent for an hour of windows, entities that nothing is left of but those `held`, and
+   * Forgets learned calls that have been silent for an hour of windows, entities that have been for long but those `held`, and
    * instances that did not outlive a restart. Their series, should they come back, are placed anew.
    */
   expire(nowMs: number, held: ReadonlySet<number>): void {
-    this.#expireEdges(nowMs)
+    const edges = this.#graphs.expire(nowMs - this.#forgetAfterMs)
     this.#instances.expire(nowMs, this.#forgetAfterMs)
-    this.#entities.expire(nowMs, this.#forgetAfterMs, held)
+    const entities = this.#entities.expire(nowMs, held)
+    for (const index of edges) if (index < this.#edgeSeenMs.length) this.#edgeSeenMs[index] = 0
+    if (edges.length > 0 || entities.size > 0) this.#displace(new Set(edges), entities)
+    if (entities.size > 0) this.#instances.forget(entities)
   }
 
-  #expireEdges(nowMs: number): void {
-    const gone = this.#graphs.expire(nowMs - this.#forgetAfterMs)
-    if (gone.length === 0) return
-    const places = new Set(gone.map(edge => edge + 1))
+  /** Nobody knows any more whose the rows are that measure these calls or are of these entities, until they are placed again. */
+  #displace(edges: ReadonlySet<number>, entities: ReadonlySet<number>): void {
     for (const chunk of this.rows.chunks) {
       for (let at = 0; at < chunk.edge.length; at++) {
-        if (chunk.edge[at] !== 0 && places.has(chunk.edge[at])) this.#displace(chunk, at)
+        const isGone = chunk.entity[at] > 0 && entities.has(chunk.entity[at] - 1)
+        if (isGone) this.#leave(chunk, at)
+        if (isGone || (chunk.edge[at] !== 0 && edges.has(chunk.edge[at] - 1))) chunk.entity[at] = 0
       }
     }
-    for (const index of gone) if (index < this.#edgeSeenMs.length) this.#edgeSeenMs[index] = 0
   }
 
   forget(row: number): void {
@@ -194,7 +196,6 @@ export class Fleet {
     const chunk = this.rows.chunks[row >> CHUNK_SHIFT]
     const at = row & CHUNK_MASK
     this.#leave(chunk, at)
-    this.#displace(chunk, at)
     this.rows.clear(row)
     chunk.lastLiveMs[at] = Number.NEGATIVE_INFINITY
   }
@@ -214,7 +215,6 @@ export class Fleet {
   letGoRows(rows: number): void {
     this.#cut?.touchAll()
     this.#instances.letGoRows()
-    this.#entities.letGoRows()
     this.rows.chunks.length = 0
     this.ensure(rows)
   }
@@ -232,14 +232,24 @@ export class Fleet {
     return column
   }
 
-  /** All entities of saved state, in their old order; the rows find them again by name. */
-  restore(entities: readonly EntityMemory[], instances: readonly InstanceMemory[]): void {
+  /** When a series of each entity was last heard, as a copy. */
+  heardMs(): Float64Array {
+    return this.#entities.heardMs()
+  }
+
+  /** All entities of saved state under their old numbers, as `Entities.restore`; the rows find them again by name. */
+  restore(
+    entities: readonly EntityMemory[],
+    heardMs: Float64Array | undefined,
+    nowMs: number,
+    instances: readonly InstanceMemory[],
+  ): void {
     this.#entries.clear()
     for (const { entity, instance } of this.rows.chunks) {
       entity.fill(0)
       instance.fill(0)
     }
-    this.#entities.restore(entities)
+    this.#entities.restore(entities, heardMs, nowMs)
     this.#instances.restore(instances)
   }
 
@@ -294,7 +304,7 @@ export class Fleet {
   /** What is measured at an entry that may have become another's is placed anew. */
   #placeEntryAnew(): void {
     this.#entries.takeStale(row => {
-      this.#displace(this.rows.chunks[row >> CHUNK_SHIFT], row & CHUNK_MASK)
+      this.rows.chunks[row >> CHUNK_SHIFT].entity[row & CHUNK_MASK] = 0
     })
   }
 
@@ -328,7 +338,6 @@ export class Fleet {
     const entity = this.#intern(meta, name, timeMs)
     const chunk = this.rows.chunks[row >> CHUNK_SHIFT]
     const at = row & CHUNK_MASK
-    this.#entities.join(entity)
     chunk.entity[at] = entity + 1
     chunk.family[at] = place.family
     const instance = place.instance === '' ? -1 : this.#instances.intern(entity, place.instance, timeMs)
@@ -353,15 +362,10 @@ export class Fleet {
     return this.#entities.intern(tenant, name, namespace, timeMs)
   }
 
-  /** Nobody knows whose a row is, until it is placed again. */
-  #displace({ entity }: RowChunk, at: number): void {
-    if (entity[at] > 0) this.#entities.leave(entity[at] - 1)
-    entity[at] = 0
-  }
-
   /** A row is of its instance no more. */
-  #leave(chunk: RowChunk, at: number): void {
-    const instance = chunk.instance[at] - 1
+  #leave({ instance: ids }: RowChunk, at: number): void {
+    const instance = ids[at] - 1
+    ids[at] = 0
     if (instance >= 0) this.#instances.leave(instance)
   }
 

@@ -205,7 +205,7 @@ export class Disruptions implements DisruptionStage {
     this.#planned.clear()
     for (const entity of levels.planned) this.#planned.add(entity)
     this.#mark()
-    this.#fleet.endWindow()
+    this.#fleet.endWindow(windowEndMs)
     if (Math.round(windowEndMs / this.#options.stepMs) % EXPIRE_EVERY === 0)
       this.#fleet.expire(windowEndMs, this.#held())
     this.#closing.length = 0

@@ -73,34 +73,44 @@ it('beyond the cap entities share one place, and that is counted', () => {
   expect(bench.events[0].disruption.entities).toEqual(['s1'])
 })
 
-it('a service that came, stayed for a while and went leaves room for others, and those are told of', () => {
-  const bench = new Bench({ maxEntities: 5 })
+it('a service that came, stayed for a while and went leaves room for others where it is scarce, and those are told of', () => {
+  const bench = new Bench({ maxEntities: 20, stepMs: 30_000 })
   const front = bench.add(latencyMeta('front'))
   let nowMs = START_MS
-  for (let n = 0; n < 12; n++) {
-    const preview = bench.add(latencyMeta(`preview-${n}`))
-    nowMs = run(bench, [front, preview], nowMs, 40)
-    bench.stage.forget(preview)
-    bench.table.evict(preview)
-    nowMs = run(bench, [front], nowMs, 40)
+  const visit = (...names: string[]) => {
+    const rows = names.map(name => bench.add(latencyMeta(name)))
+    nowMs = run(bench, [front, ...rows], nowMs, 20)
+    for (const row of rows) {
+      bench.stage.forget(row)
+      bench.table.evict(row)
+    }
+    nowMs = run(bench, [front], nowMs, 150)
   }
+  for (let n = 0; n < 12; n++) visit(`preview-${n}`, `job-${n}`)
   expect(bench.stage.dropped().entities).toBe(0)
-  const [early, last] = ['early', 'last'].map(name => bench.add(latencyMeta(name)))
-  nowMs = run(bench, [front, early, last], nowMs, 40)
-  bench.stage.forget(early)
-  bench.table.evict(early)
-  nowMs = run(bench, [front, last], nowMs, 40)
-  expect(namesOf(bench)).toEqual(['front', '', 'last'])
+  expect(namesOf(bench).filter(name => name !== '').length).toBeLessThan(10)
+  const last = bench.add(latencyMeta('last'))
+  nowMs = run(bench, [front, last], nowMs, 60)
   const saved = structuredClone(bench.stage.snapshot())
   run(bench, [front, last], nowMs, 10, [last])
   expect(bench.events.map(({ disruption }) => disruption.entities)).toContainEqual(['last'])
   // Numbers that were given back are so after a restart, too.
-  const again = new Bench({ maxEntities: 5 })
+  const again = new Bench({ maxEntities: 20, stepMs: 30_000 })
   const rows = ['front', 'last', 'next'].map(name => again.add(latencyMeta(name)))
   again.stage.restore(saved)
   run(again, rows, nowMs, 10)
-  expect(again.stage.dropped().entities).toBe(0)
-  expect(namesOf(again)).toEqual(['front', 'next', 'last'])
+  const before = namesOf(bench)
+  expect(namesOf(again)).toEqual(before.with(before.indexOf(''), 'next'))
+})
+
+it('remembers a service of a week ago where there is room', () => {
+  const bench = new Bench({ maxEntities: 50, stepMs: 3_600_000 })
+  const [front, weekly] = ['front', 'weekly'].map(name => bench.add(latencyMeta(name)))
+  let nowMs = run(bench, [front, weekly], START_MS, 5)
+  nowMs = run(bench, [front], nowMs, 7 * 24)
+  expect(namesOf(bench)).toEqual(['front', 'weekly'])
+  run(bench, [front], nowMs, 3 * 24)
+  expect(namesOf(bench)).toEqual(['front', ''])
 })
 
 it('remembers the running copies that there are, however many came and went', () => {
