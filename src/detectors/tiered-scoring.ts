@@ -253,6 +253,14 @@ export class TieredScoring implements Scoring {
     return this.#parts.rich.models()
   }
 
+  reopen(): void {
+    this.#parts.rich.reopen()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#parts.rich.close(), this.#parts.plain.close()])
+  }
+
   forget(series: number): void {
     const { rows, rich, plain, onPlain } = this.#parts
     const row = rows.of(series)
