@@ -298,7 +298,7 @@ export class TieredScoring implements Scoring {
     const held = parts.find(({ id }) => id === rows.id)
     if (own && held) {
       rows.restore(held)
-      this.#suspects.restore(own.meta)
+      this.#suspects.restore(own.meta, row => rows.of(row) >= 0, rows.limit - rows.size)
     }
     this.#firstCome.restore(own)
     rich.restore(parts)

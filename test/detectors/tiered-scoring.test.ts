@@ -177,6 +177,20 @@ describe('tiers of series', () => {
     expect(rows.size).toBeLessThanOrEqual(10)
   })
 
+  it('go on with fewer places, also without one for who had just become rich or was about to', async () => {
+    for (const at of [61, 80]) {
+      const before = tiersOf(tableOf(40), 20)
+      await new Run(before.scoring, ALL).windows(0, at, 37, 60)
+      const { rows, scoring } = tiersOf(tableOf(40), 10)
+      scoring.restore(structuredClone(before.scoring.snapshot()) as Snapshot[])
+      expect(rows.size).toBe(10)
+      const run = new Run(scoring, ALL)
+      await run.windows(at, at + 310, 37, 60)
+      expect(rows.of(37)).toBe(-1)
+      expect(run.heard.at(-1)?.every(surprise => surprise >= 0)).toBe(true)
+    }
+  })
+
   it('give the place of a series that is gone to the next', async () => {
     const series = tableOf(40)
     const { rows, scoring } = tiersOf(series, 20)
