@@ -130,6 +130,20 @@ describe('the live member', () => {
     expect(w.member.why(at)[0]).toContain('given the 7 other metrics of e1')
   })
 
+  it('hears which way rules say is bad', async () => {
+    const [rising, either] = [world(1, 4, OPTIONS, 'latency'), world(1, 4, OPTIONS, 'availability')]
+    const { series } = rising
+    const member = new RidgeMember({ series, stepMs: STEP_MS, direction: () => 'both' }, OPTIONS)
+    const fall: Parameters<typeof window>[2] = (value, _, metric) => (metric === 3 ? value / 2 : value)
+    const point = async (w: World) => {
+      await run(w, 0, 2 * DAY)
+      return (await run(w, 2 * DAY, 2 * DAY + 1, fall)).point[3]
+    }
+    const asRuled = await point({ ...rising, member, random: mulberry32(3) })
+    expect(asRuled).toBe(await point(either))
+    expect(asRuled).toBeGreaterThan(await point(rising))
+  })
+
   it('judges an entity once a window when batches cut it, and the same whole entities in either batch', async () => {
     const w = world(2, 4)
     const cut = world(2, 4)
