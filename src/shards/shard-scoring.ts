@@ -198,11 +198,11 @@ export class ShardScoring {
     }
     const parts = sent.map(part => keyedPart(part, keysOf))
     this.#named(() => {
-      const past = parts.find(({ id }) => id === HISTORY_ID)
-      if (past) this.#history.restore([past])
       this.#scoring.restore(isOwn ? parts : parts.map(part => this.#ownPart(part, shard)))
+      this.#keepsHistory = this.#hasPool || this.#scoring.models().length > 0
+      const past = parts.find(({ id }) => id === HISTORY_ID)
+      if (past && this.#keepsHistory) this.#history.restore([past])
     })
-    this.#keepsHistory = this.#hasPool || this.#scoring.models().length > 0
     this.#rich?.tellAll()
   }
 
