@@ -144,11 +144,6 @@ export class ShardScoring {
       case 'let-go':
         scoring.letGo()
         return {}
-      case 'reopen':
-        scoring.reopen?.()
-        return {}
-      case 'report':
-        return { report: this.#report() }
       case 'close':
         await scoring.close?.()
         return {}

@@ -183,10 +183,6 @@ export class ShardedScoring implements ScoringBeside {
     for (const shard of this.#shards) shard.tell({ op: 'let-go' })
   }
 
-  reopen(): void {
-    for (const shard of this.#shards) shard.tell({ op: 'reopen' })
-  }
-
   async close(): Promise<void> {
     this.#isClosing = true
     await Promise.all(this.#shards.map(shard => shard.close()))
