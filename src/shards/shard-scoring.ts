@@ -23,6 +23,12 @@ import type { Aside, FromShard, SentPart, ShardCall, ShardData, ShardReport, Tol
 /** Names of models that spoke, remembered to tell their digests. */
 const NAMES_MAX = 64
 const HISTORY_ID = 'history'
+/** What parts have counted of all series since the start, as a worker has it that begins to count. */
+const COUNTS: Readonly<Record<string, object>> = {
+  tiers: { promotions: 0, demotions: 0 },
+  'profile@1': { promotions: 0, demotions: 0 },
+  pool: { counts: { admitted: 0, evicted: 0, refused: 0, cold: 0 } },
+}
 
 /** Everything that one worker does, apart from how it is asked. */
 export class ShardScoring {
@@ -206,6 +212,8 @@ export class ShardScoring {
     const { keys: _, ...others } = part
     const withMeta = (meta: unknown) => withKeys({ ...others, meta }, () => part.keys)
     if (part.id.endsWith(POLICY_ID)) return shard === 0 ? part : withMeta(policyOfOthers(part.meta))
+    const counts = shard === 0 ? undefined : COUNTS[part.id]
+    if (counts !== undefined) return withMeta({ ...(part.meta as object), ...counts })
     if (!part.id.endsWith('hysteresis')) return part
     const { open, orphans, ...rest } = part.meta as {
       readonly open: readonly { readonly anomaly: { readonly key: string } }[]
