@@ -285,6 +285,21 @@ describe('the budget', () => {
     expect(w.member.counts()).toMatchObject({ entities: 3, 'entities-waiting': 1 })
   })
 
+  it('is given back by many series in time that does not grow with those that wait', async () => {
+    const budgetBytes = 500 * costOf(2, STEP_MS, 1440).bytes
+    const series = new SeriesTable(50_000)
+    const member = new RidgeMember({ series, stepMs: STEP_MS }, { ...OPTIONS, budgetBytes })
+    const w = { ...world(0, 0), series, member }
+    for (let e = 0; e < 25_000; e++) w.rows.push([intern(series, e, 0), intern(series, e, 1)])
+    await step(w, window(w, 0, asIs))
+    expect(member.counts()).toMatchObject({ entities: 500, 'entities-waiting': 24_500 })
+    const began = process.cpuUsage()
+    for (let row = 0; row < 1000; row++) member.forget(row)
+    const { user, system } = process.cpuUsage(began)
+    // A second where all that wait were gathered for each.
+    expect((user + system) / 1e6).toBeLessThan(0.3)
+  })
+
   it('gives the place of an entity without golden signals to one that has them', async () => {
     const each = costOf(5, STEP_MS, 1440).bytes
     const w = world(2, 5, { ...OPTIONS, budgetBytes: 2.5 * each }, 'memory')
