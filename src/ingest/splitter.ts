@@ -278,11 +278,11 @@ export class Splitter implements PointSink {
     this.#index[wire] = index
     // Every series has a phase of its own, so that definitions are spread evenly over time.
     const turn = Math.floor(timeMs / this.#defineMs + (table.a(wire) >>> 0) / 4_294_967_296)
-    const silent = this.#arrivalS - table.seenS(wire) > this.#defineMs / 1000
+    const silent = this.#sinceS(table.seenS(wire)) > this.#defineMs / 1000
     if (turn !== this.#definedAt[wire] || silent || this.#context.selfContained) {
       this.#definedAt[wire] = turn
       this.#defined.push(wire)
-      if (this.#arrivalS - this.#countedS[wire] >= COUNT_AGAIN_S) this.#fresh.push(wire)
+      if (this.#sinceS(this.#countedS[wire]) >= COUNT_AGAIN_S) this.#fresh.push(wire)
       writer.define(index, this.#messages.definitionOf(table, wire))
     }
     return index
@@ -307,8 +307,13 @@ export class Splitter implements PointSink {
     const { table } = this
     this.#refuse(table.text(wire), wire, what)
     const counted = this.#countedS[wire]
-    if (counted > 0 && this.#arrivalS - counted > ASK_AGAIN_S) table.remove(wire)
+    if (counted > 0 && this.#sinceS(counted) > ASK_AGAIN_S) table.remove(wire)
     return false
+  }
+
+  /** How far a moment of arrival is from this one, s: before it, or after it where the clock was set back since. */
+  #sinceS(arrivalS: number): number {
+    return Math.abs(this.#arrivalS - arrivalS)
   }
 
   #fit(): void {
