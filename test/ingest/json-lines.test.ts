@@ -22,6 +22,15 @@ describe('json lines', () => {
     expect(bench.values('c:rate{service="cart"}')).toEqual([2])
   })
 
+  it('takes every word for a unit, be it one that all objects know', () => {
+    const bench = new Bench()
+    for (const unit of ['constructor', '__proto__', 'Seconds'])
+      bench.lines({ time: T, metric: `m_${unit}`, labels: { service: 's' }, value: 1, unit })
+    expect(bench.meta('m_constructor{service="s"}').unit).toBe('constructor')
+    expect(bench.meta('m___proto__{service="s"}').unit).toBe('__proto__')
+    expect(bench.meta('m_Seconds{service="s"}').unit).toBe('s')
+  })
+
   it('names each bad line and keeps the good ones', () => {
     const bench = new Bench()
     const text = [
