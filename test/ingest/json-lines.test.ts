@@ -31,6 +31,20 @@ describe('json lines', () => {
     expect(bench.meta('m_Seconds{service="s"}').unit).toBe('s')
   })
 
+  it('keeps as much of a unit as of any other sender', () => {
+    const bench = new Bench()
+    const unit = 'u'.repeat(1_000_000)
+    bench.lines({ time: T, metric: 'm', labels: { service: 's' }, value: 1, unit })
+    const metric = {
+      name: 'n',
+      unit,
+      gauge: { dataPoints: [{ timeUnixNano: `${T}000000`, asDouble: 1 }] },
+    }
+    const body = { resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] }
+    bench.send('otlp-json', new TextEncoder().encode(JSON.stringify(body)))
+    expect([...bench.series.metas()].map(([, meta]) => meta.unit)).toEqual(['u'.repeat(64), 'u'.repeat(64)])
+  })
+
   it('names each bad line and keeps the good ones', () => {
     const bench = new Bench()
     const text = [
