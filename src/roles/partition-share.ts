@@ -12,6 +12,11 @@ const TENANT_SLACK = 4
 /** Every partition takes so many series of a tenant, as far as its quota goes: all that a few entities have. */
 const TENANT_SERIES_LEAST = 10_000
 
+/** Of so many series of all partitions. */
+function seriesShare(series: number, partitions: number): number {
+  return Math.min(series, Math.ceil((SERIES_SLACK * series) / partitions))
+}
+
 /**
  * The quota of a tenant in one partition. Gateways count exactly and refuse first; this bounds what others write into the
  * log directly, and must not refuse what gateways let pass.
@@ -31,12 +36,11 @@ function tenantShare({ series, ...rest }: Quota, partitions: number): Quota {
  */
 export function partitionShare(config: Config, partitions: number): Config {
   const { ingest, disruptions, tenants } = config
+  const shares = divided(config, partitions, limit => Math.ceil(limit / partitions))
   return {
-    ...divided(config, partitions, limit => Math.ceil(limit / partitions)),
-    ingest: {
-      ...ingest,
-      maxSeries: Math.min(ingest.maxSeries, Math.ceil((SERIES_SLACK * ingest.maxSeries) / partitions)),
-    },
+    ...shares,
+    ingest: { ...ingest, maxSeries: seriesShare(ingest.maxSeries, partitions) },
+    detection: { ...shares.detection, richSeries: seriesShare(shares.detection.richSeries, partitions) },
     tenants: Object.fromEntries(
       Object.entries(tenants).map(([name, { quota, ...rest }]) => [
         name,

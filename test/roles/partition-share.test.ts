@@ -1,5 +1,6 @@
 // Shows that a tenant's quota has a share in every partition which rests on the configuration alone: room for a tenant whose
-// entities all lie in one partition, and an end to what others write into the log past the gateways.
+// entities all lie in one partition, and an end to what others write into the log past the gateways. Series with rich state
+// are divided as well.
 import { expect, it } from 'vitest'
 import { assemble } from '../../src/assembly.ts'
 import { parseConfig } from '../../src/config.ts'
@@ -34,4 +35,15 @@ it('bounds the series of a tenant in a partition', () => {
   expect(series.heldBy('small')).toBe(15)
   expect(series.refusal('small')).toBe('tenant-series-limit')
   expect(series.refusal('free')).toBeUndefined()
+})
+
+it('divides the series that have rich state as it does all series', () => {
+  const shared = (config: object) => {
+    const { ingest, detection } = partitionShare(parseConfig(config), 64)
+    return [ingest.maxSeries, detection.richSeries]
+  }
+  // By default every series has it.
+  expect(shared({})).toEqual([19_532, 19_532])
+  expect(shared({ ingest: { maxSeries: 20_000_000 } })).toEqual([390_625, 19_532])
+  expect(shared({ detection: { richSeries: 1 } })).toEqual([19_532, 1])
 })
