@@ -92,7 +92,7 @@ export class Publisher {
     this.#closing.push(() => sink.close())
     this.#sinks.push(sink)
     const group = this.#group('alertmanager')
-    await group.run(new AlertmanagerPublisher({ group, sink, partitions, index, board, onError }))
+    await group.run(new AlertmanagerPublisher({ group, streams, sink, partitions, index, board, onError }))
   }
 
   #report(): void {
