@@ -108,7 +108,10 @@ export class WindowMerge {
 
   /** Windows that wait, and the end of the oldest; NaN when none does. */
   get waiting(): { readonly windows: number; readonly oldestEndMs: number } {
-    return { windows: this.#windows.size, oldestEndMs: this.#windows.size === 0 ? Number.NaN : this.#oldest() }
+    return {
+      windows: this.#windows.size,
+      oldestEndMs: this.#windows.size === 0 ? Number.NaN : this.#oldest(),
+    }
   }
 
   /** Partitions that are waited for no longer, ascending. */
