@@ -337,6 +337,36 @@ describe('Alertmanager publisher', () => {
   })
 })
 
+it('begins nothing when a webhook has no secret: it would go on when this was closed', async () => {
+  let asked = 0
+  class Streams extends MemoryStreams {
+    override async partitions(topic: string) {
+      asked++
+      return super.partitions(topic)
+    }
+  }
+  const publisher = new Publisher({
+    config: parseConfig({
+      sinks: {
+        webhooks: [{ url: 'https://example.com/', secret: 'whsec_short' }],
+        alertmanagers: [{ url: 'http://127.0.0.1:1' }],
+      },
+    }),
+    member: 'a',
+    streams: new Streams(newLog()),
+    index: new MemoryIndex(),
+    board: new MemoryBoard(),
+    silences: new MemorySilences(),
+    source: 'https://foreshock.example',
+    telemetry: new Telemetry(),
+    logger: createLogger('silent'),
+    clock: systemClock,
+  })
+  onTestFinished(() => publisher.close())
+  await expect(publisher.start()).rejects.toMatchObject({ code: 'FS_CONFIG_INVALID' })
+  expect(asked).toBe(0)
+})
+
 it('shows of every receiver how much waits for it: as long as it takes nothing, and no longer', async () => {
   const [log, hook, manager] = [newLog(), await receiver(), await receiver()]
   const isAway = () => 500
