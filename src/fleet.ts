@@ -211,7 +211,7 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     board,
     rates: engines.rates,
     events,
-    holders: new StageHolders(directory, anomaliesPartitions, systemClock),
+    holders: new StageHolders(directory, anomaliesPartitions, steadyClock),
     models: { desk, open: version => models.serve(version) },
     rejects,
     telemetry,

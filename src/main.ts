@@ -16,7 +16,7 @@ import { quotaOf } from './config/quota.ts'
 import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
 import { type Change, tenantOfChange } from './core/change.ts'
-import { systemClock } from './core/clock.ts'
+import { steadyClock, systemClock } from './core/clock.ts'
 import { HELD_BYTES_MAX } from './core/cut.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
@@ -239,7 +239,7 @@ async function openService(
     experiments,
     openSurprise,
     inbox,
-    quotas: new SampleQuotas(config.tenants, systemClock),
+    quotas: new SampleQuotas(config.tenants, steadyClock),
     index,
     changes,
     rejects,
