@@ -2,6 +2,7 @@ import { partitionOf } from '../bus/partition-of.ts'
 import type { Disruption } from '../core/disruption.ts'
 import type { Board, RecordIndex } from '../core/ports.ts'
 import type { PartitionOwner, StoredMessage, StreamGroup, Streams } from '../core/stream.ts'
+import { allOpen } from '../orphans.ts'
 import type { AlertmanagerSink } from '../publish/alertmanager-sink.ts'
 import { OffsetKeeper } from './offset-keeper.ts'
 import { ToldEvents, toldEvent } from './told-events.ts'
@@ -18,8 +19,6 @@ export interface AlertmanagerPublisherOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** Open disruptions taken over at most. */
-const OPEN_MAX = 1000
 /** Messages of a partition looked at for what the index, or the board, may not know yet. */
 const LOOKED_AT_MAX = 1000
 
@@ -82,12 +81,9 @@ export class AlertmanagerPublisher implements PartitionOwner {
 
   #open(): Promise<readonly Disruption[]> {
     const { index, board, onError } = this.#options
-    return index
-      .disruptions({ status: 'open', limit: OPEN_MAX })
-      .then(page => page.items)
-      .catch(error => {
-        onError(error)
-        return board.list()
-      })
+    return allOpen(query => index.disruptions(query)).catch(error => {
+      onError(error)
+      return board.list()
+    })
   }
 }
