@@ -56,8 +56,35 @@ interface Process {
   readonly book: ControlBook
   /** Where models may be opened; undefined in a process that neither scores nor takes orders. */
   readonly models: FleetModels | undefined
-  /** What stops the process, in the order of its start: done backwards. */
-  readonly stops: (() => Promise<void> | void)[]
+  readonly stops: Stops
+}
+
+/** What stops a process, in the order of its start: done backwards. */
+class Stops {
+  readonly #stops: (() => Promise<void> | void)[] = []
+  #isOver = false
+
+  /** Throws when all is stopped already, as where another role could not be started: nothing more is to be begun. */
+  push(stop: () => Promise<void> | void): void {
+    this.#stops.push(stop)
+    if (!this.#isOver) return
+    this.all().catch(() => {}) // who stopped the others has said why
+    throw new ForeshockError('FS_IO', 'the start was given up')
+  }
+
+  /** All are stopped, also those after one that cannot be; rejects with the first that could not. */
+  async all(): Promise<void> {
+    this.#isOver = true
+    const failures: unknown[] = []
+    for (const stop of this.#stops.splice(0).reverse()) {
+      try {
+        await stop()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
+  }
 }
 
 /**
@@ -75,7 +102,8 @@ export async function startFleet(
   const member = cluster.member ?? hostname()
   const telemetry = new Telemetry({ process: true })
   const engines = given ?? openEngines(cluster, member, logger)
-  const stops: Process['stops'] = [() => engines.close()]
+  const stops = new Stops()
+  stops.push(() => engines.close())
   try {
     await engines.checkTopics()
     const roles = new Set<Role>(cluster.roles)
@@ -112,9 +140,9 @@ export async function startFleet(
     await Promise.all(starts)
     await health.ask()
     logger.info({ url, member, roles: [...roles], config: shownConfig(config) }, 'listening')
-    return { url: config.server.publicUrl ?? url, stop: () => stopAll(stops) }
+    return { url: config.server.publicUrl ?? url, stop: () => stops.all() }
   } catch (error) {
-    await stopAll(stops).catch(() => {})
+    await stops.all().catch(() => {})
     throw error
   }
 }
@@ -131,19 +159,6 @@ async function openFleetModels(
   const models = await FleetModels.open({ dir, packages, book, telemetry, logger, clock: systemClock })
   stops.push(() => models.close())
   return models
-}
-
-/** All are stopped, also those after one that cannot be; rejects with the first that could not. */
-async function stopAll(stops: Process['stops']): Promise<void> {
-  const failures: unknown[] = []
-  for (const stop of stops.splice(0).reverse()) {
-    try {
-      await stop()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  if (failures.length > 0) throw failures[0]
 }
 
 /** Listens: the whole service on a gateway, probes elsewhere; parts that are held beside. Resolves to where. */
@@ -211,7 +226,7 @@ async function openGateway(process: Process): Promise<ServeDeps> {
     board,
     rates: engines.rates,
     events,
-    holders: new StageHolders(directory, anomaliesPartitions, systemClock),
+    holders: new StageHolders(directory, anomaliesPartitions, steadyClock),
     models: { desk, open: version => models.serve(version) },
     rejects,
     telemetry,

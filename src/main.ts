@@ -16,7 +16,7 @@ import { quotaOf } from './config/quota.ts'
 import type { Config } from './config/schema.ts'
 import { shownConfig } from './config.ts'
 import { type Change, tenantOfChange } from './core/change.ts'
-import { systemClock } from './core/clock.ts'
+import { steadyClock, systemClock } from './core/clock.ts'
 import { HELD_BYTES_MAX } from './core/cut.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
@@ -28,7 +28,7 @@ import { Effects } from './effects.ts'
 import { openExperiments, PairRelay } from './experimenting.ts'
 import { hostSamples } from './ingest/host.ts'
 import { apiKeys, listen, type Service, urlOf } from './listening.ts'
-import { ended, orphans } from './orphans.ts'
+import { allOpen, ended, orphans } from './orphans.ts'
 import { Pipeline } from './pipeline.ts'
 import { ConfigurationMemory, reconciled } from './reconcile.ts'
 import { SampleQuotas } from './sample-quotas.ts'
@@ -50,8 +50,6 @@ import { openDesk, openGrpc, openModels, openSinks, SHIPPED_MODELS, serveDeps } 
 const CHANGES_KEPT = 1000
 /** A checkpoint waits this long for sinks to take what was found, ms. */
 const SETTLE_MS = 5000
-/** Most disruptions retracted at a start. */
-const ORPHANS_MAX = 1000
 /** Own gauges are read this often, ms. */
 const GAUGES_MS = 1000
 /** Experiments are looked after this often, ms: a challenger that does harm is withdrawn as soon. */
@@ -213,10 +211,13 @@ async function openService(
   const { size } = parts.series
   logger.info({ position: restored, replayed, series: size, workers, readSeconds, seconds }, 'state restored')
 
-  const open = { status: 'open', limit: ORPHANS_MAX } as const
+  const [anomalies, disruptions] = await Promise.all([
+    allOpen(query => index.anomalies(query)),
+    allOpen(query => index.disruptions(query)),
+  ])
   await effects.apply(journal.end, {
-    anomalies: ended((await index.anomalies(open)).items, parts.scoring.anomalies()),
-    events: orphans((await index.disruptions(open)).items, parts.disruptions.board(), systemClock()),
+    anomalies: ended(anomalies, parts.scoring.anomalies()),
+    events: orphans(disruptions, parts.disruptions.board(), systemClock()),
     changes: [],
   })
   // An Alertmanager that hangs must not hold up the start.
@@ -243,7 +244,7 @@ async function openService(
     experiments,
     openSurprise,
     inbox,
-    quotas: new SampleQuotas(config.tenants, systemClock),
+    quotas: new SampleQuotas(config.tenants, steadyClock),
     index,
     changes,
     rejects,

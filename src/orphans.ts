@@ -1,6 +1,24 @@
 import type { Anomaly } from './core/anomaly.ts'
 import type { Disruption, DisruptionEvent } from './core/disruption.ts'
+import type { Page } from './core/ports.ts'
 import type { AnomalyChange } from './core/stages.ts'
+
+/** Asked for at once, and most of a kind that are told as ended at one start: half of what may wait for the record. */
+const PAGE = 1000
+const ORPHANS_MAX = 50_000
+
+/** What is open in an index, the latest first. */
+export async function allOpen<T>(
+  ask: (query: { status: 'open'; limit: number; cursor?: string }) => Promise<Page<T>>,
+): Promise<T[]> {
+  const found: T[] = []
+  let page = await ask({ status: 'open', limit: PAGE })
+  for (;;) {
+    for (const one of page.items) found.push(one)
+    if (page.next === null || found.length >= ORPHANS_MAX) return found
+    page = await ask({ status: 'open', limit: PAGE, cursor: page.next })
+  }
+}
 
 /**
  * Disruptions that are open in the record but unknown to what was restored, as after a lost or outdated checkpoint: told

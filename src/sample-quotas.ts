@@ -21,6 +21,7 @@ export class SampleQuotas {
   readonly #clock: Clock
   readonly #buckets = new Map<string, TokenBucket>()
 
+  /** `clock`: time that only passes, ms. */
   constructor(tenants: Config['tenants'], clock: Clock) {
     this.#tenants = tenants
     this.#clock = clock

@@ -6,6 +6,7 @@ import type { Disruption } from './core/disruption.ts'
 import { ForeshockError } from './core/errors.ts'
 import type { Logger } from './core/logger.ts'
 import type { CheckpointCut, CheckpointStore, Journal } from './core/ports.ts'
+import type { AlertingReport } from './core/stages.ts'
 import type { Telemetry } from './core/telemetry.ts'
 import { unscored } from './core/unscored.ts'
 import { CutPace, LONGEST_PATIENCE } from './cut-pace.ts'
@@ -246,7 +247,7 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     telemetry.set('foreshock_watermark_seconds', windows.watermarkMs / 1000)
   telemetry.set('foreshock_anomalies_open', scoring.anomalies().length)
   readBoard(telemetry, disruptions.board())
-  readAlerting(telemetry, scoring)
+  readAlerting(telemetry, scoring.alerting?.())
   for (const [what, count] of Object.entries(scoring.pool())) {
     telemetry.set('foreshock_suspect_pool', count, { what })
   }
@@ -291,9 +292,16 @@ export function readBoard(telemetry: Telemetry, board: readonly Disruption[]): v
   telemetry.set('foreshock_disruptions_held', open.filter(one => one.maintenance !== undefined).length)
 }
 
+const ALERTING_GAUGES = [
+  'foreshock_alerts_promised_per_week',
+  'foreshock_alerts_achieved_per_week',
+  'foreshock_rule_series',
+  'foreshock_calendar_windows',
+] as const
+
 /** What rules, budgets and the calendar do. Entries of one name are summed: files of holidays repeat them. */
-function readAlerting(telemetry: Telemetry, scoring: PipelineParts['scoring']): void {
-  const report = scoring.alerting?.()
+export function readAlerting(telemetry: Telemetry, report: AlertingReport | undefined): void {
+  for (const name of ALERTING_GAUGES) telemetry.clear(name)
   if (report === undefined) return
   for (const { name: budget, promisedPerWeek, achievedPerWeek } of report.budgets) {
     telemetry.set('foreshock_alerts_promised_per_week', promisedPerWeek, { budget })

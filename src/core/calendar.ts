@@ -95,6 +95,14 @@ export class Schedule {
   }
 }
 
+/** Whether what is once was over a day before a moment, Unix ms, wherever its clocks are. */
+export function isOnceOver(
+  { startMs, nominalMs, exactMs, rule, extra = [] }: CalendarTimes,
+  timeMs: number,
+): boolean {
+  return rule === undefined && extra.length === 0 && startMs + nominalMs + exactMs + DAY_MS < timeMs
+}
+
 const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/
 
 /**

@@ -58,8 +58,8 @@ export interface Gathering {
 
 /**
  * The hot loop: every row of every window once, from position `from` on up to `end`. Stops at a row that is not placed yet;
- * returns its position, or `end`. Ties between equally strong series of one family go to the larger ratio, so that the order of
- * rows does not matter.
+ * returns its position, or `end`. Ties between equally strong series of one family go to the larger ratio, then to the one that
+ * fell, so that the order of rows does not matter.
  */
 export function gather(
   batch: FeatureBatch,
@@ -159,10 +159,15 @@ function gatherChunk(
       if (a >= strength[slot]) {
         const usual = expected[i]
         const times = usual > 0 ? value / usual : 0
-        if (a > strength[slot] || times > ratio[slot]) {
+        const way = direction[i]
+        if (
+          a > strength[slot] ||
+          times > ratio[slot] ||
+          (times === ratio[slot] && way < entities.direction[slot])
+        ) {
           strength[slot] = a
           ratio[slot] = times
-          entities.direction[slot] = direction[i]
+          entities.direction[slot] = way
         }
       }
     }

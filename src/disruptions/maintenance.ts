@@ -1,4 +1,4 @@
-import { Schedule } from '../core/calendar.ts'
+import { isOnceOver, Schedule } from '../core/calendar.ts'
 import type { MaintenanceOrder, MaintenanceState, MaintenanceWindow } from '../core/maintenance.ts'
 import { globOf } from '../core/series-match.ts'
 
@@ -22,7 +22,7 @@ export class Maintenance {
   readonly #live = new Map<string, Held>()
 
   constructor(configured: readonly MaintenanceWindow[] = []) {
-    this.#configured = configured.map(held)
+    this.#configured = configured.flatMap(window => held(window) ?? [])
   }
 
   /** The reason when an order cannot be followed. An order given twice is followed once. */
@@ -33,10 +33,15 @@ export class Maintenance {
       this.#live.delete(order.id)
       return undefined
     }
-    this.#prune(nowMs)
-    if (this.#live.size >= WINDOWS_MAX && !this.#live.has(order.window.id))
+    const { window } = order
+    const one = held(window)
+    if (!one) return `maintenance window ${window.id} cannot be read here`
+    this.#prune(nowMs, SHOWN_MS)
+    // What is over is shown no longer where those to come need the room.
+    if (this.#live.size >= WINDOWS_MAX) this.#prune(nowMs, 0)
+    if (this.#live.size >= WINDOWS_MAX && !this.#live.has(window.id))
       return `more than ${WINDOWS_MAX} maintenance windows`
-    this.#live.set(order.window.id, held(order.window))
+    this.#live.set(window.id, one)
     return undefined
   }
 
@@ -64,27 +69,30 @@ export class Maintenance {
 
   restore(windows: readonly MaintenanceWindow[]): void {
     this.#live.clear()
-    for (const window of windows) this.#live.set(window.id, held(window))
+    for (const window of windows) {
+      const one = held(window)
+      if (one) this.#live.set(window.id, one)
+    }
   }
 
   #all(): Held[] {
     return [...this.#configured, ...this.#live.values()]
   }
 
-  /** Lets go of what has been over for long. */
-  #prune(nowMs: number): void {
-    for (const [id, { window, schedule }] of this.#live) {
-      const { times } = window
-      const isOnce = times.rule === undefined && (times.extra ?? []).length === 0
-      const startMs = times.startMs + times.nominalMs + times.exactMs
-      // Local times lie within a day of moments.
-      if (isOnce && startMs + SHOWN_MS + 86_400_000 < nowMs && schedule.endOf(nowMs) === undefined)
-        this.#live.delete(id)
-    }
+  /** Lets go of what has been over for so long, ms. */
+  #prune(nowMs: number, shownMs: number): void {
+    for (const [id, { window }] of this.#live)
+      if (isOnceOver(window.times, nowMs - shownMs)) this.#live.delete(id)
   }
 }
 
-function held(window: MaintenanceWindow): Held {
-  const globs = window.entities.map(globOf)
-  return { window, schedule: new Schedule(window.times), covers: entity => globs.some(fits => fits(entity)) }
+/** Undefined where it cannot be read: processes of another version may know of zones that this one does not. */
+function held(window: MaintenanceWindow): Held | undefined {
+  try {
+    const globs = window.entities.map(globOf)
+    const schedule = new Schedule(window.times)
+    return { window, schedule, covers: entity => globs.some(fits => fits(entity)) }
+  } catch {
+    return undefined
+  }
 }

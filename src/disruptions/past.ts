@@ -154,9 +154,8 @@ export class NormalPast {
     const { stride } = this.#thinning
     const ends: number[] = []
     for (let back = 0; back <= last - first; back += stride) {
-      const end = this.#toMs - back * stepMs
-      if (!disrupted.some(({ fromMs, toMs }) => end > fromMs && end <= toMs))
-        ends.push((last - back) * stepMs)
+      const end = (last - back) * stepMs
+      if (!disrupted.some(({ fromMs, toMs }) => end > fromMs && end <= toMs)) ends.push(end)
     }
     const endsMs = Float64Array.from(ends.reverse())
     return { count: endsMs.length, at: this.#history.windowsAt(endsMs) }

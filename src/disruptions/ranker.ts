@@ -154,7 +154,8 @@ export class Ranker {
   #lookOf({ onsetMs, untilMs, baselineMs, disrupted }: Question, series: number): Look {
     const history = this.#history
     const { stepMs } = this.#options
-    const windows = Math.ceil(baselineMs / stepMs)
+    // No window is read that the history does not have, however long ago it began and however far back is asked about.
+    const windows = Math.min(Math.ceil(baselineMs / stepMs), history.depth)
     const stride = Math.max(1, Math.ceil((series * windows) / BASELINE_VALUES_MAX))
     const endMs = onsetMs - GAP_WINDOWS * stepMs
     const fromMs = endMs - baselineMs
@@ -163,8 +164,7 @@ export class Ranker {
     const lastMs = Math.min(untilMs, history.newestEndMs)
     const told = Math.min(history.depth, Math.max(0, Math.round((lastMs - onsetMs) / stepMs)))
     const after = { first: Math.max(since.first, since.last - told + 1), last: since.last }
-    // No window is read that the history does not have, however long ago it began and however far back is asked about.
-    this.#ensure(Math.min(windows, history.depth) + 8, told)
+    this.#ensure(windows + 8, told)
     return {
       past: new NormalPast(history, fromMs, endMs, { stride, disrupted }),
       youngPast: new NormalPast(history, fromMs, onsetMs, { stride, disrupted }),

@@ -329,6 +329,7 @@ export class Disruptions implements DisruptionStage {
       planned: this.#planned,
       counts: this.counts,
       maintenance: this.#maintenance,
+      telling: this.#telling,
     }
   }
 

@@ -13,6 +13,7 @@ import type { InstanceMemory } from './instances.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { DisruptionCounts, OpenAnomaly } from './stage.ts'
 import { dictionary, type Story } from './story.ts'
+import type { Telling } from './telling.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
 /** Saving and restoring the stage between two windows: stories and memories as JSON, last signs of life as a column. */
@@ -37,6 +38,7 @@ export interface StageState {
   readonly planned: Set<number>
   readonly counts: DisruptionCounts
   readonly maintenance: Maintenance
+  readonly telling: Pick<Telling, 'parted' | 'restoreParted'>
 }
 
 interface SavedMeta {
@@ -61,6 +63,8 @@ interface SavedMeta {
   readonly planned?: readonly number[]
   /** Absent before there were any. */
   readonly maintenance?: readonly MaintenanceWindow[]
+  /** Tenants whose stories were looked at for parting; absent in older snapshots: they are looked at once more. */
+  readonly parted?: readonly string[]
   /** In version 2 only. */
   readonly ceilings?: readonly SavedCeiling[]
 }
@@ -123,6 +127,7 @@ function savedMeta(state: StageState): Omit<SavedMeta, 'entities'> {
     planned: [...state.planned],
     counts: state.counts,
     maintenance: state.maintenance.saved(),
+    parted: state.telling.parted(),
   }
 }
 
@@ -171,6 +176,7 @@ export function restoreStage(
   for (const entity of saved.planned ?? []) state.planned.add(entity)
   Object.assign(state.counts, saved.counts)
   state.maintenance.restore(saved.maintenance ?? [])
+  state.telling.restoreParted(saved.parted ?? [])
   return saved.nowMs
 }
 

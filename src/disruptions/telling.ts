@@ -44,6 +44,20 @@ export class Telling {
     this.#parts = parts
   }
 
+  /** Tenants of which nothing has to be looked at for parting as their graphs are now, for a checkpoint. */
+  parted(): string[] {
+    const { graphs } = this.#parts
+    return [...this.#partedAt]
+      .filter(([tenant, version]) => graphs.of(tenant).version === version)
+      .map(([tenant]) => tenant)
+  }
+
+  /** Takes back what `parted` gave, when the graphs are there: made anew they have other versions. */
+  restoreParted(tenants: readonly string[]): void {
+    this.#partedAt.clear()
+    for (const tenant of tenants) this.#partedAt.set(tenant, this.#parts.graphs.of(tenant).version)
+  }
+
   /** A window has ended, and nothing is to be told yet. */
   begin(nowMs: number): void {
     this.#nowMs = nowMs

@@ -102,19 +102,23 @@ export class AlertmanagerSink implements DisruptionSink {
     return count
   }
 
-  /** Resolves when every Alertmanager was tried. What failed is sent again by itself, so this does not reject. */
+  /**
+   * Resolves when one Alertmanager has it, or every one was tried: what comes next need not wait for one that hangs. What failed
+   * is sent again by itself, so this does not reject.
+   */
   async publish(event: DisruptionEvent): Promise<void> {
     const { disruption } = event
     const known = this.#alerts.get(disruption.id)
     const closed = event.type === 'resolved' || event.type === 'retracted'
     // Nothing to close: it was never sent, or was closed long ago.
     if (closed && !known) return
-    this.#alerts.set(disruption.id, this.#alertOf(disruption, closed, known))
+    const alert = this.#alertOf(disruption, closed, known)
+    this.#alerts.set(disruption.id, alert)
     for (const id of this.#alerts.keys()) {
       if (this.#alerts.size <= ALERTS_MAX) break
       this.#forget(id)
     }
-    await Promise.all(this.#peers.map(peer => peer.send.commit()))
+    await this.#anyHas(disruption.id, alert.version)
   }
 
   /** Takes over disruptions that were open before a restart, so that they are sent again and can be closed. */
@@ -174,6 +178,17 @@ export class AlertmanagerSink implements DisruptionSink {
   #forget(id: string): void {
     this.#alerts.delete(id)
     for (const { accepted } of this.#peers) accepted.delete(id)
+  }
+
+  #anyHas(id: string, version: number): Promise<void> {
+    let left = this.#peers.length
+    return new Promise(done => {
+      for (const peer of this.#peers)
+        void peer.send.commit().then(() => {
+          left--
+          if (left === 0 || (peer.accepted.get(id)?.version ?? 0) >= version) done()
+        })
+    })
   }
 
   /** Sends what a peer lacks. Never rejects. */

@@ -19,7 +19,7 @@ export interface Subscription {
 const RING = 1024
 /** Events that may wait for one listener before it is cut off. */
 const QUEUE_MAX = 2048
-/** Events replayed from the record at most, the newest. */
+/** Events replayed at most, the newest; memory holds as many. */
 const REPLAY_MAX = 1000
 const LISTENERS_MAX = 1000
 
@@ -108,6 +108,8 @@ export class EventStream implements DisruptionSink {
   readonly #overlapMs: number
   readonly #listeners = new Set<Listener>()
   #recent: Told[] = []
+  /** The record is read once, however many come back after a restart: then memory goes as far back as anybody is told. */
+  #remembered: Promise<void> | undefined
 
   constructor(record?: Pick<RecordLog, 'read'>, { overlapMs = 0 }: EventStreamOptions = {}) {
     this.#record = record
@@ -131,13 +133,10 @@ export class EventStream implements DisruptionSink {
     const listener = new Listener(to, left => this.#listeners.delete(left))
     this.#listeners.add(listener)
     if (lastEventId === undefined || lastEventId === '') return listener
-    const at = this.#recent.findLastIndex(({ event }) => event.id === lastEventId)
-    if (at < 0 && this.#record) {
+    const isKnown = this.#recent.some(({ event }) => event.id === lastEventId)
+    if (!isKnown && this.#record)
       listener.replay(() => this.#missed(lastEventId)).catch(() => listener.end('closed'))
-    } else {
-      const before = at < 0 ? [] : this.#beside(this.#recent[at], this.#recent.slice(0, at))
-      for (const { event } of [...before, ...this.#recent.slice(at + 1)]) listener.offer(event)
-    }
+    else for (const { event } of this.#after(lastEventId)) listener.offer(event)
     return listener
   }
 
@@ -154,24 +153,33 @@ export class EventStream implements DisruptionSink {
     )
   }
 
-  /** Events of the record after `lastEventId`, the newest of them; of memory when the record does not know it. */
+  /** The newest events after `lastEventId`, of memory and of the record before it; all of those when neither knows it. */
   async #missed(lastEventId: string): Promise<DisruptionEvent[]> {
-    let found = false
-    let before: Told[] = []
-    let missed: Told[] = []
+    this.#remembered ??= this.#remember().catch(error => {
+      this.#remembered = undefined
+      throw error
+    })
+    await this.#remembered
+    return this.#after(lastEventId)
+      .slice(-REPLAY_MAX)
+      .map(({ event }) => event)
+  }
+
+  #after(lastEventId: string): Told[] {
+    const at = this.#recent.findLastIndex(({ event }) => event.id === lastEventId)
+    const before = at < 0 ? [] : this.#beside(this.#recent[at], this.#recent.slice(0, at))
+    return [...before, ...this.#recent.slice(at + 1)]
+  }
+
+  /** Puts the end of the record before what is in memory, which then holds as much as anybody is told. */
+  async #remember(): Promise<void> {
+    let told: Told[] = []
     for await (const { entry, timeMs } of (this.#record as Pick<RecordLog, 'read'>).read()) {
-      if (entry.type !== 'disruption') continue
-      const told = { event: entry.event, timeMs }
-      if (entry.event.id === lastEventId) {
-        found = true
-        missed = this.#beside(told, before)
-      } else if (!entry.event.held) {
-        if (found) missed.push(told)
-        else if (this.#overlapMs > 0) before.push(told)
-        if (missed.length >= 2 * REPLAY_MAX) missed = missed.slice(-REPLAY_MAX)
-        if (before.length >= 2 * REPLAY_MAX) before = before.slice(-REPLAY_MAX)
-      }
+      if (entry.type !== 'disruption' || entry.event.held) continue
+      told.push({ event: entry.event, timeMs })
+      if (told.length >= 2 * RING) told = told.slice(-RING)
     }
-    return (found ? missed : this.#recent).slice(-REPLAY_MAX).map(({ event }) => event)
+    const known = new Set(this.#recent.map(({ event }) => event.id))
+    this.#recent = [...told.filter(({ event }) => !known.has(event.id)), ...this.#recent].slice(-RING)
   }
 }

@@ -57,7 +57,10 @@ export class WebhookSink implements DisruptionSink {
   /** Goes on with what an earlier run left. Throws FS_CONFIG_INVALID for a bad target or secret, FS_IO. */
   static async open(options: WebhookOptions): Promise<WebhookSink> {
     const post = new WebhookPost(options)
-    const sink = new WebhookSink(options, post, await DeliveryQueue.open(options.queueFile))
+    const queue = await DeliveryQueue.open(options.queueFile)
+    const sink = new WebhookSink(options, post, queue)
+    // Under way when the receiver was found gone, and cut by a stop.
+    if (queue.disabled) for (const id of [...queue.pending.keys()]) sink.#bury(id, queue.disabled)
     sink.#pump()
     return sink
   }
@@ -142,7 +145,7 @@ export class WebhookSink implements DisruptionSink {
   /** Never rejects. */
   async #attempt(id: string, delivery: Delivery): Promise<void> {
     const done = await this.#post.attempt(delivery.event, this.#clock())
-    if (done.outcome === 'gone') this.#gone()
+    if (done.outcome === 'gone') this.#gone(id)
     else if (done.outcome === 'delivered') {
       this.#queue.delivered(id)
       this.#count('delivered')
@@ -154,6 +157,7 @@ export class WebhookSink implements DisruptionSink {
 
   #failed(id: string, delivery: Delivery, error: string, throttledMs: number): void {
     this.#count('failed')
+    if (this.#queue.disabled) return this.#bury(id, this.#queue.disabled)
     const now = this.#clock()
     const waitMs = Math.max(retryWaitMs(this.#retry, delivery.attempts, this.#random()), throttledMs)
     if (throttledMs > 0) this.#pausedUntilMs = now + throttledMs
@@ -161,10 +165,12 @@ export class WebhookSink implements DisruptionSink {
     if (now + waitMs - delivery.atMs > this.#retry.giveUpMs) this.#bury(id, error)
   }
 
-  #gone(): void {
+  /** What is under way besides the one that was answered so may still be taken. */
+  #gone(answered: string): void {
     const reason = 'the receiver answered 410 Gone'
     this.#queue.disable(reason)
-    for (const id of [...this.#queue.pending.keys()]) this.#bury(id, reason)
+    for (const id of [...this.#queue.pending.keys()])
+      if (id === answered || !this.#underway.has(id)) this.#bury(id, reason)
   }
 
   #bury(id: string, reason: string): void {

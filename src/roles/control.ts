@@ -1,3 +1,5 @@
+import { isOnceOver } from '../core/calendar.ts'
+import { type Clock, systemClock } from '../core/clock.ts'
 import type { Logger } from '../core/logger.ts'
 import type { MaintenanceOrder } from '../core/maintenance.ts'
 import { encodeModelWord, type ModelWord, modelWordOf } from '../core/model-word.ts'
@@ -13,6 +15,9 @@ import { maintenanceOf } from './stage-orders.ts'
 
 /** Who writes words on models holds this transactor: opening it shuts out whoever held it, so that orders follow one another. */
 export const CONTROL_TRANSACTOR = 'control'
+
+/** Words on maintenance windows that are remembered; a partition follows a tenth as many. */
+const MAINTENANCE_MAX = 10_000
 
 /** A maintenance order as it is remembered. */
 export interface MaintenanceWord {
@@ -41,6 +46,11 @@ export function maintenanceWordMessage(order: MaintenanceOrder, nowMs: number): 
   }
 }
 
+/** What was once and is over need not be known any more. */
+export function isOver(order: MaintenanceOrder, nowMs: number): boolean {
+  return order.op === 'add' && isOnceOver(order.window.times, nowMs)
+}
+
 const maintenanceKey = (tenant: string, id: string) => `maintenance/${tenant}/${id}`
 
 /**
@@ -50,6 +60,7 @@ const maintenanceKey = (tenant: string, id: string) => `maintenance/${tenant}/${
 export class ControlBook {
   readonly #streams: Streams
   readonly #logger: Logger
+  readonly #clock: Clock
   readonly #models = new Map<string, ModelWord>()
   readonly #maintenance = new Map<string, MaintenanceWord>()
   readonly #listeners = new Set<() => void>()
@@ -57,14 +68,15 @@ export class ControlBook {
   readonly #next: number[] = []
   #follower: { close(): Promise<void> } | undefined
 
-  private constructor(streams: Streams, logger: Logger) {
+  private constructor(streams: Streams, logger: Logger, clock: Clock) {
     this.#streams = streams
     this.#logger = logger
+    this.#clock = clock
   }
 
   /** Resolves when everything that was said before is read. */
-  static async open(streams: Streams, logger: Logger): Promise<ControlBook> {
-    const book = new ControlBook(streams, logger)
+  static async open(streams: Streams, logger: Logger, clock: Clock = systemClock): Promise<ControlBook> {
+    const book = new ControlBook(streams, logger, clock)
     const partitions = await streams.partitions(TOPICS.control)
     for (let p = 0; p < partitions; p++) book.#next.push((await streams.range(TOPICS.control, p)).first)
     await book.catchUp()
@@ -77,7 +89,7 @@ export class ControlBook {
     return this.#models
   }
 
-  /** The latest order of each window. */
+  /** The latest order of each window, as many as are remembered. */
   get maintenance(): ReadonlyMap<string, MaintenanceWord> {
     return this.#maintenance
   }
@@ -130,11 +142,27 @@ export class ControlBook {
         const order = maintenanceOf(message)
         if (typeof order === 'string') return order
         const { id, tenant } = order.op === 'add' ? order.window : order
-        this.#maintenance.set(maintenanceKey(tenant, id), { order, tenant })
+        const subject = maintenanceKey(tenant, id)
+        this.#maintenance.delete(subject) // the order is that in which they were said
+        this.#maintenance.set(subject, { order, tenant })
+        if (this.#maintenance.size > MAINTENANCE_MAX) this.#forgetMaintenance()
         return undefined
       }
       default:
         return 'nothing that this topic is for'
     }
+  }
+
+  /** Makes room by what is over or was ended; where nothing is, by what was said longest ago. */
+  #forgetMaintenance(): void {
+    const nowMs = this.#clock()
+    let oldest: string | undefined
+    for (const [subject, { order }] of this.#maintenance) {
+      oldest ??= subject
+      if (order.op === 'add' && !isOver(order, nowMs)) continue
+      oldest = subject
+      break
+    }
+    if (oldest !== undefined) this.#maintenance.delete(oldest)
   }
 }

@@ -66,7 +66,8 @@ export class FleetDesk implements ModelDesk {
     this.#parts = parts
     this.#reports = new ModelReports(parts.samplesPartitions, parts.clock)
     this.#decisions = new ModelDecisions(parts)
-    this.#catalogue = new PackageCatalogue(parts.packages, parts.models.cache, parts.book)
+    const { packages, models, book, clock } = parts
+    this.#catalogue = new PackageCatalogue(packages, models.cache, book, clock)
   }
 
   /** PostgreSQL and Redis may be away: what is known then is what comes with the program, and what `control` says. */

@@ -2,6 +2,7 @@ import { entityKey, partitionOf } from '../bus/partition-of.ts'
 import type { Envelope, Receipt } from '../core/envelope.ts'
 import { Rejects } from '../core/rejects.ts'
 import { CONTENT, HEADERS, type StoredMessage, type StreamMessage } from '../core/stream.ts'
+import { wrongTenant } from '../core/tenant.ts'
 import { foreignBody } from '../ingest/foreign-body.ts'
 import type { IntakeOptions } from '../ingest/options.ts'
 import { Splitter } from '../ingest/splitter.ts'
@@ -17,9 +18,6 @@ export interface ForeignSplit {
   /** What was taken and what was refused while it was split. */
   readonly receipt?: Receipt
 }
-
-/** Tenants are named as in the configuration; a producer may write any header. */
-const TENANT = /^[\w.:@-]{1,100}$/
 
 /**
  * Splits messages that others wrote into `samples` by the partition that their points belong to. What it gives depends on
@@ -49,7 +47,8 @@ export function foreignSplitter(
 
 function splitForeign(message: StoredMessage, partition: number, splitter: Splitter): ForeignSplit {
   const tenant = message.headers[HEADERS.tenant] ?? 'default'
-  if (!TENANT.test(tenant)) return dead(`tenant ${JSON.stringify(tenant.slice(0, 100))} cannot be a tenant`)
+  const wrong = wrongTenant(tenant)
+  if (wrong !== undefined) return dead(wrong)
   const body = foreignBody(message.value, message.headers['content-type'])
   if (typeof body === 'string') return dead(body)
   const arrivalMs = message.timestampMs

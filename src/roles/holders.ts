@@ -14,7 +14,7 @@ export class StageHolders implements LiveHolders {
   readonly #clock: Clock
   readonly #known = new Map<number, { readonly url: string; readonly atMs: number }>()
 
-  /** `partitions`: of the topic of anomalies. */
+  /** `partitions`: of the topic of anomalies. `clock`: time that only passes, ms. */
   constructor(directory: Pick<Directory, 'find'>, partitions: number, clock: Clock) {
     this.#directory = directory
     this.#partitions = partitions

@@ -108,8 +108,10 @@ export class WindowMerge {
 
   /** Windows that wait, and the end of the oldest; NaN when none does. */
   get waiting(): { readonly windows: number; readonly oldestEndMs: number } {
-    const oldestEndMs = this.#windows.size === 0 ? Number.NaN : Math.min(...this.#windows.keys())
-    return { windows: this.#windows.size, oldestEndMs }
+    return {
+      windows: this.#windows.size,
+      oldestEndMs: this.#windows.size === 0 ? Number.NaN : this.#oldest(),
+    }
   }
 
   /** Partitions that are waited for no longer, ascending. */
@@ -177,7 +179,7 @@ export class WindowMerge {
   /** The next complete window, taken out; undefined when none is. */
   next(): MergedWindow | undefined {
     if (this.#windows.size === 0) return undefined
-    const windowEndMs = Math.min(...this.#windows.keys())
+    const windowEndMs = this.#oldest()
     if (this.missing(windowEndMs).length > 0) return undefined
     const reports = this.#windows.get(windowEndMs) as HeldReport[]
     reports.sort((a, b) => a.partition - b.partition || a.part - b.part)
@@ -250,6 +252,13 @@ export class WindowMerge {
     return 'held'
   }
 
+  /** End of the oldest window that waits. More may wait than a call takes arguments: one partition days behind another. */
+  #oldest(): number {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const windowEndMs of this.#windows.keys()) oldest = Math.min(oldest, windowEndMs)
+    return oldest
+  }
+
   #reach(partition: number, windowEndMs: number): void {
     this.#progress[partition] = Math.max(this.#progress[partition], windowEndMs)
   }
@@ -264,7 +273,8 @@ export class WindowMerge {
 
   /** Too much waits: it goes on without whoever is furthest behind, which the log decides as well. */
   #relieve(): void {
-    const newest = Math.max(...this.#windows.keys())
+    let newest = NEVER
+    for (const windowEndMs of this.#windows.keys()) newest = Math.max(newest, windowEndMs)
     const behind = this.missing(newest)
     if (behind.length === 0) return
     const least = Math.min(...behind.map(p => this.#progress[p]))

@@ -182,6 +182,11 @@ export class Gaps {
     this.#gaps.delete(subject)
   }
 
+  /** Nothing is missing of any other subject. */
+  keep(subjects: ReadonlySet<string>): void {
+    for (const subject of this.#gaps.keys()) if (!subjects.has(subject)) this.#gaps.delete(subject)
+  }
+
   /** Nothing is missing of the subject. */
   closed(subject: string): void {
     this.#gaps.delete(subject)

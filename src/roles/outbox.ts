@@ -111,7 +111,8 @@ export class Outbox {
     let bytes = 0
     for (const one of this.#queue) {
       if (one.topic !== topic || (count > 0 && bytes + one.bytes > SEND_BYTES)) break
-      messages.push(...one.messages)
+      // One by one: a window of many anomalies is more messages than a call takes arguments.
+      for (const message of one.messages) messages.push(message)
       bytes += one.bytes
       count++
     }

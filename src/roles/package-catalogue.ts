@@ -1,24 +1,33 @@
+import type { Clock } from '../core/clock.ts'
 import type { StoredVersion } from '../core/model-standing.ts'
 import type { ListedPackage, PackageStore } from '../core/ports.ts'
 import type { PackageCache } from '../store/package-cache.ts'
 import type { ControlBook } from './control.ts'
 
+/** Whoever removes a version lets its bytes go by itself; after this nobody does, ms. */
+const LEFT_MS = 3000
+
 /** What packages a fleet has, as a gateway shows them: those in the store, and those that come with the program. */
 export class PackageCatalogue {
   readonly #packages: PackageStore
-  readonly #book: Pick<ControlBook, 'models'>
+  readonly #book: Pick<ControlBook, 'models' | 'catchUp'>
   readonly #shipped: readonly StoredVersion[]
+  readonly #clock: Clock
   readonly #listed = new Map<string, ListedPackage>()
+  /** Packages that are there and were decided to go, with when that was seen first. */
+  readonly #left = new Map<ListedPackage, number>()
   #change = 0
   #turn: Promise<void> = Promise.resolve()
 
   constructor(
     packages: PackageStore,
     cache: Pick<PackageCache, 'shipped'>,
-    book: Pick<ControlBook, 'models'>,
+    book: Pick<ControlBook, 'models' | 'catchUp'>,
+    clock: Clock,
   ) {
     this.#packages = packages
     this.#book = book
+    this.#clock = clock
     this.#shipped = cache.shipped()
   }
 
@@ -45,16 +54,28 @@ export class PackageCatalogue {
         this.#listed.set(keyOf(one.model, one.version), one)
         this.#change = Math.max(this.#change, one.change)
       }
-      for (const { model, version, isRemoved } of this.#listed.values())
-        if (!isRemoved && this.#isRemoved(model, version)) await this.#packages.remove(model, version)
+      for (const one of this.#leftOver()) {
+        // That it was pushed anew may be known to the store before it is known here.
+        await this.#book.catchUp()
+        if (this.#isRemoved(one)) await this.#packages.remove(one.model, one.version)
+      }
     })
     this.#turn = done.catch(() => {}) // its own caller hears of it
     return done
   }
 
+  /** Those whose bytes should be gone for so long that nobody is at it. */
+  #leftOver(): ListedPackage[] {
+    const nowMs = this.#clock()
+    const there = [...this.#listed.values()].filter(one => !one.isRemoved && this.#isRemoved(one))
+    for (const one of this.#left.keys()) if (!there.includes(one)) this.#left.delete(one)
+    for (const one of there) if (!this.#left.has(one)) this.#left.set(one, nowMs)
+    return there.filter(one => nowMs - (this.#left.get(one) ?? nowMs) >= LEFT_MS)
+  }
+
   #all(): StoredVersion[] {
     const pushed = [...this.#listed.values()]
-      .filter(one => !one.isRemoved && !this.#isRemoved(one.model, one.version))
+      .filter(one => !one.isRemoved && !this.#isRemoved(one))
       .map(
         ({ isRemoved: _, change: __, ...one }): StoredVersion => ({
           ...one,
@@ -66,7 +87,7 @@ export class PackageCatalogue {
     return [...pushed, ...this.#shipped.filter(one => !known.has(keyOf(one.model, one.version)))]
   }
 
-  #isRemoved(model: string, version: number): boolean {
+  #isRemoved({ model, version }: ListedPackage): boolean {
     return this.#book.models.get(model)?.removed[version] !== undefined
   }
 }

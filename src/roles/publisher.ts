@@ -45,12 +45,14 @@ export class Publisher {
   /** Joins the groups; throws FS_CONFIG_INVALID for a bad target or secret. */
   async start(): Promise<void> {
     const { config, streams, logger } = this.#options
+    // Before anything is open: what is begun beside one that fails would go on when this was closed.
+    const posts = config.sinks.webhooks.map(webhook => this.#post(webhook))
     const onError = (error: unknown) => logger.warn({ err: error }, 'what waits for delivery is not told')
     const timer = every(GAUGES_MS, async () => this.#report(), onError)
     this.#closing.push(() => timer.stop())
     const producer = await streams.producer()
     this.#closing.push(() => producer.close())
-    const runs = config.sinks.webhooks.map(webhook => this.#webhook(webhook, producer))
+    const runs = posts.map(({ name, post }) => this.#webhook(name, post, producer))
     if (config.sinks.alertmanagers.length > 0) runs.push(this.#alertmanagers())
     await Promise.all(runs)
   }
@@ -60,13 +62,16 @@ export class Publisher {
     await Promise.all(this.#closing.map(close => close()))
   }
 
-  async #webhook(
-    { url, secret, allowPrivate }: Config['sinks']['webhooks'][number],
-    producer: StreamProducer,
-  ): Promise<void> {
-    const { source, telemetry, clock, logger } = this.#options
-    const name = webhookName(url)
-    const post = new WebhookPost({ url, secret, source, target: { allowPrivate } })
+  #post({ url, secret, allowPrivate }: Config['sinks']['webhooks'][number]): {
+    readonly name: string
+    readonly post: WebhookPost
+  } {
+    const post = new WebhookPost({ url, secret, source: this.#options.source, target: { allowPrivate } })
+    return { name: webhookName(url), post }
+  }
+
+  async #webhook(name: string, post: WebhookPost, producer: StreamProducer): Promise<void> {
+    const { telemetry, clock, logger } = this.#options
     const group = this.#group(name)
     const onError = (error: unknown) => logger.warn({ err: error, sink: name }, 'an event is told later')
     const owner = new WebhookPublisher({ name, group, post, producer, telemetry, clock, onError })
@@ -92,7 +97,7 @@ export class Publisher {
     this.#closing.push(() => sink.close())
     this.#sinks.push(sink)
     const group = this.#group('alertmanager')
-    await group.run(new AlertmanagerPublisher({ group, sink, partitions, index, board, onError }))
+    await group.run(new AlertmanagerPublisher({ group, streams, sink, partitions, index, board, onError }))
   }
 
   #report(): void {

@@ -16,6 +16,7 @@ import {
   TOPICS,
 } from '../core/stream.ts'
 import type { Telemetry } from '../core/telemetry.ts'
+import { wrongTenant } from '../core/tenant.ts'
 import { changesOf } from '../serve/change-body.ts'
 import { originText } from './origins.ts'
 import { changeMessage } from './stage-orders.ts'
@@ -35,7 +36,6 @@ export interface RelayOptions {
 export const RELAY_GROUP = 'relay'
 /** A position is saved this often at most, ms: what comes between two is passed on again after a crash, and dropped. */
 const SAVE_MS = 5000
-const TENANT_LENGTH_MAX = 256
 
 interface Held {
   readonly store: CheckpointStore
@@ -150,7 +150,8 @@ export function relayed(
 ): StreamMessage | string | undefined {
   const { headers, partition, offset, timestampMs } = message
   const tenant = headers[HEADERS.tenant] ?? 'default'
-  if (tenant === '' || tenant.length > TENANT_LENGTH_MAX) return 'not the name of a tenant'
+  const wrong = wrongTenant(tenant)
+  if (wrong !== undefined) return wrong
   const changes = readChanges(message, tenant)
   if (typeof changes === 'string') return changes
   if (changes.length === 0) return undefined

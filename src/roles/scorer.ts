@@ -16,7 +16,8 @@ import {
   TOPICS,
 } from '../core/stream.ts'
 import type { Telemetry } from '../core/telemetry.ts'
-import { every, type Timer } from '../upkeep.ts'
+import { alertingOf } from '../shards/reports.ts'
+import { every, readAlerting, type Timer } from '../upkeep.ts'
 import { Outbox } from './outbox.ts'
 import { partitionShare } from './partition-share.ts'
 import type { ScorerModels } from './scorer-models.ts'
@@ -328,7 +329,8 @@ export class Scorer implements PartitionOwner {
   #sum(): void {
     const { telemetry } = this.#options
     let [held, limit, anomalies] = [0, 0, 0]
-    for (const { series, scoring } of this.partitions.map(({ parts }) => parts)) {
+    const parts = this.partitions.map(one => one.parts)
+    for (const { series, scoring } of parts) {
       held += series.size
       limit += series.limit
       anomalies += scoring.anomalies().length
@@ -336,6 +338,7 @@ export class Scorer implements PartitionOwner {
     telemetry.set('foreshock_series', held)
     telemetry.set('foreshock_series_limit', limit)
     telemetry.set('foreshock_anomalies_open', anomalies)
+    readAlerting(telemetry, alertingOf(parts.map(({ scoring }) => ({ alerting: scoring.alerting?.() }))))
   }
 
   /** Another process shows them from now on. */

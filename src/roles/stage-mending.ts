@@ -1,8 +1,6 @@
 import { partitionOf } from '../bus/partition-of.ts'
-import { Schedule } from '../core/calendar.ts'
-import type { MaintenanceOrder } from '../core/maintenance.ts'
 import type { StreamMessage } from '../core/stream.ts'
-import type { ControlBook } from './control.ts'
+import { type ControlBook, isOver } from './control.ts'
 import { modelMessage } from './model-orders.ts'
 import { maintenanceMessage } from './stage-orders.ts'
 import type { StageWork } from './stage-work.ts'
@@ -14,9 +12,6 @@ interface Missing {
   readonly word: string
   readonly message: StreamMessage
 }
-
-/** Local times lie within a day of moments. */
-const DAY_MS = 86_400_000
 
 /** What the fleet remembers, compared with what a stage knows: models of all tenants, maintenance windows of its own. */
 export function missingHere(
@@ -41,13 +36,4 @@ export function missingHere(
     missing.push({ subject, word: JSON.stringify(order), message })
   }
   return missing
-}
-
-/** What was once and is over need not be known any more. */
-function isOver(order: MaintenanceOrder, nowMs: number): boolean {
-  if (order.op === 'remove') return false
-  const { times } = order.window
-  const isOnce = times.rule === undefined && (times.extra ?? []).length === 0
-  const endMs = times.startMs + times.nominalMs + times.exactMs
-  return isOnce && endMs + DAY_MS < nowMs && new Schedule(times).endOf(nowMs) === undefined
 }

@@ -1,7 +1,8 @@
 import { type Change, changeLine, parseChanges } from '../core/change.ts'
 import { contentId } from '../core/identity.ts'
-import type { MaintenanceOrder } from '../core/maintenance.ts'
+import type { MaintenanceOrder, MaintenanceWindow } from '../core/maintenance.ts'
 import { CONTENT, HEADERS, type StoredMessage, type StreamMessage } from '../core/stream.ts'
+import { isDate } from '../core/time.ts'
 import type { Line } from '../effects.ts'
 
 /**
@@ -91,10 +92,11 @@ export function sealOf({ value }: StoredMessage): SealOrder | string {
 export function maintenanceOf({ value }: StoredMessage): MaintenanceOrder | string {
   const read = json(value)
   if (typeof read === 'string') return read
-  const isOne =
-    (read.op === 'remove' && typeof read.id === 'string' && typeof read.tenant === 'string') ||
-    (read.op === 'add' && typeof read.window === 'object' && read.window !== null)
-  return isOne ? (read as unknown as MaintenanceOrder) : 'not a maintenance order'
+  const window = read.op === 'add' ? (read.window as Partial<MaintenanceWindow> | null) : undefined
+  const { id, tenant } = (read.op === 'remove' ? read : window) ?? {}
+  const isNamed = typeof id === 'string' && typeof tenant === 'string'
+  const isWhole = read.op === 'remove' || (typeof window?.times === 'object' && window.times !== null)
+  return isNamed && isWhole ? (read as unknown as MaintenanceOrder) : 'not a maintenance order'
 }
 
 export function changesOf({ value, headers }: StoredMessage): readonly Change[] | string {
@@ -107,7 +109,7 @@ export function auditOf({ value }: StoredMessage): Line | string {
   const read = json(value)
   if (typeof read === 'string') return read
   const { timeMs, who, action, detail = null } = read
-  if (typeof timeMs !== 'number' || typeof who !== 'string' || typeof action !== 'string')
+  if (typeof timeMs !== 'number' || !isDate(timeMs) || typeof who !== 'string' || typeof action !== 'string')
     return 'not a note for the record'
   const id = contentId('aud', timeMs, who, action, JSON.stringify(detail))
   return { id, timeMs, entry: { type: 'audit', who, action, detail } }

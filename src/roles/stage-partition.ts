@@ -252,6 +252,7 @@ export class StagePartition {
     const { position, partition } = this
     if (memory === undefined || this.#isBusy || this.#isCold || position < this.#newFrom) return
     const missing = missingHere(memory.book, this.#work, partition, memory.anomaliesPartitions, nowMs)
+    this.#gaps.keep(new Set(missing.map(({ subject }) => subject)))
     for (const { subject, word, message } of missing) {
       if (!this.#gaps.due(subject, word, position, this.#end, nowMs)) continue
       logger.info({ partition, subject, word }, 'an order is missing here and is written anew')

@@ -54,7 +54,7 @@ export class StageWindows {
       }
       disruptions.observe(read.batch, read.opinions, read.changes)
       history.record(read.batch, read.opinions)
-      anomalies.push(...read.changes)
+      for (const change of read.changes) anomalies.push(change)
       rows += read.batch.length
       if (read.batch.length > 0) recorded.push(report)
       unknown += read.unknown

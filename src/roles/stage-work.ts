@@ -193,7 +193,7 @@ export class StageWork {
     const changes = changesOf(message)
     if (typeof changes === 'string') return changes
     for (const change of changes) this.parts.disruptions.change(change)
-    out.lines.push(...linesOf({ anomalies: [], events: [], changes }))
+    for (const line of linesOf({ anomalies: [], events: [], changes })) out.lines.push(line)
     return undefined
   }
 
@@ -205,7 +205,8 @@ export class StageWork {
   }
 
   #found({ anomalies, events, unknown, unreadable }: Found, out: Effects): void {
-    out.lines.push(...linesOf({ anomalies, events, changes: [] }))
+    // One by one: those of a large failure are more than a call takes arguments.
+    for (const line of linesOf({ anomalies, events, changes: [] })) out.lines.push(line)
     out.unknownRows += unknown
     for (const { report, reason } of unreadable)
       out.refused.push({ message: this.#messageOf(report), reason })

@@ -1,4 +1,9 @@
-import { type DisruptionEvent, type DisruptionEventType, disruptionSchema } from '../core/disruption.ts'
+import {
+  type Disruption,
+  type DisruptionEvent,
+  type DisruptionEventType,
+  disruptionSchema,
+} from '../core/disruption.ts'
 import type { RecordLine } from '../core/ports.ts'
 import { type StoredMessage, type Streams, TOPICS } from '../core/stream.ts'
 
@@ -21,7 +26,7 @@ export function toldEvent({ headers, value }: StoredMessage): DisruptionEvent | 
   }
 }
 
-/** What was told lately, from the topic itself: partitions merged by when their messages came about. */
+/** What was told lately, from the topic itself. */
 export class ToldEvents {
   readonly #streams: Streams
   readonly #perPartitionMax: number
@@ -42,19 +47,36 @@ export class ToldEvents {
     )
   }
 
-  /** As the record has them. */
+  /** Each disruption that a partition told of before an offset, by id and as it was told last. */
+  async latest(partition: number, before: number): Promise<Map<string, Disruption>> {
+    const told = new Map<string, Disruption>()
+    const from = Math.max(0, before - this.#perPartitionMax)
+    for await (const message of this.#streams.read(TOPICS.disruptions, partition, from)) {
+      if (message.offset >= before) break
+      const event = toldEvent(message)
+      if (typeof event !== 'string') told.set(event.disruption.id, event.disruption)
+    }
+    return told
+  }
+
+  /** As the record has them: partitions merged by when their messages came about. */
   async *read(): AsyncGenerator<RecordLine> {
     const sources = (await this.tails()).map((from, partition) => this.#of(partition, from))
-    const heads: (RecordLine | undefined)[] = []
-    for (const source of sources) heads.push((await source.next()).value ?? undefined)
-    for (;;) {
-      let least = -1
-      for (const [i, head] of heads.entries())
-        if (head && head.timeMs < (heads[least]?.timeMs ?? Number.POSITIVE_INFINITY)) least = i
-      const line = heads[least]
-      if (line === undefined) return
-      yield line
-      heads[least] = (await sources[least].next()).value ?? undefined
+    try {
+      const heads: (RecordLine | undefined)[] = []
+      for (const source of sources) heads.push((await source.next()).value ?? undefined)
+      for (;;) {
+        let least = -1
+        for (const [i, head] of heads.entries())
+          if (head && head.timeMs < (heads[least]?.timeMs ?? Number.POSITIVE_INFINITY)) least = i
+        const line = heads[least]
+        if (line === undefined) return
+        yield line
+        heads[least] = (await sources[least].next()).value ?? undefined
+      }
+    } finally {
+      // Who reads no further, and one partition that cannot be read, leave the others open.
+      await Promise.all(sources.map(source => source.return(undefined)))
     }
   }
 

@@ -14,7 +14,7 @@ import { type BodyRow, SqlIndex } from './sql-index.ts'
 export interface DuckDbIndexOptions {
   /** The file; what cannot be read as one of this version is moved aside and built anew. */
   readonly path: string
-  /** What was detected so long before the newest line is dropped. */
+  /** What was detected so long before the newest line, changes aside, is dropped. */
   readonly retentionMs: number
   readonly onWarning: (text: string) => void
   /** Most memory of the engine beside its file, bytes. */
@@ -100,7 +100,9 @@ export class DuckDbIndex extends SqlIndex implements RecordIndex {
       const fresh = unapplied(lines, this.#position.get(partition)?.seq, source)
       const last = fresh.at(-1)
       if (!last) return
-      for (const { timeMs } of fresh) this.#newestMs = Math.max(this.#newestMs, timeMs)
+      // A change may be announced long before its time, which says nothing of how old the rest is.
+      for (const { timeMs, entry } of fresh)
+        if (entry.type !== 'change') this.#newestMs = Math.max(this.#newestMs, timeMs)
       const fromMs = this.#newestMs - this.#options.retentionMs
       const tables = rowsOf(fresh, fromMs)
       const prunes = this.#newestMs - this.#prunedMs >= PRUNE_EVERY_MS

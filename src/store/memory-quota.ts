@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../core/clock.ts'
+import { type Clock, steadyClock } from '../core/clock.ts'
 import type { QuotaKeeper } from '../core/ports.ts'
 import { TokenBucket } from './token-bucket.ts'
 
@@ -21,8 +21,9 @@ export class MemoryQuota implements QuotaKeeper {
   readonly #clock: Clock
   readonly #tenants = new Map<string, Tenant>()
 
+  /** `clock`: time that only passes, ms: a wall clock that is set back would refuse for as much longer. */
   constructor(options: { readonly clock?: Clock } = {}) {
-    this.#clock = options.clock ?? systemClock
+    this.#clock = options.clock ?? steadyClock
   }
 
   async takeSamples(tenant: string, samples: number, samplesPerSecond: number): Promise<number> {

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../core/clock.ts'
+import { type Clock, steadyClock } from '../core/clock.ts'
 import type { RateCounter } from '../core/ports.ts'
 
 /** Keys held; beyond them the one that began longest ago starts anew. */
@@ -9,8 +9,9 @@ export class MemoryRates implements RateCounter {
   readonly #clock: Clock
   readonly #windows = new Map<string, { count: number; readonly endMs: number }>()
 
+  /** `clock`: time that only passes, ms: a wall clock that is set back would count for as much longer. */
   constructor(options: { readonly clock?: Clock } = {}) {
-    this.#clock = options.clock ?? systemClock
+    this.#clock = options.clock ?? steadyClock
   }
 
   async count(key: string, windowMs: number): Promise<{ count: number; leftMs: number }> {

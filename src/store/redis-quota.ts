@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../core/clock.ts'
+import { type Clock, steadyClock } from '../core/clock.ts'
 import type { QuotaKeeper } from '../core/ports.ts'
 import { MemoryQuota, SERIES_SPAN_MS } from './memory-quota.ts'
 import type { RedisConnection } from './redis-connection.ts'
@@ -39,11 +39,12 @@ export class RedisQuota implements QuotaKeeper {
 
   constructor(options: {
     readonly connection: RedisConnection
+    /** Time that only passes, ms. */
     readonly clock?: Clock
     readonly spanMs?: number
   }) {
     this.#connection = options.connection
-    this.#clock = options.clock ?? systemClock
+    this.#clock = options.clock ?? steadyClock
     this.#spanMs = options.spanMs ?? SERIES_SPAN_MS
     this.#own = new MemoryQuota({ clock: this.#clock })
   }

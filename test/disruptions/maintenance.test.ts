@@ -100,6 +100,25 @@ describe('maintenance', () => {
     expect(new Schedule(window.times).isOn(START_MS + 1000, START_MS + 2000)).toBe(false)
   })
 
+  it('makes room by what is over, and refuses what it cannot read', () => {
+    const maintenance = new Maintenance()
+    const add = (id: string, zone = 'UTC') => {
+      const window = windowOf(id, ['*'], START_MS, START_MS + 1000)
+      const order = { op: 'add', window: { ...window, times: { ...window.times, zone } } } as const
+      return (nowMs: number) => maintenance.follow(order, nowMs)
+    }
+    for (let i = 0; i < 1000; i++) expect(add(`w${i}`)(START_MS)).toBeUndefined()
+    expect(add('more')(START_MS)).toMatch(/more than 1000/)
+    // Two days on all of them are over, though they are still shown.
+    expect(maintenance.list(START_MS + 2 * 86_400_000)).toHaveLength(1000)
+    expect(add('more')(START_MS + 2 * 86_400_000)).toBeUndefined()
+    expect(add('far', 'Moon/Tycho')(START_MS)).toMatch(/far cannot be read/)
+    // A checkpoint of a process that knew of another zone.
+    const saved = windowOf('saved', ['*'], START_MS, START_MS + 1000)
+    maintenance.restore([{ ...saved, times: { ...saved.times, zone: 'Moon/Tycho' } }, saved])
+    expect(maintenance.saved()).toEqual([saved])
+  })
+
   it('is the same after a restart', () => {
     const windows = (at: number, step: number) => [windowOf('a', ['*'], at, at + 20 * step)]
     expect(play(windows, true).events).toEqual(play(windows).events)

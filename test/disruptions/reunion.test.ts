@@ -116,6 +116,22 @@ it('a restart at any window of a merge changes no byte', () => {
   }
 })
 
+it('a restart does not ask anew whether an open disruption is one', () => {
+  const play = (cut = -1): DisruptionEvent[] => {
+    const world = new World(['s0', 's1', 's2', 's3'], ['s0>s1', 's1>s2', 's2>s3'])
+    world.run(WARM_UP)
+    // Who is far above the cause and strange later belongs to it, and lies on no short path to it.
+    for (let i = 0; i < 35; i++) {
+      world.run(1, 's3', ...(i < 11 ? [] : ['s0']))
+      if (i === cut) world.restart()
+    }
+    return world.bench.events
+  }
+  const whole = play()
+  expect(names(whole.slice(-1))).toEqual([['s0', 's3']])
+  for (const cut of [13, 18]) expect(play(cut), `cut at ${cut}`).toEqual(whole)
+})
+
 it('a merge within the window of opening publishes one disruption and takes nothing back', () => {
   const world = new World(['a', 'b'], ['a>b'])
   world.run(WARM_UP)

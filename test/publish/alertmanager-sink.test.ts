@@ -1,5 +1,5 @@
-// A real Alertmanager receives, updates and resolves a disruption, and its silences are honoured; one that is down
-// holds up nobody and gets everything when it is back.
+// A real Alertmanager receives, updates and resolves a disruption, and its silences are honoured; one that is down or
+// does not answer holds up nobody and gets everything when it is back.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -152,6 +152,31 @@ describe('Alertmanager sink with a real Alertmanager', () => {
     await after.publish(event('dis_a', 2, 'resolved', { ...first, resolvedAt: new Date().toISOString() }))
     await until(async () => (await alerts(peer.url)).length === 0)
   })
+})
+
+it('tells the others at once while one does not answer', async () => {
+  const got: string[] = []
+  const peer = async (hangs: boolean) => {
+    const server = createServer(async (request, response) => {
+      let body = ''
+      for await (const chunk of request) body += chunk
+      if (request.method === 'POST' && hangs) return
+      for (const alert of JSON.parse(body || '[]')) got.push(alert.labels.disruption)
+      response.end('[]')
+    })
+    await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+  const sink = sinkTo([await peer(true), await peer(false)], { timeoutMs: 600_000 })
+  for (const id of ['dis_a', 'dis_b', 'dis_c']) {
+    await sink.publish(event(id, 1, 'opened', now()))
+    expect(got).toContain(id)
+  }
+  expect(sink.pending).toBe(3)
 })
 
 describe('silences', () => {

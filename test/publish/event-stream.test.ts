@@ -75,6 +75,32 @@ describe('event stream', () => {
     )
   })
 
+  it('reads the record once, however many come back after a restart', async () => {
+    let reads = 0
+    class Record extends MemoryRecord {
+      override read() {
+        reads++
+        return super.read()
+      }
+    }
+    const record = new Record()
+    const count = 3000
+    const told = (i: number) => ({ type: 'disruption' as const, event: event(`dis_${i}`) })
+    for (let i = 1; i <= count; i++) await record.append(`dis_${i}.1`, i, told(i))
+    const stream = new EventStream(record)
+    const [near, far, live] = [listener(), listener(), listener()]
+    stream.subscribe(`dis_${count - 2}.1`, near.to)
+    stream.subscribe('dis_1.1', far.to)
+    await stream.publish(event(`dis_${count + 1}`))
+    await settle()
+    stream.subscribe('unheard of', live.to)
+    await settle()
+    expect(near.got).toEqual(ids(count - 1, count + 1))
+    expect(far.got).toEqual(ids(count - 998, count + 1))
+    expect(live.got).toEqual(far.got)
+    expect(reads).toBe(1)
+  })
+
   it('sends all it has to one who names an unknown event', async () => {
     const stream = new EventStream(new MemoryRecord())
     for (let i = 1; i <= 5; i++) await stream.publish(event(`dis_${i}`))

@@ -166,6 +166,44 @@ describe('webhook sink', () => {
     expect(got.length).toBe(1)
   })
 
+  it('buries nothing at 410 that is under way and taken after all', async () => {
+    let goOn = () => {}
+    const held = new Promise<void>(done => {
+      goOn = done
+    })
+    const server = createServer(async (request, response) => {
+      let body = ''
+      for await (const chunk of request) body += chunk
+      const isGone = body.includes('dis_a')
+      if (!isGone) await held
+      response.writeHead(isGone ? 410 : 204).end()
+    })
+    await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
+    const play = async (all: WebhookOptions) => {
+      const sink = await opened(all)
+      for (const one of [event('dis_b'), event('dis_b', 2, 'updated'), event('dis_a')])
+        await sink.publish(one)
+      await until(() => sink.disabled !== '')
+      return sink
+    }
+    const letters = (sink: WebhookSink) => sink.deadLetters().map(letter => letter.event.id)
+    // A stop cuts what is under way: nobody will take it.
+    const cut = options(url)
+    await (await play(cut)).close()
+    const next = await opened(cut)
+    expect(letters(next)).toEqual(['dis_b.2', 'dis_a.1', 'dis_b.1'])
+    expect(next.pending).toBe(0)
+    const sink = await play(options(url))
+    goOn()
+    await until(() => sink.pending === 0)
+    expect(letters(sink)).toEqual(['dis_b.2', 'dis_a.1'])
+  })
+
   it('does not follow a redirect', async () => {
     const other = await receiver()
     const { url, got } = await receiver(() => ({ status: 307, headers: { location: other.url } }))

@@ -215,7 +215,8 @@ describe('splitForeign', () => {
     expect(dead('{"metric":"a"}')).toMatch(/time is missing/)
     expect(dead('<a/>', { 'content-type': 'text/xml' })).toMatch(/text\/xml is not read/)
     expect(dead('hello', { 'content-type': 'application/x-protobuf' })).toMatch(/not a protobuf message/)
-    expect(dead(otlp(['a'], 1), { 'foreshock-tenant': 'no/body' })).toMatch(/cannot be a tenant/)
+    for (const tenant of ['no/body', 'no:body', '-', 'a'.repeat(65)])
+      expect(dead(otlp(['a'], 1), { 'foreshock-tenant': tenant })).toMatch(/cannot be a tenant/)
     expect(dead(otlp(['a'], 1).subarray(0, 20))).toMatch(/neither JSON nor/)
     expect(partitions.passedOn).toBe(0)
     const before = partitions.rejects.counts().malformed

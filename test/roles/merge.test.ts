@@ -211,6 +211,16 @@ describe('merge of windows', () => {
     expect(merge.away).toEqual([])
   })
 
+  it('lets as many windows wait as there are, when one partition is days behind another', () => {
+    const merge = new WindowMerge({ ...OPTIONS, partitions: 2 })
+    const count = 200_000
+    for (let i = 1; i <= count; i++) merge.take({ ...report(0, i * STEP), offset: i })
+    expect(merge.next()).toBeUndefined()
+    expect(merge.waiting).toEqual({ windows: count, oldestEndMs: STEP })
+    merge.seal(STEP, [1])
+    expect(merge.next()?.windowEndMs).toBe(STEP)
+  })
+
   it('lets no more wait than it may: whoever is furthest behind is left', () => {
     const merge = new WindowMerge({ ...OPTIONS, bytesMax: 30 })
     merge.take({ ...report(1, 10), offset: 0 })

@@ -204,6 +204,13 @@ describe('what a partition lacks', () => {
     expect(gaps.due('m', '2', 12, 12, 14_000)).toBe(true)
     gaps.closed('m')
     expect(gaps.due('other', '1', 12, 12, 14_000)).toBe(false)
+    // The same word may be missing again after it was heard.
+    expect(gaps.due('other', '1', 12, 12, 16_000)).toBe(true)
+    gaps.keep(new Set(['other']))
+    expect(gaps.due('other', '1', 12, 12, 20_000)).toBe(false)
+    gaps.keep(new Set())
+    expect(gaps.due('other', '1', 12, 12, 22_000)).toBe(false)
+    expect(gaps.due('other', '1', 12, 12, 24_000)).toBe(true)
   })
 })
 

@@ -52,6 +52,14 @@ describe('an outbox', () => {
     )
   })
 
+  it('writes as many at once as one window may have', async () => {
+    const { outbox, written } = await world(() => 'no')
+    const count = 200_000
+    outbox.put('samples', new Array(count).fill(message('x')))
+    expect(await outbox.settled()).toBe(true)
+    expect(written('samples')).toHaveLength(count)
+  })
+
   it('holds back who makes more than can be written, and lets go at a stop', async () => {
     const { outbox, written } = await world(() => 'before')
     const large = { ...message('x'), value: new Uint8Array(20 * 1_048_576) }

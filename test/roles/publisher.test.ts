@@ -139,6 +139,27 @@ describe('messages of the topic', () => {
     expect(toldEvent({ ...message, value: Buffer.from('{') })).toMatch('no disruption')
     expect(toldEvent({ ...message, value: Buffer.from('{"id":1}') })).toMatch('no disruption')
   })
+
+  it('leave no partition open when another cannot be read', async () => {
+    const log = newLog()
+    await tell(log, revisions('dis_a', 1))
+    const home = partitionOf('dis_a', PARTITIONS)
+    let open = 0
+    class Streams extends MemoryStreams {
+      override async *read(topic: string, partition: number, from: number) {
+        open++
+        try {
+          yield* super.read(topic, partition, from)
+          if (partition > home) throw new Error('away')
+        } finally {
+          open--
+        }
+      }
+    }
+    expect(home).toBeLessThan(PARTITIONS - 1)
+    await expect(new ToldEvents(new Streams(log)).read().next()).rejects.toThrow('away')
+    expect(open).toBe(0)
+  })
 })
 
 describe('webhook publisher', () => {
@@ -247,55 +268,103 @@ describe('webhook publisher', () => {
 })
 
 describe('Alertmanager publisher', () => {
+  async function member(log: MemoryLog, peers: readonly Receiver[], index: MemoryIndex, name: string) {
+    const streams = new MemoryStreams(log)
+    const group = streams.group({ topic: TOPICS.disruptions, group: 'publish-am', member: name })
+    const sink = new AlertmanagerSink({
+      urls: peers.map(one => one.url),
+      externalUrl: 'https://foreshock.example',
+      resendMs: 60,
+      retryMs: 20,
+    })
+    onTestFinished(() => sink.close())
+    const owner = new AlertmanagerPublisher({
+      group,
+      streams,
+      sink,
+      partitions: PARTITIONS,
+      index,
+      board: new MemoryBoard(),
+      onError: error => expect.unreachable(String(error)),
+    })
+    await group.run(owner)
+    onTestFinished(() => group.close())
+    return { close: () => group.close().then(() => sink.close()) }
+  }
+  const alerts = (peer: Receiver) =>
+    peer.bodies.flatMap(body => body as { labels: { disruption: string }; endsAt: string }[])
+  const alertsOf = (peer: Receiver, id: string) => alerts(peer).filter(one => one.labels.disruption === id)
+
   it('takes over what is open, tells every one, and lets go of what moves', async () => {
     const log = newLog()
     const peers = [await receiver(), await receiver()]
     const index = new MemoryIndex()
     const open = event('dis_open')
     await index.apply([{ seq: 1, id: open.id, timeMs: 1, entry: { type: 'disruption', event: open } }])
-    const member = async (name: string) => {
-      const group = new MemoryStreams(log).group({
-        topic: TOPICS.disruptions,
-        group: 'publish-am',
-        member: name,
-      })
-      const sink = new AlertmanagerSink({
-        urls: peers.map(one => one.url),
-        externalUrl: 'https://foreshock.example',
-        resendMs: 60,
-        retryMs: 20,
-      })
-      onTestFinished(() => sink.close())
-      const owner = new AlertmanagerPublisher({
-        group,
-        sink,
-        partitions: PARTITIONS,
-        index,
-        board: new MemoryBoard(),
-        onError: error => expect.unreachable(String(error)),
-      })
-      await group.run(owner)
-      onTestFinished(() => group.close())
-      return sink
-    }
-    const alerts = (peer: Receiver) =>
-      peer.bodies.flatMap(body => body as { labels: { disruption: string }; endsAt: string }[])
-    await member('a')
-    await until(() => peers.every(peer => alerts(peer).some(one => one.labels.disruption === 'dis_open')))
-    await tell(log, [event('dis_x'), event('dis_x', 2, 'resolved', { status: 'resolved' })])
-    await until(() =>
-      peers.every(peer => alerts(peer).filter(one => one.labels.disruption === 'dis_x').length >= 2),
-    )
+    await member(log, peers, index, 'a')
+    await until(() => peers.every(peer => alertsOf(peer, 'dis_open').length > 0))
+    await tell(log, [event('dis_x')])
+    await until(() => peers.every(peer => alertsOf(peer, 'dis_x').length >= 1))
+    await tell(log, [event('dis_x', 2, 'resolved', { status: 'resolved' })])
+    await until(() => peers.every(peer => alertsOf(peer, 'dis_x').length >= 2))
 
     // A second member shares the partitions: each keeps up its own, so nobody sends what the other does.
-    await member('b')
+    await member(log, peers, index, 'b')
     await wait(80)
     for (const peer of peers) peer.bodies.length = 0
     await wait(300)
-    const sends = alerts(peers[0]).filter(one => one.labels.disruption === 'dis_open').length
+    const sends = alertsOf(peers[0], 'dis_open').length
     expect(sends).toBeGreaterThanOrEqual(2)
     expect(sends).toBeLessThanOrEqual(6)
   })
+
+  it('takes over what was told last where the index does not have it yet', async () => {
+    const [log, peer, index] = [newLog(), await receiver(), new MemoryIndex()]
+    const before = event('dis_over')
+    await index.apply([{ seq: 1, id: before.id, timeMs: 1, entry: { type: 'disruption', event: before } }])
+    const first = await member(log, [peer], index, 'a')
+    await tell(log, [
+      event('dis_over', 1),
+      event('dis_over', 2, 'resolved', { status: 'resolved' }),
+      event('dis_late', 1),
+    ])
+    await until(() => alertsOf(peer, 'dis_late').length > 0 && alertsOf(peer, 'dis_over').length > 1)
+    await first.close()
+    peer.bodies.length = 0
+    await member(log, [peer], index, 'b')
+    await until(() => alertsOf(peer, 'dis_late').length > 1)
+    expect(alertsOf(peer, 'dis_over')).toEqual([])
+  })
+})
+
+it('begins nothing when a webhook has no secret: it would go on when this was closed', async () => {
+  let asked = 0
+  class Streams extends MemoryStreams {
+    override async partitions(topic: string) {
+      asked++
+      return super.partitions(topic)
+    }
+  }
+  const publisher = new Publisher({
+    config: parseConfig({
+      sinks: {
+        webhooks: [{ url: 'https://example.com/', secret: 'whsec_short' }],
+        alertmanagers: [{ url: 'http://127.0.0.1:1' }],
+      },
+    }),
+    member: 'a',
+    streams: new Streams(newLog()),
+    index: new MemoryIndex(),
+    board: new MemoryBoard(),
+    silences: new MemorySilences(),
+    source: 'https://foreshock.example',
+    telemetry: new Telemetry(),
+    logger: createLogger('silent'),
+    clock: systemClock,
+  })
+  onTestFinished(() => publisher.close())
+  await expect(publisher.start()).rejects.toMatchObject({ code: 'FS_CONFIG_INVALID' })
+  expect(asked).toBe(0)
 })
 
 it('shows of every receiver how much waits for it: as long as it takes nothing, and no longer', async () => {

@@ -78,7 +78,8 @@ describe('changes on their way to the stage', () => {
   it('says why it cannot read something, and never throws', () => {
     expect(read(message('hello'))).toMatch('not JSON')
     expect(read(message('{"entity":"store"}'))).toMatch('kind')
-    expect(read(message('{}', { [HEADERS.tenant]: '' }))).toMatch('tenant')
+    for (const tenant of ['', 'a b', 'a/b', '.'.repeat(65)])
+      expect(read(message(JSON.stringify(PLAIN), { [HEADERS.tenant]: tenant }))).toMatch('cannot be a tenant')
     fc.assert(
       fc.property(
         fc.oneof(fc.string(), fc.json()),

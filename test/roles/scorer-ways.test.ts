@@ -494,7 +494,8 @@ describe('a checkpoint', () => {
   })
 
   it('is shown with how the partition stands, until another holds it', async () => {
-    const world = new ScorerWorld(1, 1, worldConfig({ checkpoint: { every: '20s' } }))
+    const detection = { budgets: [{ name: 'all', alertsPerWeek: 3 }], rules: [{ metric: '*' }] }
+    const world = new ScorerWorld(1, 1, worldConfig({ checkpoint: { every: '20s' }, detection }))
     world.fill(12)
     const telemetry = new Telemetry()
     const puppet = new Puppet(world, { telemetry })
@@ -505,6 +506,9 @@ describe('a checkpoint', () => {
     const text = await telemetry.text()
     expect(text).toMatch(/^foreshock_series 29$/m)
     expect(text).toMatch(/^foreshock_series_limit [1-9]\d*$/m)
+    expect(text).toContain('foreshock_alerts_promised_per_week{budget="all"} 3')
+    expect(text).toContain('foreshock_alerts_achieved_per_week{budget="all"} 0')
+    expect(text).toMatch(/^foreshock_rule_series{rule="[^"]+"} 29$/m)
     expect(text).toContain('foreshock_dead_letters_total{topic="samples"} 0')
     expect(text).toContain(`foreshock_partition_lag{partition="0"} ${log - 10}`)
     expect(text).toContain(`foreshock_partition_watermark_seconds{partition="0"} ${endOf(world, 0) / 1000}`)
@@ -516,6 +520,7 @@ describe('a checkpoint', () => {
     expect(await telemetry.text()).not.toContain('foreshock_partition_lag{')
     await puppet.scorer.tick()
     expect(await telemetry.text()).toMatch(/^foreshock_series 0$/m)
+    expect(await telemetry.text()).not.toContain('foreshock_alerts_promised_per_week{')
   })
 
   it('a batch that the engine cannot read is buried as it is, and the partition goes on', async () => {

@@ -262,7 +262,14 @@ describe('one partition of the disruption stage', () => {
       bad(CONTENT.seal, '{"windowEndMs":"soon"}'),
       bad(CONTENT.change, 'no change'),
       bad(CONTENT.maintenance, '[]'),
+      bad(CONTENT.maintenance, '{"op":"add","window":{"id":"w"}}'),
+      // A zone that another version may know.
+      bad(
+        CONTENT.maintenance,
+        '{"op":"add","window":{"id":"w","tenant":"default","entities":["*"],"times":{"zone":"Moon/Tycho"}}}',
+      ),
       bad(CONTENT.audit, '{}'),
+      bad(CONTENT.audit, '{"timeMs":1e300,"who":"ann","action":"look"}'),
       bad(undefined, 'hello'),
       bad('other', 'hello'),
     ]

@@ -128,6 +128,18 @@ describe('DuckDB as index', () => {
     expect((await index.changes(1))[0].ref).toBe('a\ufffdb\ufffd')
   })
 
+  it('keeps what was found when a change is announced that lies far ahead', async () => {
+    const index = await open(fileOf(), 10 * 86_400_000)
+    await index.apply(all)
+    const timeMs = BASE_MS + 400 * 86_400_000
+    const ahead = changed('chg_ahead', { kind: 'maintenance', timeMs })
+    await index.apply([{ seq: 51, timeMs, id: 'line-51', entry: ahead }])
+    expect((await index.disruptions({ limit: 100 })).items.length).toBe(50)
+    await index.apply(lines([told(disruption('dis_next', { detectedAt: iso(60) }))], 52))
+    expect((await index.disruptions({ limit: 1 })).items[0].id).toBe('dis_next')
+    expect((await index.changes(1))[0].id).toBe('chg_ahead')
+  })
+
   it('leaves nothing beside its file', async () => {
     expect(readdirSync(dir).filter(name => !/^\d+\.duckdb(\.wal|\.unusable)?$|^folder/.test(name))).toEqual(
       [],

@@ -1,5 +1,6 @@
 // The in-memory twins of what a fleet shares keep the contracts of their ports, and forget what is over.
-import { describe, expect, it } from 'vitest'
+import { setTimeout as wait } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { MemoryBoard } from '../../src/store/memory-board.ts'
 import { MemoryChannel } from '../../src/store/memory-channel.ts'
 import { MemoryCheckpointStores } from '../../src/store/memory-checkpoint-stores.ts'
@@ -51,6 +52,21 @@ describe('memory twins over time', () => {
     expect(await quota.countSeries('t', one(2n), 1)).toEqual([])
     nowMs += 3_600_000
     expect(await quota.countSeries('t', one(3n), 1)).toEqual([0])
+  })
+
+  it('rates and quotas go by time that passes, also when the clock is set back', async () => {
+    const { now } = Date
+    onTestFinished(() => {
+      Date.now = now
+    })
+    const [rates, quota] = [new MemoryRates(), new MemoryQuota()]
+    await rates.count('a', 20)
+    await quota.takeSamples('t', 1010, 100)
+    Date.now = () => now() - 3_600_000
+    expect(await quota.takeSamples('t', 1, 100)).toBeLessThanOrEqual(100)
+    await wait(150)
+    expect((await rates.count('a', 20)).count).toBe(1)
+    expect(await quota.takeSamples('t', 1, 100)).toBe(0)
   })
 
   it('silences of a source without news lapse', async () => {
