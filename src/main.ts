@@ -269,6 +269,7 @@ async function openService(
     series: parts.series,
     stateful,
     stateBytes: () => stateBytes(parts),
+    isHalf: () => warmUp.interrupted,
     pipeline,
     stepMs: config.features.step,
     // Beside workers windows wait for room alone, which the history must find at once.
@@ -301,7 +302,7 @@ async function openService(
     // What arrives meanwhile is journaled and waits its turn, as behind any other errand.
     inbox
       .between(() => warmUp.run(untilMs))
-      .then(() => warmUp.interrupted || saver.save())
+      .then(() => saver.save())
       .catch(onError)
   } else if ((config.warmup.prometheus ?? config.warmup.files) !== undefined && !parts.warmUp.mark.done) {
     logger.warn('history is not learned from: this folder has learned already; serve --warm-up starts anew')
@@ -315,8 +316,7 @@ async function openService(
       await Promise.all([app.close(), grpc?.close()])
       await experiments.close()
       await inbox.close()
-      // Half a history must not stand for the whole: the next start learns from the beginning.
-      if (!warmUp.interrupted) await saver.save()
+      await saver.save()
       await parts.scoring.close?.()
       await models.close()
       await sinks.all.close()

@@ -87,8 +87,10 @@ export class Saver {
   }
 
   #cut(): Promise<PacedCut | undefined> {
-    const { inbox, effects, series, stateful, clock, telemetry, pipeline } = this.#parts
+    const { inbox, effects, series, stateful, clock, telemetry, pipeline, isHalf } = this.#parts
     return inbox.between(async processed => {
+      // Whoever asked while history was learned from has waited for its end.
+      if (isHalf?.()) return undefined
       await pipeline.settle()
       await effects.retry()
       // What is found but not recorded would be lost with the journal before it.
@@ -159,6 +161,8 @@ interface SaverParts {
   readonly stateful: readonly Stateful[]
   /** Bytes of what is learned. */
   readonly stateBytes: () => number
+  /** What is learned is half a history, which must not stand for the whole: nothing is saved any more. */
+  readonly isHalf?: () => boolean
   readonly pipeline: Pick<Pipeline, 'afterWindow' | 'beforeBatch' | 'settle'>
   readonly stepMs: number
   /** What changes before it is written may take so much memory. */
