@@ -46,6 +46,11 @@ describe('/api/maintenance', () => {
     expect(here.audits[0]).toMatchObject({ who: 'anonymous', action: 'maintenance.post' })
     const gone = await fetch(`${server.url}/api/maintenance/${id}`, { method: 'DELETE' })
     expect(gone.status).toBe(204)
+    // A fleet writes it into the record of the tenant.
+    expect(here.audits.at(-1)).toMatchObject({
+      action: 'maintenance.delete',
+      detail: { id, tenant: 'default' },
+    })
     expect(await list()).toEqual([])
     expect((await fetch(`${server.url}/api/maintenance/${id}`, { method: 'DELETE' })).status).toBe(404)
   })
