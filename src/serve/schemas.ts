@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { disruptionSchema, evidenceSchema, severitySchema, suspectSchema } from '../core/disruption.ts'
+import { isDate } from '../core/time.ts'
 
 /** What the query routes take and answer; /openapi.json is made of these. */
 
@@ -44,6 +45,7 @@ export const moment = z
     if (Number.isNaN(number)) return Date.parse(String(value))
     return number < 1e11 ? number * 1000 : number
   })
+  .refine(isDate, 'must be a time that is a date')
 
 const span = { from: moment.optional(), to: moment.optional() }
 const paging = { cursor, limit }

@@ -278,9 +278,11 @@ describe('anomalies, series and the rest', () => {
     expect(suspects.map(s => s.entity)).toEqual(['checkout', 'payments', 'shop'])
     const own = schemas.explainSchema.parse(await (await post({ at: NOW_MS }, KEY)).json())
     expect(own.suspects.map(s => s.entity)).toEqual(['shop'])
-    const wrong = await post({ at: 'yesterday' })
-    expect(wrong.status).toBe(400)
-    expect((await json(wrong)).detail).toContain('at')
+    for (const at of ['yesterday', '9999999999999999']) {
+      const wrong = await post({ at })
+      expect(wrong.status).toBe(400)
+      expect((await json(wrong)).detail).toContain('at')
+    }
   })
 })
 
