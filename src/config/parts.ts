@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { METRIC_KINDS } from '../core/metric-kind.ts'
-import { duration, numeric, tenantName, timer } from './values.ts'
+import { tenantName } from '../core/tenant.ts'
+import { duration, numeric, timer } from './values.ts'
 
 /** The parts of the configuration that are lists or stand for themselves. */
 

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { isZone } from '../core/local-time.ts'
-import { TENANT_NAME } from '../core/tenant.ts'
+import { TENANT_NAME, tenantName } from '../core/tenant.ts'
 import { clusterSchema } from './cluster.ts'
 import {
   alertRuleSchema,
@@ -19,17 +19,7 @@ import {
   warmUpSchema,
   word,
 } from './parts.ts'
-import {
-  count,
-  duration,
-  numeric,
-  section,
-  size,
-  switchable,
-  tenantName,
-  timer,
-  wordOrNumber,
-} from './values.ts'
+import { count, duration, numeric, section, size, switchable, timer, wordOrNumber } from './values.ts'
 
 /** A frame of the journal holds 256 MiB. */
 const BODY_BYTES_MAX = 255 * 1_048_576

@@ -75,6 +75,7 @@ describe('/api/maintenance', () => {
     [{ ...NIGHT, timeZone: 'Mars/Olympus' }, /timeZone: "Mars\/Olympus"/],
     [{ ...NIGHT, rule: 'FREQ=HOURLY' }, /rule: FREQ must be/],
     [{ ...NIGHT, entity: [] }, /entity/],
+    [{ ...NIGHT, tenant: 'no header names it' }, /tenant: must be letters/],
     [{ name: 'x', from: '2026-11-20' }, /entity/],
   ]
   for (const [body, want] of wrong) {
