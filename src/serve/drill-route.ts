@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Explanation } from '../disruptions/leaf-table.ts'
 import type { ServeDeps } from './deps.ts'
 import { notFound, visibleTenant } from './http.ts'
-import { ERRORS_OF_ONE, moment } from './schemas.ts'
+import { ERRORS_OF_BODIES, ERRORS_OF_ONE, moment } from './schemas.ts'
 
 /** Rows of one question; larger tables are for `foreshock drill`. */
 const ROWS_MAX = 100_000
@@ -71,7 +71,7 @@ export function drillRoute(plain: FastifyInstance, deps: ServeDeps): void {
         tags: ['disruptions'],
         summary: 'Which combination of dimension values explains a deviation',
         body: z.union([drillBody, liveDrillBody, disruptionDrillBody]),
-        response: { 200: drillSchema, ...ERRORS_OF_ONE },
+        response: { 200: drillSchema, ...ERRORS_OF_ONE, ...ERRORS_OF_BODIES },
       },
     },
     request => {

@@ -84,6 +84,9 @@ describe('/openapi.json', () => {
         expect(inPath.sort()).toEqual(named.sort())
         for (const parameter of parameters)
           expect(parameter.schema, `${path} ${parameter.name}`).toBeDefined()
+        for (const [status, response] of Object.entries(operation.responses ?? {}))
+          if (Number(status) >= 400)
+            expect(Object.keys(response.content), path).toEqual(['application/problem+json'])
       }
     }
   })
