@@ -6,9 +6,6 @@ import type { ServeDeps } from './deps.ts'
 import { notFound, visibleTenant } from './http.ts'
 import { ERRORS_OF_BODIES, ERRORS_OF_ONE, moment } from './schemas.ts'
 
-/** Rows of one question; larger tables are for `foreshock drill`. */
-const ROWS_MAX = 100_000
-
 const column = z.string().min(1).max(256)
 export const drillBody = z.object({
   columns: z
@@ -21,8 +18,9 @@ export const drillBody = z.object({
   rows: z
     .array(z.record(z.string().max(256), z.union([z.string().max(1024), z.number()])))
     .min(1)
-    .max(ROWS_MAX)
-    .describe('Leaf rows, all with the keys of the first'),
+    .describe(
+      'Leaf rows, all with the keys of the first; as many as 64 KiB of body hold, some thousands. Larger tables are for `foreshock drill`',
+    ),
 })
 /** Instead of rows: a metric that is kept here. */
 export const liveDrillBody = z.strictObject({
