@@ -50,6 +50,19 @@ describe('config', () => {
     expect(config.sources.host.enabled).toBe(true)
   })
 
+  it('refuses what would forget a series before its next window, and more windows than there is room for', () => {
+    const refused = (features: object) => complaint(() => parseConfig({ features }))
+    for (const features of [
+      { step: '10s', retention: '9s' },
+      { step: '1s', lateness: '2d' },
+    ])
+      expect(refused(features)).toBe(
+        'configuration: features.retention: must be at least as long as step and lateness',
+      )
+    expect(parseConfig({ features: { step: '1d', lateness: '1h' } }).features.retention).toBe(86_400_000)
+    expect(refused({ historyWindows: 7_000_000 })).toContain('features.historyWindows')
+  })
+
   it('names an unknown key and those that are known', () => {
     expect(complaint(() => parseConfig({ server: { prot: 1 } }, { file: 'f.yaml' }))).toMatch(
       /f\.yaml: server: unknown key "prot"; known here: host, port/,

@@ -12,6 +12,7 @@ import {
   expressionSchema,
   keySchema,
   matchShape,
+  outlivesWindows,
   overrideSchema,
   profileRuleSchema,
   profileSchema,
@@ -21,6 +22,8 @@ import {
 } from './parts.ts'
 import { count, duration, numeric, section, size, switchable, timer, wordOrNumber } from './values.ts'
 
+/** Windows that are looked back on at most: four months of ten seconds. */
+export const HISTORY_WINDOWS_MAX = 1_000_000
 /** A frame of the journal holds 256 MiB. */
 const BODY_BYTES_MAX = 255 * 1_048_576
 
@@ -64,10 +67,11 @@ export const configSchema = z.strictObject({
     lateness: duration.optional(),
     idle: duration.optional(),
     retention: duration.default(86_400_000),
-    historyWindows: count.default(360),
+    /** Room is made for some hundred series at once: more windows of them than that are more than an array holds. */
+    historyWindows: numeric(z.number().int().min(1).max(HISTORY_WINDOWS_MAX)).default(360),
     historyBudget: size.default(256 * 1_048_576),
     expressions: z.array(expressionSchema).default([]),
-  }),
+  }).refine(...outlivesWindows),
   detection: section({
     openSurprise: numeric(z.number().positive()).optional(),
     closeSurprise: numeric(z.number().positive()).optional(),
