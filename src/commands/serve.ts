@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import closeWithGrace from 'close-with-grace'
 import type { Command } from 'commander'
 import type { Config } from '../config/schema.ts'
 import { loadConfig } from '../config.ts'
+import { ForeshockError } from '../core/errors.ts'
 import { createLogger, type Logger } from '../core/logger.ts'
 import type { Service } from '../listening.ts'
 
@@ -26,6 +28,8 @@ export function addServeCommand(cli: Command): void {
     .option('--warm-up', 'drop what was learned and learn from the configured history anew')
     .action(async (options: { config?: string; train?: string; warmUp?: boolean }) => {
       const flags = options.train === undefined ? {} : { FORESHOCK_WARMUP_FILES: options.train }
+      if (options.train !== undefined && !existsSync(options.train))
+        throw new ForeshockError('FS_INPUT_INVALID', `--train ${options.train}: no such file or folder`)
       const config = loadConfig({ file: options.config, flags })
       const logger = createLogger(config.log.level)
       await runUntilStopped(() => start(config, logger, options.warmUp === true), logger)
