@@ -161,8 +161,9 @@ async function openService(
 
   const sinks = await openSinks(config, record, telemetry, logger)
   opened.push(() => sinks.all.close())
-  const onError = (error: unknown) =>
-    logger.error({ err: error }, 'what was found cannot be recorded yet; trying again')
+  const failed = (what: string) => (error: unknown) => logger.error({ err: error }, what)
+  const onError = failed('what was found cannot be recorded yet; trying again')
+  const onAuditError = failed('not written to the audit trail')
   const effects = new Effects({ journal, feed, sink: sinks.all, telemetry, onError })
   const pipeline = new Pipeline(
     parts,
@@ -194,7 +195,7 @@ async function openService(
     effects,
     telemetry,
     logger,
-    onError,
+    onAuditError,
   })
   opened.push(() => experiments.close())
   let replayed = 0
@@ -219,7 +220,7 @@ async function openService(
   const firing = parts.disruptions
     .board()
     .filter(one => one.status === 'open' && one.maintenance === undefined)
-  sinks.alertmanager?.restore(firing).catch(onError)
+  sinks.alertmanager?.restore(firing).catch(failed('Alertmanager was not told what is open'))
 
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
@@ -246,7 +247,7 @@ async function openService(
     sinks,
     telemetry,
     effects,
-    onError,
+    onAuditError,
     warmUp,
   })
   const { maxBodyBytes: bodyBytesMax, maxArrivingBytes: bodiesBytesMax } = config.server
@@ -281,7 +282,11 @@ async function openService(
   const ticker = new Ticker(inbox, systemClock)
   const clockWatch = new ClockWatch(logger)
   const timers = [
-    every(config.checkpoint.every, async () => void (await saver.saveAfterWindow()), onError),
+    every(
+      config.checkpoint.every,
+      async () => void (await saver.saveAfterWindow()),
+      failed('no checkpoint was begun'),
+    ),
     every(
       GAUGES_MS,
       async () => {
@@ -289,13 +294,14 @@ async function openService(
         clockWatch.look(parts.windows.watermarkMs, systemClock())
         sinks.all.report()
       },
-      onError,
+      failed('own gauges were not read'),
     ),
-    every(config.features.step, () => ticker.tick(), onError),
-    every(EXPERIMENTS_MS, () => experiments.tick(), onError),
+    every(config.features.step, () => ticker.tick(), failed('time could not be written into the journal')),
+    every(EXPERIMENTS_MS, () => experiments.tick(), failed('experiments were not looked after')),
   ]
   const host = config.sources.host
-  if (host.enabled) timers.push(every(host.every, () => sendHost(inbox, host.entity), onError))
+  if (host.enabled)
+    timers.push(every(host.every, () => sendHost(inbox, host.entity), failed('this host was not measured')))
 
   if (warmUp.pending) {
     const untilMs = systemClock()
@@ -303,7 +309,7 @@ async function openService(
     inbox
       .between(() => warmUp.run(untilMs))
       .then(() => saver.save())
-      .catch(onError)
+      .catch(failed('what was learned from history was not saved'))
   } else if ((config.warmup.prometheus ?? config.warmup.files) !== undefined && !parts.warmUp.mark.done) {
     logger.warn('history is not learned from: this folder has learned already; serve --warm-up starts anew')
   }

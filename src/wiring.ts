@@ -157,12 +157,12 @@ export interface Wired {
   readonly telemetry: Telemetry
   readonly effects: Effects
   readonly warmUp: WarmUp
-  readonly onError: (error: unknown) => void
+  readonly onAuditError: (error: unknown) => void
 }
 
 /** What the HTTP service reads from and hands on to. A silence of Alertmanager shows on the board, live. */
 export function serveDeps(wired: Wired): ServeDeps {
-  const { parts, inbox, index, sinks, effects, onError } = wired
+  const { parts, inbox, index, sinks, effects, onAuditError } = wired
   const shown = (one: Disruption): Disruption =>
     (sinks.alertmanager?.silencedBy(one).length ?? 0) > 0 ? { ...one, silenced: true } : one
   return {
@@ -197,7 +197,7 @@ export function serveDeps(wired: Wired): ServeDeps {
       return { ready: !running, why }
     },
     audit: (who, action, detail) => {
-      effects.audit(systemClock(), who, action, detail).catch(onError)
+      effects.audit(systemClock(), who, action, detail).catch(onAuditError)
     },
     clock: systemClock,
   }
