@@ -260,6 +260,8 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
   for (const [by, count] of Object.entries(disruptions.explainedAway())) {
     telemetry.set('foreshock_explained_away', count, { by })
   }
+  // Models come and go: what one that was retired had counted is nobody's.
+  telemetry.clear('foreshock_detector_coverage')
   for (const { id, counts } of scoring.detectors) {
     for (const [what, count] of Object.entries(counts))
       telemetry.set('foreshock_detector_coverage', count, { detector: id, what })
@@ -272,6 +274,7 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     telemetry.set('foreshock_worker_busy_seconds', busySeconds, { worker })
     telemetry.set('foreshock_worker_waiting', waiting, { worker })
   }
+  telemetry.clear('foreshock_tier_unscored')
   for (const { tier, why, series: count } of unscored(scoring, series.size))
     telemetry.set('foreshock_tier_unscored', count, { tier, why })
   const use = scoring.profileUse()

@@ -70,6 +70,11 @@ export class Telemetry {
     this.#metrics.get(name)?.remove((labels ?? {}) as Record<string, string>)
   }
 
+  /** All of a metric is to be told anew: what is not set again is no more. */
+  clear(name: MetricName): void {
+    this.#metrics.get(name)?.reset()
+  }
+
   /** Prometheus text exposition. */
   text(): Promise<string> {
     for (const { tell } of this.#running.values()) tell()
