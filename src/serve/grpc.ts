@@ -100,7 +100,7 @@ async function exportMetrics(
   keyring: Keyring,
   { request, metadata }: ServerUnaryCall<Buffer, Buffer>,
 ): Promise<Buffer> {
-  const principal = await keyring.identify({
+  const principal = keyring.identify({
     authorization: textOf(metadata, 'authorization'),
     'x-api-key': textOf(metadata, 'x-api-key'),
   })

@@ -300,7 +300,7 @@ function authenticate(app: FastifyInstance, keyring: Keyring): void {
         'FS_FORBIDDEN',
         'without API keys only localhost is answered; configure auth.keys to be reached by another name',
       )
-    const principal = await keyring.identify(request.headers)
+    const principal = keyring.identify(request.headers)
     if (principal === undefined)
       throw new ForeshockError('FS_UNAUTHORIZED', 'this needs an API key that is known here')
     if (!principal.scopes.has(scope))
