@@ -27,7 +27,7 @@ import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { openExperiments, PairRelay } from './experimenting.ts'
 import { hostSamples } from './ingest/host.ts'
-import { apiKeys, listen, type Service, urlOf } from './listening.ts'
+import { apiKeys, listen, type Service, serveOptions, urlOf } from './listening.ts'
 import { ended, orphans } from './orphans.ts'
 import { Pipeline } from './pipeline.ts'
 import { ConfigurationMemory, reconciled } from './reconcile.ts'
@@ -250,8 +250,7 @@ async function openService(
     onAuditError,
     warmUp,
   })
-  const { maxBodyBytes: bodyBytesMax, maxArrivingBytes: bodiesBytesMax } = config.server
-  const options = { keys, logger, version: VERSION, bodyBytesMax, bodiesBytesMax }
+  const options = serveOptions(config, logger)
   const app = await buildServer(deps, options)
   opened.push(() => app.close())
   await listen(app, config)

@@ -40,6 +40,8 @@ export const configSchema = z.strictObject({
       .default(16 * 1_048_576),
     /** Of all bodies that are not whole yet; beyond, the one that is longest on its way is given up. */
     maxArrivingBytes: size.default(256 * 1_048_576),
+    /** Of one address, over all gateways of a fleet; beyond, they are answered 429. Bodies of samples are then counted and read by the router. */
+    requestsPerMinute: count.optional(),
     publicUrl: z.url().optional(),
   }),
   auth: section({ keys: z.array(keySchema).default([]) }),
