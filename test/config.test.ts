@@ -35,6 +35,11 @@ describe('config', () => {
     expect(config.checkpoint.every).toBe(120_000)
   })
 
+  it('takes an empty variable for none', () => {
+    const environment = { FORESHOCK_CONFIG: '', FORESHOCK_SERVER_PORT: '' }
+    expect(loadConfig({ environment }).server.port).toBe(4318)
+  })
+
   it('lets the environment win over the file', () => {
     const config = parseConfig(
       { server: { port: 1 } },
