@@ -281,8 +281,8 @@ async function protect(app: FastifyInstance, settings: Settings, rates?: RateCou
       timeWindow: 60_000,
       ...(rates ? { store: rateStore(rates) } : {}),
       allowList: request => request.url === '/livez' || request.url === '/readyz',
-      errorResponseBuilder: (_request, { after }) =>
-        Object.assign(new Error(`too many requests; come back in ${after}`), { statusCode: 429 }),
+      errorResponseBuilder: (_request, { after, ttl: retryAfterMs }) =>
+        new ForeshockError('FS_OVERLOADED', `too many requests; come back in ${after}`, { retryAfterMs }),
     })
   }
 }
