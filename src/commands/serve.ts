@@ -82,10 +82,24 @@ async function start(config: Config, logger: Logger, relearn: boolean): Promise<
     }
     return startService(config, { logger, relearn, onFatal })
   }
-  if (relearn || config.warmup.files !== undefined || config.warmup.prometheus !== undefined)
-    logger.warn('a fleet does not learn from history: what is configured under warmup is passed over')
-  if (config.detection.workers !== 'auto' && config.detection.workers > 0)
-    logger.warn('a fleet scores in the threads of its processes: detection.workers is passed over')
+  for (const text of passedOver(config, relearn)) logger.warn(text)
   const { startFleet } = await import('../fleet.ts')
   return startFleet(config, { logger })
+}
+
+/** What is asked for that only one process does, in words. */
+export function passedOver({ warmup, detection, sources, data }: Config, relearn: boolean): string[] {
+  const isAsked = (asked: boolean, text: string) => (asked ? [text] : [])
+  return [
+    ...isAsked(
+      relearn || warmup.files !== undefined || warmup.prometheus !== undefined,
+      'a fleet does not learn from history: what is configured under warmup is passed over',
+    ),
+    ...isAsked(
+      detection.workers !== 'auto' && detection.workers > 0,
+      'a fleet scores in the threads of its processes: detection.workers is passed over',
+    ),
+    ...isAsked(sources.host.enabled, 'a fleet measures none of its machines: sources.host is passed over'),
+    ...isAsked(data.index !== 'memory', 'the index of a fleet is PostgreSQL: data.index is passed over'),
+  ]
 }
