@@ -174,6 +174,8 @@ export const configSchema = z.strictObject({
           allowPrivate: switchable.default(false),
         }),
       )
+      // What one has not taken is kept under its URL.
+      .refine(all => new Set(all.map(({ url }) => url)).size === all.length, 'a URL stands here once')
       .default([]),
     alertmanagers: z.array(z.strictObject({ url: z.url() })).default([]),
   }),
