@@ -1,10 +1,12 @@
 import { defineConfig } from 'vitest/config'
+import { builtThreads } from './test/built.ts'
 import { LongestFirst } from './test/longest-first.ts'
 import { together } from './test/plan.ts'
 
 const shared = together()
 
 export default defineConfig({
+  resolve: { alias: builtThreads() },
   test: {
     testTimeout: 30_000,
     hookTimeout: 120_000,

@@ -34,6 +34,7 @@ import { ConfigurationMemory, reconciled } from './reconcile.ts'
 import { SampleQuotas } from './sample-quotas.ts'
 import { assertBindable } from './serve/auth.ts'
 import { buildServer } from './serve/server.ts'
+import { undivided } from './shards/shard-parts.ts'
 import { workersOf } from './shards/workers-of.ts'
 import { SLICES } from './slices.ts'
 import { openEmbeddedIndex } from './store/embedded-index.ts'
@@ -144,9 +145,12 @@ async function openService(
     configuration,
   })
   const startedMs = performance.now()
-  const resumed = await resume(checkpoints, build, statefulOf, warn, checkpoint =>
-    reconciled(checkpoint, config, intakeOptions(config), warn),
-  )
+  const resumed = await resume(checkpoints, build, statefulOf, warn, checkpoint => {
+    // Workers say it themselves.
+    const lost = workers === 0 ? undivided(checkpoint.parts, 0) : undefined
+    if (lost !== undefined) warn(lost)
+    return reconciled(checkpoint, config, intakeOptions(config), warn)
+  })
   if (relearn) {
     logger.warn('what was learned is dropped, as was asked for, and learned anew')
     await resumed.parts.scoring.close?.()

@@ -119,7 +119,7 @@ function ensembleOf(
     models && size > 0 ? new ModelMember(told, { size, timeoutMs, history, ...models }) : undefined
   const scoring = new Ensemble(detectorsOf(told, detection, onWarning), options, context, {
     policy,
-    pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, context, history) : undefined,
+    pool: detection.pool.size > 0 ? new SuspectPool(detection.pool, told, history) : undefined,
     models: learned,
   })
   return { scoring, learned, policy }

@@ -102,8 +102,9 @@ export class PartitionWorker {
       } catch (error) {
         this.#position = undefined
         failed(error)
-        if (this.#stop.signal.aborted) break
+        // What the owner has now may lie between two messages' states: nothing of it is to be saved.
         await this.#letGo(false)
+        if (this.#stop.signal.aborted) break
         const delay = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures++, 20), RETRY_MAX_MS)
         await wait(delay, undefined, { signal: this.#stop.signal }).catch(() => {})
       }

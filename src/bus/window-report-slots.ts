@@ -159,13 +159,20 @@ export class WindowSlots {
       former: new Uint32Array(keys.length),
       sinceMs: new Float64Array(keys.length),
     }
-    const epochs: [number, number, number][] = []
+    const meta: SavedMeta & { others: Other[]; formers: Former[] } = { epochs: [], others: [], formers: [] }
     for (const [partition, { epoch, windows, former, row, high, low, sinceMs }] of this.#byPartition) {
-      epochs.push([partition, epoch, windows])
-      for (const at of former) columns.former[at] = partition + 1
+      meta.epochs.push([partition, epoch, windows])
+      for (const at of former) {
+        if (columns.former[at] > 0) meta.formers.push([at, partition])
+        else columns.former[at] = partition + 1
+      }
       for (let slot = 0; slot < row.length; slot++) {
         if (row[slot] === 0) continue
         const at = row[slot] - 1
+        if (columns.partition[at] > 0) {
+          meta.others.push([at, partition, slot, high[slot], low[slot], sinceMs[slot]])
+          continue
+        }
         columns.partition[at] = partition + 1
         columns.slot[at] = slot
         columns.high[at] = high[slot]
@@ -173,7 +180,7 @@ export class WindowSlots {
         columns.sinceMs[at] = sinceMs[slot]
       }
     }
-    return { id: 'window-reader', version: 1, keys, columns, meta: { epochs } }
+    return { id: 'window-reader', version: 1, keys, columns, meta }
   }
 
   restore(parts: readonly Snapshot[]): void {
@@ -187,20 +194,40 @@ export class WindowSlots {
       throw new ForeshockError('FS_SNAPSHOT_INVALID', `window-reader v${from.version} cannot be read`)
     // Absent in snapshots of before it was kept: since ever, as far as anybody knows.
     const sinceMs = from.columns.sinceMs ?? new Float64Array(from.keys.length).fill(Number.NEGATIVE_INFINITY)
-    const { epochs } = from.meta as { readonly epochs: readonly (readonly [number, number, number])[] }
+    const { epochs, others = [], formers = [] } = from.meta as SavedMeta
     for (const [samplesPartition, epoch, windows] of epochs)
       this.of(samplesPartition, epoch).windows = windows
-    for (let i = 0; i < from.keys.length; i++) {
-      const row = this.#series.row(from.keys[i])
-      if (row < 0) continue
-      const slots = this.#byPartition.get(partition[i] - 1)
-      if (slots) this.#hold(slots, slot[i], row, high[i], low[i], sinceMs[i])
-      const before = this.#byPartition.get(former[i] - 1)
-      if (!before) continue
-      before.former.push(row)
+    const hold = ([at, samplesPartition, ...held]: Other) => {
+      const [row, slots] = [this.#series.row(from.keys[at]), this.#byPartition.get(samplesPartition)]
+      const [slot, high, low, sinceMs] = held
+      if (row >= 0 && slots) this.#hold(slots, slot, row, high, low, sinceMs ?? Number.NEGATIVE_INFINITY)
+    }
+    const holdFormer = ([at, samplesPartition]: Former) => {
+      const [row, slots] = [this.#series.row(from.keys[at]), this.#byPartition.get(samplesPartition)]
+      if (row < 0 || !slots) return
+      slots.former.push(row)
       this.#count(row)
     }
+    for (let i = 0; i < from.keys.length; i++) {
+      if (partition[i] > 0) hold([i, partition[i] - 1, slot[i], high[i], low[i], sinceMs[i]])
+      if (former[i] > 0) holdFormer([i, former[i] - 1])
+    }
+    for (const other of others) hold(other)
+    for (const one of formers) holdFormer(one)
+    for (const { former } of this.#byPartition.values()) former.sort((a, b) => a - b)
   }
+}
+
+/** A further slot that holds a row: which row, samples partition and slot; hash of the key, since when (null: since ever). */
+type Other = readonly [number, number, number, number, number, number | null]
+/** A further samples partition whose former epoch had a row. */
+type Former = readonly [row: number, samplesPartition: number]
+
+/** Of a row that several hold, as one does whose entity has moved to another samples partition, the columns say the first. */
+interface SavedMeta {
+  readonly epochs: (readonly [samplesPartition: number, epoch: number, windows: number])[]
+  readonly others?: readonly Other[]
+  readonly formers?: readonly Former[]
 }
 
 export function holds(slots: Slots, slot: number, high: number, low: number): boolean {

@@ -77,7 +77,7 @@ export const configSchema = z.strictObject({
   detection: section({
     openSurprise: numeric(z.number().positive()).optional(),
     closeSurprise: numeric(z.number().positive()).optional(),
-    /** Memory for the daily shape of a series: 390 bytes, 1.4 kB, or 176 kB at one minute. */
+    /** Memory for the daily shape of a series: 390 bytes, 1.4 kB, or 174 kB at one minute. */
     profile: profileSchema.default('tiny'),
     /** Series before metric before entity; within each the first that matches. */
     profiles: z.array(profileRuleSchema).default([]),

@@ -1,5 +1,5 @@
 import { contentId } from './identity.ts'
-import { isDate, timeOfJson } from './time.ts'
+import { isDate, jsonOfTime, timeOfJson } from './time.ts'
 
 /** Something that people or machines did to an entity. */
 export interface Change {
@@ -89,10 +89,10 @@ export function changeLine(change: Change): string {
   const { id, timeMs, entity, kind, ref, untilMs } = change
   return JSON.stringify({
     id,
-    time: timeMs,
+    time: jsonOfTime(timeMs),
     entity,
     kind,
     ref,
-    ...(untilMs === undefined ? {} : { until: untilMs }),
+    ...(untilMs === undefined ? {} : { until: jsonOfTime(untilMs) }),
   })
 }

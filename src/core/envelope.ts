@@ -34,7 +34,7 @@ export interface Receipt {
   readonly rejected: number
   /** First reasons, at most a few, each naming what was wrong and where. */
   readonly reasons: readonly string[]
-  /** Set when the body as a whole could not be read. */
+  /** Set when the body could not be read, or not to its end. */
   readonly failure?: { readonly code: 'FS_INPUT_INVALID' | 'FS_INPUT_TOO_LARGE'; readonly detail: string }
 }
 

@@ -118,7 +118,7 @@ export class SeriesShapes {
 
   restore({ shapes, numbers, free }: SavedShapes): void {
     for (const [i, { series, ...shape }] of shapes.entries()) this.#hold(numbers[i], shape).series = series
-    this.#free.push(...free)
+    for (const number of free) this.#free.push(number)
   }
 
   #find(meta: Traits, names: readonly string[], entityAt: number, hasOwnKey: boolean): number {

@@ -154,6 +154,8 @@ interface ScoringStage extends Stage {
     readonly bytes: number
     /** What it covers and what it had to leave out, by name. */
     readonly counts: Readonly<Record<string, number>>
+    /** Why it works with less than it should. */
+    readonly problem?: string
   }[]
 }
 

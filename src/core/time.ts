@@ -16,6 +16,11 @@ export function isDate(timeMs: number): boolean {
   return Math.abs(timeMs) <= DATE_MAX_MS
 }
 
+/** Unix ms as JSON that `timeOfJson` reads back: a number, but where that would be taken for Unix seconds. */
+export function jsonOfTime(timeMs: number): number | string {
+  return Math.abs(timeMs) < SECONDS_MAX ? new Date(timeMs).toISOString() : timeMs
+}
+
 /** A time in JSON, a number or a text → Unix ms, NaN when it is neither. */
 export function timeOfJson(time: unknown): number {
   if (typeof time === 'number') return timeOfNumber(time)

@@ -221,7 +221,10 @@ export class AlertBudgets {
     return [...this.#accounts.values()].map(({ budget, pools }) => {
       const live = [...pools.values()].filter(pool => pool.series > 0)
       const perWeek = live.map(pool => spentBy(pool) / weeksOf(pool, timeMs))
+      // One an entity: more than a call may take arguments.
       const thresholds = live.map(thresholdOf)
+      const extreme = (of: (a: number, b: number) => number) =>
+        live.length === 0 ? null : thresholds.reduce((a, b) => of(a, b))
       return {
         name: budget.name,
         each: budget.isShared ? 'budget' : 'entity',
@@ -230,8 +233,8 @@ export class AlertBudgets {
         pools: live.length,
         poolsOverspent: live.filter((_, i) => perWeek[i] > budget.alertsPerWeek).length,
         series: live.reduce((sum, pool) => sum + pool.series, 0),
-        openSurpriseLeast: thresholds.length === 0 ? null : Math.min(...thresholds),
-        openSurpriseMost: thresholds.length === 0 ? null : Math.max(...thresholds),
+        openSurpriseLeast: extreme(Math.min),
+        openSurpriseMost: extreme(Math.max),
       }
     })
   }

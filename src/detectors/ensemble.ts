@@ -239,7 +239,7 @@ export class Ensemble implements Scoring {
   }
 
   async close(): Promise<void> {
-    await this.#models?.close()
+    await Promise.all(this.#detectors.map(detector => detector.close()))
   }
 
   pool(): Readonly<Record<string, number>> {

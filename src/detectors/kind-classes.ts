@@ -3,7 +3,7 @@ import { ForeshockError } from '../core/errors.ts'
 import { KIND_TRAITS, type MetricKind, type Unit, unitFloor } from '../core/metric-kind.ts'
 import { type BadDirection, type SeriesHead, type SeriesRows, seriesHead } from '../core/series.ts'
 
-/** Distinct (kind, unit floor, direction) triples told apart; later ones count as the first seen class. */
+/** Distinct (kind, unit floor, direction) triples told apart; later ones count as the last of them. */
 const CLASSES_MAX = 255
 /** Names of metrics remembered; when there are too many, all are forgotten. */
 const NAMED_MAX = 4096

@@ -156,8 +156,8 @@ export class ThreadedSession implements ModelSession {
   #expire(call: Call): void {
     if (!this.#over(call)) return
     call.reject(this.#error(`it took longer than ${call.timeoutMs} ms`))
-    // Only the first in the thread's hands can be what it is stuck with.
-    if (this.#asked[0] !== call || this.#trouble !== undefined) return
+    // Only the first in the thread's hands can be what it is stuck with: this call, or one given up before the thread came to it.
+    if (this.#asked[0]?.isOver !== true || this.#trouble !== undefined) return
     this.#trouble = `it is stuck: a call takes longer than ${call.timeoutMs} ms`
     this.#refuseAll(this.#trouble)
     const graceMs = Math.max(GRACE_MS, GRACE_TIMEOUTS * call.timeoutMs)

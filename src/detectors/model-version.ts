@@ -137,8 +137,9 @@ export class ScoringVersion {
       return
     }
     this.#stuck = 0
-    this.rows += rows
-    this.#lose(this.#answer.read(own, output))
+    const failed = this.#answer.read(own, output)
+    this.rows += rows - failed
+    this.#lose(failed)
     this.#calibrate(own)
   }
 

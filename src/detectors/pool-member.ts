@@ -46,7 +46,7 @@ export class PoolMember implements Detector {
     this.id = this.#inner.id
     this.warmUpWindows = this.#inner.warmUpWindows
     this.#slots = slots
-    this.#classes = new KindClasses(context.series)
+    this.#classes = new KindClasses(context.series, context.direction)
     this.#voices = COLUMNS.map(column => ({
       column,
       calibration: kernel.isSurprise

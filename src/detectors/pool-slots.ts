@@ -42,6 +42,11 @@ export class PoolSlots {
     return series < this.#slotOf.length ? this.#slotOf[series] - 1 : -1
   }
 
+  /** Row of the ensemble's table in a slot that is taken. */
+  seriesAt(slot: number): number {
+    return this.#seriesOf[slot]
+  }
+
   /** Gives a series of a table a free slot; `importance` 0 for what is no golden signal of an entity that matters. */
   take(series: number, of: SeriesRows, suspectMs: number, importance: number): number {
     const slot = this.rows.intern(of.meta(series))

@@ -66,7 +66,7 @@ export class RidgeMember implements Detector {
     this.#context = context
     this.#saved = { stepMs: context.stepMs, warmUpMax: options.warmUpMax }
     this.warmUpWindows = ridgeRows(context.stepMs, options.warmUpMax).warmUp
-    this.#classes = new KindClasses(context.series)
+    this.#classes = new KindClasses(context.series, context.direction)
     this.#roster = new RidgeRoster(context, options, row => {
       this.#point.forget(row)
       this.#incident.forget(row)

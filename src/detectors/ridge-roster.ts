@@ -29,8 +29,10 @@ export class RidgeRoster {
   #coveredOf = new Uint32Array(0)
   /** Entities with series that wait. */
   readonly #waiting = new Set<Entity>()
-  /** Those of them to be asked in the next window: new ones, or all when something was given back. */
+  /** Those of them to be asked in the next window where not all are: new ones. */
   #asked = new Set<Entity>()
+  /** Something was given back: all are. */
+  #asksAll = false
   /** Entities that may have to make room, the last admitted at the end; found when first needed in a window. */
   #yielding: Entity[] | undefined
   #turns = 0
@@ -104,6 +106,8 @@ export class RidgeRoster {
 
   /** Takes in those that wait as far as the budget goes; true when anything changed. */
   admit(windowEndMs: number): boolean {
+    if (this.#asksAll) this.#asked = new Set(this.#waiting)
+    this.#asksAll = false
     if (this.#asked.size === 0) return false
     let isChanged = false
     this.#yielding = undefined
@@ -233,7 +237,7 @@ export class RidgeRoster {
       for (let j = metric; j < entity.members.length; j++) this.#metricOf[entity.members[j]] = j + 1
       entity.values = new Float64Array(entity.members.length).fill(NaN)
       if (entity.members.length < METRICS_LEAST) this.#stop(entity)
-      this.#asked = new Set(this.#waiting)
+      this.#asksAll = true
     }
     entity.waiting = entity.waiting.filter(other => other !== row)
     this.#entityOf[row] = 0

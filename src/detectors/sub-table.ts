@@ -162,17 +162,22 @@ export class SubTable implements SeriesRows, RowTable {
         `expected ${ID} v${VERSION}, got ${from.id} v${from.version}`,
       )
     if (this.#length > 0) throw new ForeshockError('FS_ASSERTION', `${ID} is restored only when empty`)
-    this.#length = Math.min(rowsOf(from), this.limit)
-    const { rows } = from
+    const { rows, keys } = from
+    const saved = Array.from({ length: rowsOf(from) }, (_, row) =>
+      rows instanceof Uint32Array ? this.#known(rows[row]) : this.#keyed(keys[row]),
+    )
+    const fits = saved.length <= this.limit
+    // Where there are fewer places, or series of others among them, those that are known move up.
+    const held = fits ? saved : saved.filter(series => series >= 0).slice(0, this.limit)
+    this.#length = held.length
     const lost: number[] = []
-    for (let row = 0; row < this.#length; row++) {
-      const series = rows instanceof Uint32Array ? this.#known(rows[row]) : this.#keyed(from.keys[row])
+    for (const [row, series] of held.entries()) {
       if (series >= 0) this.#put(row, series)
       else lost.push(row)
     }
     const { free } = from.meta as { free: readonly number[] }
     // Rows keep their order of reuse; those whose series is gone come last.
-    const kept = new Set(free.filter(row => row < this.#length && !this.has(row)))
+    const kept = new Set(fits ? free.filter(row => !this.has(row)) : [])
     this.#free = [...lost.filter(row => !kept.has(row)), ...kept]
   }
 

@@ -125,7 +125,12 @@ export class SuspectPool {
     this.slots = new PoolSlots(size)
     this.#past = new Float64Array(Math.min(PAST_WINDOWS, history.depth))
     this.#candidates = new PoolCandidates(GOLDEN_MOST, ADMITTED_MOST, series => context.series.key(series))
-    const own = { series: this.slots.rows, stepMs: context.stepMs }
+    const { stepMs, direction } = context
+    const own: DetectorContext = {
+      series: this.slots.rows,
+      stepMs,
+      ...(direction ? { direction: slot => direction(this.slots.seriesAt(slot)) } : {}),
+    }
     this.members = kernels.map(
       name => new PoolMember(own, KERNELS[name]() as unknown as Kernel<ColumnSpec>, this.slots, size),
     )

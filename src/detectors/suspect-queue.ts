@@ -148,21 +148,25 @@ export class SuspectQueue {
     return { promoted, apprentices, due, promotions: this.promotions, demotions: this.demotions }
   }
 
-  restore(from: unknown): void {
+  /** `isRich`: who has a place; `room`: places free. Who finds none, where there are fewer now, is plain again. */
+  restore(from: unknown, isRich: (series: number) => boolean, room: number): void {
     const saved = from as Saved
-    for (const [key, ms] of saved.promoted) {
-      const row = this.#series.row(key)
-      if (row >= 0) this.#promoted.set(row, ms)
-    }
     const rows = (keys: readonly string[]) => keys.map(key => this.#series.row(key)).filter(row => row >= 0)
+    const coming = new Set<number>()
     if (saved.due) {
-      const { up, down, graduates } = saved.due
-      this.#due = { up: rows(up), down: rows(down), graduates: rows(graduates) }
+      const down = rows(saved.due.down).filter(isRich)
+      const up = rows(saved.due.up).slice(0, room + down.length)
+      for (const row of up) coming.add(row)
+      this.#due = { up, down, graduates: rows(saved.due.graduates).filter(isRich) }
     }
-    for (const [key, ms] of saved.apprentices) {
-      const row = this.#series.row(key)
-      if (row >= 0) this.#apprentices.set(row, ms)
-    }
+    for (const [times, since] of [
+      [saved.promoted, this.#promoted],
+      [saved.apprentices, this.#apprentices],
+    ] as const)
+      for (const [key, ms] of times) {
+        const row = this.#series.row(key)
+        if (row >= 0 && (isRich(row) || coming.has(row))) since.set(row, ms)
+      }
     this.promotions = saved.promotions
     this.demotions = saved.demotions
   }

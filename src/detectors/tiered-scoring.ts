@@ -253,6 +253,14 @@ export class TieredScoring implements Scoring {
     return this.#parts.rich.models()
   }
 
+  reopen(): void {
+    this.#parts.rich.reopen()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#parts.rich.close(), this.#parts.plain.close()])
+  }
+
   forget(series: number): void {
     const { rows, rich, plain, onPlain } = this.#parts
     const row = rows.of(series)
@@ -290,7 +298,7 @@ export class TieredScoring implements Scoring {
     const held = parts.find(({ id }) => id === rows.id)
     if (own && held) {
       rows.restore(held)
-      this.#suspects.restore(own.meta)
+      this.#suspects.restore(own.meta, row => rows.of(row) >= 0, rows.limit - rows.size)
     }
     this.#firstCome.restore(own)
     rich.restore(parts)

@@ -13,6 +13,8 @@ interface TenantMap {
   version: number
   /** Entities of the tenant that were looked at. */
   counted: number
+  /** `Fleet.changes` then. */
+  changes: number
   /** Whether the graph holds any of them. */
   isMapped: boolean
   components: Map<string, string>
@@ -74,14 +76,24 @@ export class StoryBook {
   #mapOf(tenant: string): TenantMap {
     let map = this.#maps.get(tenant)
     if (!map) {
-      const none = { version: -1, counted: 0, isMapped: false, front: undefined, groups: undefined }
+      const none = {
+        version: -1,
+        counted: 0,
+        changes: 0,
+        isMapped: false,
+        front: undefined,
+        groups: undefined,
+      }
       map = { ...none, components: new Map(), kin: new Map() }
       this.#maps.set(tenant, map)
     }
     const graph = this.#graphs.of(tenant)
     const own = this.#fleet.ownedBy(tenant)
-    if (map.version === graph.version && map.counted === own.length) return map
+    const { changes } = this.#fleet
+    if (map.version === graph.version && map.counted === own.length && map.changes === changes) return map
     const isNew = map.version !== graph.version
+    if (map.changes !== changes) map.counted = 0
+    map.changes = changes
     // Calls may have been forgotten, too.
     if (isNew) map.isMapped = false
     for (let i = isNew ? 0 : map.counted; i < own.length && !map.isMapped; i++)

@@ -1,5 +1,5 @@
 import type { ColumnData } from '../core/snapshot.ts'
-import type { EntityMemory } from './fleet.ts'
+import type { EntityMemory } from './entities.ts'
 
 /** What never changes of an entity is told as lists of texts, which a checkpoint may share with the fleet. */
 export interface SavedEntities {

@@ -6,38 +6,22 @@ import type { SeriesTable } from '../core/series.ts'
 import type { SeriesPart } from '../core/series-records.ts'
 import { STEP_ROWS } from '../core/steps.ts'
 import { Ceilings } from './ceiling.ts'
+import { Entities, type EntityMemory } from './entities.ts'
 import { EntryRows } from './entry-rows.ts'
 import {
   clearSums,
   type EntityColumns,
-  entityColumns,
   type Gathering,
   gather,
   grown,
   type InstanceColumns,
   ROW_COLUMNS,
+  type RowChunk,
 } from './evidence.ts'
 import { FRONT_DOOR, PLACE_LABELS, type Place, placeOf } from './families.ts'
 import { type InstanceMemory, Instances } from './instances.ts'
 import type { TenantGraphs } from './tenant-graphs.ts'
 
-/** What is remembered of an entity from window to window. */
-export interface EntityMemory {
-  readonly tenant: string
-  readonly name: string
-  readonly namespace: string
-  readonly firstSeenMs: number
-  /** Evidence of the last three windows, newest first. */
-  recent: [number, number, number]
-  /** Start of the present run of strange windows, Unix ms; null when there is none. */
-  onsetMs: number | null
-  lastStrangeMs: number
-  /** Traffic per window, slowly averaged, for shares of impact; NaN before there was any: null in its place would cost garbage. */
-  traffic: number
-}
-
-/** Entity of everything of a tenant that is beyond the limit. */
-const OVERFLOW = '(more)'
 /** Instances that are told apart, at most, per entity that may be. */
 const INSTANCES_EACH = 16
 /** Windows after which a silent series is no longer missed: an hour at ten seconds. */
@@ -47,19 +31,13 @@ const NO_EDGE = 0xffff_ffff
 
 /** Entities, their instances, and which series belongs to which: everything that turns rows into evidence. */
 export class Fleet {
-  readonly entities: EntityMemory[] = []
-  columns: EntityColumns = entityColumns(64)
   readonly rows = new ColumnStore(ROW_COLUMNS)
   readonly ceilings: Ceilings
-  #dropped = 0
   readonly #table: SeriesTable
   readonly #graphs: TenantGraphs
-  readonly #limit: number
   readonly #forgetAfterMs: number
-  readonly #ids = new Map<string, number>()
+  readonly #entities: Entities
   readonly #instances: Instances
-  /** Entities of each tenant, ascending. */
-  readonly #own = new Map<string, number[]>()
   readonly #entries: EntryRows
   #edgeSeenMs = new Float64Array(64)
   readonly #watched = new Uint32Array(STEP_ROWS)
@@ -70,10 +48,24 @@ export class Fleet {
     this.#table = table
     this.ceilings = new Ceilings(table, this.rows)
     this.#graphs = graphs
-    this.#limit = limit
+    this.#entities = new Entities(limit, graphs)
     this.#instances = new Instances(limit * INSTANCES_EACH)
     this.#entries = new EntryRows(graphs)
     this.#forgetAfterMs = MISSED_WINDOWS * stepMs
+  }
+
+  /** Entities by number; of a number that is free, a tenant of ''. */
+  get entities(): readonly EntityMemory[] {
+    return this.#entities.all
+  }
+
+  get columns(): EntityColumns {
+    return this.#entities.columns
+  }
+
+  /** Goes up whenever `ownedBy` of a tenant changes but at its end. */
+  get changes(): number {
+    return this.#entities.changes
   }
 
   /** Running copies by number; of a number that is free, an entity of −1. */
@@ -87,21 +79,21 @@ export class Fleet {
 
   /** Entities and instances that did not fit, each time they were seen anew. */
   get dropped(): number {
-    return this.#dropped + this.#instances.dropped
+    return this.#entities.dropped + this.#instances.dropped
   }
 
   id(tenant: string, name: string): number {
-    return this.#ids.get(`${tenant}\n${name}`) ?? -1
+    return this.#entities.id(tenant, name)
   }
 
   /** Entities of a tenant, by index, ascending. */
   ownedBy(tenant: string): readonly number[] {
-    return this.#own.get(tenant) ?? []
+    return this.#entities.ownedBy(tenant)
   }
 
   /** Tenants that have entities, in the order in which they were first seen. */
   tenants(): Iterable<string> {
-    return this.#own.keys()
+    return this.#entities.tenants()
   }
 
   /** Finds out where the rows of a batch belong that are new, or whose place was taken from them; some rows at a time. */
@@ -158,8 +150,8 @@ export class Fleet {
   }
 
   /** Ends a window: sums go back to zero, last-seen times to the graph. */
-  endWindow(): void {
-    clearSums(this.columns)
+  endWindow(nowMs: number): void {
+    this.#entities.endWindow(nowMs)
     clearSums(this.instanceColumns)
     for (let edge = 0; edge < this.#graphs.extent && edge < this.#edgeSeenMs.length; edge++) {
       if (this.#edgeSeenMs[edge] > 0) this.#graphs.seen(edge, this.#edgeSeenMs[edge])
@@ -170,41 +162,42 @@ export class Fleet {
   letGo(): void {
     this.#cut?.touchAll()
     for (const { lastLiveMs } of this.rows.chunks) lastLiveMs.fill(Number.NEGATIVE_INFINITY)
-    for (const memory of this.entities) {
-      memory.recent = [0, 0, 0]
-      memory.onsetMs = null
-      memory.lastStrangeMs = 0
-    }
+    this.#entities.letGo()
   }
 
   /**
-   * Forgets learned calls that have been silent for an hour of windows, and instances that did not outlive a restart. Their
-   * series, should they come back, are placed anew.
+   * Forgets learned calls that have been silent for an hour of windows, entities that have been for long but those `held`, and
+   * instances that did not outlive a restart. Their series, should they come back, are placed anew.
    */
-  expire(nowMs: number): void {
-    this.#expireEdges(nowMs)
+  expire(nowMs: number, held: ReadonlySet<number>): void {
+    const edges = this.#graphs.expire(nowMs - this.#forgetAfterMs)
     this.#instances.expire(nowMs, this.#forgetAfterMs)
+    const entities = this.#entities.expire(nowMs, held)
+    for (const index of edges) if (index < this.#edgeSeenMs.length) this.#edgeSeenMs[index] = 0
+    if (edges.length > 0 || entities.size > 0) this.#displace(new Set(edges), entities)
+    if (entities.size > 0) this.#instances.forget(entities)
   }
 
-  #expireEdges(nowMs: number): void {
-    const gone = this.#graphs.expire(nowMs - this.#forgetAfterMs)
-    if (gone.length === 0) return
-    const places = new Set(gone.map(edge => edge + 1))
-    for (const { edge, entity } of this.rows.chunks) {
-      for (let row = 0; row < edge.length; row++) {
-        if (edge[row] !== 0 && places.has(edge[row])) entity[row] = 0
+  /** Nobody knows any more whose the rows are that measure these calls or are of these entities, until they are placed again. */
+  #displace(edges: ReadonlySet<number>, entities: ReadonlySet<number>): void {
+    for (const chunk of this.rows.chunks) {
+      for (let at = 0; at < chunk.edge.length; at++) {
+        const isGone = chunk.entity[at] > 0 && entities.has(chunk.entity[at] - 1)
+        if (isGone) this.#leave(chunk, at)
+        if (isGone || (chunk.edge[at] !== 0 && edges.has(chunk.edge[at] - 1))) chunk.entity[at] = 0
       }
     }
-    for (const index of gone) if (index < this.#edgeSeenMs.length) this.#edgeSeenMs[index] = 0
   }
 
   forget(row: number): void {
     if (row >= this.rows.rows) return
     this.#cut?.touch(row)
     this.ceilings.forget(row)
-    this.#leave(row)
+    const chunk = this.rows.chunks[row >> CHUNK_SHIFT]
+    const at = row & CHUNK_MASK
+    this.#leave(chunk, at)
     this.rows.clear(row)
-    this.rows.chunks[row >> CHUNK_SHIFT].lastLiveMs[row & CHUNK_MASK] = Number.NEGATIVE_INFINITY
+    chunk.lastLiveMs[at] = Number.NEGATIVE_INFINITY
   }
 
   /** When each of the first so many rows was last heard, as a copy. */
@@ -239,18 +232,24 @@ export class Fleet {
     return column
   }
 
-  /** All entities of saved state, in their old order; the rows find them again by name. */
-  restore(entities: readonly EntityMemory[], instances: readonly InstanceMemory[]): void {
-    this.entities.length = 0
-    this.#ids.clear()
-    this.#own.clear()
+  /** When a series of each entity was last heard, as a copy. */
+  heardMs(): Float64Array {
+    return this.#entities.heardMs()
+  }
+
+  /** All entities of saved state under their old numbers, as `Entities.restore`; the rows find them again by name. */
+  restore(
+    entities: readonly EntityMemory[],
+    heardMs: Float64Array | undefined,
+    nowMs: number,
+    instances: readonly InstanceMemory[],
+  ): void {
     this.#entries.clear()
     for (const { entity, instance } of this.rows.chunks) {
       entity.fill(0)
       instance.fill(0)
     }
-    for (const memory of entities) this.#push({ ...memory, recent: [...memory.recent] })
-    this.#growEntities()
+    this.#entities.restore(entities, heardMs, nowMs)
     this.#instances.restore(instances)
   }
 
@@ -343,7 +342,7 @@ export class Fleet {
     chunk.family[at] = place.family
     const instance = place.instance === '' ? -1 : this.#instances.intern(entity, place.instance, timeMs)
     if (instance >= 0) this.#instances.join(instance)
-    this.#leave(row)
+    this.#leave(chunk, at)
     chunk.instance[at] = instance + 1
     chunk.edge[at] = 0
     if (place.caller !== undefined) {
@@ -358,55 +357,15 @@ export class Fleet {
     return placeOf(meta, name => this.id(meta.tenant, name) >= 0)
   }
 
-  /** Beyond the limit all new entities of a tenant share one, which is about nothing in particular. */
-  #intern(meta: SeriesPart, name: string, timeMs: number): number {
-    const key = `${meta.tenant}\n${name}`
-    const known = this.#ids.get(key)
-    if (known !== undefined) return known
-    if (this.entities.length >= this.#limit - 1 && name !== OVERFLOW) {
-      this.#dropped++
-      return this.#intern(meta, OVERFLOW, timeMs)
-    }
-    const id = this.#push({
-      tenant: meta.tenant,
-      name,
-      namespace: meta.labels.namespace ?? meta.labels.service_namespace ?? '',
-      firstSeenMs: timeMs,
-      recent: [0, 0, 0],
-      onsetMs: null,
-      lastStrangeMs: 0,
-      traffic: Number.NaN,
-    })
-    this.#growEntities()
-    return id
-  }
-
-  #push(memory: EntityMemory): number {
-    const { tenant, name } = memory
-    const id = this.entities.length
-    this.#ids.set(`${tenant}\n${name}`, id)
-    this.entities.push(memory)
-    const own = this.#own.get(tenant)
-    if (own) own.push(id)
-    else {
-      this.#own.set(tenant, [id])
-      // From now on it has a graph of its own.
-      this.#graphs.own(tenant)
-    }
-    return id
-  }
-
-  #growEntities(): void {
-    const have = this.columns.recent.length
-    if (this.entities.length > have) {
-      this.columns = entityColumns(grown(this.entities.length, have), this.columns)
-    }
+  #intern({ tenant, labels }: SeriesPart, name: string, timeMs: number): number {
+    const namespace = labels.namespace ?? labels.service_namespace ?? ''
+    return this.#entities.intern(tenant, name, namespace, timeMs)
   }
 
   /** A row is of its instance no more. */
-  #leave(row: number): void {
-    const chunk = this.rows.chunks[row >> CHUNK_SHIFT]
-    const instance = chunk.instance[row & CHUNK_MASK] - 1
+  #leave({ instance: ids }: RowChunk, at: number): void {
+    const instance = ids[at] - 1
+    ids[at] = 0
     if (instance >= 0) this.#instances.leave(instance)
   }
 

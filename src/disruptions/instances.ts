@@ -80,6 +80,11 @@ export class Instances {
     this.#unclaimed = []
   }
 
+  /** Those of entities that were forgotten: their numbers will be others'. */
+  forget(entities: ReadonlySet<number>): void {
+    for (const [id, { entity }] of this.all.entries()) if (entities.has(entity)) this.#release(id)
+  }
+
   #release(id: number): void {
     const { entity, name } = this.all[id]
     this.#ids.delete(`${entity}\n${name}`)

@@ -205,8 +205,9 @@ export class Disruptions implements DisruptionStage {
     this.#planned.clear()
     for (const entity of levels.planned) this.#planned.add(entity)
     this.#mark()
-    this.#fleet.endWindow()
-    if (Math.round(windowEndMs / this.#options.stepMs) % EXPIRE_EVERY === 0) this.#fleet.expire(windowEndMs)
+    this.#fleet.endWindow(windowEndMs)
+    if (Math.round(windowEndMs / this.#options.stepMs) % EXPIRE_EVERY === 0)
+      this.#fleet.expire(windowEndMs, this.#held())
     this.#closing.length = 0
     return events
   }
@@ -342,6 +343,15 @@ export class Disruptions implements DisruptionStage {
   #give({ anomaly, entity }: OpenAnomaly, tellers: Tellers): void {
     const story = tellers.of(entity, anomaly.endMs)
     if (story) this.counts.evidenceDropped += keepEvidence(story, anomaly)
+  }
+
+  /** Entities, by index, that something is still told of, whether or not a series of theirs is left. */
+  #held(): Set<number> {
+    const held = new Set(this.#planned)
+    for (const { tenant, members } of [...this.#book.open, ...this.#resolved])
+      for (const name of Object.keys(members)) held.add(this.#fleet.id(tenant, name))
+    for (const { entity } of this.#anomalies.values()) held.add(entity)
+    return held
   }
 
   /** Notes which entities must teach the baselines little. */

@@ -6,8 +6,9 @@ import type { MaintenanceWindow } from '../core/maintenance.ts'
 import type { SeriesTable } from '../core/series.ts'
 import type { ColumnData, Snapshot } from '../core/snapshot.ts'
 import type { SavedCeiling } from './ceiling.ts'
+import type { EntityMemory } from './entities.ts'
 import { entityColumnsOf, type SavedEntities, savedEntities } from './entity-columns.ts'
-import type { EntityMemory, Fleet } from './fleet.ts'
+import type { Fleet } from './fleet.ts'
 import type { InstanceMemory } from './instances.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { DisruptionCounts, OpenAnomaly } from './stage.ts'
@@ -97,7 +98,8 @@ export function cutStage(cut: Cut, state: StageState, table: SeriesTable): CutSn
 /** What every window changes of entities and shares, as copies. */
 function changing({ fleet }: StageState): { columns: Record<string, ColumnData>; entities: SavedEntities } {
   const { memory, names } = entityColumnsOf(fleet.entities)
-  return { columns: { entities: memory, ceilings: fleet.ceilings.saved() }, entities: names }
+  const columns = { entities: memory, heardMs: fleet.heardMs(), ceilings: fleet.ceilings.saved() }
+  return { columns, entities: names }
 }
 
 /** JSON-safe, as whoever reads it will have it. */
@@ -145,7 +147,10 @@ export function restoreStage(
   // Older snapshots do not say who told of an edge: those never seen by a series were given.
   for (const [source, target, lastSeenMs, given, tenant] of saved.edges)
     state.graphs.keep(...edgeOf(source, target, lastSeenMs, given ?? lastSeenMs === 0, tenant))
-  state.fleet.restore(entities, saved.instances)
+  // Absent before entities were forgotten.
+  const { heardMs } = part.columns
+  const heard = heardMs instanceof Float64Array ? heardMs : undefined
+  state.fleet.restore(entities, heard, saved.nowMs, saved.instances)
   state.fleet.letGoRows(table.capacity)
   const { chunks } = state.fleet.rows
   const rowOf = rowsIn(part, table)

@@ -15,6 +15,7 @@ interface Member {
 }
 
 interface Group {
+  readonly rule: Rule
   readonly meta: SeriesMeta
   /** Row of the derived series; −1 when it is not in the table. */
   row: number
@@ -133,7 +134,8 @@ export class DerivedSeries {
     if (owned) owned.row = -1
     this.#owned.delete(row)
     this.#values.delete(row)
-    for (const group of this.#homes.get(row) ?? []) {
+    const homes = this.#homes.get(row) ?? []
+    for (const group of homes) {
       for (const alternatives of group.members)
         for (const list of alternatives) {
           const at = list.findIndex(member => member.row === row)
@@ -141,10 +143,9 @@ export class DerivedSeries {
         }
     }
     this.#homes.delete(row)
-    for (const rule of this.#rules)
-      for (const [key, group] of rule.groups)
-        if (group.row < 0 && group.members.every(a => a.every(list => list.length === 0)))
-          rule.groups.delete(key)
+    for (const group of owned ? [owned, ...homes] : homes)
+      if (group.row < 0 && group.members.every(a => a.every(list => list.length === 0)))
+        group.rule.groups.delete(group.meta.key)
   }
 
   bytes(): number {
@@ -184,7 +185,7 @@ function groupOf(rule: Rule, meta: SeriesMeta): Group {
   let group = rule.groups.get(key)
   if (!group) {
     const members = rule.compiled.inputs.map(input => input.metrics.map((): Member[] => []))
-    group = { meta: derivedMeta(rule.expression, key, labels, meta), row: -1, members }
+    group = { rule, meta: derivedMeta(rule.expression, key, labels, meta), row: -1, members }
     rule.groups.set(key, group)
   }
   return group

@@ -247,6 +247,8 @@ export class EventTimeWindows implements Windowing {
     const { log, endMs: windowEndMs, resumeMs } = window
     this.#ensure()
     if (log) this.#forgotten.dropFrom(log)
+    // While samples that wait may be those of a former series each batch that comes takes memory of its own.
+    if (!this.#coming.isReady) this.#forgotten.settle(this.#coming.log)
     if (!this.#derived.empty) this.#register(log)
     this.#log = log
     this.#finding = this.#groups.begin(log, this.#table.capacity)

@@ -173,14 +173,12 @@ export class BodyReader {
   close(envelope: Envelope, failure: string): Receipt {
     const tally = this.#tally
     tally.flush(this.#rejects, envelope.arrivalMs)
-    if (failure !== '') return this.#fail(envelope, 'FS_INPUT_INVALID', failure)
-    return {
-      samples: tally.samples,
-      histograms: tally.histograms,
-      exemplars: tally.exemplars,
-      rejected: tally.rejected,
-      reasons: tally.reasons(),
-    }
+    const { samples, histograms, exemplars, rejected } = tally
+    const taken = { samples, histograms, exemplars }
+    if (failure === '') return { ...taken, rejected, reasons: tally.reasons() }
+    // What was read before the rest was given up is taken all the same.
+    const failed = this.#fail(envelope, 'FS_INPUT_INVALID', failure)
+    return { ...failed, ...taken, rejected: rejected + failed.rejected }
   }
 
   /** Bytes held. */

@@ -22,6 +22,8 @@ export interface DecodeContext {
   seedCheck: number
 }
 
+/** Of a unit; what is longer is cut. Those of UCUM have a dozen characters. UTF-16 units. */
+const UNIT_LENGTH_MAX = 64
 /** Added to the check of an identity whose wire carries whole histograms. */
 export const HISTOGRAM_CHECK = 0x8000_0000
 
@@ -51,7 +53,7 @@ export function finishDefine(
     metric: labels.metric,
     labels: labels.labels,
     type,
-    unit,
+    unit: unit.slice(0, UNIT_LENGTH_MAX),
   })
 }
 

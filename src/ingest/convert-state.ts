@@ -28,6 +28,8 @@ interface CommonMeta {
   readonly state: WireState
   /** Tenants and units by index, from 1. */
   readonly origins: readonly (readonly [tenant: string, unit: string])[]
+  /** Absent in older checkpoints. */
+  readonly lookedS?: number
 }
 
 type Meta2 = CommonMeta & ConverterMeta
@@ -42,6 +44,7 @@ export function cutConverter(convert: Converter, cut: Cut): CutSnapshot[] {
   const meta: Meta = {
     state: table.state(),
     origins: table.origins.pairs(),
+    lookedS: convert.idle.lookedS,
     texts,
     ...groups.texts,
     ...metaOfConverter(convert),
@@ -75,6 +78,7 @@ export function restoreConverter(convert: Converter, parts: readonly Snapshot[],
   )
     throw invalidIngest('records of wires are missing or of another shape')
   table.origins.restore(meta.origins)
+  convert.idle.lookedS = meta.lookedS ?? 0
   if (!table.restore(meta.state, wires, sides)) throw invalidIngest('more wires than there is room for')
   if (part.isGiven === true) delete (part.columns as Record<string, ColumnData>).wires
   if ('texts' in meta) table.restoreTexts(part.columns, meta.texts, part.isGiven)

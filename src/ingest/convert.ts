@@ -4,6 +4,7 @@ import { ARRIVAL_S, GAP_MS, LATEST_MS } from '../kernels/assembly/_wire-layout.t
 import { Births } from './births.ts'
 import { Emitter } from './emitter.ts'
 import { addToGroup, type Group, type GroupScratch, restart } from './groups.ts'
+import { IdleWires } from './idle-wires.ts'
 import type { LegacyWires } from './legacy-wires.ts'
 import { wireText } from './naming.ts'
 import type { IntakeOptions } from './options.ts'
@@ -20,6 +21,7 @@ export class Converter implements PointSink {
   readonly converts = true
   readonly plans: WirePlans
   readonly series: SeriesTable
+  readonly idle: IdleWires
   /** Wires of a checkpoint of the old layout that were not seen since. */
   legacy: LegacyWires | undefined
   readonly #births: Births
@@ -32,7 +34,6 @@ export class Converter implements PointSink {
   readonly io = new Float64Array(3)
   #arrivalS = 0
   #latestMs = 0
-  #sweptS = 0
   /** Wires dropped because the table was full. */
   evictions = 0
 
@@ -40,6 +41,7 @@ export class Converter implements PointSink {
     this.#options = options
     this.#tally = tally
     this.series = series
+    this.idle = new IdleWires(options.wireIdleMs)
     this.table = new WireTable(options.wiresMax, (wire, row) => {
       const plan = this.table.plan(wire)
       return wireText(series.meta(row), plan === PLAN.counter || plan === PLAN.delta)
@@ -89,7 +91,7 @@ export class Converter implements PointSink {
       table.setSeenS(old, this.#arrivalS)
       return old
     }
-    if (table.size >= table.limit) this.#sweep()
+    if (table.size >= table.limit) this.idle.look(table, this.#arrivalS, this.#evict)
     const wire = table.add(a, b, check, text)
     if (wire < 0) {
       this.reject('series-limit', `${text}: ${table.limit} wire series are known already`)
@@ -269,17 +271,8 @@ export class Converter implements PointSink {
     return this.#refuse(timeMs > this.#latestMs ? 'future' : 'time', wire, timeMs)
   }
 
-  /** Frees wires that were not seen for long; at most once a minute, since it looks at all of them. */
-  #sweep(): void {
-    if (this.#arrivalS - this.#sweptS < 60) return
-    this.#sweptS = this.#arrivalS
-    const oldest = this.#arrivalS - this.#options.wireIdleMs / 1000
-    const { table } = this
-    for (let wire = 0; wire < table.length; wire++) {
-      const plan = table.plan(wire)
-      if (plan === PLAN.free || plan === PLAN.output || table.seenS(wire) >= oldest) continue
-      this.plans.drop(wire)
-      this.evictions++
-    }
+  readonly #evict = (wire: number): void => {
+    this.plans.drop(wire)
+    this.evictions++
   }
 }

@@ -30,7 +30,7 @@ const TYPES: Readonly<Record<string, 'json' | 'protobuf'>> = {
  */
 export function foreignBody(bytes: Uint8Array, contentType: string | undefined): ForeignBody | string {
   const named = contentType?.split(';')[0].trim().toLowerCase() ?? ''
-  const type = TYPES[named]
+  const type = Object.hasOwn(TYPES, named) ? TYPES[named] : undefined
   if (type === undefined && named !== '' && named !== 'application/octet-stream')
     return `content type ${named.slice(0, 100)} is not read here`
   if (bytes.length === 0) return 'the value is empty'

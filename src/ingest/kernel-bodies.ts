@@ -40,6 +40,9 @@ const SYMBOL_TAG = 0x22
 /** Bytes of a symbol's hash. */
 const HASH_BYTES = 12
 
+/** At least so many times as many pages when there are too few: smaller runs are no use to larger ones, so what is given back adds up. */
+const GROWTH = 1.5
+
 /** A run of pages that grows to the largest body: what it was before is given back. */
 export class Room {
   address = 0
@@ -47,8 +50,9 @@ export class Room {
 
   /** False when there is no room. */
   fit(memory: WireMemory, bytes: number): boolean {
-    const pages = pagesOf(bytes)
-    if (pages <= this.#pages) return true
+    const wanted = pagesOf(bytes)
+    if (wanted <= this.#pages) return true
+    const pages = Math.max(wanted, Math.ceil(GROWTH * this.#pages))
     memory.give(this.address, this.#pages)
     this.#pages = 0
     this.address = memory.take(pages)

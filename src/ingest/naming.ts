@@ -16,7 +16,9 @@ const WORD_UNITS: Readonly<Record<string, string>> = {
 
 /** Units as senders write them, in the spelling of the vocabulary. */
 export function canonicalUnit(unit: string): Unit {
-  return WORD_UNITS[unit.toLowerCase()] ?? unit
+  const word = unit.toLowerCase()
+  // A unit may be called `constructor`: what every object inherits is none.
+  return Object.hasOwn(WORD_UNITS, word) ? WORD_UNITS[word] : unit
 }
 
 /** Unit of a counter's rate. */

@@ -33,7 +33,7 @@ function readMetric(c: DecodeContext, resource: Json, metric: Json): void {
     c.convert.reject('malformed', 'a metric has no name')
     return
   }
-  const unit = typeof metric.unit === 'string' ? metric.unit.slice(0, 64) : ''
+  const unit = typeof metric.unit === 'string' ? metric.unit : ''
   for (const kind of ['gauge', 'sum', 'histogram', 'exponentialHistogram', 'summary'] as const) {
     const data = metric[kind]
     if (!isRecord(data)) continue

@@ -112,7 +112,7 @@ export function wireOf(
   const { pos, bad } = r
   const { labels } = c
   const name = utf8(r.bytes, METRIC.nameFrom, METRIC.nameTo)
-  const unit = utf8(r.bytes, METRIC.unitFrom, METRIC.unitTo).slice(0, 64)
+  const unit = utf8(r.bytes, METRIC.unitFrom, METRIC.unitTo)
   labels.begin(`${sanitised(name)}${suffix}`)
   readAttributes(c, POINT.from, POINT.to, POINT.attributesField, (key, value) => {
     const plain = sanitised(key)

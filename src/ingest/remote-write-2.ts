@@ -212,7 +212,7 @@ export class RemoteWrite2 {
     r.pos = resume
     if (check >= HISTOGRAM_CHECK) type = TYPE.points
     else if (type > TYPE.stateset) type = TYPE.unknown
-    return finishDefine(c, a, b, check, type, unit.slice(0, 64))
+    return finishDefine(c, a, b, check, type, unit)
   }
 
   #text(c: DecodeContext, symbol: number): string {

@@ -6,6 +6,7 @@ import { BodyReader } from './body-reader.ts'
 import { BIT } from './columns-layout.ts'
 import type { ColumnsWriter } from './columns-writer.ts'
 import { TYPE } from './families.ts'
+import { IdleWires } from './idle-wires.ts'
 import { entityOfWire } from './naming.ts'
 import { INTAKE_DEFAULTS, type IntakeOptions } from './options.ts'
 import type { PointSink, WireSpec } from './point-sink.ts'
@@ -75,6 +76,7 @@ export class Splitter implements PointSink {
   readonly #body: BodyReader
   readonly #messages: SplitMessages
   readonly #hash = new Int32Array(2)
+  readonly #idle: IdleWires
   /** Columns beside the table's: where a wire goes, in which message it stands and where, when it was last defined. */
   #partition = new Uint16Array(0)
   #serial = new Uint32Array(0)
@@ -89,12 +91,12 @@ export class Splitter implements PointSink {
   #held: Held[] = []
   #arrivalS = 0
   #latestMs = 0
-  #sweptS = 0
   #otlp = false
 
   constructor(options: Partial<IntakeOptions>, context: SplitterContext) {
     this.#options = { ...INTAKE_DEFAULTS, ...options }
     this.#context = context
+    this.#idle = new IdleWires(this.#options.wireIdleMs)
     this.#defineMs = Math.min(DEFINE_MS, context.rememberedMs ?? DEFINE_MS)
     this.table = new WireTable(context.selfContained ? BODY_WIRES_MAX : this.#options.wiresMax)
     this.#messages = new SplitMessages(context.partitions, context.messageBytes ?? MESSAGE_BYTES, () =>
@@ -168,7 +170,10 @@ export class Splitter implements PointSink {
   define(a: number, b: number, check: number, spec: WireSpec): number {
     const { table } = this
     const text = seriesKey(spec.metric, spec.labels)
-    if (table.size >= table.limit) this.#sweep()
+    if (table.size >= table.limit)
+      this.#idle.look(table, this.#arrivalS, idle => {
+        table.remove(idle)
+      })
     const wire = table.add(a, b, check, text)
     if (wire < 0) {
       this.reject('series-limit', `${text}: ${table.limit} wire series are known already`)
@@ -273,11 +278,11 @@ export class Splitter implements PointSink {
     this.#index[wire] = index
     // Every series has a phase of its own, so that definitions are spread evenly over time.
     const turn = Math.floor(timeMs / this.#defineMs + (table.a(wire) >>> 0) / 4_294_967_296)
-    const silent = this.#arrivalS - table.seenS(wire) > this.#defineMs / 1000
+    const silent = this.#sinceS(table.seenS(wire)) > this.#defineMs / 1000
     if (turn !== this.#definedAt[wire] || silent || this.#context.selfContained) {
       this.#definedAt[wire] = turn
       this.#defined.push(wire)
-      if (this.#arrivalS - this.#countedS[wire] >= COUNT_AGAIN_S) this.#fresh.push(wire)
+      if (this.#sinceS(this.#countedS[wire]) >= COUNT_AGAIN_S) this.#fresh.push(wire)
       writer.define(index, this.#messages.definitionOf(table, wire))
     }
     return index
@@ -302,8 +307,13 @@ export class Splitter implements PointSink {
     const { table } = this
     this.#refuse(table.text(wire), wire, what)
     const counted = this.#countedS[wire]
-    if (counted > 0 && this.#arrivalS - counted > ASK_AGAIN_S) table.remove(wire)
+    if (counted > 0 && this.#sinceS(counted) > ASK_AGAIN_S) table.remove(wire)
     return false
+  }
+
+  /** How far a moment of arrival is from this one, s: before it, or after it where the clock was set back since. */
+  #sinceS(arrivalS: number): number {
+    return Math.abs(this.#arrivalS - arrivalS)
   }
 
   #fit(): void {
@@ -321,17 +331,6 @@ export class Splitter implements PointSink {
     this.#definedAt = wider(this.#definedAt)
     this.#countedS = wider(this.#countedS)
     this.#bits = wider(this.#bits)
-  }
-
-  /** Frees wires that were not seen for long, at most once a minute, since it looks at all of them. */
-  #sweep(): void {
-    const { table } = this
-    if (this.#arrivalS - this.#sweptS < 60) return
-    this.#sweptS = this.#arrivalS
-    const oldest = this.#arrivalS - this.#options.wireIdleMs / 1000
-    for (let wire = 0; wire < table.length; wire++) {
-      if (table.plan(wire) !== PLAN.free && table.seenS(wire) < oldest) table.remove(wire)
-    }
   }
 
   /** Between two bodies only, so that what is made of one does not depend on those before it. */

@@ -196,7 +196,8 @@ export class WirePlans {
     const index = table.group(wire)
     const group = this.groups[index]
     if (!group) return
-    if (table.curMs(wire) === group.curMs && group.curMs > group.prevMs) group.seen--
+    // Of a moment whose members were all stale none is counted any more.
+    if (group.seen > 0 && table.curMs(wire) === group.curMs) group.seen--
     group.members.splice(group.members.indexOf(wire), 1)
     if (group.members.length > 0) return
     for (const output of group.statistics.wires) if (output >= 0) table.remove(output)

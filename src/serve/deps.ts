@@ -125,7 +125,7 @@ export interface ServeOptions {
   readonly bodiesBytesMax?: number
   /** Requests per client and minute; no limit when absent. */
   readonly requestsPerMinuteMax?: number
-  /** Event-loop delay above which 503 is answered, ms. Default 5000; 0 turns it off. */
+  /** How long one turn of the event loop may take before 503 is answered for a second, ms. Default 5000; 0 turns it off. */
   readonly eventLoopDelayMsMax?: number
   /** Between SSE comments that keep a quiet connection open, ms. Default 15000. */
   readonly heartbeatMs?: number

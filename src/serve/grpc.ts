@@ -1,7 +1,11 @@
 import {
   type Metadata,
+  ResponderBuilder,
   Server,
   ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  ServerListenerBuilder,
   type ServerUnaryCall,
   type ServiceDefinition,
   type sendUnaryData,
@@ -9,9 +13,10 @@ import {
 } from '@grpc/grpc-js'
 import { ForeshockError } from '../core/errors.ts'
 import { Keyring } from './auth.ts'
-import { type ServeDeps, type ServeOptions, settingsOf } from './deps.ts'
+import { type ServeDeps, type ServeOptions, type Settings, settingsOf } from './deps.ts'
 import { TENANT_HEADER, tenantNamed } from './http.ts'
 import { reasonsText } from './ingest-answers.ts'
+import { MessageTurns } from './message-turns.ts'
 import { otlpSuccessBody } from './otlp-answer.ts'
 import { statusOf } from './problems.ts'
 
@@ -56,6 +61,12 @@ export interface GrpcService {
 /** Longest that a stop waits for running calls, ms. */
 const STOP_MS_MAX = 5000
 
+/** What a sender may send ahead of being asked: the window of a stream of HTTP/2, bytes. */
+const AHEAD_BYTES = 65_535
+
+/** Whose messages are taken, by the metadata of the call. */
+type Tenants = WeakMap<Metadata, string>
+
 /** Listens for OTLP/gRPC; rejects when the address cannot be bound. */
 export async function listenGrpc(
   deps: ServeDeps,
@@ -63,11 +74,14 @@ export async function listenGrpc(
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<GrpcService> {
   const settings = settingsOf(options)
-  const keyring = new Keyring(settings.keys)
-  const server = new Server({ 'grpc.max_receive_message_length': settings.bodyBytesMax })
+  const tenants: Tenants = new WeakMap()
+  const server = new Server({
+    'grpc.max_receive_message_length': settings.bodyBytesMax,
+    interceptors: [admission(settings, tenants)],
+  })
   server.addService(METRICS_SERVICE, {
     Export: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => {
-      exportMetrics(deps, keyring, call).then(
+      exportMetrics(deps, tenants.get(call.metadata), call.request).then(
         body => answer(null, body),
         error => answer(grpcError(error, settings.logger)),
       )
@@ -95,11 +109,49 @@ export async function listenGrpc(
   }
 }
 
-async function exportMetrics(
-  deps: ServeDeps,
-  keyring: Keyring,
-  { request, metadata }: ServerUnaryCall<Buffer, Buffer>,
-): Promise<Buffer> {
+/**
+ * Looks who sends before anything of the message is read, and lets so many arrive at a time that all of them together stay within what
+ * bodies may take: until its turn a message is held back by the flow control of HTTP/2.
+ */
+function admission(
+  { keys, bodyBytesMax, bodiesBytesMax, logger }: Settings,
+  tenants: Tenants,
+): ServerInterceptor {
+  const keyring = new Keyring(keys)
+  const turns = new MessageTurns(
+    Math.max(1, Math.floor(bodiesBytesMax / bodyBytesMax)),
+    Math.floor(bodiesBytesMax / AHEAD_BYTES),
+  )
+  return (_method, call) => {
+    const giveUp = (why: unknown) => call.sendStatus(grpcError(why, logger))
+    let isOver = false
+    let leave = () => {}
+    const end = () => {
+      isOver = true
+      leave()
+    }
+    const listener = new ServerListenerBuilder()
+      .withOnReceiveMetadata((metadata, next) => {
+        tenantOf(keyring, metadata).then(tenant => {
+          if (isOver) return
+          tenants.set(metadata, tenant)
+          const awaited = { begin: () => next(metadata), giveUp }
+          leave = () => turns.leave(awaited)
+          turns.take(awaited)
+        }, giveUp)
+      })
+      .withOnReceiveHalfClose(next => {
+        end()
+        next()
+      })
+      .withOnCancel(end)
+      .build()
+    return new ServerInterceptingCall(call, new ResponderBuilder().withStart(next => next(listener)).build())
+  }
+}
+
+/** Whose messages the sender's are. */
+async function tenantOf(keyring: Keyring, metadata: Metadata): Promise<string> {
   const principal = keyring.identify({
     authorization: textOf(metadata, 'authorization'),
     'x-api-key': textOf(metadata, 'x-api-key'),
@@ -108,12 +160,18 @@ async function exportMetrics(
     throw new ForeshockError('FS_UNAUTHORIZED', 'this needs an API key that is known here')
   if (!principal.scopes.has('ingest'))
     throw new ForeshockError('FS_FORBIDDEN', 'this needs a key with the scope ingest')
+  return principal.tenant ?? tenantNamed(textOf(metadata, TENANT_HEADER)) ?? 'default'
+}
+
+async function exportMetrics(deps: ServeDeps, tenant: string | undefined, bytes: Buffer): Promise<Buffer> {
+  if (tenant === undefined)
+    throw new ForeshockError('FS_ASSERTION', 'a call was answered that nobody admitted')
   const receipt = await deps.submit({
     kind: 'otlp-protobuf',
     encoding: 'identity',
     arrivalMs: deps.clock(),
-    tenant: principal.tenant ?? tenantNamed(textOf(metadata, TENANT_HEADER)) ?? 'default',
-    bytes: request,
+    tenant,
+    bytes,
   })
   if (receipt.failure) throw new ForeshockError(receipt.failure.code, receipt.failure.detail)
   return otlpSuccessBody(receipt.rejected, reasonsText(receipt), 'application/x-protobuf').body as Buffer

@@ -101,7 +101,7 @@ export function answerOf(asked: Asked, receipt: Receipt): Answer {
       : refused(asked, reasonsText(receipt), 'FS_INPUT_INVALID', written(receipt))
     return { ...answer, headers: [...headers, ...answer.headers] }
   }
-  if (failure) return refused(asked, failure.detail, failure.code)
+  if (failure) return refused(asked, failure.detail, failure.code, written(receipt))
   if (asked.path === '/v1/metrics') {
     const { contentType, body } = otlpSuccessBody(rejected, reasonsText(receipt), asked.contentType)
     return { status: 200, headers: [['content-type', withCharset(contentType)]], body }

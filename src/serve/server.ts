@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
-import underPressure from '@fastify/under-pressure'
 import fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -20,6 +19,7 @@ import { disruptionRoutes } from './disruption-routes.ts'
 import { describeRoutes, docRoutes } from './docs.ts'
 import { drillRoute } from './drill-route.ts'
 import { answerEarly, cutStuck } from './early-answers.ts'
+import { EventLoop } from './event-loop.ts'
 import { eventRoutes } from './event-routes.ts'
 import { experimentRoutes } from './experiment-routes.ts'
 import { Forwarder, forwardLive, mountParts } from './forward.ts'
@@ -65,7 +65,8 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   answerEarly(app)
   cutStuck(app, settings.answerStuckMsMax)
   stopGently(app)
-  await protect(app, settings, deps.rates)
+  const loop = settings.eventLoopDelayMsMax > 0 ? new EventLoop(settings.eventLoopDelayMsMax) : undefined
+  await protect(app, settings, { rates: deps.rates, loop })
   const keyring = new Keyring(settings.keys)
   authenticate(app, keyring)
   const forwarder = deps.holders && new Forwarder(deps.holders)
@@ -81,7 +82,7 @@ export async function buildServer(deps: ServeDeps, options: ServeOptions): Promi
   })
   // Rates are counted by the router.
   if (settings.requestsPerMinuteMax === undefined)
-    readAhead(app, settings, deps, intake, keyring, { memory, room })
+    readAhead(app, settings, deps, intake, keyring, { memory, room, loop })
   await app.register(async scope => {
     takeBytes(scope, { bytesMax: Math.min(CHANGES_BODY_BYTES_MAX, settings.bodyBytesMax), room })
     changeIntake(scope, deps)
@@ -115,11 +116,9 @@ function readAhead(
   { telemetry }: Pick<ServeDeps, 'telemetry'>,
   deps: IngestDeps,
   keyring: Keyring,
-  bodies: Pick<HotOptions, 'memory' | 'room'>,
+  { loop, ...bodies }: Pick<HotOptions, 'memory' | 'room'> & { readonly loop: EventLoop | undefined },
 ): void {
-  const { logger, bodyBytesMax, retryAfterSeconds, eventLoopDelayMsMax } = settings
-  const isPressed =
-    eventLoopDelayMsMax > 0 ? () => app.memoryUsage().eventLoopDelay > eventLoopDelayMsMax : () => false
+  const { logger, bodyBytesMax, retryAfterSeconds } = settings
   const front = new HotFront(app.server, {
     deps,
     telemetry,
@@ -128,7 +127,7 @@ function readAhead(
     logger,
     bodyBytesMax,
     retryAfterSeconds,
-    isPressed,
+    isPressed: () => loop?.isStuck === true,
   })
   app.addHook('preClose', done => {
     front.stop(STOP_MS_MAX)
@@ -146,7 +145,7 @@ export async function buildProbeServer(deps: ProbeDeps, options: ServeOptions): 
   cutStuck(app, settings.answerStuckMsMax)
   stopGently(app)
   // Being busy is what such a process is for, and nobody is better served elsewhere.
-  await protect(app, { ...settings, eventLoopDelayMsMax: 0 })
+  await protect(app, settings)
   authenticate(app, new Keyring(settings.keys))
   if (settings.parts) mountParts(app, settings.parts)
   probeRoutes(app, deps, settings)
@@ -241,7 +240,11 @@ function stopGently(app: FastifyInstance): void {
   })
 }
 
-async function protect(app: FastifyInstance, settings: Settings, rates?: RateCounter): Promise<void> {
+async function protect(
+  app: FastifyInstance,
+  settings: Settings,
+  { rates, loop }: { readonly rates?: RateCounter | undefined; readonly loop?: EventLoop | undefined } = {},
+): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -264,15 +267,11 @@ async function protect(app: FastifyInstance, settings: Settings, rates?: RateCou
     crossOriginOpenerPolicy: false,
     originAgentCluster: false,
   })
-  if (settings.eventLoopDelayMsMax > 0) {
-    await app.register(underPressure, {
-      maxEventLoopDelay: settings.eventLoopDelayMsMax,
-      retryAfter: settings.retryAfterSeconds,
-      pressureHandler: request => {
-        // A machine that restarts what is merely busy makes it worse.
-        if (request.routeOptions.url === '/livez' || request.routeOptions.url === '/metrics') return
-        throw tooBusy()
-      },
+  if (loop) {
+    app.addHook('onClose', async () => loop.stop())
+    app.addHook('onRequest', async ({ routeOptions: { url } }) => {
+      // A machine that restarts what is merely busy makes it worse.
+      if (loop.isStuck && url !== '/livez' && url !== '/metrics') throw tooBusy()
     })
   }
   if (settings.requestsPerMinuteMax !== undefined) {

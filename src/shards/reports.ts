@@ -11,6 +11,12 @@ function summed(all: readonly Counts[]): Counts {
   return sums
 }
 
+/** Why one of the same in all workers is not asked, in whichever that is. */
+function problemOf(same: readonly { readonly problem?: string }[]): { readonly problem?: string } {
+  const problem = same.find(one => one.problem !== undefined)?.problem
+  return problem === undefined ? {} : { problem }
+}
+
 /** The detectors of all workers, which have the same ones. */
 export function detectorsOf(reports: readonly ShardReport[]): Scoring['detectors'] {
   return reports[0].detectors.map((one, d) => {
@@ -19,6 +25,7 @@ export function detectorsOf(reports: readonly ShardReport[]): Scoring['detectors
       ...one,
       bytes: same.reduce((sum, { bytes }) => sum + bytes, 0),
       counts: summed(same.map(({ counts }) => counts)),
+      ...problemOf(same),
     }
   })
 }
@@ -98,6 +105,7 @@ function useOf<U extends ModelUse>(uses: readonly (U | null | undefined)[]): U |
     failed: known.reduce((sum, use) => sum + use.failed, 0),
     msPerRow: rows === 0 ? 0 : ms / rows,
     msMax: Math.max(...known.map(use => use.msMax)),
+    ...problemOf(known),
   }
 }
 
@@ -113,6 +121,7 @@ export function modelsOf(reports: readonly ShardReport[]): readonly ModelState[]
       challenger: useOf(same.map(({ challenger }) => challenger)),
       covered: same.reduce((sum, { covered }) => sum + covered, 0),
       refused: same.reduce((sum, { refused }) => sum + refused, 0),
+      ...problemOf(same),
     }
   })
 }

@@ -20,6 +20,14 @@ export function savedBy(parts: readonly Snapshot[]): number | undefined {
   return undefined
 }
 
+/** Why so many workers, 0 for none, cannot go on with what was saved; undefined where they can. */
+export function undivided(parts: readonly Snapshot[], workers: number): string | undefined {
+  const by = savedBy(parts)
+  if (by === undefined || by === workers) return undefined
+  const whom = workers === 0 ? 'put together for one thread' : `divided among ${workers}`
+  return `what ${by} workers had learned cannot be ${whom}: detectors learn anew`
+}
+
 /** The parts that a worker of `count` is to put back; `listed`: the names of parts of scoring in one thread. */
 export function partsFor(
   shard: number,

@@ -23,6 +23,12 @@ import type { Aside, FromShard, SentPart, ShardCall, ShardData, ShardReport, Tol
 /** Names of models that spoke, remembered to tell their digests. */
 const NAMES_MAX = 64
 const HISTORY_ID = 'history'
+/** What parts have counted of all series since the start, as a worker has it that begins to count. */
+const COUNTS: Readonly<Record<string, object>> = {
+  tiers: { promotions: 0, demotions: 0 },
+  'profile@1': { promotions: 0, demotions: 0 },
+  pool: { counts: { admitted: 0, evicted: 0, refused: 0, cold: 0 } },
+}
 
 /** Everything that one worker does, apart from how it is asked. */
 export class ShardScoring {
@@ -144,11 +150,6 @@ export class ShardScoring {
       case 'let-go':
         scoring.letGo()
         return {}
-      case 'reopen':
-        scoring.reopen?.()
-        return {}
-      case 'report':
-        return { report: this.#report() }
       case 'close':
         await scoring.close?.()
         return {}
@@ -198,11 +199,11 @@ export class ShardScoring {
     }
     const parts = sent.map(part => keyedPart(part, keysOf))
     this.#named(() => {
-      const past = parts.find(({ id }) => id === HISTORY_ID)
-      if (past) this.#history.restore([past])
       this.#scoring.restore(isOwn ? parts : parts.map(part => this.#ownPart(part, shard)))
+      this.#keepsHistory = this.#hasPool || this.#scoring.models().length > 0
+      const past = parts.find(({ id }) => id === HISTORY_ID)
+      if (past && this.#keepsHistory) this.#history.restore([past])
     })
-    this.#keepsHistory = this.#hasPool || this.#scoring.models().length > 0
     this.#rich?.tellAll()
   }
 
@@ -211,6 +212,8 @@ export class ShardScoring {
     const { keys: _, ...others } = part
     const withMeta = (meta: unknown) => withKeys({ ...others, meta }, () => part.keys)
     if (part.id.endsWith(POLICY_ID)) return shard === 0 ? part : withMeta(policyOfOthers(part.meta))
+    const counts = shard === 0 ? undefined : COUNTS[part.id]
+    if (counts !== undefined) return withMeta({ ...(part.meta as object), ...counts })
     if (!part.id.endsWith('hysteresis')) return part
     const { open, orphans, ...rest } = part.meta as {
       readonly open: readonly { readonly anomaly: { readonly key: string } }[]

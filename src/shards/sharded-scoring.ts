@@ -16,7 +16,7 @@ import { Heard } from './heard.ts'
 import { SLOTS } from './memory.ts'
 import { Shard } from './shard.ts'
 import { ShardMap } from './shard-map.ts'
-import { buffersOf, partsFor, prefixOf, savedBy, sent } from './shard-parts.ts'
+import { buffersOf, partsFor, prefixOf, savedBy, sent, undivided } from './shard-parts.ts'
 import { toldSeries } from './told-series.ts'
 import type { ToldSeries } from './words.ts'
 
@@ -183,10 +183,6 @@ export class ShardedScoring implements ScoringBeside {
     for (const shard of this.#shards) shard.tell({ op: 'let-go' })
   }
 
-  reopen(): void {
-    for (const shard of this.#shards) shard.tell({ op: 'reopen' })
-  }
-
   async close(): Promise<void> {
     this.#isClosing = true
     await Promise.all(this.#shards.map(shard => shard.close()))
@@ -217,10 +213,8 @@ export class ShardedScoring implements ScoringBeside {
     const table = this.#series.snapshot()
     const count = this.#shards.length
     const by = savedBy(parts)
-    if (by !== undefined && by !== count)
-      this.#options.onWarning(
-        `what ${by} workers had learned cannot be divided among ${count}: detectors learn anew`,
-      )
+    const problem = undivided(parts, count)
+    if (problem !== undefined) this.#options.onWarning(problem)
     const listed = new Set(this.#options.listed.snapshot().map(({ id }) => id))
     const told = this.#tellAll()
     const turns = this.#shards.map((shard, s) => {

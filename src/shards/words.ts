@@ -58,8 +58,6 @@ export type ShardCall =
       readonly isOwn: boolean
     }
   | { readonly op: 'let-go' }
-  | { readonly op: 'reopen' }
-  | { readonly op: 'report' }
   | { readonly op: 'close' }
 
 /** A part of a cut: columns that lie in the worker's memory come in pieces, by their number. */

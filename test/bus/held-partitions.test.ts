@@ -1,5 +1,5 @@
 // Shows that a partition which is being let go is held until its owner knows, unless others may hold it meanwhile: then nothing
-// more is written in its name, and its owner hears that.
+// more is written in its name, and its owner hears that. And that what an owner was left with by a failure is not called orderly.
 import { expect, it } from 'vitest'
 import { HeldPartitions } from '../../src/bus/held-partitions.ts'
 import type { StoredMessage } from '../../src/core/stream.ts'
@@ -14,10 +14,11 @@ const message: StoredMessage = {
   timestampMs: 0,
 }
 
-/** One partition, whose owner is in the middle of `take` until `goOn`. */
-async function busy() {
+/** One partition, whose owner is in the middle of `take` until `goOn` or `fail`. */
+async function busy(failed = (error: unknown): void => expect.unreachable(String(error))) {
   const revoked: boolean[] = []
   let goOn = () => {}
+  let fail: (error: Error) => void = () => {}
   let isTaking = () => {}
   const taking = new Promise<void>(done => {
     isTaking = done
@@ -25,20 +26,21 @@ async function busy() {
   const held = new HeldPartitions({
     member: 'a',
     wanted: () => held.worker(0)?.offer(0, [message], 1, 1),
-    failed: error => expect.unreachable(String(error)),
+    failed,
   })
   held.run({
     assigned: async () => 0,
     take: () =>
-      new Promise<void>(done => {
+      new Promise<void>((done, failing) => {
         goOn = done
+        fail = failing
         isTaking()
       }),
     revoked: async (_, orderly) => void revoked.push(orderly),
   })
   held.takeUp([0])
   await taking
-  return { held, revoked, goOn }
+  return { held, revoked, goOn, fail }
 }
 
 it('what is let go in order is held until its owner knows', async () => {
@@ -60,5 +62,15 @@ it('what is let go in order and then lost is not held any more', async () => {
   expect(() => held.fence(0)).toThrow(/no longer held/)
   goOn()
   await Promise.all(gone)
+  expect(revoked).toEqual([false])
+})
+
+it('what fails while it is let go leaves nothing that may be saved', async () => {
+  const errors: unknown[] = []
+  const { held, revoked, fail } = await busy(error => errors.push(error))
+  const gone = held.letGo(0, true)
+  fail(new Error('half way'))
+  await gone
+  expect(errors).toEqual([new Error('half way')])
   expect(revoked).toEqual([false])
 })

@@ -158,8 +158,13 @@ function toldBy(
   return told
 }
 
-function writerOf(series: SeriesTable, anomaliesPartitions = 1, epoch = 0): WindowWriter {
-  return new WindowWriter({ samplesPartition: 3, anomaliesPartitions, stepMs: STEP_MS, epoch }, series)
+function writerOf(
+  series: SeriesTable,
+  anomaliesPartitions = 1,
+  epoch = 0,
+  samplesPartition = 3,
+): WindowWriter {
+  return new WindowWriter({ samplesPartition, anomaliesPartitions, stepMs: STEP_MS, epoch }, series)
 }
 
 const evictInto = (series: SeriesTable) => (row: number) => series.evict(row)
@@ -408,6 +413,39 @@ describe('a reader', () => {
       const saved = structuredClone(reader.snapshot())
       reader = new WindowReader(table, evictInto(table))
       reader.restore(saved)
+    }
+    expect(table.size).toBe(2)
+  })
+
+  it('that was restored knows a series of two samples partitions by both, as long as one of them has it', () => {
+    const [left, right] = [new Scored(), new Scored()]
+    for (const { series } of [left, right]) for (let n = 0; n < 3; n++) series.intern(metaOf(n))
+    const table = new SeriesTable()
+    let reader = new WindowReader(table, evictInto(table))
+    const restore = () => {
+      const saved = structuredClone(reader.snapshot())
+      reader = new WindowReader(table, evictInto(table))
+      reader.restore(saved)
+    }
+    const tell = (scored: Scored, writer: WindowWriter, slots: readonly number[], w: number) => {
+      scored.fill(slots.map(row), w * STEP_MS)
+      const parts = writer.write(scored.batch, scored.opinions, [], w * STEP_MS, true)
+      return [...readAll(reader, table, parts).keys()].sort()
+    }
+    const keys = (...numbers: number[]) => numbers.map(n => metaOf(n).key).sort()
+    const writers = [writerOf(left.series, 1, 0, 3), writerOf(right.series, 1, 0, 4)]
+    for (let w = 1; w < 4; w++) {
+      expect(tell(left, writers[0], [0, 1, 2], w)).toEqual(keys(0, 1, 2))
+      expect(tell(right, writers[1], [1, 2], w)).toEqual(keys(1, 2))
+      restore()
+    }
+    // Both begin anew, and only one of them has what both had.
+    const anew = [writerOf(left.series, 1, 7, 3), writerOf(right.series, 1, 7, 4)]
+    for (let w = 4; w < 4 + ROTATION; w++) {
+      expect(tell(left, anew[0], [0], w)).toEqual(keys(0))
+      expect(tell(right, anew[1], [1], w)).toEqual(keys(1))
+      restore()
+      expect(table.row(metaOf(2).key) >= 0).toBe(w < 3 + ROTATION)
     }
     expect(table.size).toBe(2)
   })

@@ -33,8 +33,9 @@ describe('change', () => {
     },
   )
 
-  it('reads back what it wrote', () => {
-    const change = { id: 'c', timeMs: AT, entity: 'a', kind: 'restart', ref: '', untilMs: AT + 60_000 }
+  // Of a clock that was never set times are a few seconds: as numbers they would be Unix s.
+  it.each([AT, 0, 5000, -1, 1e11 - 1, 1e11, -1e11, 8.64e15])('reads back what it wrote of %d', timeMs => {
+    const change = { id: 'c', timeMs, entity: 'a', kind: 'restart', ref: '', untilMs: timeMs - 60_000 }
     expect(changeOf(JSON.parse(changeLine(change)))).toEqual(change)
   })
 

@@ -142,3 +142,13 @@ it('is as low after a restart as without one, though its series come back only l
   expect(restarted.threshold(restarted.join(EACH, 'a'))).toBeCloseTo(threshold, 9)
   expect(twice.threshold(twice.join(EACH, 'a'))).toBeCloseTo(threshold, 9)
 })
+
+it('tells of as many entities as there are', () => {
+  const ledger = new AlertBudgets(MINUTE_MS, 3)
+  const entities = 130_000
+  for (let e = 0; e < entities; e++) ledger.join(EACH, `e${e}`)
+  ledger.join(EACH, 'e0')
+  const [{ pools, openSurpriseLeast, openSurpriseMost }] = ledger.report(START_MS)
+  expect(pools).toBe(entities)
+  expect(Number(openSurpriseMost) - Number(openSurpriseLeast)).toBeCloseTo(Math.log10(2), 12)
+})

@@ -7,7 +7,7 @@ import { type FeatureBatch, featureBatch, type ScoreBatch, scoreBatch } from '..
 import type { DetectorContext } from '../../src/core/detector.ts'
 import { ForeshockError } from '../../src/core/errors.ts'
 import type { MetricKind } from '../../src/core/metric-kind.ts'
-import type { ModelOrder, PairedScores } from '../../src/core/model.ts'
+import type { ModelOrder, ModelUse, PairedScores } from '../../src/core/model.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import type { Snapshot } from '../../src/core/snapshot.ts'
 import type { ModelCard } from '../../src/detectors/model-card.ts'
@@ -313,6 +313,18 @@ describe('a model that fails', () => {
     expect(session.calls).toBe(calls)
     expect(await w.member.order(promote(1))).toBeUndefined()
     expect((await w.window()).get(row)).not.toBeNaN()
+  })
+
+  it('is counted once for each row, scored or without an answer', async () => {
+    let isBroken = false
+    const w = world([[1, row => (isBroken ? Array.from(row, () => Number.NaN) : zeros(row))]])
+    w.add('p99')
+    await w.member.order(promote(1))
+    await w.windows(40)
+    const { rows } = w.member.models()[0].champion as ModelUse
+    isBroken = true
+    await w.windows(2)
+    expect(w.member.models()[0].champion).toMatchObject({ rows, failed: 2 })
   })
 
   it('that could not be opened after a restart is tried again beside the windows', async () => {

@@ -130,6 +130,20 @@ describe('the live member', () => {
     expect(w.member.why(at)[0]).toContain('given the 7 other metrics of e1')
   })
 
+  it('hears which way rules say is bad', async () => {
+    const [rising, either] = [world(1, 4, OPTIONS, 'latency'), world(1, 4, OPTIONS, 'availability')]
+    const { series } = rising
+    const member = new RidgeMember({ series, stepMs: STEP_MS, direction: () => 'both' }, OPTIONS)
+    const fall: Parameters<typeof window>[2] = (value, _, metric) => (metric === 3 ? value / 2 : value)
+    const point = async (w: World) => {
+      await run(w, 0, 2 * DAY)
+      return (await run(w, 2 * DAY, 2 * DAY + 1, fall)).point[3]
+    }
+    const asRuled = await point({ ...rising, member, random: mulberry32(3) })
+    expect(asRuled).toBe(await point(either))
+    expect(asRuled).toBeGreaterThan(await point(rising))
+  })
+
   it('judges an entity once a window when batches cut it, and the same whole entities in either batch', async () => {
     const w = world(2, 4)
     const cut = world(2, 4)
@@ -269,6 +283,21 @@ describe('the budget', () => {
     const w = world(4, 5, { ...OPTIONS, cpuShare: (3.5 * ops) / (STEP_MS * 400_000) })
     await run(w, 0, 3)
     expect(w.member.counts()).toMatchObject({ entities: 3, 'entities-waiting': 1 })
+  })
+
+  it('is given back by many series in time that does not grow with those that wait', async () => {
+    const budgetBytes = 500 * costOf(2, STEP_MS, 1440).bytes
+    const series = new SeriesTable(50_000)
+    const member = new RidgeMember({ series, stepMs: STEP_MS }, { ...OPTIONS, budgetBytes })
+    const w = { ...world(0, 0), series, member }
+    for (let e = 0; e < 25_000; e++) w.rows.push([intern(series, e, 0), intern(series, e, 1)])
+    await step(w, window(w, 0, asIs))
+    expect(member.counts()).toMatchObject({ entities: 500, 'entities-waiting': 24_500 })
+    const began = process.cpuUsage()
+    for (let row = 0; row < 1000; row++) member.forget(row)
+    const { user, system } = process.cpuUsage(began)
+    // A second where all that wait were gathered for each.
+    expect((user + system) / 1e6).toBeLessThan(0.3)
   })
 
   it('gives the place of an entity without golden signals to one that has them', async () => {

@@ -30,6 +30,17 @@ it('gives rows out again in the order in which it would have', () => {
   expect(next(less)).toEqual([6, 1, 5, 3])
 })
 
+it('has room for those that it knows, however many others were saved before them', () => {
+  const series = tableOf(8)
+  const rows = new SubTable(series, 8)
+  for (let at = 0; at < 8; at++) rows.take(at)
+  for (const at of [0, 1, 2, 4]) series.evict(at)
+  const fewer = new SubTable(series, 3)
+  fewer.restore({ ...rows.cut(), columns: {} })
+  expect([3, 5, 6, 7].map(at => fewer.of(at))).toEqual([0, 1, 2, -1])
+  expect(fewer.take(7)).toBe(-1)
+})
+
 it('does not take the longer the more rows are free, beyond their number', () => {
   const count = 400_000
   const series = tableOf(count)

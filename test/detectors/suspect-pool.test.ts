@@ -3,6 +3,7 @@
 // window, a snapshot brings it all back, and without a pool the ensemble says what it always said.
 import { describe, expect, it } from 'vitest'
 import { featureBatch, opinionBatch, scoreBatch } from '../../src/core/batch.ts'
+import type { DetectorContext } from '../../src/core/detector.ts'
 import type { MetricKind } from '../../src/core/metric-kind.ts'
 import { SeriesTable } from '../../src/core/series.ts'
 import { DeviationDetector } from '../../src/detectors/deviation.ts'
@@ -29,9 +30,10 @@ function world(
   detectors: readonly PooledDetector[],
   kinds: readonly MetricKind[],
   entities: readonly string[] = [],
+  rules: Pick<DetectorContext, 'direction'> = {},
 ): World {
   const series = new SeriesTable(100)
-  const context = { series, stepMs: STEP_MS }
+  const context = { series, stepMs: STEP_MS, ...rules }
   for (const [i, kind] of kinds.entries())
     series.intern({ ...testSeries(`s${i}`, kind), entity: entities[i] ?? 'test' })
   const history = new WindowHistory({ stepMs: STEP_MS, depth: HISTORY }, context)
@@ -187,6 +189,22 @@ describe('the pool for suspects', () => {
     const out = scoreBatch(2)
     await cold.pool.members[0].score(batch, out)
     expect(out.point[0]).toBeNaN()
+  })
+
+  it('hears which way rules say is bad of a series, whichever place it has', async () => {
+    const ruled = { direction: (row: number) => (row === 1 ? 'both' : undefined) } as const
+    const points: number[] = []
+    for (const rules of [{}, ruled]) {
+      // Series 1 has the only place.
+      const w = world(1, ['shapes'], ['other', 'latency'], [], rules)
+      const next = quiet(5, 2)
+      for (let t = 0; t < 130; t++) await step(w, t, next())
+      const { batch } = await step(w, 130, [50, 20])
+      const out = scoreBatch(2)
+      await w.pool.members[0].score(batch, out)
+      points.push(out.point[1])
+    }
+    expect(points[1]).toBeGreaterThan(2 * points[0])
   })
 
   it('says nothing of series that are not in it', async () => {

@@ -1,6 +1,6 @@
 // Shows more series than can have everything: the rich hear exactly what the ensemble alone says of them, the plain are watched
 // too, a strange one becomes rich without its anomaly being told twice, and a restart at any window changes nothing.
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { featureBatch, opinionBatch } from '../../src/core/batch.ts'
 import type { DetectorContext } from '../../src/core/detector.ts'
 import type { MetricKind } from '../../src/core/metric-kind.ts'
@@ -177,6 +177,20 @@ describe('tiers of series', () => {
     expect(rows.size).toBeLessThanOrEqual(10)
   })
 
+  it('go on with fewer places, also without one for who had just become rich or was about to', async () => {
+    for (const at of [61, 80]) {
+      const before = tiersOf(tableOf(40), 20)
+      await new Run(before.scoring, ALL).windows(0, at, 37, 60)
+      const { rows, scoring } = tiersOf(tableOf(40), 10)
+      scoring.restore(structuredClone(before.scoring.snapshot()) as Snapshot[])
+      expect(rows.size).toBe(10)
+      const run = new Run(scoring, ALL)
+      await run.windows(at, at + 310, 37, 60)
+      expect(rows.of(37)).toBe(-1)
+      expect(run.heard.at(-1)?.every(surprise => surprise >= 0)).toBe(true)
+    }
+  })
+
   it('give the place of a series that is gone to the next', async () => {
     const series = tableOf(40)
     const { rows, scoring } = tiersOf(series, 20)
@@ -191,6 +205,27 @@ describe('tiers of series', () => {
     await run.windows(30, 32)
     expect(rows.size).toBe(size)
     expect(rows.meta(rows.of(3)).key).toBe(metaOf(90).key)
+  })
+
+  it('let go of what is open in both, and try models again that could not be opened', async () => {
+    const series = tableOf(1)
+    const context = { series, stepMs: STEP_MS }
+    const rows = new SubTable(series, 1)
+    const [looking, plainly] = [
+      new DeviationDetector({ ...context, series: rows }),
+      new PlainDetector(context),
+    ]
+    const [rich, plain] = [looking, plainly].map(one => new Ensemble([one], ENSEMBLE_DEFAULTS, context))
+    const scoring: Scoring = new TieredScoring({ series, rows, rich, plain, stepMs: STEP_MS })
+    const [reopened, ...closed] = [
+      vi.spyOn(rich, 'reopen'),
+      vi.spyOn(looking, 'close'),
+      vi.spyOn(plainly, 'close'),
+    ]
+    scoring.reopen?.()
+    expect(reopened).toHaveBeenCalledTimes(1)
+    await scoring.close?.()
+    for (const one of closed) expect(one).toHaveBeenCalledTimes(1)
   })
 
   it('forget a series wholly that is gone when it was about to be heard from its new tier', async () => {

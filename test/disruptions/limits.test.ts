@@ -9,6 +9,11 @@ const START_MS = 1_700_000_000_000
 /** What a few questions may leave behind. */
 const LITTLE_BYTES = 64 * 1_048_576
 
+/** Names of saved entities by number; '' of a number that is free. */
+function namesOf(bench: Bench): readonly string[] {
+  return (bench.stage.snapshot()[0].meta as { entities: { names: string[] } }).entities.names
+}
+
 function instancesOf({ stage }: Bench): string[] {
   const [{ meta }] = stage.snapshot()
   return (meta as { instances: { name: string }[] }).instances.map(({ name }) => name).sort()
@@ -66,6 +71,46 @@ it('beyond the cap entities share one place, and that is counted', () => {
   run(bench, rows, nowMs, 10, [rows[1]])
   expect(bench.stage.dropped().entities).toBeGreaterThan(0)
   expect(bench.events[0].disruption.entities).toEqual(['s1'])
+})
+
+it('a service that came, stayed for a while and went leaves room for others where it is scarce, and those are told of', () => {
+  const bench = new Bench({ maxEntities: 20, stepMs: 30_000 })
+  const front = bench.add(latencyMeta('front'))
+  let nowMs = START_MS
+  const visit = (...names: string[]) => {
+    const rows = names.map(name => bench.add(latencyMeta(name)))
+    nowMs = run(bench, [front, ...rows], nowMs, 20)
+    for (const row of rows) {
+      bench.stage.forget(row)
+      bench.table.evict(row)
+    }
+    nowMs = run(bench, [front], nowMs, 150)
+  }
+  for (let n = 0; n < 12; n++) visit(`preview-${n}`, `job-${n}`)
+  expect(bench.stage.dropped().entities).toBe(0)
+  expect(namesOf(bench).filter(name => name !== '').length).toBeLessThan(10)
+  const last = bench.add(latencyMeta('last'))
+  nowMs = run(bench, [front, last], nowMs, 60)
+  const saved = structuredClone(bench.stage.snapshot())
+  run(bench, [front, last], nowMs, 10, [last])
+  expect(bench.events.map(({ disruption }) => disruption.entities)).toContainEqual(['last'])
+  // Numbers that were given back are so after a restart, too.
+  const again = new Bench({ maxEntities: 20, stepMs: 30_000 })
+  const rows = ['front', 'last', 'next'].map(name => again.add(latencyMeta(name)))
+  again.stage.restore(saved)
+  run(again, rows, nowMs, 10)
+  const before = namesOf(bench)
+  expect(namesOf(again)).toEqual(before.with(before.indexOf(''), 'next'))
+})
+
+it('remembers a service of a week ago where there is room', () => {
+  const bench = new Bench({ maxEntities: 50, stepMs: 3_600_000 })
+  const [front, weekly] = ['front', 'weekly'].map(name => bench.add(latencyMeta(name)))
+  let nowMs = run(bench, [front, weekly], START_MS, 5)
+  nowMs = run(bench, [front], nowMs, 7 * 24)
+  expect(namesOf(bench)).toEqual(['front', 'weekly'])
+  run(bench, [front], nowMs, 3 * 24)
+  expect(namesOf(bench)).toEqual(['front', ''])
 })
 
 it('remembers the running copies that there are, however many came and went', () => {

@@ -12,6 +12,8 @@ export const STEP_MS = 1000
 export const INCIDENT_CONFIG = { features: { step: '1s', idle: '5m' }, log: { level: 'warn' } } as const
 
 const LEARN_STEPS = 300
+/** Of what is learned, in one body. */
+const STEPS_AT_ONCE = 20
 const FAULT_STEPS = 60
 const HEAL_STEPS = 120
 
@@ -70,9 +72,13 @@ export class Incident {
     }
   }
 
-  /** All of the ordinary life before the fault. */
+  /** All of the ordinary life before the fault, many steps in a body. */
   async learn(url: string): Promise<void> {
-    await this.tell(url, LEARN_STEPS - this.#next)
+    while (this.#next < LEARN_STEPS) {
+      const to = Math.min(LEARN_STEPS, this.#next + STEPS_AT_ONCE)
+      await postLines(url, this.#bodies.slice(this.#next, to).join('\n'), this.#headers)
+      this.#next = to
+    }
   }
 
   /** The fault, until the service has a disruption open; returns it. */

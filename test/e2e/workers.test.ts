@@ -1,6 +1,6 @@
 // Shows a real service that scores in two threads of their own: it finds a fault, is killed with -9 in the middle of it, and
-// goes on with the same disruption, from the journal and then from a checkpoint that the workers' state is part of; its
-// metrics say what each worker does.
+// goes on with the same disruption, from the journal and then from a checkpoint that the workers' state is part of, and says
+// that it begins anew without them; its metrics say what each worker does.
 import { afterAll, describe, expect, it } from 'vitest'
 import { disruptions, postLines } from './incident.ts'
 import { type RunningService, remove, startForeshock, temporaryFolder, until } from './service.ts'
@@ -41,6 +41,10 @@ describe('a service whose scoring is in threads', () => {
     service = await startForeshock(WORKERS_CONFIG, folder)
     expect(service.logged()).not.toContain('anew')
     expect((await open(service.url)).map(({ id }) => id)).toEqual([found[0].id])
+    expect(await service.stop()).toBe(0)
+
+    service = await startForeshock({ ...WORKERS_CONFIG, detection: { workers: 0 } }, folder)
+    expect(service.logged()).toContain('what 2 workers had learned cannot be put together for one thread')
     expect(await service.stop()).toBe(0)
   })
 })

@@ -401,6 +401,21 @@ describe('gaps', () => {
       { observed: 7, coverage: 1 },
     ])
   })
+
+  it('a row that was given back among several windows takes no memory for each batch that comes during the last', () => {
+    const { windows, table } = rig({ latenessMs: 0, retentionMs: 1000 })
+    add(windows, [[1, T0, 1], ...Array.from({ length: 4 }, (_, s): Sample => [0, T0 + s * 1000, s])])
+    for (let w = 0; w < 2; w++) windows.next()
+    expect(windows.expired()).toEqual([1])
+    table.evict(1)
+    windows.forget(1)
+    windows.prepare()
+    const before = windows.bytes()
+    for (let i = 0; i < 900; i++) add(windows, [[0, T0 + 3000 + i, i]])
+    expect(windows.bytes() - before).toBeLessThan(100_000)
+    windows.finish()
+    expect(drain(windows).map(({ rows }) => rows.length)).toEqual([1, 1])
+  })
 })
 
 describe('bounds', () => {

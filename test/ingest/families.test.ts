@@ -114,3 +114,22 @@ it('a family is what it is declared to be anew: at once, and after ten minutes w
   expect(counted(bench, 40, 90, () => [gauge])).toEqual([RATE])
   expect(counted(bench, 100, 120, () => [gauge])).toEqual([LEVEL])
 })
+
+it('a bucket that turns out to be something else leaves a histogram that has just gone stale as it is', () => {
+  const bench = new Bench({}, new SeriesTable(100))
+  const STALE = new Float64Array(new BigUint64Array([0x7ff0000000000002n]).buffer)[0]
+  const scrape = (k: number, value: number, metadata: readonly object[] = []) => {
+    const timeMs = T + 10_000 * k
+    const one = (metric: string, labels: Record<string, string>) => ({
+      labels: labelList(metric, { service: 's', ...labels }),
+      samples: [{ value, timestamp: timeMs }],
+    })
+    const timeseries = [one('wait_bucket', { le: '+Inf' }), one('wait_count', {})]
+    bench.send('remote-write-1', remoteWrite1({ timeseries, metadata }), { arrivalMs: timeMs })
+  }
+  for (const k of [1, 2, 3]) scrape(k, 10 * k)
+  scrape(4, STALE)
+  // From here on the count is a gauge, and the bucket is alone.
+  for (const k of [5, 6]) scrape(k, 10 * k, [{ type: gauge, metric_family_name: 'wait_count' }])
+  expect(bench.values('wait:count{service="s"}')).toEqual([1, 1, Number.NaN, 1, 1])
+})

@@ -22,6 +22,29 @@ describe('json lines', () => {
     expect(bench.values('c:rate{service="cart"}')).toEqual([2])
   })
 
+  it('takes every word for a unit, be it one that all objects know', () => {
+    const bench = new Bench()
+    for (const unit of ['constructor', '__proto__', 'Seconds'])
+      bench.lines({ time: T, metric: `m_${unit}`, labels: { service: 's' }, value: 1, unit })
+    expect(bench.meta('m_constructor{service="s"}').unit).toBe('constructor')
+    expect(bench.meta('m___proto__{service="s"}').unit).toBe('__proto__')
+    expect(bench.meta('m_Seconds{service="s"}').unit).toBe('s')
+  })
+
+  it('keeps as much of a unit as of any other sender', () => {
+    const bench = new Bench()
+    const unit = 'u'.repeat(1_000_000)
+    bench.lines({ time: T, metric: 'm', labels: { service: 's' }, value: 1, unit })
+    const metric = {
+      name: 'n',
+      unit,
+      gauge: { dataPoints: [{ timeUnixNano: `${T}000000`, asDouble: 1 }] },
+    }
+    const body = { resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] }
+    bench.send('otlp-json', new TextEncoder().encode(JSON.stringify(body)))
+    expect([...bench.series.metas()].map(([, meta]) => meta.unit)).toEqual(['u'.repeat(64), 'u'.repeat(64)])
+  })
+
   it('names each bad line and keeps the good ones', () => {
     const bench = new Bench()
     const text = [

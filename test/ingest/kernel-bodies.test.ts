@@ -6,7 +6,7 @@ import { compress } from 'snappyjs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Envelope } from '../../src/core/envelope.ts'
 import { Rejects } from '../../src/core/rejects.ts'
-import { KernelBodies } from '../../src/ingest/kernel-bodies.ts'
+import { KernelBodies, Room } from '../../src/ingest/kernel-bodies.ts'
 import { Splitter } from '../../src/ingest/splitter.ts'
 import { WireMemory } from '../../src/ingest/wire-memory.ts'
 import { Bench, encode, type Json, labelList, remoteWrite1 } from './wire.ts'
@@ -136,6 +136,9 @@ it('runs here: what follows compares two ways', () => {
   expect(KernelBodies.over(new WireMemory())).toBeDefined()
 })
 
+/** Of WebAssembly memory. */
+const PAGE_BYTES = 65_536
+
 describe('a converter', () => {
   it('takes, refuses and remembers the same', () => {
     fc.assert(
@@ -235,5 +238,15 @@ describe('a splitter', () => {
       }),
       { numRuns: 150 },
     )
+  })
+})
+
+describe('a room', () => {
+  it('grows with bodies each a little larger than the last, and keeps no more than a few times the largest', () => {
+    const memory = new WireMemory()
+    const room = new Room()
+    const largest = 200
+    for (let pages = 1; pages <= largest; pages += 1) expect(room.fit(memory, pages * PAGE_BYTES)).toBe(true)
+    expect(memory.memory.buffer.byteLength).toBeLessThan(5 * largest * PAGE_BYTES)
   })
 })

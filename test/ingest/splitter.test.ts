@@ -534,6 +534,19 @@ describe('definitions', () => {
     expect(fleet.rejects.counts()).toEqual({ 'tenant-series-limit': 7 })
   })
 
+  it('are counted and asked for again when the clock was set back, as when time has passed', () => {
+    const { splitter } = new Fleet(1)
+    const body = (arrivalMs: number) =>
+      envelopeOf(jsonBody([line('cpu', 'a', arrivalMs), line('cpu', 'b', arrivalMs)], arrivalMs))
+    splitter.split(body(T))
+    splitter.again(body(T), [1], 'tenant-series-limit')
+    const back = T - 86_400_000
+    // The refused one is let go, to be new with the next body.
+    expect(splitter.split(body(back)).fresh.length).toBe(1)
+    const next = splitter.split(body(back + 1000))
+    expect([next.fresh.length, next.receipt.samples]).toEqual([1, 2])
+  })
+
   it('carry the metadata of their family to a reader that missed them', () => {
     const fleet = new Fleet(1)
     const series = (t: number): Json[] => [

@@ -229,10 +229,13 @@ describe('state', () => {
     const saved = await inline.cut()
     const spent = sharedOf(inline)?.achievedPerWeek
     expect(spent).toBeGreaterThan(0)
+    const { admitted } = inline.parts.scoring.pool()
+    expect(admitted).toBeGreaterThan(0)
     await inline.take(second)
     const two = world(RICH, 2).restore(saved)
-    // What was spent before is not spent by each of them.
+    // What was spent and counted before is not by each of them.
     expect(sharedOf(two)?.achievedPerWeek).toBe(spent)
+    expect(two.parts.scoring.pool().admitted).toBe(admitted)
     await two.take(second.slice(0, 100))
     const again = world(RICH, 2).restore(await two.cut())
     expect(sharedOf(again)?.achievedPerWeek).toBe(sharedOf(two)?.achievedPerWeek)

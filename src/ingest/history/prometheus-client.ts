@@ -73,7 +73,12 @@ export class PrometheusClient {
       if (answer.ok) return bytes
       const detail = new TextDecoder().decode(bytes.subarray(0, DETAIL_LENGTH)).trim()
       const why = `${answer.status} ${detail}`
-      if (/too many samples|exceeded.*(limit|resolution)|sample limit/i.test(detail)) throw new TooMuch(why)
+      if (
+        /too many samples|exceeded.*(limit|resolution)|sample limit|query timed out in (?!query queue)/i.test(
+          detail,
+        )
+      )
+        throw new TooMuch(why)
       return { why, final: answer.status < 500 && answer.status !== 429 }
     } catch (error) {
       if (error instanceof TooMuch || signal.aborted) throw error

@@ -41,13 +41,16 @@ export class PrometheusHistory {
   readonly client: PrometheusClient
   readonly #options: PrometheusHistoryOptions
   #partMs: number
+  /** What was too much once is not asked for again: to find that out may take the server two minutes. */
+  #partMsMax: number
   /** Series whose whole histograms could not be read, because range queries give them as text. */
   unreadHistograms = 0
 
   constructor(options: PrometheusHistoryOptions) {
     this.#options = options
     this.client = new PrometheusClient(options)
-    this.#partMs = Math.min(FIRST_PART_MS, this.#longest())
+    this.#partMsMax = longestPartMs(options)
+    this.#partMs = Math.min(FIRST_PART_MS, this.#partMsMax)
     if (options.api === 'remote-read') for (const query of options.queries) matchersOf(query)
   }
 
@@ -94,6 +97,7 @@ export class PrometheusHistory {
         if (!(error instanceof TooMuch) || this.#partMs <= this.#options.stepMs) throw error
         this.#options.onRetry(`${error.message}; asking for half as much`)
         this.#resize(0.5)
+        this.#partMsMax = this.#partMs
       }
     }
   }
@@ -121,14 +125,13 @@ export class PrometheusHistory {
   #resize(factor: number): void {
     const { stepMs } = this.#options
     const steps = Math.max(1, Math.floor((this.#partMs * factor) / stepMs))
-    this.#partMs = Math.min(steps * stepMs, this.#longest())
+    this.#partMs = Math.min(steps * stepMs, this.#partMsMax)
   }
+}
 
-  #longest(): number {
-    const { api, stepMs } = this.#options
-    const most = api === 'query-range' ? Math.min(PART_MS_MAX, (POINTS_MAX - 1) * stepMs) : PART_MS_MAX
-    return Math.max(stepMs, Math.floor(most / stepMs) * stepMs)
-  }
+function longestPartMs({ api, stepMs }: PrometheusHistoryOptions): number {
+  const most = api === 'query-range' ? Math.min(PART_MS_MAX, (POINTS_MAX - 1) * stepMs) : PART_MS_MAX
+  return Math.max(stepMs, Math.floor(most / stepMs) * stepMs)
 }
 
 const TYPES: Readonly<Record<string, number>> = {

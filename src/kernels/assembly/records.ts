@@ -1,6 +1,6 @@
 // What Kafka's record batches need: CRC-32C, and frames of LZ4 blocks (lz4_Frame_format.md). Their twins are math/crc32c.ts and the
 // unframing of bus/kafka-codecs.ts.
-import { lz4Decompress } from './lz4'
+import { lz4Decompress } from './_lz4'
 
 export { crc32c } from './_crc32c'
 

@@ -34,6 +34,8 @@ export class HotConnection implements Arriving {
   /** Whether a request is being judged, processed or answered: what comes meanwhile waits. */
   #isBusy = false
   #isPaused = false
+  /** Whether answers wait for the sender to read them. */
+  #isUnread = false
   /** Read but not looked at yet. */
   #rest: Buffer | undefined
   #hasEnded = false
@@ -73,6 +75,8 @@ export class HotConnection implements Arriving {
     const { keepAliveMs, requestMs } = this.#front.limits
     if (this.#isClosing) {
       if (ms > LINGER_MS_MAX) this.#socket.destroy()
+    } else if (this.#isUnread) {
+      if (ms > requestMs) this.#socket.destroy()
     } else if (this.#isBusy) return
     else if (this.#body === undefined && this.#requests > 0) {
       if (ms > keepAliveMs) this.#socket.destroy()
@@ -184,11 +188,16 @@ export class HotConnection implements Arriving {
     if (isLast) this.#close()
     // Who reads no answers is asked nothing more.
     else if (isTaken) this.#next()
-    else this.#socket.once('drain', () => this.#next())
+    else {
+      this.#isUnread = true
+      this.#sinceMs = performance.now()
+      this.#socket.once('drain', () => this.#next())
+    }
   }
 
   #next(): void {
     this.#isBusy = false
+    this.#isUnread = false
     this.#sinceMs = performance.now()
     const rest = this.#rest
     this.#rest = undefined

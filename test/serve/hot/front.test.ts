@@ -306,12 +306,13 @@ describe('room for bodies that are arriving', { timeout: 30_000 }, () => {
 })
 
 describe('time', { timeout: 30_000 }, () => {
-  it('is short for who never ends a request, and for who has nothing more to say', async () => {
+  /** A front that looks after its connections all the time, and gives them little. */
+  const hurried = async (receipt: Receipt) => {
     const server = createServer(() => {})
     server.requestTimeout = 300
     server.keepAliveTimeout = 3000
     const options = {
-      deps: { submit: async () => EMPTY_RECEIPT, clock: () => 0 },
+      deps: { submit: async () => receipt, clock: () => 0 },
       telemetry: here.deps.telemetry,
       keyring: new Keyring([]),
       memory: new BodyMemory(),
@@ -325,8 +326,29 @@ describe('time', { timeout: 30_000 }, () => {
     await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
     const running = {
       url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      close: async () => {},
+      close: async () => {
+        front.stop(1000)
+        await new Promise(closed => server.close(closed))
+      },
     }
+    return { server, front, running }
+  }
+
+  it('is short for who reads no answer', async () => {
+    // More than all that keeps bytes on their way would keep.
+    const { front, running } = await hurried({ ...EMPTY_RECEIPT, samples: 1, reasons: ['x'.repeat(3e7)] })
+    const sender = new Sender(running)
+    sender.socket.pause()
+    sender.write(request('/api/samples', 'abc', LINES))
+    for (let i = 0; i < 500 && front.connections.size === 0; i++) await pause(10)
+    for (let i = 0; i < 500 && front.connections.size > 0; i++) await pause(10)
+    expect(front.connections.size).toBe(0)
+    sender.socket.destroy()
+    await running.close()
+  })
+
+  it('is short for who never ends a request, and for who has nothing more to say', async () => {
+    const { server, front, running } = await hurried(EMPTY_RECEIPT)
     const text = request('/api/samples', 'abc', LINES)
     const [silent, slow, done] = [new Sender(running), new Sender(running), new Sender(running)]
     slow.write(text.slice(0, -1))
@@ -341,8 +363,7 @@ describe('time', { timeout: 30_000 }, () => {
     for (const one of [silent, slow, done]) one.socket.destroy()
     for (let i = 0; i < 500 && front.connections.size > 0; i++) await pause(10)
     expect(front.connections.size).toBe(0)
-    front.stop(1000)
-    await new Promise(closed => server.close(closed))
+    await running.close()
   })
 })
 
