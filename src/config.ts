@@ -28,8 +28,9 @@ type LineOf = WrittenYaml['lineOf']
  * FS_CONFIG_INVALID with one line a mistake.
  */
 export function loadConfig({ file, environment = process.env, flags }: Place = {}): Config {
-  const path =
-    file ?? environment.FORESHOCK_CONFIG ?? (existsSync('foreshock.yaml') ? 'foreshock.yaml' : undefined)
+  // A variable that is empty is none, here as with all others.
+  const named = file ?? (environment.FORESHOCK_CONFIG || undefined)
+  const path = named ?? (existsSync('foreshock.yaml') ? 'foreshock.yaml' : undefined)
   const { value, lineOf } = path === undefined ? { value: {}, lineOf: undefined } : readFile(path)
   return parseConfig(value, { file: path, environment: { ...environment, ...flags } }, lineOf)
 }

@@ -29,7 +29,7 @@ interface ExperimentSurroundings {
   readonly effects: Effects
   readonly telemetry: Telemetry
   readonly logger: Logger
-  readonly onError: (error: unknown) => void
+  readonly onAuditError: (error: unknown) => void
 }
 
 /**
@@ -37,7 +37,8 @@ interface ExperimentSurroundings {
  * were scored but not yet saved are counted again.
  */
 export async function openExperiments(around: ExperimentSurroundings): Promise<Experiments> {
-  const { folder, series, openSurprise, models, desk, pairs, effects, telemetry, logger, onError } = around
+  const { folder, series, openSurprise, models, desk, pairs, effects, telemetry, logger, onAuditError } =
+    around
   const experiments = await Experiments.open({
     store: new FileExperiments({
       dir: folder,
@@ -50,7 +51,7 @@ export async function openExperiments(around: ExperimentSurroundings): Promise<E
     models,
     order: async order => void (await desk().order(order)),
     audit: (who, action, detail) => {
-      effects.audit(systemClock(), who, action, detail).catch(onError)
+      effects.audit(systemClock(), who, action, detail).catch(onAuditError)
     },
     tell: (id, model, { what, why }) => {
       telemetry.count('foreshock_experiment_events_total', 1, { what })

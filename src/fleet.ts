@@ -11,9 +11,8 @@ import type { Logger } from './core/logger.ts'
 import { Rejects } from './core/rejects.ts'
 import { TOPICS } from './core/stream.ts'
 import { Telemetry } from './core/telemetry.ts'
-import { VERSION } from './core/version.ts'
 import { type Engines, openEngines } from './engines.ts'
-import { apiKeys, listen, type Service, urlOf } from './listening.ts'
+import { apiKeys, listen, type Service, serveOptions, urlOf } from './listening.ts'
 import { admission } from './roles/admission.ts'
 import { BoardView, withNews } from './roles/board-view.ts'
 import { ControlBook } from './roles/control.ts'
@@ -119,14 +118,9 @@ export async function startFleet(
       if (reason === 'late') telemetry.count('foreshock_late_samples_total', n)
     })
     const held: { live?: StageLive } = {}
-    const serving: ServeOptions = {
-      keys,
-      logger,
-      version: VERSION,
-      bodyBytesMax: config.server.maxBodyBytes,
-      bodiesBytesMax: config.server.maxArrivingBytes,
-      parts: part => held.live?.find(part),
-    }
+    // Requests are counted where they come in: all that a gateway passes on come from one address.
+    const { requestsPerMinuteMax: _, ...within } = serveOptions(config, logger)
+    const serving: ServeOptions = { ...within, parts: part => held.live?.find(part) }
     const book = await ControlBook.open(engines.streams, logger)
     stops.push(() => book.close())
     const own = { config, cluster, member, engines, telemetry, rejects, logger, health, serving, stops, book }
@@ -163,11 +157,11 @@ async function openFleetModels(
 
 /** Listens: the whole service on a gateway, probes elsewhere; parts that are held beside. Resolves to where. */
 async function serve(process: Process, roles: ReadonlySet<Role>): Promise<string> {
-  const { config, telemetry, health, serving, stops } = process
+  const { config, telemetry, logger, health, serving, stops } = process
   const isGateway = roles.has('gateway')
   const deps = isGateway ? await openGateway(process) : undefined
   const app = deps
-    ? await buildServer(deps, serving)
+    ? await buildServer(deps, { ...serving, ...serveOptions(config, logger) })
     : await buildProbeServer({ telemetry, ready: () => health.ready() }, serving)
   await listen(app, config)
   stops.push(() => app.close())

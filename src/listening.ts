@@ -1,7 +1,9 @@
 import type { Config } from './config/schema.ts'
 import { ForeshockError } from './core/errors.ts'
+import type { Logger } from './core/logger.ts'
+import { VERSION } from './core/version.ts'
 import type { ApiKey } from './serve/auth.ts'
-import type { HttpService } from './serve/deps.ts'
+import type { HttpService, ServeOptions } from './serve/deps.ts'
 
 /** A running service. */
 export interface Service {
@@ -18,6 +20,19 @@ export function apiKeys(config: Config): ApiKey[] {
     scopes,
     ...(tenant === undefined ? {} : { tenant }),
   }))
+}
+
+/** How HTTP is served to whoever comes from outside. */
+export function serveOptions(config: Config, logger: Logger): ServeOptions {
+  const { maxBodyBytes, maxArrivingBytes, requestsPerMinute } = config.server
+  return {
+    keys: apiKeys(config),
+    logger,
+    version: VERSION,
+    bodyBytesMax: maxBodyBytes,
+    bodiesBytesMax: maxArrivingBytes,
+    ...(requestsPerMinute === undefined ? {} : { requestsPerMinuteMax: requestsPerMinute }),
+  }
 }
 
 export async function listen(app: HttpService, { server }: Config): Promise<void> {

@@ -27,7 +27,7 @@ import { ENSEMBLE_DEFAULTS } from './detectors/ensemble-options.ts'
 import { Effects } from './effects.ts'
 import { openExperiments, PairRelay } from './experimenting.ts'
 import { hostSamples } from './ingest/host.ts'
-import { apiKeys, listen, type Service, urlOf } from './listening.ts'
+import { apiKeys, listen, type Service, serveOptions, urlOf } from './listening.ts'
 import { allOpen, ended, orphans } from './orphans.ts'
 import { Pipeline } from './pipeline.ts'
 import { ConfigurationMemory, reconciled } from './reconcile.ts'
@@ -163,8 +163,9 @@ async function openService(
 
   const sinks = await openSinks(config, record, telemetry, logger)
   opened.push(() => sinks.all.close())
-  const onError = (error: unknown) =>
-    logger.error({ err: error }, 'what was found cannot be recorded yet; trying again')
+  const failed = (what: string) => (error: unknown) => logger.error({ err: error }, what)
+  const onError = failed('what was found cannot be recorded yet; trying again')
+  const onAuditError = failed('not written to the audit trail')
   const effects = new Effects({ journal, feed, sink: sinks.all, telemetry, onError })
   const pipeline = new Pipeline(
     parts,
@@ -196,7 +197,7 @@ async function openService(
     effects,
     telemetry,
     logger,
-    onError,
+    onAuditError,
   })
   opened.push(() => experiments.close())
   let replayed = 0
@@ -224,7 +225,7 @@ async function openService(
   const firing = parts.disruptions
     .board()
     .filter(one => one.status === 'open' && one.maintenance === undefined)
-  sinks.alertmanager?.restore(firing).catch(onError)
+  sinks.alertmanager?.restore(firing).catch(failed('Alertmanager was not told what is open'))
 
   const inbox = new Inbox(journal, (position, envelope) => pipeline.process(position, envelope), {
     maxQueuedBytes: config.ingest.maxQueuedBytes,
@@ -251,11 +252,10 @@ async function openService(
     sinks,
     telemetry,
     effects,
-    onError,
+    onAuditError,
     warmUp,
   })
-  const { maxBodyBytes: bodyBytesMax, maxArrivingBytes: bodiesBytesMax } = config.server
-  const options = { keys, logger, version: VERSION, bodyBytesMax, bodiesBytesMax }
+  const options = serveOptions(config, logger)
   const app = await buildServer(deps, options)
   opened.push(() => app.close())
   await listen(app, config)
@@ -274,6 +274,7 @@ async function openService(
     series: parts.series,
     stateful,
     stateBytes: () => stateBytes(parts),
+    isHalf: () => warmUp.interrupted,
     pipeline,
     stepMs: config.features.step,
     // Beside workers windows wait for room alone, which the history must find at once.
@@ -285,7 +286,11 @@ async function openService(
   const ticker = new Ticker(inbox, systemClock)
   const clockWatch = new ClockWatch(logger)
   const timers = [
-    every(config.checkpoint.every, async () => void (await saver.saveAfterWindow()), onError),
+    every(
+      config.checkpoint.every,
+      async () => void (await saver.saveAfterWindow()),
+      failed('no checkpoint was begun'),
+    ),
     every(
       GAUGES_MS,
       async () => {
@@ -293,21 +298,22 @@ async function openService(
         clockWatch.look(parts.windows.watermarkMs, systemClock())
         sinks.all.report()
       },
-      onError,
+      failed('own gauges were not read'),
     ),
-    every(config.features.step, () => ticker.tick(), onError),
-    every(EXPERIMENTS_MS, () => experiments.tick(), onError),
+    every(config.features.step, () => ticker.tick(), failed('time could not be written into the journal')),
+    every(EXPERIMENTS_MS, () => experiments.tick(), failed('experiments were not looked after')),
   ]
   const host = config.sources.host
-  if (host.enabled) timers.push(every(host.every, () => sendHost(inbox, host.entity), onError))
+  if (host.enabled)
+    timers.push(every(host.every, () => sendHost(inbox, host.entity), failed('this host was not measured')))
 
   if (warmUp.pending) {
     const untilMs = systemClock()
     // What arrives meanwhile is journaled and waits its turn, as behind any other errand.
     inbox
       .between(() => warmUp.run(untilMs))
-      .then(() => warmUp.interrupted || saver.save())
-      .catch(onError)
+      .then(() => saver.save())
+      .catch(failed('what was learned from history was not saved'))
   } else if ((config.warmup.prometheus ?? config.warmup.files) !== undefined && !parts.warmUp.mark.done) {
     logger.warn('history is not learned from: this folder has learned already; serve --warm-up starts anew')
   }
@@ -320,8 +326,7 @@ async function openService(
       await Promise.all([app.close(), grpc?.close()])
       await experiments.close()
       await inbox.close()
-      // Half a history must not stand for the whole: the next start learns from the beginning.
-      if (!warmUp.interrupted) await saver.save()
+      await saver.save()
       await parts.scoring.close?.()
       await models.close()
       await sinks.all.close()

@@ -88,8 +88,10 @@ export class Saver {
   }
 
   #cut(): Promise<PacedCut | undefined> {
-    const { inbox, effects, series, stateful, clock, telemetry, pipeline } = this.#parts
+    const { inbox, effects, series, stateful, clock, telemetry, pipeline, isHalf } = this.#parts
     return inbox.between(async processed => {
+      // Whoever asked while history was learned from has waited for its end.
+      if (isHalf?.()) return undefined
       await pipeline.settle()
       await effects.retry()
       // What is found but not recorded would be lost with the journal before it.
@@ -160,6 +162,8 @@ interface SaverParts {
   readonly stateful: readonly Stateful[]
   /** Bytes of what is learned. */
   readonly stateBytes: () => number
+  /** What is learned is half a history, which must not stand for the whole: nothing is saved any more. */
+  readonly isHalf?: () => boolean
   readonly pipeline: Pick<Pipeline, 'afterWindow' | 'beforeBatch' | 'settle'>
   readonly stepMs: number
   /** What changes before it is written may take so much memory. */
@@ -257,6 +261,8 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
   for (const [by, count] of Object.entries(disruptions.explainedAway())) {
     telemetry.set('foreshock_explained_away', count, { by })
   }
+  // Models come and go: what one that was retired had counted is nobody's.
+  telemetry.clear('foreshock_detector_coverage')
   for (const { id, counts } of scoring.detectors) {
     for (const [what, count] of Object.entries(counts))
       telemetry.set('foreshock_detector_coverage', count, { detector: id, what })
@@ -269,6 +275,7 @@ export function readGauges(telemetry: Telemetry, parts: PipelineParts, inbox: In
     telemetry.set('foreshock_worker_busy_seconds', busySeconds, { worker })
     telemetry.set('foreshock_worker_waiting', waiting, { worker })
   }
+  telemetry.clear('foreshock_tier_unscored')
   for (const { tier, why, series: count } of unscored(scoring, series.size))
     telemetry.set('foreshock_tier_unscored', count, { tier, why })
   const use = scoring.profileUse()

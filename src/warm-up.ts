@@ -138,7 +138,7 @@ export class WarmUp {
     else if (failure)
       logger.warn({ ...learned, err: failure }, 'history could not be read to its end; going live')
     else logger.info(learned, 'learned from history; going live')
-    // A server that gave nothing is asked again at the next start.
+    // A server that gave nothing is asked again at the next start, unless live samples were learned from until then.
     if (!this.#interrupted && samples > 0) memory.mark = { done: true, fromMs, toMs, samples }
     if (!failure) telemetry.set('foreshock_warm_up_progress', 1)
     this.#state = 'ended'

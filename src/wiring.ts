@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Assembled } from './assembly.ts'
@@ -26,6 +27,7 @@ import { type DeskParts, RegistryDesk } from './model-desk.ts'
 import { AlertmanagerSink } from './publish/alertmanager-sink.ts'
 import { EventStream } from './publish/event-stream.ts'
 import { FanOut } from './publish/fan-out.ts'
+import { webhookName } from './publish/webhook-post.ts'
 import { WebhookSink } from './publish/webhook-sink.ts'
 import type { SampleQuotas } from './sample-quotas.ts'
 import type { ModelsPort } from './scoring-assembly.ts'
@@ -60,12 +62,12 @@ export async function openSinks(
     for (const [i, { url, secret, allowPrivate }] of config.sinks.webhooks.entries())
       webhooks.push(
         await WebhookSink.open({
-          name: `webhook-${i + 1}`,
+          name: webhookName(url),
           url,
           secret,
           source,
           target: { allowPrivate },
-          queueFile: join(config.data.folder, 'webhooks', `${i + 1}.jsonl`),
+          queueFile: await queueFileOf(join(config.data.folder, 'webhooks'), url, i + 1),
           telemetry,
           clock: systemClock,
         }),
@@ -86,6 +88,16 @@ export async function openSinks(
     onFailure: (sink, event, cause) => logger.error({ err: cause, sink, event: event.id }, 'not delivered'),
   })
   return { all, stream, alertmanager }
+}
+
+/**
+ * What a receiver has not taken, and whether it wants anything: kept under its name, since another one may come to stand in its place
+ * of the configuration. The file that earlier versions named by that place is taken over.
+ */
+async function queueFileOf(folder: string, url: string, place: number): Promise<string> {
+  const [own, former] = [webhookName(url), String(place)].map(name => join(folder, `${name}.jsonl`))
+  if (!existsSync(own) && existsSync(former)) await rename(former, own)
+  return own
 }
 
 /** Packages that come with the program: `models/` lies beside `src/` and `dist/` alike. */
@@ -157,12 +169,12 @@ export interface Wired {
   readonly telemetry: Telemetry
   readonly effects: Effects
   readonly warmUp: WarmUp
-  readonly onError: (error: unknown) => void
+  readonly onAuditError: (error: unknown) => void
 }
 
 /** What the HTTP service reads from and hands on to. A silence of Alertmanager shows on the board, live. */
 export function serveDeps(wired: Wired): ServeDeps {
-  const { parts, inbox, index, sinks, effects, onError } = wired
+  const { parts, inbox, index, sinks, effects, onAuditError } = wired
   const shown = (one: Disruption): Disruption =>
     (sinks.alertmanager?.silencedBy(one).length ?? 0) > 0 ? { ...one, silenced: true } : one
   return {
@@ -197,7 +209,7 @@ export function serveDeps(wired: Wired): ServeDeps {
       return { ready: !running, why }
     },
     audit: (who, action, detail) => {
-      effects.audit(systemClock(), who, action, detail).catch(onError)
+      effects.audit(systemClock(), who, action, detail).catch(onAuditError)
     },
     clock: systemClock,
   }

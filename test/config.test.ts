@@ -35,6 +35,11 @@ describe('config', () => {
     expect(config.checkpoint.every).toBe(120_000)
   })
 
+  it('takes an empty variable for none', () => {
+    const environment = { FORESHOCK_CONFIG: '', FORESHOCK_SERVER_PORT: '' }
+    expect(loadConfig({ environment }).server.port).toBe(4318)
+  })
+
   it('lets the environment win over the file', () => {
     const config = parseConfig(
       { server: { port: 1 } },
@@ -48,6 +53,19 @@ describe('config', () => {
     )
     expect(config.server).toMatchObject({ port: 9090, maxBodyBytes: 1_048_576 })
     expect(config.sources.host.enabled).toBe(true)
+  })
+
+  it('refuses what would forget a series before its next window, and more windows than there is room for', () => {
+    const refused = (features: object) => complaint(() => parseConfig({ features }))
+    for (const features of [
+      { step: '10s', retention: '9s' },
+      { step: '1s', lateness: '2d' },
+    ])
+      expect(refused(features)).toBe(
+        'configuration: features.retention: must be at least as long as step and lateness',
+      )
+    expect(parseConfig({ features: { step: '1d', lateness: '1h' } }).features.retention).toBe(86_400_000)
+    expect(refused({ historyWindows: 7_000_000 })).toContain('features.historyWindows')
   })
 
   it('names an unknown key and those that are known', () => {

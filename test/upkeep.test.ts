@@ -46,6 +46,11 @@ it('tells what the multivariate detector covers and what waits for room', async 
   )
   expect(coverage).toEqual({ entities: '1', series: '2', 'entities-waiting': '2', 'series-waiting': '5' })
   expect(parts.scoring.detectors.some(({ id }) => id === 'ridge@1')).toBe(true)
+  expect(text).toContain('foreshock_tier_unscored{tier="ridge@1",why="no-room"} 5')
+  // What a detector counted goes with it.
+  Object.defineProperty(parts.scoring, 'detectors', { value: [] })
+  readGauges(telemetry, parts, inbox)
+  expect(await telemetry.text()).not.toMatch(/ridge@1/)
 })
 
 it('tells once that samples are late because the clock was set back, and when that is over', () => {

@@ -4,6 +4,7 @@ import type { ExplainedSuspect } from '../core/stages.ts'
 import { parseTime } from '../core/time.ts'
 import { RecordedWorld } from './recorded-world.ts'
 import { Recording } from './recording.ts'
+import { assertStep } from './recording-pipeline.ts'
 import { readChanges } from './replay.ts'
 import { readTopology } from './topology-file.ts'
 
@@ -44,6 +45,7 @@ async function explain(flags: ExplainFlags): Promise<void> {
   await recording.read(flags.input)
   const stepMs = flags.step === undefined ? recording.stepMs() : 1000 * positive('--step', flags.step)
   const { firstMs, lastMs } = recording.span()
+  assertStep(flags.input, flags.step, `${stepMs}ms`, windowsPlayed(recording, atMs, stepMs))
   if (!(atMs >= firstMs && atMs <= lastMs + stepMs)) {
     const [from, to] = [firstMs, lastMs].map(ms => new Date(ms).toISOString())
     throw new ForeshockError('FS_INPUT_INVALID', `--at ${flags.at}: the recording is from ${from} to ${to}`)
@@ -92,12 +94,17 @@ async function explainRecording(
   recording: Recording,
   { atMs, stepMs, lookbackMs, alert, config }: ExplainQuestion,
 ): Promise<readonly ExplainedSuspect[]> {
-  const { firstMs, lastMs } = recording.span()
-  const untilMs = Math.min(lastMs, atMs + POST_WINDOWS * stepMs)
-  const world = new RecordedWorld({ stepMs, windows: Math.ceil((untilMs - firstMs) / stepMs) + 2, config })
-  await recording.play(world, untilMs)
+  const { firstMs } = recording.span()
+  const world = new RecordedWorld({ stepMs, windows: windowsPlayed(recording, atMs, stepMs), config })
+  await recording.play(world, atMs + POST_WINDOWS * stepMs)
   const onsetMs = onsetOf(recording, atMs, stepMs)
   return world.explain(onsetMs, lookbackMs ?? onsetMs - firstMs + stepMs, alert)
+}
+
+/** As many as the samples that are played may lie in, and one more. */
+function windowsPlayed(recording: Recording, atMs: number, stepMs: number): number {
+  const { firstMs, lastMs } = recording.span()
+  return Math.ceil((Math.min(lastMs, atMs + POST_WINDOWS * stepMs) - firstMs) / stepMs) + 2
 }
 
 /** Start of the first window that may be strange: the one in which the newest sample up to then lies. */

@@ -20,7 +20,7 @@ export interface StreamFault {
   readonly matches: number
   /** Suspects, strongest first; empty when nothing matches. */
   readonly suspects: readonly string[]
-  /** From injection to the opening of the first match, ms; NaN when nothing matches. */
+  /** From injection to the opening of the first match, ms; Infinity when nothing matches. */
   readonly delayMs: number
 }
 

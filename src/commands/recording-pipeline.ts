@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { type Assembled, assemble } from '../assembly.ts'
+import { HISTORY_WINDOWS_MAX } from '../config/schema.ts'
 import { timer } from '../config/values.ts'
 import { loadConfig } from '../config.ts'
 import { ForeshockError } from '../core/errors.ts'
@@ -28,11 +29,7 @@ export async function openRecording(
 ): Promise<{ readonly parts: Assembled; readonly rejects: Rejects }> {
   const edges = flags.topology === undefined ? [] : await readTopology(flags.topology)
   const step = flags.step === undefined ? await inferredStep(input) : flags.step
-  const wrong = timer.safeParse(step).error?.issues[0].message
-  if (wrong !== undefined) {
-    const said = flags.step === undefined ? `${input}: its times lie ${step} apart` : `--step ${step}`
-    throw invalid(`${said}: ${wrong}`)
-  }
+  assertStep(input, flags.step, step)
   const config = loadConfig({
     file: flags.config,
     flags: {
@@ -45,6 +42,21 @@ export async function openRecording(
   const parts = assemble(config, rejects, text => process.stderr.write(`foreshock ${command}: ${text}\n`))
   parts.disruptions.addEdges(edges, 0)
   return { parts, rejects }
+}
+
+/**
+ * Throws FS_INPUT_INVALID where windows of a recording cannot be as long as `step`, or are more than are looked back on; `flag`: the
+ * step that was asked for.
+ */
+export function assertStep(input: string, flag: string | undefined, step: string, windows = 0): void {
+  const most = HISTORY_WINDOWS_MAX
+  const wrong =
+    timer.safeParse(step).error?.issues[0].message ??
+    (windows > most
+      ? `${windows} windows of it are more than the ${most} that are looked back on`
+      : undefined)
+  const said = flag === undefined ? `${input}: its times lie ${step} apart` : `--step ${flag}`
+  if (wrong !== undefined) throw invalid(`${said}: ${wrong}`)
 }
 
 /** Of a file or folder, which is read once for it. */

@@ -178,7 +178,10 @@ export function readChanges(file: string): Change[] {
     throw new ForeshockError('FS_INPUT_INVALID', `${file}: cannot be read (${(error as Error).message})`)
   }
   const changes: Change[] = []
-  for (const [index, line] of text.split('\n').entries()) {
+  for (const [index, line] of text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .entries()) {
     if (line.trim() === '') continue
     let value: unknown
     try {

@@ -75,6 +75,11 @@ function tasksOf(options: ScoreOptions): ScoreTask[] {
   const { input: folder, out, train } = options
   if (out === undefined || out === '-')
     throw new ForeshockError('FS_INPUT_INVALID', `${folder}: a folder of inputs needs --out FOLDER`)
+  if (train !== undefined && !statSync(train).isDirectory())
+    throw new ForeshockError(
+      'FS_INPUT_INVALID',
+      `--train ${train}: a folder of inputs has a folder of histories, with the same names`,
+    )
   const files = filesIn(folder)
   if (files.length === 0) throw new ForeshockError('FS_INPUT_INVALID', `${folder}: holds no files`)
   mkdirSync(out, { recursive: true })

@@ -49,11 +49,6 @@ export class SeriesRun {
     this.#batch.coverage[0] = 1
   }
 
-  /** True when the last opinion was one of level and spread only. */
-  get isCoarse(): boolean {
-    return this.#coarse !== undefined
-  }
-
   /**
    * Scores a sample, then learns it; the time it was taken for, Unix ms. A promise only when a model must be waited
    * for, and then nothing may be asked before it is kept.

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import closeWithGrace from 'close-with-grace'
 import type { Command } from 'commander'
 import type { Config } from '../config/schema.ts'
 import { loadConfig } from '../config.ts'
+import { ForeshockError } from '../core/errors.ts'
 import { createLogger, type Logger } from '../core/logger.ts'
 import type { Service } from '../listening.ts'
 
@@ -26,6 +28,8 @@ export function addServeCommand(cli: Command): void {
     .option('--warm-up', 'drop what was learned and learn from the configured history anew')
     .action(async (options: { config?: string; train?: string; warmUp?: boolean }) => {
       const flags = options.train === undefined ? {} : { FORESHOCK_WARMUP_FILES: options.train }
+      if (options.train !== undefined && !existsSync(options.train))
+        throw new ForeshockError('FS_INPUT_INVALID', `--train ${options.train}: no such file or folder`)
       const config = loadConfig({ file: options.config, flags })
       const logger = createLogger(config.log.level)
       await runUntilStopped(() => start(config, logger, options.warmUp === true), logger)
@@ -78,10 +82,24 @@ async function start(config: Config, logger: Logger, relearn: boolean): Promise<
     }
     return startService(config, { logger, relearn, onFatal })
   }
-  if (relearn || config.warmup.files !== undefined || config.warmup.prometheus !== undefined)
-    logger.warn('a fleet does not learn from history: what is configured under warmup is passed over')
-  if (config.detection.workers !== 'auto' && config.detection.workers > 0)
-    logger.warn('a fleet scores in the threads of its processes: detection.workers is passed over')
+  for (const text of passedOver(config, relearn)) logger.warn(text)
   const { startFleet } = await import('../fleet.ts')
   return startFleet(config, { logger })
+}
+
+/** What is asked for that only one process does, in words. */
+export function passedOver({ warmup, detection, sources, data }: Config, relearn: boolean): string[] {
+  const isAsked = (asked: boolean, text: string) => (asked ? [text] : [])
+  return [
+    ...isAsked(
+      relearn || warmup.files !== undefined || warmup.prometheus !== undefined,
+      'a fleet does not learn from history: what is configured under warmup is passed over',
+    ),
+    ...isAsked(
+      detection.workers !== 'auto' && detection.workers > 0,
+      'a fleet scores in the threads of its processes: detection.workers is passed over',
+    ),
+    ...isAsked(sources.host.enabled, 'a fleet measures none of its machines: sources.host is passed over'),
+    ...isAsked(data.index !== 'memory', 'the index of a fleet is PostgreSQL: data.index is passed over'),
+  ]
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { METRIC_KINDS } from '../core/metric-kind.ts'
-import { duration, numeric, tenantName, timer } from './values.ts'
+import { tenantName } from '../core/tenant.ts'
+import { duration, numeric, timer } from './values.ts'
 
 /** The parts of the configuration that are lists or stand for themselves. */
 
@@ -109,6 +110,18 @@ interface Thresholds {
 export const closesBelow: [(one: Thresholds) => boolean, { message: string; path: PropertyKey[] }] = [
   ({ openSurprise = Number.POSITIVE_INFINITY, closeSurprise = 0 }) => closeSurprise <= openSurprise,
   { message: 'must be at most openSurprise', path: ['closeSurprise'] },
+]
+/** A series that were let go before its next window is complete would be new in each. */
+export const outlivesWindows: [
+  (one: {
+    readonly step: number
+    readonly lateness?: number | undefined
+    readonly retention: number
+  }) => boolean,
+  { message: string; path: PropertyKey[] },
+] = [
+  ({ step, lateness = 0, retention }) => retention >= Math.max(step, lateness),
+  { message: 'must be at least as long as step and lateness', path: ['retention'] },
 ]
 export const alertRuleSchema = z
   .strictObject({

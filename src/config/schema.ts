@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { isZone } from '../core/local-time.ts'
-import { TENANT_NAME } from '../core/tenant.ts'
+import { TENANT_NAME, tenantName } from '../core/tenant.ts'
 import { clusterSchema } from './cluster.ts'
 import {
   alertRuleSchema,
@@ -12,6 +12,7 @@ import {
   expressionSchema,
   keySchema,
   matchShape,
+  outlivesWindows,
   overrideSchema,
   profileRuleSchema,
   profileSchema,
@@ -19,18 +20,10 @@ import {
   warmUpSchema,
   word,
 } from './parts.ts'
-import {
-  count,
-  duration,
-  numeric,
-  section,
-  size,
-  switchable,
-  tenantName,
-  timer,
-  wordOrNumber,
-} from './values.ts'
+import { count, duration, numeric, section, size, switchable, timer, wordOrNumber } from './values.ts'
 
+/** Windows that are looked back on at most: four months of ten seconds. */
+export const HISTORY_WINDOWS_MAX = 1_000_000
 /** A frame of the journal holds 256 MiB. */
 const BODY_BYTES_MAX = 255 * 1_048_576
 
@@ -47,6 +40,8 @@ export const configSchema = z.strictObject({
       .default(16 * 1_048_576),
     /** Of all bodies that are not whole yet; beyond, the one that is longest on its way is given up. */
     maxArrivingBytes: size.default(256 * 1_048_576),
+    /** Of one address, over all gateways of a fleet; beyond, they are answered 429. Bodies of samples are then counted and read by the router. */
+    requestsPerMinute: count.optional(),
     publicUrl: z.url().optional(),
   }),
   auth: section({ keys: z.array(keySchema).default([]) }),
@@ -74,10 +69,11 @@ export const configSchema = z.strictObject({
     lateness: duration.optional(),
     idle: duration.optional(),
     retention: duration.default(86_400_000),
-    historyWindows: count.default(360),
+    /** Room is made for some hundred series at once: more windows of them than that are more than an array holds. */
+    historyWindows: numeric(z.number().int().min(1).max(HISTORY_WINDOWS_MAX)).default(360),
     historyBudget: size.default(256 * 1_048_576),
     expressions: z.array(expressionSchema).default([]),
-  }),
+  }).refine(...outlivesWindows),
   detection: section({
     openSurprise: numeric(z.number().positive()).optional(),
     closeSurprise: numeric(z.number().positive()).optional(),
@@ -178,6 +174,8 @@ export const configSchema = z.strictObject({
           allowPrivate: switchable.default(false),
         }),
       )
+      // What one has not taken is kept under its URL.
+      .refine(all => new Set(all.map(({ url }) => url)).size === all.length, 'a URL stands here once')
       .default([]),
     alertmanagers: z.array(z.strictObject({ url: z.url() })).default([]),
   }),

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { A_TENANT_NAME, TENANT_NAME } from '../core/tenant.ts'
 
 /** What values of the configuration look like: durations, sizes, counts, switches. */
 
@@ -47,7 +46,6 @@ export const size = z.union([z.string(), z.number()], { error: A_SIZE }).transfo
   return z.NEVER
 })
 
-export const tenantName = z.string().regex(TENANT_NAME, A_TENANT_NAME)
 export const count = numeric(z.number().int().min(1))
 /** A whole number, or a word in its place. */
 export const wordOrNumber = <W extends string>(word: W, least: number, most: number) =>

@@ -24,3 +24,21 @@ export function nestsTooDeep(bytes: Uint8Array): boolean {
   }
   return false
 }
+
+const STRICT = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * The value of JSON in UTF-8. A text says what is wrong with it, to be read behind what it is: `is no JSON: …`, `nests deeper
+ * than …`. Another decoder may take what is no UTF-8.
+ */
+export function parseJson(
+  bytes: Uint8Array,
+  decoder: { decode(bytes: Uint8Array): string } = STRICT,
+): { readonly value: unknown } | string {
+  if (nestsTooDeep(bytes)) return `nests deeper than ${JSON_DEPTH_MAX}`
+  try {
+    return { value: JSON.parse(decoder.decode(bytes)) }
+  } catch (error) {
+    return `is no JSON: ${(error as Error).message.slice(0, 200)}`
+  }
+}

@@ -46,7 +46,7 @@ export class Experiments {
     }
   }
 
-  /** Newest first. */
+  /** Those that run, then the others, newest first. */
   list(): ExperimentReport[] {
     const running = [...this.#running.values()].map(one => one.experiment.report())
     return [...running, ...[...this.#finished.values()].reverse()]
@@ -103,11 +103,6 @@ export class Experiments {
       }
       return { taken, refused }
     })
-  }
-
-  /** Someone's verdict on what happened: every experiment that runs may learn from it. */
-  async verdict(label: ExperimentLabel): Promise<void> {
-    for (const id of [...this.#running.keys()]) await this.label(id, [label]).catch(() => {})
   }
 
   /** Looks after everything that runs; to be called every second or so. */

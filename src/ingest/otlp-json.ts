@@ -1,4 +1,4 @@
-import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
+import { parseJson } from '../core/json-depth.ts'
 import type { DecodeContext } from './context.ts'
 import { TYPE } from './families.ts'
 import { isRecord, textWire } from './json-lines.ts'
@@ -14,14 +14,9 @@ type Json = Record<string, unknown>
  * their names are understood too). Returns '' or why the whole body cannot be read.
  */
 export function decodeOtlpJson(c: DecodeContext, length: number): string {
-  const bytes = c.reader.bytes.subarray(0, length)
-  if (nestsTooDeep(bytes)) return `the body nests deeper than ${JSON_DEPTH_MAX}`
-  let body: unknown
-  try {
-    body = JSON.parse(UTF8.decode(bytes))
-  } catch {
-    return 'the body is not JSON'
-  }
+  const json = parseJson(c.reader.bytes.subarray(0, length), UTF8)
+  if (typeof json === 'string') return `the body ${json}`
+  const body = json.value
   if (!isRecord(body)) return 'the body is not an object'
   for (const resourceMetrics of records(body.resourceMetrics)) {
     const resource = isRecord(resourceMetrics.resource) ? resourceMetrics.resource : {}

@@ -1,8 +1,12 @@
 import type { DisruptionEvent } from '../core/disruption.ts'
+import { sha256 } from '../core/identity.ts'
 import { CLOUDEVENTS_TYPE, cloudEvent, fittedJson } from './cloudevents.ts'
 import { Poster } from './post.ts'
 import { webhookHeaders, webhookKeys } from './signature.ts'
 import { checkedTarget, type TargetPolicy } from './target.ts'
+
+/** How a receiver is called: the same wherever it stands in the configuration. */
+export const webhookName = (url: string): string => `webhook-${sha256(url).slice(0, 8)}`
 
 export interface RetryPolicy {
   /** Wait after the first failure, ms; it triples from one to the next, each varied by ± half. */

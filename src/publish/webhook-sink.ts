@@ -157,7 +157,10 @@ export class WebhookSink implements DisruptionSink {
 
   #failed(id: string, delivery: Delivery, error: string, throttledMs: number): void {
     this.#count('failed')
-    if (this.#queue.disabled) return this.#bury(id, this.#queue.disabled)
+    if (this.#queue.disabled) {
+      this.#bury(id, this.#queue.disabled)
+      return
+    }
     const now = this.#clock()
     const waitMs = Math.max(retryWaitMs(this.#retry, delivery.attempts, this.#random()), throttledMs)
     if (throttledMs > 0) this.#pausedUntilMs = now + throttledMs

@@ -1,12 +1,11 @@
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../core/clock.ts'
-import { sha256 } from '../core/identity.ts'
 import type { Logger } from '../core/logger.ts'
 import type { Board, RecordIndex, SharedSilences } from '../core/ports.ts'
 import { type StreamGroup, type StreamProducer, type Streams, TOPICS } from '../core/stream.ts'
 import type { Telemetry } from '../core/telemetry.ts'
 import { AlertmanagerSink } from '../publish/alertmanager-sink.ts'
-import { WebhookPost } from '../publish/webhook-post.ts'
+import { WebhookPost, webhookName } from '../publish/webhook-post.ts'
 import { every } from '../upkeep.ts'
 import { AlertmanagerPublisher } from './publisher-alertmanager.ts'
 import { WebhookPublisher } from './publisher-webhook.ts'
@@ -27,9 +26,6 @@ export interface PublisherOptions {
 
 /** What waits for receivers is told this often, for they take it in their own time, ms. */
 const GAUGES_MS = 1000
-
-/** The same for a receiver wherever it stands in the configuration. */
-export const webhookName = (url: string): string => `webhook-${sha256(url).slice(0, 8)}`
 
 /** The role `publisher`: tells the world, each receiver at its own pace by a group of its own. */
 export class Publisher {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Change, ofTenant } from '../core/change.ts'
 import { contentId } from '../core/identity.ts'
-import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
+import { parseJson } from '../core/json-depth.ts'
 import { invalid } from './http.ts'
 
 /**
@@ -114,13 +114,9 @@ export function changesOf(
   tenant: string,
   nowMs: number,
 ): Change[] {
-  if (nestsTooDeep(bytes)) throw invalid(`the body nests deeper than ${JSON_DEPTH_MAX}`)
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw invalid(`the body is not JSON: ${(error as Error).message.slice(0, 200)}`)
-  }
+  const json = parseJson(bytes)
+  if (typeof json === 'string') throw invalid(`the body ${json}`)
+  const { value } = json
   if (headers['ce-specversion'] !== undefined)
     return [changeOfCloudEvent(binaryEvent(headers, value), tenant, nowMs)]
   const one = mediaType.startsWith('application/cloudevents') ? changeOfCloudEvent : changeOfPlain

@@ -12,6 +12,7 @@ import {
   boardSchema,
   disruptionsPage,
   disruptionsQuery,
+  ERRORS_OF_BODIES,
   ERRORS_OF_ONE,
   ERRORS_OF_READS,
   evidencePage,
@@ -177,7 +178,7 @@ export function disruptionRoutes(
         tags: ['disruptions'],
         summary: 'Ranked suspects for one moment',
         body: explainBody,
-        response: { 200: explainSchema, ...ERRORS_OF_READS },
+        response: { 200: explainSchema, ...ERRORS_OF_READS, ...ERRORS_OF_BODIES },
       },
     },
     request => {

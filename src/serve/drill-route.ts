@@ -4,10 +4,7 @@ import { z } from 'zod'
 import type { Explanation } from '../disruptions/leaf-table.ts'
 import type { ServeDeps } from './deps.ts'
 import { notFound, visibleTenant } from './http.ts'
-import { ERRORS_OF_ONE, moment } from './schemas.ts'
-
-/** Rows of one question; larger tables are for `foreshock drill`. */
-const ROWS_MAX = 100_000
+import { ERRORS_OF_BODIES, ERRORS_OF_ONE, moment } from './schemas.ts'
 
 const column = z.string().min(1).max(256)
 export const drillBody = z.object({
@@ -21,8 +18,9 @@ export const drillBody = z.object({
   rows: z
     .array(z.record(z.string().max(256), z.union([z.string().max(1024), z.number()])))
     .min(1)
-    .max(ROWS_MAX)
-    .describe('Leaf rows, all with the keys of the first'),
+    .describe(
+      'Leaf rows, all with the keys of the first; as many as 64 KiB of body hold, some thousands. Larger tables are for `foreshock drill`',
+    ),
 })
 /** Instead of rows: a metric that is kept here. */
 export const liveDrillBody = z.strictObject({
@@ -71,7 +69,7 @@ export function drillRoute(plain: FastifyInstance, deps: ServeDeps): void {
         tags: ['disruptions'],
         summary: 'Which combination of dimension values explains a deviation',
         body: z.union([drillBody, liveDrillBody, disruptionDrillBody]),
-        response: { 200: drillSchema, ...ERRORS_OF_ONE },
+        response: { 200: drillSchema, ...ERRORS_OF_ONE, ...ERRORS_OF_BODIES },
       },
     },
     request => {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type ExperimentLabel, experimentSchema } from '../core/experiment.ts'
+import { tenantName } from '../core/tenant.ts'
 import { moment } from './schemas.ts'
 
 /** Experiments as they are asked for and labelled over HTTP. */
@@ -16,7 +17,7 @@ const labelSchema = z
     from: moment,
     to: moment.describe('Exclusive'),
     kind: z.enum(['anomalous', 'normal']),
-    tenant: z.string().min(1).max(256).optional(),
+    tenant: tenantName.optional(),
   })
   .refine(one => (one.series === undefined) !== (one.entity === undefined), 'give either series or entity')
 

@@ -20,7 +20,7 @@ const LABELS_BODY_BYTES_MAX = 1024 * 1024
 
 /** What the routes need of experiments; `experiments/experiments.ts` is it. */
 export interface ExperimentService {
-  /** Newest first. */
+  /** Those that run, then the others, newest first. */
   list(): readonly ExperimentReport[]
   one(id: string): ExperimentReport | undefined
   start(plan: ExperimentPlan, by: string): Promise<ExperimentReport>

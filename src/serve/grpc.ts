@@ -152,7 +152,7 @@ function admission(
 
 /** Whose messages the sender's are. */
 async function tenantOf(keyring: Keyring, metadata: Metadata): Promise<string> {
-  const principal = await keyring.identify({
+  const principal = keyring.identify({
     authorization: textOf(metadata, 'authorization'),
     'x-api-key': textOf(metadata, 'x-api-key'),
   })

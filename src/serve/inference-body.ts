@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
+import { parseJson } from '../core/json-depth.ts'
 import type { ModelCard } from '../detectors/model-card.ts'
 import { invalid } from './http.ts'
 import { bytesOfTensor, datatypeOf, jsonOfTensor, tensorOfBytes, tensorOfJson } from './tensors.ts'
@@ -113,16 +113,12 @@ function rawRequest({ name, width }: Tensors['input'], body: Uint8Array): InferR
 }
 
 function parsed(bytes: Uint8Array): z.output<typeof requestSchema> {
-  if (nestsTooDeep(bytes)) throw invalid(`the request nests deeper than ${JSON_DEPTH_MAX}`)
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
+  const json = parseJson(bytes)
+  if (typeof json === 'string')
     throw invalid(
-      'the request is no JSON; with tensors as bytes, Inference-Header-Content-Length says where it ends',
+      `the request ${json}; with tensors as bytes, Inference-Header-Content-Length says where it ends`,
     )
-  }
-  const result = requestSchema.safeParse(json)
+  const result = requestSchema.safeParse(json.value)
   if (result.success) return result.data
   const [issue] = result.error.issues
   throw invalid(`${issue.path.join('.') || 'the request'}: ${issue.message}`)

@@ -2,7 +2,7 @@ import { promisify } from 'node:util'
 import { gunzip, inflate } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ForeshockError } from '../core/errors.ts'
-import { JSON_DEPTH_MAX, nestsTooDeep } from '../core/json-depth.ts'
+import { parseJson } from '../core/json-depth.ts'
 import type { StoredVersion } from '../core/model-standing.ts'
 import type { ModelCard } from '../detectors/model-card.ts'
 import type { ServeDeps, Settings } from './deps.ts'
@@ -177,14 +177,11 @@ function numberOf(version: unknown): number {
 function jsonOf(request: FastifyRequest): Readonly<Record<string, unknown>> {
   const bytes = bytesOf(request)
   if (bytes.length === 0) return {}
-  if (nestsTooDeep(bytes)) throw invalid(`the body nests deeper than ${JSON_DEPTH_MAX}`)
-  try {
-    const json: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    if (typeof json === 'object' && json !== null && !Array.isArray(json))
-      return json as Record<string, unknown>
-  } catch {
-    // said below
-  }
+  const json = parseJson(bytes)
+  if (typeof json === 'string') throw invalid(`the body ${json}`)
+  const { value } = json
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>
   throw invalid('the body is no JSON object')
 }
 

@@ -4,6 +4,7 @@ import { contentId } from '../core/identity.ts'
 import { isZone } from '../core/local-time.ts'
 import type { MaintenanceState, MaintenanceWindow } from '../core/maintenance.ts'
 import { recurrenceOf } from '../core/recurrence.ts'
+import { tenantName } from '../core/tenant.ts'
 import { invalid } from './http.ts'
 
 /** Maintenance windows as they are posted and shown. */
@@ -19,7 +20,7 @@ export const maintenanceBody = z.strictObject({
   to: when.optional().describe('A day is meant whole; the day of `from` when absent'),
   rule: z.string().max(512).optional().describe('Recurrence of RFC 5545, such as FREQ=WEEKLY;BYDAY=SA'),
   timeZone: z.string().max(64).default('UTC'),
-  tenant: z.string().min(1).max(256).optional(),
+  tenant: tenantName.optional(),
 })
 
 export const maintenanceSchema = z.object({

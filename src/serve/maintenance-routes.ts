@@ -113,8 +113,9 @@ export function maintenanceRoutes(plain: FastifyInstance, deps: ServeDeps): void
       if (found === undefined) throw notFound(`maintenance window ${id}`)
       if (found.window.by === 'configuration')
         throw new ForeshockError('FS_FORBIDDEN', 'this window stands in the configuration; take it out there')
-      await order(deps, { op: 'remove', id, tenant: found.window.tenant }, found.window.tenant)
-      deps.audit(who, 'maintenance.delete', { id })
+      const what = { id, tenant: found.window.tenant }
+      await order(deps, { op: 'remove', ...what }, what.tenant)
+      deps.audit(who, 'maintenance.delete', what)
       return reply.code(204).send(null)
     },
   )

@@ -20,7 +20,7 @@ import {
   storedWithCard,
   versionParams,
 } from './model-body.ts'
-import { ERRORS_OF_ONE, ERRORS_OF_READS, ERRORS_OF_WRITES, problemSchema } from './schemas.ts'
+import { ERRORS_OF_ONE, ERRORS_OF_READS, ERRORS_OF_WRITES, problem } from './schemas.ts'
 
 /** Largest package as sent, bytes: two formats of the largest model there may be would fit. */
 const ARCHIVE_BYTES_MAX = 80 * 1_048_576
@@ -33,7 +33,7 @@ const ARCHIVE_TYPES: ReadonlySet<string> = new Set([
 ])
 /** Orders told with a model. */
 const HISTORY_TOLD = 100
-const CONFLICTS = { 404: problemSchema, 409: problemSchema, 503: problemSchema } as const
+const CONFLICTS = { 404: problem, 409: problem, 503: problem } as const
 
 const SUMMARY: Readonly<Record<(typeof ORDERS)[number], string>> = {
   promote: 'Make a version champion: it speaks from the next window on',

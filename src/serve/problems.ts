@@ -50,7 +50,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
 export const statusOf = (code: ErrorCode): number => STATUS[code] ?? 500
 
 /** A client mistake names what was wrong; a mistake of ours says only that it was ours. */
-const OURS = 'something went wrong on this side; the log has it under this request id'
+const OURS = 'something went wrong on this side; the log says what'
 
 /** Answers of 500 and more that are no mistake of ours: they say what is. */
 const TOLD: ReadonlySet<ErrorCode> = new Set(['FS_AWAY', 'FS_ONE_PROCESS_ONLY'])

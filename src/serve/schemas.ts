@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { disruptionSchema, evidenceSchema, severitySchema, suspectSchema } from '../core/disruption.ts'
+import { isDate } from '../core/time.ts'
 
 /** What the query routes take and answer; /openapi.json is made of these. */
 
@@ -15,14 +16,18 @@ export const problemSchema = z.object({
   errors: z.array(z.object({ in: z.string(), field: z.string(), message: z.string() })).optional(),
 })
 
-export const ERRORS_OF_READS = { 400: problemSchema, 401: problemSchema, 403: problemSchema } as const
-export const ERRORS_OF_ONE = { ...ERRORS_OF_READS, 404: problemSchema } as const
+/** An answer that is a problem, with the type that it comes with. */
+export const problem = { content: { 'application/problem+json': { schema: problemSchema } } } as const
+
+export const ERRORS_OF_READS = { 400: problem, 401: problem, 403: problem } as const
+export const ERRORS_OF_ONE = { ...ERRORS_OF_READS, 404: problem } as const
+/** Of questions that come as a body. */
+export const ERRORS_OF_BODIES = { 413: problem, 415: problem } as const
 export const ERRORS_OF_WRITES = {
   ...ERRORS_OF_READS,
-  413: problemSchema,
-  415: problemSchema,
-  422: problemSchema,
-  429: problemSchema,
+  ...ERRORS_OF_BODIES,
+  422: problem,
+  429: problem,
 } as const
 
 /** Largest page. */
@@ -44,6 +49,7 @@ export const moment = z
     if (Number.isNaN(number)) return Date.parse(String(value))
     return number < 1e11 ? number * 1000 : number
   })
+  .refine(isDate, 'must be a time that is a date')
 
 const span = { from: moment.optional(), to: moment.optional() }
 const paging = { cursor, limit }

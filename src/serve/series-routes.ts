@@ -101,7 +101,7 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
       schema: {
         tags: ['detectors'],
         summary: 'Detectors at work, and what rules, budgets and the calendar do',
-        response: { 200: detectorsSchema },
+        response: { 200: detectorsSchema, ...ERRORS_OF_READS },
       },
     },
     request => {
@@ -109,7 +109,13 @@ export function seriesRoutes(plain: FastifyInstance, deps: ServeDeps): void {
       const report = visibleTenant(request) === undefined ? deps.alerting() : undefined
       const { budgets = [], rules = [], calendar = [] } = report ?? {}
       return {
-        items: [...deps.detectors()],
+        // What they count is of all tenants too, and stands in /metrics.
+        items: deps.detectors().map(({ id, warmUpWindows, bytes, problem }) => ({
+          id,
+          warmUpWindows,
+          bytes,
+          ...(problem === undefined ? {} : { problem }),
+        })),
         budgets: [...budgets],
         rules: [...rules],
         calendar: [...calendar],

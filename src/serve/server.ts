@@ -280,8 +280,8 @@ async function protect(
       timeWindow: 60_000,
       ...(rates ? { store: rateStore(rates) } : {}),
       allowList: request => request.url === '/livez' || request.url === '/readyz',
-      errorResponseBuilder: (_request, { after }) =>
-        Object.assign(new Error(`too many requests; come back in ${after}`), { statusCode: 429 }),
+      errorResponseBuilder: (_request, { after, ttl: retryAfterMs }) =>
+        new ForeshockError('FS_OVERLOADED', `too many requests; come back in ${after}`, { retryAfterMs }),
     })
   }
 }
@@ -299,7 +299,7 @@ function authenticate(app: FastifyInstance, keyring: Keyring): void {
         'FS_FORBIDDEN',
         'without API keys only localhost is answered; configure auth.keys to be reached by another name',
       )
-    const principal = await keyring.identify(request.headers)
+    const principal = keyring.identify(request.headers)
     if (principal === undefined)
       throw new ForeshockError('FS_UNAUTHORIZED', 'this needs an API key that is known here')
     if (!principal.scopes.has(scope))

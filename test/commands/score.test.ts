@@ -154,6 +154,9 @@ describe('foreshock score, one series', () => {
       const text = (name.endsWith('.gz') ? gunzipSync(raw) : raw).toString()
       expect(text.trimEnd().split('\n')).toEqual(await scored(join(folder, 'in', name)))
     }
+    // A history of another name would be passed over, and nothing said.
+    const train = join(folder, 'in', 'x.csv')
+    expect(await refused({ input: join(folder, 'in'), out, train })).toContain('a folder of histories')
   })
 
   it('refuses what it cannot read, on one line', async () => {

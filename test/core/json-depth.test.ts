@@ -1,7 +1,7 @@
 // JSON that nests too deep is told before it is parsed: at the same depth for lists, objects and both, and never by what stands in
 // texts.
 import { describe, expect, it } from 'vitest'
-import { JSON_DEPTH_MAX, nestsTooDeep } from '../../src/core/json-depth.ts'
+import { JSON_DEPTH_MAX, nestsTooDeep, parseJson } from '../../src/core/json-depth.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const among = (text: string) => bytes(`[0,[1],${text},{}]`)
@@ -28,5 +28,17 @@ describe('nesting of JSON', () => {
     for (const inside of [text, `\\"${text}`, `\\\\\\"${text}`, `${text}\\\\`])
       expect(nestsTooDeep(among(`"${inside}",[]`))).toBe(false)
     expect(nestsTooDeep(among(`"\\\\",${text}${']'.repeat(JSON_DEPTH_MAX + 1)}`))).toBe(true)
+  })
+})
+
+describe('JSON in bytes', () => {
+  it('is a value, or what is wrong with it', () => {
+    expect(parseJson(bytes('[1]'))).toEqual({ value: [1] })
+    expect(parseJson(bytes('null'))).toEqual({ value: null })
+    expect(parseJson(bytes(''))).toMatch(/^is no JSON: /)
+    expect(parseJson(bytes('['.repeat(JSON_DEPTH_MAX + 1)))).toBe(`nests deeper than ${JSON_DEPTH_MAX}`)
+    const broken = Uint8Array.of(0x22, 0xff, 0x22)
+    expect(parseJson(broken)).toMatch(/^is no JSON: /)
+    expect(parseJson(broken, new TextDecoder())).toEqual({ value: '\ufffd' })
   })
 })

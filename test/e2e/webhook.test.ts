@@ -46,7 +46,7 @@ function receive(got: Got[], refused: string[]): Server {
 
 async function pending(url: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text()
-  return Number(/^foreshock_publish_pending\{sink="webhook-1"\} (\d+)/m.exec(text)?.[1] ?? 0)
+  return Number(/^foreshock_publish_pending\{sink="webhook-[0-9a-f]{8}"\} (\d+)/m.exec(text)?.[1] ?? 0)
 }
 
 it('delivers to a receiver that was down, also across a restart', { timeout: 40_000 }, async () => {

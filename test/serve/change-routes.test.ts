@@ -92,7 +92,7 @@ describe('POST /api/changes', () => {
   })
 
   it.each([
-    ['{', 'application/json', 'not JSON'],
+    ['{', 'application/json', 'no JSON'],
     ['['.repeat(200_000), 'application/json', 'nests deeper than 100000'],
     [{ kind: 'deploy' }, 'application/json', 'entity'],
     [{ ...PLAIN, time: 'noon' }, 'application/json', 'time'],

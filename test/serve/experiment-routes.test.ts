@@ -114,6 +114,8 @@ describe('/api/experiments', () => {
       [label],
       [{ ...label, series: 'a', entity: 'b' }],
       [{ ...label, entity: 'b', to: 'x' }],
+      [{ ...label, entity: 'b', to: '9999999999999999' }],
+      [{ ...label, entity: 'b', tenant: 'no header names it' }],
     ])
       expect((await ask('rater', `/${id}/labels`, { labels })).status).toBe(400)
   })

@@ -46,6 +46,11 @@ describe('/api/maintenance', () => {
     expect(here.audits[0]).toMatchObject({ who: 'anonymous', action: 'maintenance.post' })
     const gone = await fetch(`${server.url}/api/maintenance/${id}`, { method: 'DELETE' })
     expect(gone.status).toBe(204)
+    // A fleet writes it into the record of the tenant.
+    expect(here.audits.at(-1)).toMatchObject({
+      action: 'maintenance.delete',
+      detail: { id, tenant: 'default' },
+    })
     expect(await list()).toEqual([])
     expect((await fetch(`${server.url}/api/maintenance/${id}`, { method: 'DELETE' })).status).toBe(404)
   })
@@ -70,6 +75,7 @@ describe('/api/maintenance', () => {
     [{ ...NIGHT, timeZone: 'Mars/Olympus' }, /timeZone: "Mars\/Olympus"/],
     [{ ...NIGHT, rule: 'FREQ=HOURLY' }, /rule: FREQ must be/],
     [{ ...NIGHT, entity: [] }, /entity/],
+    [{ ...NIGHT, tenant: 'no header names it' }, /tenant: must be letters/],
     [{ name: 'x', from: '2026-11-20' }, /entity/],
   ]
   for (const [body, want] of wrong) {

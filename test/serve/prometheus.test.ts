@@ -157,7 +157,8 @@ describe('refusals', () => {
     expect((await ask('query')).error).toMatch(/no query/)
     expect((await ask('series')).error).toMatch(/match\[\]/)
     const base = { query: 'y', start: '0', end: '10', step: '1' }
-    expect((await ask('query_range', { ...base, step: 'soon' })).error).toMatch(/step/)
+    for (const step of ['soon', 'Infinity'])
+      expect((await ask('query_range', { ...base, step })).error).toMatch(/step/)
     expect((await ask('query_range', { ...base, end: '-1' })).error).toMatch(/before start/)
     expect((await ask('query_range', { ...base, end: '20000' })).error).toMatch(/11000/)
     expect((await ask('query', { query: 'y', time: 'noon' })).error).toMatch(/time/)

@@ -84,6 +84,9 @@ describe('/openapi.json', () => {
         expect(inPath.sort()).toEqual(named.sort())
         for (const parameter of parameters)
           expect(parameter.schema, `${path} ${parameter.name}`).toBeDefined()
+        for (const [status, response] of Object.entries(operation.responses ?? {}))
+          if (Number(status) >= 400)
+            expect(Object.keys(response.content), path).toEqual(['application/problem+json'])
       }
     }
   })
@@ -256,7 +259,10 @@ describe('anomalies, series and the rest', () => {
     })
     const topology = await read(schemas.topologySchema, '/api/topology')
     expect(topology.nodes).toEqual(['checkout', 'edge', 'payments'])
-    expect((await read(schemas.detectorsSchema, '/api/detectors')).items[0].id).toBe('seasonal@1')
+    // What detectors count is of all tenants.
+    const detectors = await json(await ask('/api/detectors'))
+    expect(detectors.items).toEqual([{ id: 'seasonal@1', warmUpWindows: 30, bytes: 4096 }])
+    expect(schemas.detectorsSchema.parse(detectors)).toEqual(detectors)
     const changes = await read(schemas.changesPage, '/api/changes')
     expect(changes.items.map(c => c.id)).toEqual(['chg_2', 'chg_1'])
     expect((await read(schemas.changesPage, '/api/changes?kind=deploy')).items).toHaveLength(1)
@@ -278,9 +284,11 @@ describe('anomalies, series and the rest', () => {
     expect(suspects.map(s => s.entity)).toEqual(['checkout', 'payments', 'shop'])
     const own = schemas.explainSchema.parse(await (await post({ at: NOW_MS }, KEY)).json())
     expect(own.suspects.map(s => s.entity)).toEqual(['shop'])
-    const wrong = await post({ at: 'yesterday' })
-    expect(wrong.status).toBe(400)
-    expect((await json(wrong)).detail).toContain('at')
+    for (const at of ['yesterday', '9999999999999999']) {
+      const wrong = await post({ at })
+      expect(wrong.status).toBe(400)
+      expect((await json(wrong)).detail).toContain('at')
+    }
   })
 })
 

@@ -147,6 +147,7 @@ export function world(): World {
   }
   const telemetry = new Telemetry()
   const maintenance = new Maintenance()
+  const detector = { id: 'seasonal@1', warmUpWindows: 30, bytes: 4096, counts: { series: 5 } }
   const deps: ServeDeps = {
     submit: async envelope => {
       if (state.overloaded) throw new ForeshockError('FS_OVERLOADED', 'too much is waiting')
@@ -176,7 +177,7 @@ export function world(): World {
     windows: { open: openWindowFile, score: publicScore },
     alerting: () => undefined,
     maintenance: timeMs => maintenance.list(timeMs),
-    detectors: () => [{ id: 'seasonal@1', warmUpWindows: 30, bytes: 4096 }],
+    detectors: () => [detector],
     edges: () => [
       { source: 'checkout', target: 'payments', lastSeenMs: NOW_MS - 5000 },
       { source: 'edge', target: 'checkout', lastSeenMs: NOW_MS - 5000 },

@@ -90,7 +90,7 @@ export class HotFront {
     const { kindOf, encodings, unsaid } = INTAKES[head.path]
     if (keyring.open && !isLoopback(head.hostname)) return undefined
     try {
-      const principal = await keyring.identify({
+      const principal = keyring.identify({
         authorization: head.authorization,
         'x-api-key': head.apiKey,
       })

@@ -222,6 +222,7 @@ function durationOf(text: string): number {
     ms = parts.map(part => part[0]).join('') === text ? 0 : Number.NaN
     for (const [, count, unit] of parts) ms += Number(count) * UNIT_MS[unit]
   }
-  if (!(ms > 0)) throw new QueryError('step must be seconds or a duration such as 15s, longer than nothing')
+  if (!(ms > 0 && ms < Number.POSITIVE_INFINITY))
+    throw new QueryError('step must be seconds or a duration such as 15s, longer than nothing')
   return ms
 }
