@@ -6,10 +6,11 @@ import { Worker, type WorkerOptions } from 'node:worker_threads'
 /** From source, without a build, modules need the loader that the tests and the bench are run with. */
 const IS_SOURCE = import.meta.url.endsWith('.ts')
 
-const moduleOf = (name: string) => new URL(`./${name}.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url)
+const moduleOf = (name: string | URL) =>
+  name instanceof URL ? name : new URL(`./${name}.${IS_SOURCE ? 'ts' : 'js'}`, import.meta.url)
 
-/** A thread that starts with the module of this name, without its ending, beside this one. */
-export function startThread(name: string, options: WorkerOptions): Worker {
+/** A thread that starts with a module: where it is, or the name of one beside this one, without its ending. */
+export function startThread(name: string | URL, options: WorkerOptions): Worker {
   if (!IS_SOURCE) return new Worker(moduleOf(name), { ...options, execArgv: [] })
   // Node 20 does not pass loaders on to threads: the thread begins by registering its own.
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx/package.json'))

@@ -59,7 +59,7 @@ export class Shard {
   readonly #events: ShardEvents
   readonly #limits: ShardLimits
   readonly #patience: Patience
-  readonly #module: string
+  readonly #module: string | URL
   #looks: NodeJS.Timeout | undefined
   #worker: Worker | undefined
   #port: MessagePort | undefined
@@ -78,7 +78,7 @@ export class Shard {
     limits: ShardLimits,
     bell: SharedArrayBuffer,
     events: ShardEvents,
-    module = '../shards/shard-worker',
+    module: string | URL = '../shards/shard-worker',
   ) {
     this.#memory = shardMemory(limits.rows, bell)
     const { control, bell: word, slots } = openMemory(this.#memory)

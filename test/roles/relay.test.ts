@@ -76,7 +76,7 @@ describe('changes on their way to the stage', () => {
   })
 
   it('says why it cannot read something, and never throws', () => {
-    expect(read(message('hello'))).toMatch('not JSON')
+    expect(read(message('hello'))).toMatch('no JSON')
     expect(read(message('{"entity":"store"}'))).toMatch('kind')
     for (const tenant of ['', 'a b', 'a/b', '.'.repeat(65)])
       expect(read(message(JSON.stringify(PLAIN), { [HEADERS.tenant]: tenant }))).toMatch('cannot be a tenant')

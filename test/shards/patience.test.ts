@@ -18,7 +18,8 @@ function looping(): { readonly shard: Shard; readonly lost: Promise<string> } {
     told = done
   })
   const events = { aside: () => {}, said: () => {}, lost: (reason: string) => told(reason) }
-  return { shard: new Shard(data, limits, bell, events, '../../test/shards/looping-worker'), lost }
+  const module = new URL('looping-worker.js', import.meta.url)
+  return { shard: new Shard(data, limits, bell, events, module), lost }
 }
 
 describe('a thread that loops for ever', () => {
