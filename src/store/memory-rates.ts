@@ -17,8 +17,7 @@ export class MemoryRates implements RateCounter {
   async count(key: string, windowMs: number): Promise<{ count: number; leftMs: number }> {
     const nowMs = this.#clock()
     let window = this.#windows.get(key)
-    // One that ends later than any can was begun before the clock was set back.
-    if (!window || window.endMs <= nowMs || window.endMs > nowMs + windowMs) {
+    if (!window || window.endMs <= nowMs) {
       window = { count: 0, endMs: nowMs + windowMs }
       this.#windows.delete(key)
       this.#windows.set(key, window)
