@@ -16,7 +16,7 @@ import {
 import { Origins } from './origins.ts'
 import { WireChunks } from './wire-chunks.ts'
 import { WireMemory } from './wire-memory.ts'
-import { WireSides } from './wire-sides.ts'
+import { WireSides, withOneNaN } from './wire-sides.ts'
 import { wireAt } from './wire-slots.ts'
 
 /** How the samples of a wire are converted. */
@@ -134,7 +134,7 @@ export class WireRecords {
   setLast(wire: number, value: number, timeMs: number): void {
     this.wires.touch(wire)
     const at = wireAt(this.memory.i32, wire)
-    this.memory.f64[(at + WIRE_LAST) >> 1] = value
+    this.memory.f64[(at + WIRE_LAST) >> 1] = withOneNaN(value)
     this.memory.f64[(at + WIRE_LAST_MS) >> 1] = timeMs
   }
 

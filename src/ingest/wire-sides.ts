@@ -55,7 +55,7 @@ export class WireSides {
 
   setCur(wire: number, value: number, timeMs: number): void {
     const at = this.#writable(wire)
-    this.#memory.f64[(at + SIDE_CUR) >> 1] = value
+    this.#memory.f64[(at + SIDE_CUR) >> 1] = withOneNaN(value)
     this.#memory.f64[(at + SIDE_CUR_MS) >> 1] = timeMs
   }
 
@@ -148,4 +148,9 @@ export class WireSides {
       throw new RangeError('no room for the side of a wire, though the limit leaves it')
     return this.#length++
   }
+}
+
+/** Senders write NaN in many ways, and whether a signalling one stays what it is depends on how far the engine has compiled the code. */
+export function withOneNaN(value: number): number {
+  return Number.isNaN(value) ? Number.NaN : value
 }

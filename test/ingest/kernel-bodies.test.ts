@@ -161,6 +161,21 @@ describe('a converter', () => {
     )
   })
 
+  it('keeps one NaN, whichever was sent', () => {
+    const sample = { timestamp: T, value: 1.5 }
+    const bucket = { name: 'lat_bucket', job: '', le: '0.1' as const, samples: [sample] }
+    const bytes = version1([{ ...bucket, histograms: [], exemplars: [], type: 0 }], [])
+    const at = Buffer.from(bytes).indexOf(Buffer.from(new Float64Array([1.5]).buffer))
+    // A signalling one.
+    bytes.set([1, 0, 0, 0, 0, 0, 0xf0, 0x7f], at)
+    for (const plain of [false, true]) {
+      const bench = new Bench({ plain })
+      expect(bench.send('remote-write-1', compress(bytes), { arrivalMs: T }).samples).toBe(1)
+      const { sides } = bench.intake.snapshot()[0].columns
+      expect([...(sides as Int32Array)].slice(0, 2)).toEqual([0, 0x7ff80000])
+    }
+  })
+
   it('takes the same of bodies of many batches, first seen and seen again', () => {
     const whole = (t: number): Uint8Array =>
       remoteWrite1({
