@@ -1,7 +1,9 @@
 import { steadyClock } from '../core/clock.ts'
 
-/** How often is looked whether the event loop turns. */
+/** How often is looked whether the event loop turns, at least: so much of a long turn may pass before the timer is due. */
 const TICK_MS = 250
+/** The same, as a part of how long a turn may take. */
+const TICK_SHARE = 0.1
 /** How long senders are kept away once it was stuck: what has piled up is done first. */
 const AWAY_MS = 1000
 
@@ -11,6 +13,7 @@ const AWAY_MS = 1000
  */
 export class EventLoop {
   readonly #mostMs: number
+  readonly #tickMs: number
   readonly #clock: () => number
   #dueMs: number
   #awayUntilMs = Number.NEGATIVE_INFINITY
@@ -19,8 +22,9 @@ export class EventLoop {
   constructor(mostMs: number, clock: () => number = steadyClock) {
     this.#mostMs = mostMs
     this.#clock = clock
-    this.#dueMs = clock() + TICK_MS
-    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
+    this.#tickMs = Math.min(TICK_MS, TICK_SHARE * mostMs)
+    this.#dueMs = clock() + this.#tickMs
+    this.#timer = setInterval(() => this.#tick(), this.#tickMs).unref()
   }
 
   get isStuck(): boolean {
@@ -30,7 +34,7 @@ export class EventLoop {
   #tick(): void {
     const nowMs = this.#clock()
     if (nowMs - this.#dueMs > this.#mostMs) this.#awayUntilMs = nowMs + AWAY_MS
-    this.#dueMs = nowMs + TICK_MS
+    this.#dueMs = nowMs + this.#tickMs
   }
 
   stop(): void {
