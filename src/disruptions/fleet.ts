@@ -91,7 +91,7 @@ export class Fleet {
     return this.#entities.ownedBy(tenant)
   }
 
-  /** Tenants that have entities, in the order in which they were first seen. */
+  /** Tenants that have entities, in no order that matters. */
   tenants(): Iterable<string> {
     return this.#entities.tenants()
   }
